@@ -1,0 +1,9 @@
+//! The pure part of MDFS: ids, names, ranges, the ring, records, and the log protocol.
+//!
+//! Nothing in this crate reads a clock, a disk, a socket or a source of chance: `now`, random
+//! values and everything read from outside are arguments. So the same code runs in production,
+//! under a model checker and in a seeded simulation.
+
+pub mod id;
+pub mod log;
+pub mod time;
