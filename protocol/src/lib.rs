@@ -1,1 +1,10 @@
-//! .
+//! What MDFS servers and clients say to each other: wire types, routes, error codes.
+//!
+//! Everything that crosses the network is defined here and nowhere else. `public` is the HTTP API
+//! for people and programs, `internal` is what servers say among themselves, `problem` is how an
+//! error looks on either.
+
+pub mod access;
+pub mod internal;
+pub mod problem;
+pub mod public;

@@ -1,0 +1,253 @@
+//! What servers say among themselves, under `/internal/v1/`, with the cluster key.
+//!
+//! Bodies are JSON, but for chunk bytes (raw) and the metadata log (postcard).
+
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use serde::{Deserialize, Serialize};
+
+/// `GET`: who answers here, an [`Identity`].
+pub const IDENTITY: &str = "/internal/v1/identity";
+/// `POST` [`Adopt`]: a blank disk joins the cluster.
+pub const ADOPT: &str = "/internal/v1/adopt";
+/// `POST`: one message of the metadata log, and its answer.
+pub const LOG: &str = "/internal/v1/log";
+/// `POST` [`Heartbeat`] to a master.
+pub const HEARTBEAT: &str = "/internal/v1/heartbeat";
+/// The route of a chunk, with axum's parameters; see [`chunk_path`].
+/// `GET ?offset=&length=` reads verified bytes; `PUT` with [`SEAL_HEADER`] stores a whole small
+/// chunk at once.
+pub const CHUNK: &str = "/internal/v1/chunks/{file}/{index}";
+/// `PUT ?offset=&term=&next=`: stores one segment of a staged chunk, at most 1 MiB, and forwards it
+/// to the disks in `next` (comma-separated). Answers [`HopsReply`].
+pub const CHUNK_SEGMENT: &str = "/internal/v1/chunks/{file}/{index}/segment";
+/// `GET`: how far a staged chunk has been received, a [`Staged`]. `DELETE`: forgets it.
+pub const CHUNK_STAGED: &str = "/internal/v1/chunks/{file}/{index}/staged";
+/// `POST` [`SealRequest`]: makes a staged chunk durable. Answers [`HopsReply`].
+pub const CHUNK_SEAL: &str = "/internal/v1/chunks/{file}/{index}/seal";
+/// `POST` [`PullRequest`]: copies a sealed chunk from another worker. Answers [`Stored`].
+pub const CHUNK_PULL: &str = "/internal/v1/chunks/{file}/{index}/pull";
+/// `POST` [`VerifyRequest`]: says in the leader's term what is stored. Answers [`Stored`].
+pub const CHUNK_VERIFY: &str = "/internal/v1/chunks/{file}/{index}/verify";
+/// `POST` [`DropRequest`]: removes all chunks and staged segments of a file id. Answers [`Dropped`].
+pub const FILE_DROP: &str = "/internal/v1/files/{file}/drop";
+
+/// The CRC-32 of a segment's bytes, 8 hexadecimal digits.
+pub const CRC_HEADER: &str = "x-mdfs-crc32";
+/// The [`Seal`] of a small chunk stored at once, as JSON with every character above `~` escaped.
+pub const SEAL_HEADER: &str = "x-mdfs-seal";
+
+/// The path of a chunk, or of `part` of it (`segment`, `seal`, …; empty for the chunk itself).
+pub fn chunk_path(chunk: ChunkId, part: &str) -> String {
+    let slash = if part.is_empty() { "" } else { "/" };
+    format!("/internal/v1/chunks/{}/{}{slash}{part}", chunk.file, chunk.index)
+}
+
+/// The path that drops a file id from a worker.
+pub fn drop_path(file: FileId) -> String {
+    format!("/internal/v1/files/{file}/drop")
+}
+
+/// Who a worker is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The disk behind this address.
+    pub disk: DiskId,
+    /// The cluster it belongs to; none while it is blank.
+    pub cluster: Option<ClusterId>,
+    /// How often the disk was mounted.
+    pub generation: Generation,
+}
+
+/// Makes a blank disk a disk of this cluster. Harmless when it is already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopt {
+    /// The cluster.
+    pub cluster: ClusterId,
+}
+
+/// What a worker tells each master, once a second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Who.
+    pub identity: Identity,
+    /// A name for people, such as the pod's.
+    pub name: String,
+    /// Where the worker can be reached, such as `http://10.0.0.7:8081`.
+    pub url: String,
+    /// The failure domain, if it was given one.
+    pub zone: Option<String>,
+    /// Size of the file system, in bytes.
+    pub capacity_bytes: u64,
+    /// What chunks may still use: free bytes less the reserve.
+    pub free_bytes: u64,
+    /// Sealed chunks on the disk.
+    pub chunks: u64,
+    /// Bytes in them, without footers.
+    pub chunk_bytes: u64,
+    /// Bad blocks found since the disk was mounted.
+    pub bad_blocks: u64,
+    /// Whether the disk accepts writes.
+    pub state: DiskState,
+    /// The worker is about to stop: no reads or writes should go to it.
+    pub leaving: bool,
+    /// The version of the directory the worker has; see [`HeartbeatReply`].
+    pub directory_version: u64,
+}
+
+/// What a disk can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskState {
+    /// Reads and writes.
+    Healthy,
+    /// Took an I/O error on a write: reads only, until it is replaced.
+    ReadOnly,
+}
+
+/// A master's answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// The leader, if this master knows one.
+    pub leader: Option<Leader>,
+    /// The members and where they are, when the worker's version of it is old.
+    pub directory: Option<Directory>,
+}
+
+/// A leader and where it can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    /// The term it leads in.
+    pub term: Term,
+    /// Its URL.
+    pub url: String,
+}
+
+/// Where the disks of the cluster are. Workers send to no other address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directory {
+    /// Differs whenever the content does; zero is "none".
+    pub version: u64,
+    /// Every member that was heard of.
+    pub disks: Vec<DiskAddress>,
+}
+
+/// A disk and its URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskAddress {
+    /// The disk.
+    pub disk: DiskId,
+    /// Where its worker answers.
+    pub url: String,
+}
+
+/// What is written behind a chunk's bytes, besides its block checksums.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Bytes in the chunk; zero for the one chunk of an empty file is never written.
+    pub length: u64,
+    /// CRC-32 of the chunk's bytes, 8 hexadecimal digits on the wire.
+    pub crc32: mdfs_core::checksum::Crc32,
+    /// BLAKE3 chaining value of the chunk inside its file; the file's hash when it is the only one.
+    pub hash: mdfs_core::checksum::ChunkHash,
+    /// The chunk size of the upload, in bytes.
+    pub chunk_size: mdfs_core::chunk::ChunkSize,
+    /// The name at upload time.
+    pub name: String,
+    /// The log index of the upload's BeginUpload.
+    pub begun_at: u64,
+    /// The size of the file, known with its last chunk.
+    pub file_bytes: Option<u64>,
+}
+
+/// Ends a staged chunk: what it must be, and who else in the chain ends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealRequest {
+    /// The term of the leader that answered BeginUpload, or a later one.
+    pub term: Term,
+    /// What the chunk must be.
+    pub seal: Seal,
+    /// The rest of the chain.
+    pub next: Vec<DiskId>,
+}
+
+/// Copies a chunk from `from`, verifies it block by block, and makes it durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// As in [`SealRequest`].
+    pub term: Term,
+    /// What the chunk must be.
+    pub seal: Seal,
+    /// A member that has it sealed.
+    pub from: DiskId,
+}
+
+/// Asks, as the leader of `term`, what is stored of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The leader's term: raises the disk's fence first; refused if lower.
+    pub term: Term,
+}
+
+/// Removes a file id's chunks, as the leader of `term`, after the log says that nobody needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropRequest {
+    /// The leader's term: raises the disk's fence first; refused if lower.
+    pub term: Term,
+}
+
+/// What a drop removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Sealed chunks removed.
+    pub chunks: u64,
+}
+
+/// A durable chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Bytes in it.
+    pub length: u64,
+    /// CRC-32 of them, as the disk computed it.
+    pub crc32: mdfs_core::checksum::Crc32,
+}
+
+/// How far a staged chunk was received without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// Bytes from the chunk's start.
+    pub received: u64,
+}
+
+/// What each hop of a chain did, the answering worker first, then in the order of `next`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopsReply {
+    /// One for each disk of the chain.
+    pub hops: Vec<Hop>,
+}
+
+/// What one hop did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Who.
+    pub disk: DiskId,
+    /// What came of it.
+    pub outcome: HopOutcome,
+}
+
+/// What came of a segment or seal on one disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HopOutcome {
+    /// The segment is written (not yet durable).
+    Received(Staged),
+    /// The chunk is durable.
+    Durable(Stored),
+    /// It is neither; `code` says why.
+    Failed {
+        /// A code of `problem`.
+        code: crate::problem::Code,
+        /// For the log.
+        detail: String,
+    },
+}

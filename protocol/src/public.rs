@@ -1,0 +1,260 @@
+//! The HTTP API for people and programs, under `/v1/`.
+
+use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
+use serde::{Deserialize, Serialize};
+
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`.
+pub const FILE: &str = "/v1/files/{*name}";
+/// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
+pub const FILES: &str = "/v1/files";
+/// `POST` [`Rename`].
+pub const RENAME: &str = "/v1/rename";
+/// `GET`, `HEAD`: a file's bytes, to be shown inline.
+pub const PLAY: &str = "/play/{*name}";
+/// `POST` [`SignRequest`]: a [`SignedLink`].
+pub const SIGN: &str = "/v1/sign";
+/// `GET`: a [`Status`].
+pub const STATUS: &str = "/v1/status";
+/// `GET`: a [`Workers`].
+pub const WORKERS: &str = "/v1/workers";
+/// `POST` [`Bootstrap`]: a [`Bootstrapped`].
+pub const BOOTSTRAP: &str = "/v1/admin/bootstrap";
+/// `GET`: `OK`.
+pub const HEALTH: &str = "/health";
+/// `GET`: whether the process lives.
+pub const HEALTH_LIVE: &str = "/health/live";
+/// `GET`: whether it can take requests.
+pub const HEALTH_READY: &str = "/health/ready";
+/// `GET`: counters as JSON.
+pub const STATS: &str = "/stats";
+/// `GET`: counters for Prometheus.
+pub const METRICS: &str = "/metrics";
+
+/// Names a change, so that a repeated one gets the first answer.
+pub const REQUEST_HEADER: &str = "x-mdfs-request-id";
+/// The log time of the answer, in milliseconds since the Unix epoch.
+pub const LOG_TIME_HEADER: &str = "x-mdfs-log-time";
+/// The CRC-32 of a whole file, 8 hexadecimal digits; may be sent with `PUT`, is always answered.
+pub const CRC_HEADER: &str = "x-mdfs-crc32";
+/// The BLAKE3 hash of a whole file, 64 hexadecimal digits.
+pub const BLAKE3_HEADER: &str = "x-mdfs-blake3";
+/// The version of a file: the log index that made it.
+pub const VERSION_HEADER: &str = "x-mdfs-version";
+
+/// The path of a file, each segment percent-encoded.
+pub fn file_path(name: &str) -> String {
+    format!("/v1/files/{}", encode_name(name))
+}
+
+/// The path that plays a file, each segment percent-encoded.
+pub fn play_path(name: &str) -> String {
+    format!("/play/{}", encode_name(name))
+}
+
+fn encode_name(name: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    // The unreserved characters of RFC 3986, and the slash between folders.
+    const KEEP: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    utf8_percent_encode(name, KEEP).to_string()
+}
+
+/// A stored file, as `PUT`, rename and listings answer it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Its name.
+    pub name: String,
+    /// The log index that made this version.
+    pub version: u64,
+    /// The identity of this version's bytes.
+    pub file_id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// CRC-32 of all bytes.
+    pub crc32: Crc32,
+    /// BLAKE3 of all bytes.
+    pub blake3: Blake3,
+    /// Entity tag, with quotes.
+    pub etag: String,
+    /// Media type.
+    pub content_type: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
+    /// When the version was committed, RFC 3339.
+    pub modified: String,
+}
+
+/// One page of a listing, sorted by name bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Files under the prefix.
+    pub files: Vec<FileInfo>,
+    /// What stands once for all names that go on after the delimiter.
+    pub folders: Vec<String>,
+    /// Where the next page starts (`after`); none on the last page.
+    pub next: Option<String>,
+}
+
+/// Moves one file to a new name, atomically.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// The present name.
+    pub from: String,
+    /// The new name.
+    pub to: String,
+    /// Whether a file of the new name may be replaced (it goes to the trash).
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// Asks for a signed link to one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// The file.
+    pub name: String,
+    /// How long the link works, at most 604800.
+    pub expires_in_seconds: u64,
+    /// Whether the answer should be saved rather than shown.
+    #[serde(default)]
+    pub download: bool,
+}
+
+/// A link that reads one file without a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedLink {
+    /// Path and query; the host is whatever the caller uses.
+    pub path: String,
+    /// Unix seconds at which it ends.
+    pub expires: u64,
+}
+
+/// Starts a cluster, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// The first voters: 1 or 3 disks.
+    pub disks: Vec<DiskId>,
+    /// Copies of each chunk unless an upload says otherwise; 2 if left out.
+    #[serde(default)]
+    pub replicas: Option<u8>,
+    /// Bytes of a chunk unless an upload says otherwise; 64 MiB if left out.
+    #[serde(default)]
+    pub chunk_size: Option<u64>,
+}
+
+/// The cluster that bootstrap started, now or earlier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrapped {
+    /// Its identity.
+    pub cluster_id: ClusterId,
+}
+
+/// The state of the cluster, as the leader knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its identity; none before bootstrap.
+    pub cluster_id: Option<ClusterId>,
+    /// What to make of it all.
+    pub health: Health,
+    /// One line for each thing that keeps it from being `ok`.
+    pub reasons: Vec<String>,
+    /// Files that have a name.
+    pub files: u64,
+    /// Bytes in them, counted once.
+    pub bytes: u64,
+    /// Files in the trash.
+    pub trashed_files: u64,
+    /// Uploads that are open.
+    pub open_uploads: u64,
+    /// Files that have a chunk with fewer reachable copies than wanted.
+    pub under_replicated_files: u64,
+    /// Files that have a chunk without any reachable copy.
+    pub missing_files: u64,
+    /// Members that are live.
+    pub live_workers: u64,
+    /// All members.
+    pub workers: u64,
+    /// Voters that hold a lease of the leader, and all voters.
+    pub leased_voters: u64,
+    /// All voters.
+    pub voters: u64,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of a chunk.
+    pub chunk_size: u64,
+    /// The leader's term, as text.
+    pub term: Option<String>,
+    /// The last committed index of the log.
+    pub commit: u64,
+}
+
+/// What to make of a cluster's state. Unknown is never `ok`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Everything is as wanted.
+    Ok,
+    /// Everything can be read; something is not as wanted.
+    Degraded,
+    /// Something cannot be read or written.
+    Critical,
+    /// There is no leader that could know.
+    Unknown,
+}
+
+/// The members of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Workers {
+    /// Sorted by name.
+    pub workers: Vec<WorkerInfo>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its disk.
+    pub disk_id: DiskId,
+    /// Its name for people.
+    pub name: String,
+    /// Where it answers; none until it was heard of.
+    pub url: Option<String>,
+    /// `live`, `suspect` or `dead`.
+    pub state: WorkerState,
+    /// Whether it accepts writes.
+    pub read_only: bool,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Failure domain.
+    pub zone: Option<String>,
+    /// How often its disk was mounted.
+    pub generation: Generation,
+    /// Partitions it holds a copy of.
+    pub partitions: u32,
+    /// Bytes of chunks on it.
+    pub chunk_bytes: u64,
+    /// Chunks on it.
+    pub chunks: u64,
+    /// Size of its file system.
+    pub capacity_bytes: u64,
+    /// What chunks may still use.
+    pub free_bytes: u64,
+    /// Bad blocks found since the disk was mounted.
+    pub bad_blocks: u64,
+}
+
+/// Whether a worker answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// It beats.
+    Live,
+    /// Its connection broke, or beats are missing: reads avoid it.
+    Suspect,
+    /// Silent for long: out of placement.
+    Dead,
+}
