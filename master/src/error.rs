@@ -1,0 +1,163 @@
+//! Everything that can go wrong in a master. Knows nothing of HTTP.
+
+use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use mdfs_protocol::problem::Code;
+
+/// Why a master could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// The leader knows of no such file.
+    #[error("no file named {name:?}")]
+    FileNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// A precondition of the request does not hold.
+    #[error("{name:?}: {what}")]
+    PreconditionFailed {
+        /// The file.
+        name: String,
+        /// Which precondition, and what is there.
+        what: String,
+    },
+    /// The new name of a rename is taken.
+    #[error("a file named {name:?} exists already")]
+    NameTaken {
+        /// The new name.
+        name: String,
+    },
+    /// A file and a folder, or an upload that ended, stand in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The upload is not open (any more).
+    #[error("upload {file} is not open")]
+    UploadNotOpen {
+        /// The file id of the upload.
+        file: FileId,
+    },
+    /// The copies were answered in an earlier term; verify them in `term`, then commit again.
+    #[error("the copies have to be verified in term {term}")]
+    VerifyFirst {
+        /// The leader's present term.
+        term: Term,
+    },
+    /// A request id that is older than the window in which repeats are recognised.
+    #[error("the request id was issued too long ago")]
+    RequestTooOld,
+    /// Not enough live workers.
+    #[error("need {wanted} live workers, have {found}")]
+    TooFewWorkers {
+        /// Copies wanted.
+        wanted: usize,
+        /// Workers that could take one.
+        found: usize,
+    },
+    /// Workers live, but without room.
+    #[error("not enough space: {wanted} workers with {bytes} free bytes are needed, {found} found")]
+    NoSpace {
+        /// Copies wanted.
+        wanted: usize,
+        /// Workers with room.
+        found: usize,
+        /// Bytes of the chunk.
+        bytes: u64,
+    },
+    /// Nobody leads, or this master cannot reach who does.
+    #[error("no leader can answer at the moment")]
+    NoLeader,
+    /// The leader cannot reach enough voters to write.
+    #[error("not enough voters are reachable")]
+    NoQuorum,
+    /// The cluster was not started yet.
+    #[error("the cluster is not bootstrapped yet")]
+    NotBootstrapped,
+    /// Bootstrap with another list than before, or over disks that hold something.
+    #[error("bootstrap refused: {0}")]
+    BootstrapRefused(String),
+    /// A disk of another cluster.
+    #[error("disk {disk} belongs to cluster {theirs}, not {ours}")]
+    ForeignDisk {
+        /// The disk.
+        disk: DiskId,
+        /// Its cluster.
+        theirs: ClusterId,
+        /// This cluster.
+        ours: ClusterId,
+    },
+    /// A disk that went back in time.
+    #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
+    OldDisk {
+        /// The disk.
+        disk: DiskId,
+        /// What it shows.
+        shown: Generation,
+        /// What the log remembers.
+        remembered: Generation,
+    },
+    /// The leader's queue is full.
+    #[error("the leader is busy")]
+    Busy,
+    /// No reachable worker has these bytes at the moment.
+    #[error("chunk {index} of {name:?} cannot be reached at the moment")]
+    Unavailable {
+        /// The file.
+        name: String,
+        /// The chunk.
+        index: u32,
+    },
+    /// Every copy of these bytes is damaged.
+    #[error("bytes {start}-{end} of {name:?} are damaged on every reachable copy")]
+    DataDamaged {
+        /// The file.
+        name: String,
+        /// First byte of the block.
+        start: u64,
+        /// Last byte of the block.
+        end: u64,
+    },
+    /// A stored record or message does not decode, or an invariant is broken.
+    #[error("{0}")]
+    Broken(String),
+    /// The listening socket failed.
+    #[error("cannot serve")]
+    Serve(#[source] std::io::Error),
+    /// A task of the process ended.
+    #[error("task {name} ended: {reason}")]
+    TaskEnded {
+        /// The task.
+        name: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The stable word for clients and metric labels.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::FileNotFound { .. } => Code::FileNotFound,
+            Error::PreconditionFailed { .. } => Code::PreconditionFailed,
+            Error::NameTaken { .. }
+            | Error::Conflict(_)
+            | Error::UploadNotOpen { .. }
+            | Error::RequestTooOld
+            | Error::BootstrapRefused(_) => Code::Conflict,
+            Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
+            Error::TooFewWorkers { .. } => Code::TooFewWorkers,
+            Error::NoSpace { .. } => Code::NoSpace,
+            Error::NoQuorum => Code::NoQuorum,
+            Error::NotBootstrapped => Code::NotBootstrapped,
+            Error::ForeignDisk { .. } | Error::OldDisk { .. } => Code::ForeignDisk,
+            Error::Busy => Code::Busy,
+            Error::Unavailable { .. } => Code::Unavailable,
+            Error::DataDamaged { .. } => Code::DataDamaged,
+            Error::Config(_) | Error::Broken(_) | Error::Serve(_) | Error::TaskEnded { .. } => {
+                Code::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! How the rest of a master reaches the leader's loop.
+
+use super::command::{
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
+    Page, Place, Rename, Site,
+};
+use crate::error::Error;
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::name::FileName;
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
+use mdfs_protocol::public::{Status, Workers};
+use tokio::sync::{mpsc, oneshot};
+
+/// A question to the leader and where its answer goes.
+pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+/// Everything that can be asked of the leader.
+#[expect(missing_docs, reason = "each variant is a method of `LeaderHandle`, documented there")]
+#[derive(Debug)]
+pub enum Question {
+    BeginUpload(BeginUpload, Answer<Begun>),
+    Place(Place, Answer<Vec<Site>>),
+    CommitUpload(CommitUpload, Answer<FileInfo>),
+    AbortUpload(FileId, Answer<()>),
+    Lookup(FileName, Answer<FileView>),
+    List(List, Answer<Page>),
+    Delete(Delete, Answer<()>),
+    Rename(Rename, Answer<FileInfo>),
+    Bootstrap(Bootstrap, Answer<Bootstrapped>),
+    Heartbeat(Box<Heartbeat>, Answer<HeartbeatReply>),
+    ConnectionLost(DiskId),
+    Status(Answer<Status>),
+    Workers(Answer<Workers>),
+}
+
+/// How the rest of a master reaches the leader's loop. Cheap to clone.
+///
+/// Every method waits until the answer is certain: a change until it is committed, a read until the
+/// leader knows that it still leads. Without a leader a question is held for up to 10 s, then
+/// answered [`Error::NoLeader`].
+///
+/// # Cancel safety
+/// Dropping a call's future loses the answer, not the question: it may still take effect.
+#[derive(Clone, Debug)]
+pub struct LeaderHandle {
+    inbox: mpsc::Sender<Question>,
+}
+
+impl LeaderHandle {
+    /// A handle to the loop that receives from the other end of `inbox`.
+    pub fn new(inbox: mpsc::Sender<Question>) -> Self {
+        Self { inbox }
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        // Waits when the queue is full: callers are bounded by the connection limit.
+        self.inbox.send(question(answer)).await.map_err(|_| Error::NoLeader)?;
+        answered.await.map_err(|_| Error::NoLeader)?
+    }
+
+    /// Opens an upload.
+    pub async fn begin_upload(&self, begin: BeginUpload) -> Result<Begun, Error> {
+        self.ask(|answer| Question::BeginUpload(begin, answer)).await
+    }
+
+    /// Says which disks a chunk of an open upload goes to: as many as the upload has replicas, the
+    /// first of the chain first. Keeps the upload from being taken for abandoned.
+    pub async fn place(&self, place: Place) -> Result<Vec<Site>, Error> {
+        self.ask(|answer| Question::Place(place, answer)).await
+    }
+
+    /// Makes an upload a file. Repeating it gives the same answer for as long as the file is there.
+    pub async fn commit_upload(&self, commit: CommitUpload) -> Result<FileInfo, Error> {
+        self.ask(|answer| Question::CommitUpload(commit, answer)).await
+    }
+
+    /// Ends an upload without a file, and has its chunks dropped. Harmless when it ended before.
+    pub async fn abort_upload(&self, file: FileId) -> Result<(), Error> {
+        self.ask(|answer| Question::AbortUpload(file, answer)).await
+    }
+
+    /// Says what a name stands for and where its bytes are.
+    pub async fn look_up(&self, name: FileName) -> Result<FileView, Error> {
+        self.ask(|answer| Question::Lookup(name, answer)).await
+    }
+
+    /// One page of names.
+    pub async fn list(&self, list: List) -> Result<Page, Error> {
+        self.ask(|answer| Question::List(list, answer)).await
+    }
+
+    /// Deletes a file.
+    pub async fn delete(&self, delete: Delete) -> Result<(), Error> {
+        self.ask(|answer| Question::Delete(delete, answer)).await
+    }
+
+    /// Moves a file to another name; the answer is the file under its new name.
+    pub async fn rename(&self, rename: Rename) -> Result<FileInfo, Error> {
+        self.ask(|answer| Question::Rename(rename, answer)).await
+    }
+
+    /// Starts the cluster; harmless when it was started with the same disks.
+    pub async fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Bootstrapped, Error> {
+        self.ask(|answer| Question::Bootstrap(bootstrap, answer)).await
+    }
+
+    /// Takes a worker's heartbeat.
+    pub async fn heartbeat(&self, beat: Heartbeat) -> Result<HeartbeatReply, Error> {
+        self.ask(|answer| Question::Heartbeat(Box::new(beat), answer)).await
+    }
+
+    /// Tells that the connection on which a worker beat is broken.
+    pub async fn connection_lost(&self, disk: DiskId) {
+        // A closed inbox means that the process is stopping.
+        let _ = self.inbox.send(Question::ConnectionLost(disk)).await;
+    }
+
+    /// The state of the cluster. Answers without a leader too, and says so.
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(Question::Status).await
+    }
+
+    /// The members of the cluster.
+    pub async fn workers(&self) -> Result<Workers, Error> {
+        self.ask(Question::Workers).await
+    }
+}
