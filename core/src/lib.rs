@@ -4,6 +4,15 @@
 //! values and everything read from outside are arguments. So the same code runs in production,
 //! under a model checker and in a seeded simulation.
 
+pub mod checksum;
+pub mod chunk;
+pub mod detect;
+pub mod digest;
 pub mod id;
 pub mod log;
+pub mod media_type;
+pub mod name;
+pub mod partition;
+pub mod range;
+pub mod ring;
 pub mod time;
