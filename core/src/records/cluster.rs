@@ -1,0 +1,46 @@
+//! The cluster, its members, and who holds what.
+
+use crate::chunk::ChunkSize;
+use crate::id::{ClusterId, DiskId, Generation};
+use crate::ring::ReplicationFactor;
+use serde::{Deserialize, Serialize};
+
+/// What holds for the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// Its identity.
+    pub cluster: ClusterId,
+    /// Copies of each chunk unless an upload says otherwise.
+    pub replicas: ReplicationFactor,
+    /// Bytes of a chunk unless an upload says otherwise.
+    pub chunk_size: ChunkSize,
+}
+
+/// A disk that belongs to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// The highest generation it has shown; one that shows less is an old copy of the disk.
+    pub generation: Generation,
+    /// Its share relative to the others: the size of its file system in GiB, at least 1.
+    pub weight: u32,
+    /// Its failure domain.
+    pub zone: Option<String>,
+    /// A name for people.
+    pub name: String,
+    /// Whether it takes part.
+    pub state: MemberState,
+}
+
+/// Whether a member takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberState {
+    /// It holds partitions.
+    Active,
+}
+
+/// The disks that hold a partition, in order: the copies of a chunk are the first N.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionRecord {
+    /// The disks.
+    pub holders: Vec<DiskId>,
+}

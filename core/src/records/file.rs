@@ -1,0 +1,92 @@
+//! Files, open uploads and the trash.
+
+use super::Precondition;
+use crate::checksum::{Blake3, Crc32};
+use crate::chunk::{ChunkLayout, ChunkSize};
+use crate::id::{DiskId, FileId, RequestId};
+use crate::name::FileName;
+use crate::ring::ReplicationFactor;
+use crate::time::LogTime;
+use serde::{Deserialize, Serialize};
+
+/// One version of a file. The name is the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// The log index that made this version.
+    pub version: u64,
+    /// Names the bytes: another version has another id.
+    pub file: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// The chunks.
+    pub layout: ChunkLayout,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: ChunkSize,
+    /// Copies of each chunk.
+    pub replicas: ReplicationFactor,
+    /// CRC-32 of all bytes.
+    pub crc32: Crc32,
+    /// BLAKE3 of all bytes.
+    pub blake3: Blake3,
+    /// Media type.
+    pub content_type: String,
+    /// When the bytes were committed. A rename leaves it as it is.
+    pub modified: LogTime,
+    /// Chunks that are not on their partition's holders, in order, without overlap.
+    pub exceptions: Vec<Copies>,
+}
+
+impl FileRecord {
+    /// The strong entity tag, with its quotes: equal bytes have equal tags.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.blake3)
+    }
+}
+
+/// Which disks have a run of chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copies {
+    /// The first chunk of the run.
+    pub first_chunk: u32,
+    /// Chunks in the run; never zero.
+    pub chunks: u32,
+    /// The disks.
+    pub disks: Vec<DiskId>,
+}
+
+impl Copies {
+    /// The chunk after the run.
+    pub fn end(&self) -> u32 {
+        self.first_chunk.saturating_add(self.chunks)
+    }
+}
+
+/// An upload that was begun and neither committed nor aborted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRecord {
+    /// The log index of its BeginUpload.
+    pub begun_at: u64,
+    /// When it was begun.
+    pub begun: LogTime,
+    /// The name it will have.
+    pub name: FileName,
+    /// Bytes of a chunk.
+    pub chunk_size: ChunkSize,
+    /// Copies of each chunk.
+    pub replicas: ReplicationFactor,
+    /// Media type.
+    pub content_type: String,
+    /// Must hold at the commit.
+    pub precondition: Precondition,
+    /// The request that began it, if it may be repeated.
+    pub request: Option<RequestId>,
+}
+
+/// A deleted or replaced file, restorable for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashRecord {
+    /// The name it had.
+    pub name: FileName,
+    /// What it was.
+    pub file: FileRecord,
+}

@@ -1,0 +1,99 @@
+//! The records that the log's effects write: what they are, and how changes to them are planned.
+//!
+//! A record is a key and a value, both bytes ([`Key`], [`encode`], [`decode`]); voters store them
+//! without understanding them. The functions in [`plan`] decide: they look at the records as the
+//! whole log would leave them, uncommitted entries included, and give the effects or a refusal.
+
+mod cluster;
+mod file;
+mod key;
+pub mod plan;
+mod precondition;
+mod request;
+
+pub use cluster::{ClusterRecord, MemberRecord, MemberState, PartitionRecord};
+pub use file::{Copies, FileRecord, TrashRecord, UploadRecord};
+pub use key::{Key, Kind};
+pub use precondition::{EtagMatch, Precondition};
+pub use request::{Outcome, REQUEST_WINDOW};
+
+use crate::log::message::Put;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The first byte of every value: the version of its encoding. A value of a later version is
+/// refused, so an old program never reads half of what a new one wrote.
+const VALUE_VERSION: u8 = 1;
+
+/// A stored value that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Corrupt {
+    /// The key has no known form.
+    #[error("a record's key is malformed: {0:02x?}")]
+    Key(Vec<u8>),
+    /// The value was written by a later version.
+    #[error("a record of version {0} cannot be read")]
+    Version(u8),
+    /// The value does not decode.
+    #[error("a record's value is malformed")]
+    Value(#[source] postcard::Error),
+    /// The value is empty.
+    #[error("a record's value is empty")]
+    Empty,
+}
+
+/// Where records are looked up: the table alone, or the table with what is not committed yet.
+pub trait Lookup {
+    /// The value of `key`, if there is one.
+    fn value(&self, key: &[u8]) -> Option<&[u8]>;
+}
+
+/// A value as bytes: its version and its postcard encoding.
+///
+/// # Errors
+/// Never for the records of this module; `postcard` could refuse a type without a known length.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Corrupt> {
+    postcard::to_extend(value, vec![VALUE_VERSION]).map_err(Corrupt::Value)
+}
+
+/// Reads a value back.
+///
+/// # Errors
+/// If the bytes are not a value of this type and of a version that this program knows.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Corrupt> {
+    match bytes.split_first() {
+        Some((&VALUE_VERSION, rest)) => postcard::from_bytes(rest).map_err(Corrupt::Value),
+        Some((&version, _)) => Err(Corrupt::Version(version)),
+        None => Err(Corrupt::Empty),
+    }
+}
+
+/// The record under `key`, if there is one.
+///
+/// # Errors
+/// If its value does not decode.
+pub fn get<T: DeserializeOwned>(records: &impl Lookup, key: &Key) -> Result<Option<T>, Corrupt> {
+    records.value(&key.to_bytes()).map(decode).transpose()
+}
+
+/// The effect that writes `value` under `key`.
+///
+/// # Errors
+/// As [`encode`].
+pub fn put<T: Serialize>(key: &Key, value: &T) -> Result<Put, Corrupt> {
+    Ok(Put {
+        key: key.to_bytes(),
+        value: Some(encode(value)?),
+    })
+}
+
+/// The effect that removes the record under `key`.
+pub fn remove(key: &Key) -> Put {
+    Put {
+        key: key.to_bytes(),
+        value: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Decisions: what a change would write, or why it is refused.
+//!
+//! All functions are pure. They look at the records as the whole log would leave them, uncommitted
+//! entries included, and are given the place the entry will have ([`At`]). Repeated requests get
+//! the first answer and write nothing.
+
+mod membership;
+mod name;
+mod upload;
+
+pub use membership::{NewMember, plan_bootstrap, plan_membership};
+pub use name::{Renamed, plan_delete, plan_rename};
+pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
+
+use super::{Corrupt, Key, Lookup, Outcome, REQUEST_WINDOW, get, put};
+use crate::id::{FileId, RequestId};
+use crate::log::message::Put;
+use crate::name::FileName;
+use crate::time::LogTime;
+
+/// Where an entry will stand in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Its index.
+    pub index: u64,
+    /// Its log time.
+    pub time: LogTime,
+}
+
+/// A change that may be made: what it writes, and what it answers once that is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned<T> {
+    /// The effects, in order; none if there is nothing to change.
+    pub puts: Vec<Put>,
+    /// The answer.
+    pub answer: T,
+}
+
+/// Why a change is refused. Nothing is written then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No file has this name.
+    #[error("no file named {0}")]
+    FileNotFound(FileName),
+    /// A precondition does not hold.
+    #[error("{name}: {what}")]
+    PreconditionFailed {
+        /// The file.
+        name: FileName,
+        /// Which, and what is there.
+        what: String,
+    },
+    /// The new name of a rename is taken.
+    #[error("a file named {0} exists already")]
+    NameTaken(FileName),
+    /// The upload was never begun, or has ended.
+    #[error("upload {0} is not open")]
+    UploadNotOpen(FileId),
+    /// The chunks or copies of a commit do not fit together.
+    #[error("the upload cannot be committed: {0}")]
+    BadCommit(&'static str),
+    /// The id of a request lies outside the window in which repeats are recognised.
+    #[error("request id {0} was not issued within the last 10 minutes")]
+    RequestOutsideWindow(RequestId),
+    /// The id of a request was used for another change.
+    #[error("request id {0} was used for another change")]
+    RequestReused(RequestId),
+    /// The cluster has no record of itself yet.
+    #[error("the cluster is not bootstrapped yet")]
+    NotBootstrapped,
+    /// A record cannot be read.
+    #[error("a record cannot be read")]
+    Corrupt(#[from] Corrupt),
+}
+
+/// What came of `request` before, if it is a repeated one.
+fn earlier(
+    records: &impl Lookup,
+    request: Option<RequestId>,
+    now: LogTime,
+) -> Result<Option<Outcome>, Refusal> {
+    let Some(request) = request else {
+        return Ok(None);
+    };
+    if let Some(outcome) = get::<Outcome>(records, &Key::Request(request))? {
+        return Ok(Some(outcome));
+    }
+    let issued = request.issued_at();
+    if now.since(issued) > REQUEST_WINDOW || issued.since(now) > REQUEST_WINDOW {
+        return Err(Refusal::RequestOutsideWindow(request));
+    }
+    Ok(None)
+}
+
+/// Adds what came of `request` to the effects, if it may be repeated.
+fn remember(
+    puts: &mut Vec<Put>,
+    request: Option<RequestId>,
+    outcome: &Outcome,
+) -> Result<(), Corrupt> {
+    if let Some(request) = request {
+        puts.push(put(&Key::Request(request), outcome)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

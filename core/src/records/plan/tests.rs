@@ -1,0 +1,526 @@
+use super::*;
+use crate::checksum::{Blake3, Crc32};
+use crate::chunk::{ChunkLayout, ChunkSize};
+use crate::id::DiskId;
+use crate::partition::{Partition, partition_of};
+use crate::records::{
+    ClusterRecord, Copies, EtagMatch, FileRecord, MemberRecord, MemberState, PartitionRecord,
+    Precondition, TrashRecord, UploadRecord, decode,
+};
+use crate::ring::{Assignment, ReplicationFactor};
+use std::collections::BTreeMap;
+
+/// Records and the place of the next entry; what `apply` and the log do in production.
+#[derive(Default)]
+struct World {
+    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    index: u64,
+}
+
+impl Lookup for World {
+    fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.records.get(key).map(Vec::as_slice)
+    }
+}
+
+fn disk(n: u128) -> DiskId {
+    DiskId::from_u128(n)
+}
+
+fn name(text: &str) -> FileName {
+    FileName::parse(text).unwrap()
+}
+
+fn request(n: u128) -> Option<RequestId> {
+    Some(RequestId::issue(LogTime::from_millis(1_000_000), n))
+}
+
+impl World {
+    /// A cluster of disks 1, 2, 3 in which each partition is on 1 and 2.
+    fn new() -> Self {
+        let mut world = World::default();
+        let mut assignment = Assignment::empty();
+        for partition in Partition::all() {
+            assignment.set_holders(partition, &[disk(1), disk(2)]);
+        }
+        let cluster = ClusterRecord {
+            cluster: crate::id::ClusterId::from_u128(5),
+            replicas: ReplicationFactor::DEFAULT,
+            chunk_size: ChunkSize::MIN,
+        };
+        let members: Vec<_> = (1..=3)
+            .map(|n| NewMember {
+                disk: disk(n),
+                record: MemberRecord {
+                    generation: crate::id::Generation(1),
+                    weight: 1,
+                    zone: None,
+                    name: format!("w{n}"),
+                    state: MemberState::Active,
+                },
+            })
+            .collect();
+        let planned = plan_bootstrap(&cluster, &members, &assignment).unwrap();
+        world.apply(planned);
+        world
+    }
+
+    fn at(&self) -> At {
+        At {
+            index: self.index + 1,
+            time: LogTime::from_millis(1_000_000 + self.index),
+        }
+    }
+
+    fn apply<T>(&mut self, planned: Planned<T>) -> T {
+        if !planned.puts.is_empty() {
+            self.index += 1;
+        }
+        for put in planned.puts {
+            match put.value {
+                Some(value) => self.records.insert(put.key, value),
+                None => self.records.remove(&put.key),
+            };
+        }
+        planned.answer
+    }
+
+    fn begin(
+        &mut self,
+        file: u128,
+        to: &str,
+        request: Option<RequestId>,
+    ) -> Result<Begun, Refusal> {
+        self.begin_if(file, to, request, Precondition::default())
+    }
+
+    fn begin_if(
+        &mut self,
+        file: u128,
+        to: &str,
+        request: Option<RequestId>,
+        precondition: Precondition,
+    ) -> Result<Begun, Refusal> {
+        let begin = Begin {
+            request,
+            file: FileId::from_u128(file),
+            name: name(to),
+            chunk_size: ChunkSize::MIN,
+            replicas: ReplicationFactor::DEFAULT,
+            content_type: "video/mp4".to_owned(),
+            precondition,
+        };
+        let planned = plan_begin(self, begin, self.at())?;
+        Ok(self.apply(planned))
+    }
+
+    fn commit(&mut self, file: u128, bytes: u64, copies: Vec<Copies>) -> Result<Stored, Refusal> {
+        let commit = Commit {
+            file: FileId::from_u128(file),
+            layout: ChunkLayout::of_file(bytes, ChunkSize::MIN).unwrap(),
+            crc32: Crc32(1),
+            blake3: Blake3([u8::try_from(file).unwrap(); 32]),
+            copies,
+        };
+        let planned = plan_commit(self, commit, self.at())?;
+        Ok(self.apply(planned))
+    }
+
+    fn store(&mut self, file: u128, to: &str) -> Stored {
+        self.begin(file, to, None).unwrap();
+        self.commit(file, 10, vec![copies(0, 1, &[1, 2])]).unwrap()
+    }
+
+    fn delete(&mut self, from: &str, request: Option<RequestId>) -> Result<(), Refusal> {
+        let planned = plan_delete(
+            self,
+            request,
+            &name(from),
+            &Precondition::default(),
+            self.at(),
+        )?;
+        self.apply(planned);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str, overwrite: bool) -> Result<Renamed, Refusal> {
+        let planned = plan_rename(self, None, &name(from), &name(to), overwrite, self.at())?;
+        Ok(self.apply(planned))
+    }
+
+    fn file(&self, at: &str) -> Option<FileRecord> {
+        get(self, &Key::File(name(at))).unwrap()
+    }
+
+    /// The file ids in the trash with their names, oldest first.
+    fn trash(&self) -> Vec<(u128, String)> {
+        self.records
+            .range(vec![b't']..vec![b'u'])
+            .map(|(_, value)| decode::<TrashRecord>(value).unwrap())
+            .map(|trashed| (trashed.file.file.as_u128(), trashed.name.to_string()))
+            .collect()
+    }
+}
+
+fn copies(first_chunk: u32, chunks: u32, disks: &[u128]) -> Copies {
+    Copies {
+        first_chunk,
+        chunks,
+        disks: disks.iter().copied().map(disk).collect(),
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn nothing_of_an_upload_is_visible_before_its_commit() {
+    let mut world = World::new();
+    assert_eq!(
+        world.begin(7, "a", None),
+        Ok(Begun::Open { replaced: None })
+    );
+    assert_eq!(world.file("a"), None);
+    let stored = world.commit(7, 10, vec![copies(0, 1, &[2, 1])]).unwrap();
+    assert_eq!(world.file("a"), Some(stored.record.clone()));
+    assert_eq!(stored.record.version, world.index);
+    assert_eq!(stored.record.exceptions, vec![]);
+    let upload: Option<UploadRecord> = get(&world, &Key::Upload(FileId::from_u128(7))).unwrap();
+    assert_eq!(upload, None);
+}
+
+#[test]
+fn an_empty_file_has_no_chunks() {
+    let mut world = World::new();
+    world.begin(7, "empty", None).unwrap();
+    assert_eq!(world.commit(7, 0, vec![]).unwrap().record.size, 0);
+    assert_eq!(copies_of(&world, &world.file("empty").unwrap()), Ok(vec![]));
+}
+
+#[test]
+fn an_overwrite_sends_the_old_version_to_the_trash() {
+    let mut world = World::new();
+    world.store(7, "a");
+    world.store(8, "a");
+    assert_eq!(world.file("a").unwrap().file, FileId::from_u128(8));
+    assert_eq!(world.trash(), [(7, "a".to_owned())]);
+}
+
+#[test]
+fn a_commit_that_does_not_fit_its_upload_is_refused() {
+    for (bytes, copies) in [
+        (10, vec![]),
+        (10, vec![copies(0, 1, &[1])]),
+        (10, vec![copies(0, 1, &[1, 1])]),
+        (10, vec![copies(1, 1, &[1, 2])]),
+        (10, vec![copies(0, 2, &[1, 2])]),
+        (10, vec![copies(0, 0, &[1, 2]), copies(0, 1, &[1, 2])]),
+        (3 * MIB, vec![copies(0, 1, &[1, 2]), copies(2, 1, &[1, 2])]),
+        (3 * MIB, vec![copies(0, 2, &[1, 2]), copies(1, 2, &[1, 2])]),
+        (
+            10,
+            vec![copies(0, 1, &[1, 2]), copies(1, u32::MAX, &[1, 2])],
+        ),
+    ] {
+        let mut world = World::new();
+        world.begin(7, "a", None).unwrap();
+        let refused = world.commit(7, bytes, copies.clone());
+        assert!(
+            matches!(refused, Err(Refusal::BadCommit(_))),
+            "{copies:?}: {refused:?}"
+        );
+        assert_eq!(world.file("a"), None);
+    }
+}
+
+#[test]
+fn chunks_off_their_holders_are_exceptions_and_are_found() {
+    let mut world = World::new();
+    world.begin(7, "a", None).unwrap();
+    let given = vec![
+        copies(0, 10, &[1, 2]),
+        copies(10, 60, &[3, 1]),
+        copies(70, 60, &[2, 1]),
+        copies(130, 10, &[1, 2, 3]),
+    ];
+    let record = world.commit(7, 140 * MIB, given).unwrap().record;
+    assert_eq!(
+        record.exceptions,
+        [copies(10, 60, &[3, 1]), copies(130, 10, &[1, 2, 3])]
+    );
+    let found = copies_of(&world, &record).unwrap();
+    assert_eq!(
+        found,
+        [
+            copies(0, 10, &[1, 2]),
+            copies(10, 60, &[3, 1]),
+            copies(70, 60, &[1, 2]),
+            copies(130, 10, &[1, 2, 3]),
+        ]
+    );
+}
+
+#[test]
+fn a_commit_after_its_partition_moved_keeps_its_chunks_where_they_are() {
+    let mut world = World::new();
+    world.begin(7, "a", None).unwrap();
+    let moved = partition_of(FileId::from_u128(7), 0);
+    let record = PartitionRecord {
+        holders: vec![disk(2), disk(3)],
+    };
+    let put = put(&Key::Partition(moved), &record).unwrap();
+    world.apply(Planned {
+        puts: vec![put],
+        answer: (),
+    });
+    let record = world
+        .commit(7, 10, vec![copies(0, 1, &[1, 2])])
+        .unwrap()
+        .record;
+    assert_eq!(record.exceptions, [copies(0, 1, &[1, 2])]);
+}
+
+#[test]
+fn more_copies_than_the_ring_has_holders_are_an_exception() {
+    let mut world = World::new();
+    let begin = Begin {
+        request: None,
+        file: FileId::from_u128(7),
+        name: name("a"),
+        chunk_size: ChunkSize::MIN,
+        replicas: ReplicationFactor::new(3).unwrap(),
+        content_type: String::new(),
+        precondition: Precondition::default(),
+    };
+    let planned = plan_begin(&world, begin, world.at()).unwrap();
+    world.apply(planned);
+    assert!(world.commit(7, 10, vec![copies(0, 1, &[1, 2])]).is_err());
+    let record = world
+        .commit(7, 10, vec![copies(0, 1, &[1, 2, 3])])
+        .unwrap()
+        .record;
+    assert_eq!(record.exceptions, [copies(0, 1, &[1, 2, 3])]);
+}
+
+#[test]
+fn preconditions_hold_at_begin_and_again_at_commit() {
+    let absent = Precondition {
+        if_none_match: Some(EtagMatch::Any),
+        ..Precondition::default()
+    };
+    let mut world = World::new();
+    world.begin_if(7, "a", None, absent.clone()).unwrap();
+    world.begin_if(8, "a", None, absent.clone()).unwrap();
+    world.commit(7, 10, vec![copies(0, 1, &[1, 2])]).unwrap();
+    let late = world.commit(8, 10, vec![copies(0, 1, &[1, 2])]);
+    assert!(
+        matches!(late, Err(Refusal::PreconditionFailed { .. })),
+        "{late:?}"
+    );
+    assert!(world.begin_if(9, "a", None, absent).is_err());
+    assert_eq!(world.file("a").unwrap().file, FileId::from_u128(7));
+}
+
+#[test]
+fn a_repeated_upload_gets_the_first_answer() {
+    let mut world = World::new();
+    world.begin(7, "a", request(1)).unwrap();
+    let first = world.commit(7, 10, vec![copies(0, 1, &[1, 2])]).unwrap();
+    let version = world.index;
+    assert_eq!(world.begin(8, "a", request(1)), Ok(Begun::Already(first)));
+    assert_eq!(world.index, version, "a repeat writes nothing");
+    assert!(matches!(
+        world.begin(8, "b", request(1)),
+        Err(Refusal::RequestReused(_))
+    ));
+    assert!(matches!(
+        world.delete("a", request(1)),
+        Err(Refusal::RequestReused(_))
+    ));
+}
+
+#[test]
+fn a_second_attempt_ends_the_first_so_that_only_one_is_stored() {
+    let mut world = World::new();
+    world.begin(7, "a", request(1)).unwrap();
+    let again = world.begin(8, "a", request(1)).unwrap();
+    assert_eq!(
+        again,
+        Begun::Open {
+            replaced: Some(FileId::from_u128(7))
+        }
+    );
+    let stale = world.commit(7, 10, vec![copies(0, 1, &[1, 2])]);
+    assert_eq!(stale, Err(Refusal::UploadNotOpen(FileId::from_u128(7))));
+    world.commit(8, 10, vec![copies(0, 1, &[1, 2])]).unwrap();
+}
+
+#[test]
+fn a_request_id_from_another_time_is_refused() {
+    let mut world = World::new();
+    for time in [0, 10_000_000] {
+        let id = RequestId::issue(LogTime::from_millis(time), 1);
+        let refused = world.begin(7, "a", Some(id));
+        assert_eq!(refused, Err(Refusal::RequestOutsideWindow(id)));
+    }
+}
+
+#[test]
+fn a_delete_replayed_after_a_new_upload_leaves_the_new_file() {
+    let mut world = World::new();
+    world.store(7, "a");
+    world.delete("a", request(1)).unwrap();
+    world.store(8, "a");
+    world.delete("a", request(1)).unwrap();
+    assert_eq!(world.file("a").unwrap().file, FileId::from_u128(8));
+    assert_eq!(world.trash(), [(7, "a".to_owned())]);
+    assert_eq!(
+        world.delete("b", None),
+        Err(Refusal::FileNotFound(name("b")))
+    );
+}
+
+#[test]
+fn an_aborted_upload_is_gone_and_its_request_may_be_tried_again() {
+    let mut world = World::new();
+    world.begin(7, "a", request(1)).unwrap();
+    for was_open in [true, false] {
+        let planned = plan_abort(&world, FileId::from_u128(7)).unwrap();
+        assert_eq!(world.apply(planned), was_open);
+    }
+    let again = world.begin(8, "a", request(1)).unwrap();
+    assert_eq!(again, Begun::Open { replaced: None });
+}
+
+#[test]
+fn an_abort_after_the_commit_leaves_the_file() {
+    let mut world = World::new();
+    world.store(7, "a");
+    let planned = plan_abort(&world, FileId::from_u128(7)).unwrap();
+    assert_eq!(
+        planned,
+        Planned {
+            puts: vec![],
+            answer: false
+        }
+    );
+    assert!(world.file("a").is_some());
+}
+
+#[test]
+fn a_rename_is_one_step_and_never_loses_the_file_that_stood_there() {
+    let mut world = World::new();
+    world.store(7, "a");
+    world.store(8, "b");
+    assert_eq!(
+        world.rename("a", "b", false),
+        Err(Refusal::NameTaken(name("b")))
+    );
+    assert_eq!(
+        world.rename("x", "y", false),
+        Err(Refusal::FileNotFound(name("x")))
+    );
+    let moved = world.rename("a", "b", true).unwrap();
+    assert_eq!(
+        (world.file("a"), world.file("b")),
+        (None, Some(moved.record.clone()))
+    );
+    assert_eq!(moved.record.file, FileId::from_u128(7));
+    assert_eq!(world.trash(), [(8, "b".to_owned())]);
+    let index = world.index;
+    assert_eq!(world.rename("b", "b", false).unwrap().record, moved.record);
+    assert_eq!(world.index, index);
+}
+
+#[test]
+fn preconditions_follow_rfc_9110() {
+    let mut world = World::new();
+    let stored = world.store(7, "a").record;
+    let tag = stored.etag();
+    let tags = |text: &str| Some(EtagMatch::Tags(vec![text.to_owned()]));
+    let at = |millis| Some(LogTime::from_millis(millis));
+    let none = Precondition::default();
+    let cases = [
+        (none.clone(), true, true),
+        (
+            Precondition {
+                if_match: tags(&tag),
+                ..none.clone()
+            },
+            true,
+            false,
+        ),
+        (
+            Precondition {
+                if_match: Some(EtagMatch::Any),
+                ..none.clone()
+            },
+            true,
+            false,
+        ),
+        (
+            Precondition {
+                if_match: tags("\"x\""),
+                ..none.clone()
+            },
+            false,
+            false,
+        ),
+        (
+            Precondition {
+                if_none_match: tags(&tag),
+                ..none.clone()
+            },
+            false,
+            true,
+        ),
+        (
+            Precondition {
+                if_none_match: tags("\"x\""),
+                ..none.clone()
+            },
+            true,
+            true,
+        ),
+        (
+            Precondition {
+                if_none_match: Some(EtagMatch::Any),
+                ..none.clone()
+            },
+            false,
+            true,
+        ),
+        (
+            Precondition {
+                if_unmodified_since: at(1_000_000),
+                ..none.clone()
+            },
+            true,
+            true,
+        ),
+        (
+            Precondition {
+                if_unmodified_since: at(999_999),
+                ..none.clone()
+            },
+            false,
+            true,
+        ),
+        (
+            Precondition {
+                if_match: tags(&tag),
+                if_unmodified_since: at(0),
+                ..none
+            },
+            true,
+            false,
+        ),
+    ];
+    for (condition, with_file, without) in cases {
+        assert_eq!(
+            condition.check(Some(&stored)).is_ok(),
+            with_file,
+            "{condition:?}"
+        );
+        assert_eq!(condition.check(None).is_ok(), without, "{condition:?}");
+    }
+}
