@@ -14,5 +14,6 @@ pub mod media_type;
 pub mod name;
 pub mod partition;
 pub mod range;
+pub mod records;
 pub mod ring;
 pub mod time;

@@ -283,8 +283,7 @@ fn exceptions(
         while next < run.end() {
             let end = end_of_group(next).min(run.end());
             let wanted = holders(records, partition_of(commit.file, next), replicas)?;
-            let same = |disks: &[DiskId]| disks.iter().collect::<BTreeSet<_>>();
-            if same(&wanted) != same(&run.disks) {
+            if !same_disks(&wanted, &run.disks) {
                 let disks = run.disks.clone();
                 push_run(
                     &mut found,
@@ -309,6 +308,10 @@ fn push_run(runs: &mut Vec<Copies>, run: Copies) {
         }
         _ => runs.push(run),
     }
+}
+
+fn same_disks(some: &[DiskId], others: &[DiskId]) -> bool {
+    some.iter().collect::<BTreeSet<_>>() == others.iter().collect::<BTreeSet<_>>()
 }
 
 fn end_of_group(chunk: u32) -> u32 {
