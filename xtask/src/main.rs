@@ -1,2 +1,86 @@
-//! .
-fn main() {}
+//! The project's own commands: `cargo xtask test` runs everything that a change must pass,
+//! `cargo xtask prove NAME` shows that one claim holds.
+//!
+//! It depends on nothing else of the workspace, so it builds fast and reports on a tree that does
+//! not compile.
+
+mod child;
+mod machine;
+mod prove;
+mod tally;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything that a change must pass; the last line counts it
+    Test {
+        /// Leaves out the dependency check, the documentation and the proofs with processes
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Shows that one claim holds; without a name, lists the claims
+    Prove {
+        /// Which claim
+        name: Option<String>,
+        /// Runs the form that `cargo xtask test` runs: small, unoptimised, without judging speed
+        #[arg(long)]
+        short: bool,
+    },
+}
+
+/// Where tools that are built once may be kept.
+#[derive(clap::Args)]
+struct Folders {
+    #[arg(long, env = "XDG_CACHE_HOME", hide = true, global = true)]
+    cache: Option<PathBuf>,
+    #[arg(long, env = "HOME", hide = true, global = true)]
+    home: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The folder for tools, outside every clone.
+    fn tools(&self) -> Option<PathBuf> {
+        let cache = self
+            .cache
+            .clone()
+            .or_else(|| Some(self.home.as_ref()?.join(".cache")))?;
+        Some(cache.join("mdfs-ci").join("tools"))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Test { quick } => test::run(quick, &arguments.folders),
+        Command::Prove { name: None, .. } => {
+            prove::list();
+            Ok(true)
+        }
+        Command::Prove {
+            name: Some(name),
+            short,
+        } => prove::run(&name, short),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What this machine has, and installing what it lacks.
+
+use crate::Folders;
+use crate::child::Bounded;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The release of cargo-deny that `deny.toml` was written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Whether `program` can be called.
+pub(crate) fn has(program: &str) -> bool {
+    let script = r#"PATH="$PATH:/usr/sbin:/sbin" command -v -- "$0""#;
+    let found = Command::new("sh")
+        .args(["-c", script, program])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    found.is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Installs the Debian packages of those `(program, package)` whose program is missing, and returns
+/// the programs that are missing still.
+///
+/// # Errors
+/// If a command cannot be started.
+pub(crate) fn provide(root: &Path, wanted: &[(&str, &str)]) -> Result<Vec<String>> {
+    let missing = |wanted: &[(&str, &str)]| -> Vec<(String, String)> {
+        let absent = wanted.iter().filter(|(program, _)| !has(program));
+        absent
+            .map(|(program, package)| ((*program).to_owned(), (*package).to_owned()))
+            .collect()
+    };
+    let mut absent = missing(wanted);
+    if !absent.is_empty() && is_root() && has("apt-get") {
+        let mut packages: Vec<&str> = absent.iter().map(|(_, package)| package.as_str()).collect();
+        packages.dedup();
+        println!("installing {}", packages.join(", "));
+        let update = Bounded::new(5, &["apt-get", "update"]).quiet();
+        let mut words = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
+        words.extend(&packages);
+        let install = Bounded::new(15, &words)
+            .quiet()
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        for step in [update, install] {
+            let finished = step.run(root)?;
+            if !finished.success {
+                println!("{} failed:\n{}", step.shown(), finished.output);
+                break;
+            }
+        }
+        absent = missing(wanted);
+    }
+    Ok(absent.into_iter().map(|(program, _)| program).collect())
+}
+
+/// cargo-deny: the one in the cache folder, which is built there once. None if it cannot be had.
+///
+/// # Errors
+/// If a command cannot be started.
+pub(crate) fn cargo_deny(root: &Path, folders: &Folders) -> Result<Option<String>> {
+    let Some(tools) = folders.tools() else {
+        return Ok(None);
+    };
+    let folder = tools.join(format!("cargo-deny-{CARGO_DENY}"));
+    let program: PathBuf = folder.join("bin").join("cargo-deny");
+    let works = |program: &Path| {
+        let version = Command::new(program).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    if !works(&program) {
+        println!("building cargo-deny {CARGO_DENY}, once for this machine");
+        let folder = folder.display().to_string();
+        let build = tools.join("build").display().to_string();
+        // Unoptimised: it checks a few hundred packages, and builds in a fifth of the time.
+        let words = [
+            "cargo",
+            "install",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+            "--locked",
+            "--debug",
+            "--force",
+            "--config",
+            "profile.dev.debug=false",
+            "--root",
+            &folder,
+            "--target-dir",
+            &build,
+        ];
+        let install = Bounded::new(15, &words).quiet().run(root)?;
+        // The build products are of no more use, whether it worked or not.
+        if let Err(error) = std::fs::remove_dir_all(&build) {
+            println!("cannot remove {build}: {error}");
+        }
+        if !install.success {
+            println!("{}", install.output);
+        }
+    }
+    Ok(works(&program).then(|| program.display().to_string()))
+}

@@ -1,0 +1,225 @@
+//! Claims that can be shown: each has a full form and the short one that the test command runs.
+
+use crate::child::Bounded;
+use crate::machine;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+
+/// How a claim is shown in full.
+enum Form {
+    /// A proof of `mdfs-tests` with real processes.
+    Processes,
+    /// An example of a package; its short form is among the tests of the same package.
+    Example {
+        package: &'static str,
+        example: &'static str,
+        short: &'static str,
+    },
+}
+
+/// One claim.
+struct Proof {
+    name: &'static str,
+    claim: &'static str,
+    /// The programs it needs besides Rust, and the Debian packages that have them.
+    needs: &'static [(&'static str, &'static str)],
+    form: Form,
+    /// The limit of its full form.
+    minutes: u32,
+}
+
+const FILM: &[(&str, &str)] = &[
+    ("ffmpeg", "ffmpeg"),
+    ("ffprobe", "ffmpeg"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("git", "git"),
+];
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "first-run",
+        claim: "a fresh clone starts with one command, and a player plays and seeks a film",
+        needs: FILM,
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
+        name: "round-trip",
+        claim: "what is put comes back byte for byte, whole, in ranges, and 16 at once",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "kill-worker",
+        claim: "a worker may die or hang during a download or upload, and nobody notices",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "kill-master",
+        claim: "a master may be killed at any moment, and no acknowledged file is lost",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "power-cut",
+        claim: "a crash at every disk call leaves each file whole or absent",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-worker",
+            example: "power_cut",
+            short: "power_cut",
+        },
+        minutes: 60,
+    },
+    Proof {
+        name: "model",
+        claim: "the metadata log keeps its promises in every reachable state of small clusters",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "model",
+            short: "model",
+        },
+        minutes: 120,
+    },
+    Proof {
+        name: "ring",
+        claim: "partitions are spread evenly, and a join or leave moves hardly more than it must",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "ring",
+            short: "ring",
+        },
+        minutes: 30,
+    },
+    Proof {
+        name: "speed",
+        claim: "films stream, store and seek at the promised rates within 128 MiB a process",
+        needs: &[("curl", "curl"), ("nginx", "nginx-light")],
+        form: Form::Processes,
+        minutes: 45,
+    },
+];
+
+/// Prints every claim with its name.
+pub(crate) fn list() {
+    for proof in PROOFS {
+        println!("{:<12} {}", proof.name, proof.claim);
+    }
+}
+
+/// Shows one claim; returns whether it holds.
+///
+/// # Errors
+/// If there is no such claim, or a command cannot be started.
+pub(crate) fn run(name: &str, short: bool) -> Result<bool> {
+    let proof = PROOFS.iter().find(|proof| proof.name == name);
+    let proof = proof.with_context(|| {
+        let names: Vec<_> = PROOFS.iter().map(|proof| proof.name).collect();
+        format!("no proof is called {name}; there are {}", names.join(", "))
+    })?;
+    let workspace = Workspace::find()?;
+    for program in machine::provide(&workspace.root, proof.needs)? {
+        println!("{program} is missing; what needs it will say so");
+    }
+    let finished = match (&proof.form, short) {
+        (Form::Processes, short) => {
+            let profile = if short { "debug" } else { "release" };
+            let mut build = vec![
+                "cargo",
+                "build",
+                "--package",
+                "mdfs",
+                "--package",
+                "mdfs-tests",
+            ];
+            build.extend((!short).then_some("--release"));
+            build.push("--bins");
+            if !Bounded::new(40, &build).run(&workspace.root)?.success {
+                return Ok(false);
+            }
+            with_processes(&workspace, profile, name, short, proof.minutes).run(&workspace.root)?
+        }
+        (
+            Form::Example {
+                package, example, ..
+            },
+            false,
+        ) => {
+            let words = [
+                "cargo",
+                "run",
+                "--release",
+                "--package",
+                package,
+                "--example",
+                example,
+            ];
+            Bounded::new(proof.minutes, &words).run(&workspace.root)?
+        }
+        (
+            Form::Example {
+                package,
+                short: filter,
+                ..
+            },
+            true,
+        ) => {
+            let words = ["cargo", "test", "--package", package, "--", filter];
+            Bounded::new(proof.minutes, &words).run(&workspace.root)?
+        }
+    };
+    if finished.timed_out {
+        println!("FAILED {name}: not done after {} minutes", proof.minutes);
+    } else if !finished.success {
+        println!("FAILED {name}");
+    }
+    Ok(finished.success)
+}
+
+/// What the test command runs of a proof with processes.
+pub(crate) struct ShortForm {
+    /// The proof's name.
+    pub(crate) name: &'static str,
+    /// The programs without which it cannot run, each with its Debian package.
+    pub(crate) needs: &'static [(&'static str, &'static str)],
+    /// What runs it; the programs must have been built.
+    pub(crate) command: Bounded,
+}
+
+/// The short forms that run beside the tests; those of the other proofs are tests themselves.
+pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
+    let processes = PROOFS
+        .iter()
+        .filter(|proof| matches!(proof.form, Form::Processes));
+    let short = |proof: &Proof| ShortForm {
+        name: proof.name,
+        // Only the full form of `speed` compares itself with nginx.
+        needs: if proof.name == "speed" {
+            &[]
+        } else {
+            proof.needs
+        },
+        command: with_processes(workspace, "debug", proof.name, true, 6),
+    };
+    processes.map(short).collect()
+}
+
+fn with_processes(
+    workspace: &Workspace,
+    profile: &str,
+    name: &str,
+    short: bool,
+    minutes: u32,
+) -> Bounded {
+    let program = workspace.program(profile, "prove");
+    let mut words = vec![program.as_str(), name];
+    words.extend(short.then_some("--short"));
+    Bounded::new(minutes, &words).env("MDFS_PROGRAM", workspace.program(profile, "mdfs"))
+}

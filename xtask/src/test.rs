@@ -1,0 +1,210 @@
+//! `cargo xtask test`: everything that a change must pass.
+
+use crate::Folders;
+use crate::child::Bounded;
+use crate::machine;
+use crate::prove;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use anyhow::Result;
+use std::time::{Duration, Instant};
+
+/// The programs that tests and short proofs call, and the Debian packages that have them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("ffmpeg", "ffmpeg"),
+    ("ffprobe", "ffmpeg"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("git", "git"),
+];
+
+/// What a part's output is counted by.
+enum Counted {
+    /// The part is one check.
+    Whole,
+    /// The part runs tests, and its runner says how many.
+    CargoTest,
+}
+
+/// One part of the run, done.
+struct Done {
+    name: String,
+    tally: Tally,
+    took: Duration,
+}
+
+struct Run {
+    workspace: Workspace,
+    done: Vec<Done>,
+}
+
+/// Runs every part, and prints the sum as the last line. Returns whether nothing failed.
+///
+/// # Errors
+/// If a command cannot be started.
+pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
+    let mut run = Run {
+        workspace: Workspace::find()?,
+        done: Vec::new(),
+    };
+    let root = run.workspace.root.clone();
+    let missing = machine::provide(&root, PROGRAMS)?;
+    for program in &missing {
+        println!("{program} is missing and cannot be installed");
+    }
+
+    run.part(
+        "format",
+        Counted::Whole,
+        Bounded::new(2, &["cargo", "fmt", "--all", "--check"]),
+    )?;
+    if quick {
+        run.skip("dependencies", "--quick");
+        run.skip("advisories", "--quick");
+        run.skip("documentation", "--quick");
+    } else {
+        run.dependencies(folders)?;
+        let words = ["cargo", "doc", "--workspace", "--no-deps", "--locked"];
+        let documentation = Bounded::new(20, &words).env("RUSTDOCFLAGS", "-D warnings");
+        run.part("documentation", Counted::Whole, documentation)?;
+    }
+    let words = [
+        "cargo",
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-Dwarnings",
+    ];
+    run.part("clippy", Counted::Whole, Bounded::new(20, &words))?;
+
+    // All targets in one build, so that the tests and the program share every dependency.
+    let words = ["cargo", "build", "--workspace", "--all-targets", "--locked"];
+    let built = run.part("build", Counted::Whole, Bounded::new(25, &words))?;
+    if built {
+        run.tests()?;
+    } else {
+        run.skip("tests", "the build failed");
+    }
+    for proof in prove::short_forms(&run.workspace) {
+        let name = format!("proof {}", proof.name);
+        let lacks = proof
+            .needs
+            .iter()
+            .find(|(program, _)| missing.iter().any(|one| one == program));
+        match lacks {
+            _ if quick => run.skip(&name, "--quick"),
+            _ if !built => run.skip(&name, "the build failed"),
+            Some((program, _)) => run.skip(&name, &format!("{program} is missing")),
+            None => {
+                run.part(&name, Counted::Whole, proof.command)?;
+            }
+        }
+    }
+    Ok(run.close())
+}
+
+impl Run {
+    /// Runs one part and counts it. Returns whether nothing in it failed.
+    fn part(&mut self, name: &str, counted: Counted, command: Bounded) -> Result<bool> {
+        println!("\n== {name}: {}", command.shown());
+        let started = now();
+        let finished = command.run(&self.workspace.root)?;
+        let mut tally = match counted {
+            Counted::Whole => Tally::one(finished.success),
+            Counted::CargoTest => Tally::of_cargo_test(&finished.output),
+        };
+        if !finished.success && tally.failed == 0 {
+            tally += Tally::one(false);
+        }
+        if finished.timed_out {
+            println!("{name} was ended at its time limit");
+        }
+        let passed = tally.failed == 0;
+        self.done.push(Done {
+            name: name.to_owned(),
+            tally,
+            took: started.elapsed(),
+        });
+        Ok(passed)
+    }
+
+    fn skip(&mut self, name: &str, reason: &str) {
+        println!("\n== {name}: skipped: {reason}");
+        let name = format!("{name} ({reason})");
+        self.done.push(Done {
+            name,
+            tally: Tally::SKIPPED,
+            took: Duration::ZERO,
+        });
+    }
+
+    fn dependencies(&mut self, folders: &Folders) -> Result<()> {
+        match machine::cargo_deny(&self.workspace.root, folders)? {
+            Some(program) => {
+                let words = [
+                    program.as_str(),
+                    "--locked",
+                    "check",
+                    "bans",
+                    "licenses",
+                    "sources",
+                ];
+                self.part("dependencies", Counted::Whole, Bounded::new(5, &words))?;
+            }
+            None => self.skip("dependencies", "cargo-deny cannot be installed here"),
+        }
+        self.skip(
+            "advisories",
+            "the advisory database is a git repository, out of reach here",
+        );
+        Ok(())
+    }
+
+    /// All tests of all packages. Tests that leave themselves out say so in a file, because the
+    /// runner has no word for it.
+    fn tests(&mut self) -> Result<()> {
+        let skips = self.workspace.target.join("skipped-tests.txt");
+        std::fs::write(&skips, "")?;
+        let words = ["cargo", "test", "--workspace", "--no-fail-fast", "--locked"];
+        let tests = Bounded::new(25, &words)
+            .env("MDFS_PROGRAM", self.workspace.program("debug", "mdfs"))
+            .env("MDFS_SKIPPED_TESTS", skips.display().to_string());
+        self.part("tests", Counted::CargoTest, tests)?;
+        let skipped = std::fs::read_to_string(&skips)?;
+        for line in skipped.lines() {
+            println!("skipped: {line}");
+        }
+        if let Some(last) = self.done.last_mut() {
+            last.tally
+                .leave_out(u64::try_from(skipped.lines().count())?);
+        }
+        Ok(())
+    }
+
+    /// Prints one line for each part and the sum. Returns whether nothing failed.
+    fn close(self) -> bool {
+        println!();
+        let mut sum = Tally::default();
+        for done in &self.done {
+            println!(
+                "{:<60} {} [{} s]",
+                done.name,
+                done.tally,
+                done.took.as_secs()
+            );
+            sum += done.tally;
+        }
+        println!("{sum}");
+        sum.failed == 0
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the time of each part is shown, none decides"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
