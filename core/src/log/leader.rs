@@ -1,0 +1,462 @@
+//! The master's side: campaigns for a term and, once elected, orders and commits entries.
+//!
+//! One machine for the life of a master process. It holds the table of records in memory, as of
+//! the commit, and the recent log.
+
+mod campaign;
+mod leading;
+mod loading;
+mod peer;
+mod replicate;
+mod replies;
+#[cfg(test)]
+mod tests;
+
+use crate::id::{DiskId, Incarnation, RequestId, Term};
+use crate::log::entries::Window;
+use crate::log::membership::Membership;
+use crate::log::message::{Change, Config, Position, Put, Reply, Request};
+use crate::log::mutant::Mutants;
+use crate::log::table::{Table, View};
+use crate::log::violation::Violation;
+use crate::time::{LogTime, Timestamp};
+use campaign::{Order, Preparing, Waiting};
+use leading::Leading;
+use loading::Loading;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Spans and bounds of a leader.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LeaderSettings {
+    /// How long voters lease themselves; the same in the whole cluster. The leader counts half.
+    pub lease: Duration,
+    /// How long a voter goes without a message from the leader.
+    pub heartbeat: Duration,
+    /// How long a master waits between two attempts when voters do not tell how long.
+    pub retry: Duration,
+    /// The most that chance adds to a wait, so that masters do not campaign all at once.
+    pub jitter: Duration,
+    /// How much of the committed log is kept for voters that are behind.
+    pub window: Window,
+    /// Where this master is reached by other masters.
+    pub url: String,
+}
+
+impl LeaderSettings {
+    /// What servers use.
+    pub fn new(url: String) -> Self {
+        Self {
+            lease: Duration::from_secs(3),
+            heartbeat: Duration::from_millis(500),
+            retry: Duration::from_millis(250),
+            jitter: Duration::from_millis(100),
+            window: Window::DEFAULT,
+            url,
+        }
+    }
+}
+
+/// What can happen to a leader from outside; requests come by its methods.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Time has passed. At least every 50 ms, or waits are longer than they need be.
+    Tick,
+    /// A voter answered.
+    Reply {
+        /// The disk that answered.
+        from: DiskId,
+        /// Its answer.
+        reply: Reply,
+    },
+    /// A request could not be delivered, or its answer is lost.
+    Unreachable {
+        /// The disk it was sent to.
+        disk: DiskId,
+    },
+    /// The disks of this cluster that can be reached; replaces what was told before.
+    Seen {
+        /// All of them, voters or not.
+        disks: BTreeSet<DiskId>,
+    },
+    /// The order to found the cluster. Disks that hold chunks are the caller's to refuse.
+    Bootstrap {
+        /// Named in the effect that answers.
+        ticket: u64,
+        /// The first voters.
+        disks: BTreeSet<DiskId>,
+        /// The wall clock, where log time begins.
+        wall: LogTime,
+    },
+}
+
+/// What the driver has to do, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send this to a disk, and report the answer, or that there will be none.
+    Send {
+        /// The disk.
+        to: DiskId,
+        /// The request.
+        request: Request,
+    },
+    /// This master leads; whether it can write and read yet is to be asked.
+    Elected {
+        /// In this term.
+        term: Term,
+    },
+    /// It leads no more. What was appended and not committed may be kept or lost.
+    SteppedDown {
+        /// The term in which it led.
+        term: Term,
+    },
+    /// All up to here is committed and in the table: answer those who wait for it.
+    Committed {
+        /// The new commit index.
+        up_to: u64,
+    },
+    /// The read may be answered, now, from the committed table.
+    ReadReady {
+        /// As given to `read`.
+        ticket: u64,
+    },
+    /// The read cannot be answered here and now.
+    ReadRefused {
+        /// As given to `read`.
+        ticket: u64,
+    },
+    /// The cluster is founded with the disks of the order, perhaps by an earlier one.
+    Bootstrapped {
+        /// As in the order.
+        ticket: u64,
+    },
+    /// The order to found the cluster is refused, and not pending any more.
+    BootstrapRefused {
+        /// As in the order.
+        ticket: u64,
+        /// Why.
+        refusal: BootstrapRefusal,
+    },
+    /// A broken invariant: stop the process, carry out nothing that follows.
+    Broken(Violation),
+}
+
+/// Why a cluster was not founded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapRefusal {
+    /// A cluster is founded with one to five disks.
+    #[error("a cluster is founded with 1 to 5 disks, the order names {named}")]
+    WrongNumber {
+        /// How many the order names.
+        named: usize,
+    },
+    /// A disk holds a log with other voters.
+    #[error("disk {disk} belongs to a log with other voters")]
+    OtherVoters {
+        /// The disk.
+        disk: DiskId,
+        /// The voters of its log.
+        config: Config,
+    },
+    /// Not every disk answered in time.
+    #[error("not every disk of the order and of the cluster answered in time")]
+    Silent {
+        /// Those that did not, as far as known.
+        disks: BTreeSet<DiskId>,
+    },
+    /// Another order came, or this master stops.
+    #[error("another order to found the cluster took this one's place, or the master stops")]
+    Superseded,
+}
+
+/// Why an entry was not appended. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotLeading {
+    /// This master does not lead.
+    #[error("this master does not lead")]
+    Follower,
+    /// It leads, but too few voters are known to be there.
+    #[error("too few voters answer for a write")]
+    NoQuorum,
+    /// Too much is waiting to be committed.
+    #[error("{waiting} entries wait to be committed")]
+    Overloaded {
+        /// Entries appended and not committed.
+        waiting: u64,
+    },
+}
+
+/// The master's state machine. One owner; everything goes through its methods.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Leader {
+    incarnation: Incarnation,
+    settings: LeaderSettings,
+    /// State of the generator that spreads waits.
+    random: u64,
+    /// The highest round seen.
+    round: u64,
+    seen: BTreeSet<DiskId>,
+    /// The voters, as last told.
+    members: BTreeSet<DiskId>,
+    /// Another master, to which voters lease.
+    leader_url: Option<String>,
+    order: Option<Order>,
+    resigned: bool,
+    state: State,
+    mutants: Mutants,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State {
+    /// For a lease to run out, or for voters to answer.
+    Waiting(Waiting),
+    /// For promises.
+    Preparing(Preparing),
+    /// For the chosen log.
+    Loading(Box<Loading>),
+    Leading(Box<Leading>),
+}
+
+impl Leader {
+    /// A master that has just started: `incarnation` and `seed` are drawn at random.
+    pub fn new(incarnation: Incarnation, settings: LeaderSettings, seed: u64) -> Self {
+        Self {
+            incarnation,
+            settings,
+            random: seed | 1,
+            round: 0,
+            seen: BTreeSet::new(),
+            members: BTreeSet::new(),
+            leader_url: None,
+            order: None,
+            resigned: false,
+            state: State::Waiting(Waiting::default()),
+            mutants: Mutants::default(),
+        }
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Tick => self.tick(now, &mut effects),
+            Event::Reply { from, reply } => self.reply(now, from, reply, &mut effects),
+            Event::Unreachable { disk } => self.unreachable(now, disk, &mut effects),
+            Event::Seen { disks } => self.seen = disks,
+            Event::Bootstrap {
+                ticket,
+                disks,
+                wall,
+            } => {
+                self.bootstrap(
+                    now,
+                    Order {
+                        ticket,
+                        disks,
+                        wall,
+                        expires: now,
+                    },
+                    &mut effects,
+                );
+            }
+        }
+        effects
+    }
+
+    /// Appends an entry with these effects; the sends go along with what already waits.
+    ///
+    /// Returns its index: it took effect once [`Effect::Committed`] reaches it in this term. After
+    /// [`Effect::SteppedDown`] its fate is open.
+    ///
+    /// # Errors
+    /// When this master cannot write now.
+    pub fn append(
+        &mut self,
+        now: Timestamp,
+        request: Option<RequestId>,
+        puts: Vec<Put>,
+    ) -> Result<(u64, Vec<Effect>), NotLeading> {
+        let State::Leading(leading) = &mut self.state else {
+            return Err(NotLeading::Follower);
+        };
+        if !leading.can_write(now) {
+            return Err(NotLeading::NoQuorum);
+        }
+        let waiting = leading.waiting();
+        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= self.settings.window.entries) {
+            return Err(NotLeading::Overloaded { waiting });
+        }
+        let index = leading.push(now, request, Change::Records(puts));
+        let mut effects = Vec::new();
+        leading.pump(now, &self.settings, &mut effects);
+        Ok((index, effects))
+    }
+
+    /// Asks to read. [`Effect::ReadReady`] or [`Effect::ReadRefused`] follows, at once or later,
+    /// at the latest after the span of a lease; the table is read only when it is ready.
+    pub fn read(&mut self, now: Timestamp, ticket: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match &mut self.state {
+            State::Leading(leading) => leading.read(now, ticket, &self.settings, &mut effects),
+            State::Waiting(_) | State::Preparing(_) | State::Loading(_) => {
+                effects.push(Effect::ReadRefused { ticket });
+            }
+        }
+        effects
+    }
+
+    /// Ends leading for good, and gives the leases back. For a clean stop.
+    pub fn resign(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.resigned = true;
+        self.refuse_order(BootstrapRefusal::Superseded, &mut effects);
+        self.step_down(now, &mut effects);
+        effects
+    }
+
+    /// The term in which this master leads.
+    pub fn term(&self) -> Option<Term> {
+        self.leading().map(Leading::term)
+    }
+
+    /// Whether an append would be taken now: the voters that a commit needs lease themselves to
+    /// this leader.
+    pub fn can_write(&self, now: Timestamp) -> bool {
+        self.leading().is_some_and(|leading| leading.can_write(now))
+    }
+
+    /// Whether a read would be ready at once.
+    pub fn can_read(&self, now: Timestamp) -> bool {
+        self.leading().is_some_and(|leading| leading.can_read(now))
+    }
+
+    /// Whether an entry of the own term is committed: orders to disks may be given.
+    pub fn is_established(&self) -> bool {
+        self.leading().is_some_and(Leading::is_established)
+    }
+
+    /// The committed table, to answer reads from; only while leading.
+    pub fn committed(&self) -> Option<&Table> {
+        self.leading().map(Leading::table)
+    }
+
+    /// The table with all that is appended, to plan changes against; only while leading.
+    pub fn view(&self) -> Option<View<'_>> {
+        self.leading().map(Leading::view)
+    }
+
+    /// The commit index; only while leading.
+    pub fn commit(&self) -> Option<u64> {
+        self.leading().map(Leading::commit)
+    }
+
+    /// Where the log ends; only while leading.
+    pub fn last(&self) -> Option<Position> {
+        self.leading().map(Leading::last)
+    }
+
+    /// The voters, by the newest config in the log; only while leading.
+    pub fn membership(&self) -> Option<Membership> {
+        self.leading().map(Leading::membership)
+    }
+
+    /// The time the next entry would carry; only while leading.
+    pub fn log_time(&self, now: Timestamp) -> Option<LogTime> {
+        self.leading().map(|leading| leading.log_time(now))
+    }
+
+    /// Where the leader is reached: this master or another, as voters told last.
+    pub fn leader_url(&self) -> Option<&str> {
+        match self.leading() {
+            Some(_) => Some(&self.settings.url),
+            None => self.leader_url.as_deref(),
+        }
+    }
+
+    /// The voters and other disks that get the log, with the index each is known to hold; only
+    /// while leading.
+    pub fn replicated(&self) -> Option<Vec<(DiskId, u64)>> {
+        self.leading().map(Leading::replicated)
+    }
+
+    /// Campaigns at once, as if a quorum had just answered PreVote with yes. For models.
+    #[doc(hidden)]
+    pub fn campaign(&mut self, now: Timestamp, disks: BTreeSet<DiskId>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if matches!(self.state, State::Waiting(_)) {
+            self.prepare(now, disks, false, &mut effects);
+        }
+        effects
+    }
+
+    /// Breaks one rule, to see that a model notices.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn mutate(&mut self, mutant: crate::log::mutant::Mutant) {
+        self.mutants.add(mutant);
+    }
+
+    fn leading(&self) -> Option<&Leading> {
+        match &self.state {
+            State::Leading(leading) => Some(leading),
+            State::Waiting(_) | State::Preparing(_) | State::Loading(_) => None,
+        }
+    }
+
+    /// The term this master campaigns or leads in.
+    fn active_term(&self) -> Option<Term> {
+        match &self.state {
+            State::Waiting(_) => None,
+            State::Preparing(preparing) => Some(preparing.term),
+            State::Loading(loading) => Some(loading.term),
+            State::Leading(leading) => Some(leading.term()),
+        }
+    }
+
+    /// Back to waiting. Leases that voters gave to the term are given back: it never leads again.
+    fn step_down(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let wait = self.jitter();
+        let next_poll = now.plus(wait);
+        let before = std::mem::replace(&mut self.state, State::Waiting(Waiting::at(next_poll)));
+        let (term, leased) = match before {
+            State::Waiting(waiting) => {
+                self.state = State::Waiting(waiting);
+                return;
+            }
+            State::Preparing(_) => return,
+            State::Loading(loading) => (loading.term, loading.leased()),
+            State::Leading(mut leading) => {
+                leading.refuse_reads(effects);
+                effects.push(Effect::SteppedDown {
+                    term: leading.term(),
+                });
+                (leading.term(), leading.peers())
+            }
+        };
+        let release = |to| Effect::Send {
+            to,
+            request: Request::Release { term },
+        };
+        effects.extend(leased.into_iter().map(release));
+    }
+
+    /// A random span up to the settings' jitter.
+    fn jitter(&mut self) -> Duration {
+        let most = u64::try_from(self.settings.jitter.as_millis()).unwrap_or(u64::MAX);
+        if most == 0 {
+            return Duration::ZERO;
+        }
+        // Xorshift: spreads waits, nothing else depends on it.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        Duration::from_millis(self.random % most.saturating_add(1))
+    }
+
+    fn break_off(&mut self, now: Timestamp, violation: Violation, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Broken(violation));
+        effects.extend(self.resign(now));
+    }
+}

@@ -1,0 +1,483 @@
+//! From waiting to a quorum of promises: PreVote, Prepare, the choice of the log; and founding.
+
+use super::leading::Leading;
+use super::loading::Loading;
+use super::{BootstrapRefusal, Effect, Leader, State};
+use crate::id::{DiskId, Term};
+use crate::log::entries::Log;
+use crate::log::message::{Request, Vote};
+use crate::log::violation::Violation;
+use crate::time::{LogTime, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The longest a master sleeps over a lease: the holder may give it back early.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// An order to found the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Order {
+    pub(super) ticket: u64,
+    pub(super) disks: BTreeSet<DiskId>,
+    pub(super) wall: LogTime,
+    pub(super) expires: Timestamp,
+}
+
+/// Nothing is asked but PreVote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Waiting {
+    next_poll: Timestamp,
+    poll: Option<Poll>,
+}
+
+impl Waiting {
+    pub(super) fn at(next_poll: Timestamp) -> Self {
+        Self {
+            next_poll,
+            poll: None,
+        }
+    }
+}
+
+/// One round of PreVotes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Poll {
+    term: Term,
+    asked: BTreeSet<DiskId>,
+    votes: BTreeMap<DiskId, Vote>,
+    unreachable: BTreeSet<DiskId>,
+}
+
+/// Promises are collected.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Preparing {
+    pub(super) term: Term,
+    pub(super) promises: BTreeMap<DiskId, Vote>,
+    pub(super) asked: BTreeSet<DiskId>,
+    /// Asked, and will not promise.
+    pub(super) lost: BTreeSet<DiskId>,
+    /// All the disks of the order have to promise, with empty logs.
+    pub(super) founding: bool,
+    pub(super) expires: Timestamp,
+}
+
+impl Leader {
+    pub(super) fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self
+            .order
+            .as_ref()
+            .is_some_and(|order| now >= order.expires)
+        {
+            let disks = self.silent();
+            self.refuse_order(BootstrapRefusal::Silent { disks }, effects);
+        }
+        match &mut self.state {
+            State::Waiting(waiting) => {
+                if now >= waiting.next_poll && !self.resigned {
+                    self.poll(now, effects);
+                }
+            }
+            State::Preparing(preparing) => {
+                if now >= preparing.expires {
+                    self.step_down(now, effects);
+                }
+            }
+            State::Loading(loading) => {
+                if now >= loading.expires {
+                    self.drop_source(now, effects);
+                } else {
+                    loading.keep_leases(now, &self.settings, effects);
+                }
+            }
+            State::Leading(leading) => leading.tick(now, &self.settings, effects),
+        }
+    }
+
+    pub(super) fn bootstrap(&mut self, now: Timestamp, order: Order, effects: &mut Vec<Effect>) {
+        self.refuse_order(BootstrapRefusal::Superseded, effects);
+        let named = order.disks.len();
+        let ticket = order.ticket;
+        if !(1..=5).contains(&named) {
+            let refusal = BootstrapRefusal::WrongNumber { named };
+            effects.push(Effect::BootstrapRefused { ticket, refusal });
+            return;
+        }
+        if self.resigned {
+            let refusal = BootstrapRefusal::Superseded;
+            effects.push(Effect::BootstrapRefused { ticket, refusal });
+            return;
+        }
+        // Long enough for a lease to run out first.
+        let expires = now.plus(self.settings.lease.saturating_mul(2));
+        self.order = Some(Order { expires, ..order });
+        match &self.state {
+            State::Waiting(_) => self.poll(now, effects),
+            State::Preparing(_) | State::Loading(_) => {}
+            State::Leading(_) => self.finish_order(effects),
+        }
+    }
+
+    pub(super) fn refuse_order(&mut self, refusal: BootstrapRefusal, effects: &mut Vec<Effect>) {
+        if let Some(order) = self.order.take() {
+            effects.push(Effect::BootstrapRefused {
+                ticket: order.ticket,
+                refusal,
+            });
+        }
+    }
+
+    /// Answers the order once the log says what became of it.
+    pub(super) fn finish_order(&mut self, effects: &mut Vec<Effect>) {
+        let (Some(order), State::Leading(leading)) = (&self.order, &self.state) else {
+            return;
+        };
+        let config = leading.membership().config;
+        if config.voters != order.disks {
+            if let Some(disk) = config.voters.first().copied() {
+                self.refuse_order(BootstrapRefusal::OtherVoters { disk, config }, effects);
+            }
+        } else if leading.commit() > 0 {
+            effects.push(Effect::Bootstrapped {
+                ticket: order.ticket,
+            });
+            self.order = None;
+        }
+    }
+
+    /// Asks all known disks whether they would promise.
+    fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let term = self.next_term();
+        let ordered = self.order.iter().flat_map(|order| order.disks.iter());
+        let asked: BTreeSet<DiskId> = self
+            .seen
+            .iter()
+            .chain(&self.members)
+            .chain(ordered)
+            .copied()
+            .collect();
+        let request = |to: &DiskId| Effect::Send {
+            to: *to,
+            request: Request::PreVote { term },
+        };
+        effects.extend(asked.iter().map(request));
+        let next_poll = now.plus(self.settings.retry).plus(self.jitter());
+        let (votes, unreachable) = (BTreeMap::new(), BTreeSet::new());
+        let poll = Some(Poll {
+            term,
+            asked,
+            votes,
+            unreachable,
+        });
+        self.state = State::Waiting(Waiting { next_poll, poll });
+    }
+
+    pub(super) fn pre_voted(
+        &mut self,
+        now: Timestamp,
+        from: DiskId,
+        vote: Vote,
+        effects: &mut Vec<Effect>,
+    ) {
+        let jitter = self.jitter();
+        let State::Waiting(Waiting {
+            next_poll,
+            poll: Some(poll),
+        }) = &mut self.state
+        else {
+            return;
+        };
+        if vote.term != poll.term || !poll.asked.contains(&from) {
+            return;
+        }
+        if let Some(left) = vote.lease_left {
+            *next_poll = now.plus(left.min(LONGEST_WAIT)).plus(jitter);
+        }
+        if vote.leader_url.is_some() {
+            self.leader_url.clone_from(&vote.leader_url);
+        }
+        poll.votes.insert(from, vote);
+        self.consider(now, effects);
+    }
+
+    /// Goes on to Prepare if the answers so far suffice.
+    fn consider(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.check_order(effects);
+        let State::Waiting(Waiting {
+            poll: Some(poll), ..
+        }) = &self.state
+        else {
+            return;
+        };
+        let granted = |disk: DiskId| poll.votes.get(&disk).is_some_and(|vote| vote.granted);
+        let Some(newest) = poll.votes.values().max_by_key(|vote| vote.last) else {
+            return;
+        };
+        if newest.last.index == 0 {
+            let Some(order) = &self.order else { return };
+            let mut asked = poll.asked.iter();
+            let told =
+                asked.all(|disk| poll.votes.contains_key(disk) || poll.unreachable.contains(disk));
+            if told && order.disks.iter().copied().all(granted) {
+                let disks = order.disks.clone();
+                self.prepare(now, disks, true, effects);
+            }
+            return;
+        }
+        let commit = poll
+            .votes
+            .values()
+            .map(|vote| vote.commit)
+            .max()
+            .unwrap_or_default();
+        let quorums = newest.membership.quorums(commit);
+        let voters = quorums.voters();
+        if quorums.promises(granted) {
+            // A non-voter's log may be chosen too; a blank disk has none.
+            let holders = poll.votes.iter().filter(|(_, vote)| vote.last.index > 0);
+            let disks = holders
+                .map(|(disk, _)| *disk)
+                .chain(voters.iter().copied())
+                .collect();
+            self.members = voters;
+            self.prepare(now, disks, false, effects);
+        } else {
+            self.members = voters;
+        }
+    }
+
+    /// Refuses the order if a disk holds the log of another.
+    fn check_order(&mut self, effects: &mut Vec<Effect>) {
+        let State::Waiting(Waiting {
+            poll: Some(poll), ..
+        }) = &self.state
+        else {
+            return;
+        };
+        let Some(order) = &self.order else { return };
+        let other = poll
+            .votes
+            .iter()
+            .find(|(_, vote)| vote.last.index > 0 && vote.membership.config.voters != order.disks);
+        if let Some((disk, vote)) = other {
+            let (disk, config) = (*disk, vote.membership.config.clone());
+            self.refuse_order(BootstrapRefusal::OtherVoters { disk, config }, effects);
+        }
+    }
+
+    /// Asks these disks for their promises, in a term of its own.
+    pub(super) fn prepare(
+        &mut self,
+        now: Timestamp,
+        disks: BTreeSet<DiskId>,
+        founding: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let term = self.next_term();
+        self.round = term.round;
+        self.leader_url = None;
+        let request = |to: &DiskId| Effect::Send {
+            to: *to,
+            request: Request::Prepare { term },
+        };
+        effects.extend(disks.iter().map(request));
+        self.state = State::Preparing(Preparing {
+            term,
+            promises: BTreeMap::new(),
+            asked: disks,
+            lost: BTreeSet::new(),
+            founding,
+            expires: now.plus(self.settings.lease / 2),
+        });
+    }
+
+    pub(super) fn prepared(
+        &mut self,
+        now: Timestamp,
+        from: DiskId,
+        vote: Vote,
+        effects: &mut Vec<Effect>,
+    ) {
+        let State::Preparing(preparing) = &mut self.state else {
+            return;
+        };
+        if vote.term != preparing.term || !preparing.asked.contains(&from) {
+            return;
+        }
+        if vote.granted {
+            preparing.lost.remove(&from);
+            preparing.promises.insert(from, vote);
+        } else {
+            preparing.lost.insert(from);
+        }
+        self.choose(now, effects);
+    }
+
+    /// Chooses the log among the promises, if there are enough of them.
+    pub(super) fn choose(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let State::Preparing(preparing) = &mut self.state else {
+            return;
+        };
+        let promises = &preparing.promises;
+        let newest = promises.iter().max_by_key(|(_, vote)| vote.last);
+        if let Some((source, vote)) = newest.filter(|(_, vote)| vote.last.index > 0) {
+            preparing.founding = false;
+            let commit = promises
+                .values()
+                .map(|vote| vote.commit)
+                .max()
+                .unwrap_or_default();
+            if commit > vote.last.index {
+                // Not an alarm yet: what was committed may be with voters still to promise.
+                self.give_up_if_hopeless(now, effects);
+                return;
+            }
+            let quorums = vote.membership.quorums(commit);
+            if quorums.promises(|disk| promises.contains_key(&disk)) {
+                let (source, end) = (*source, vote.last);
+                let loading = Loading::start(now, source, end, preparing.clone(), &self.settings);
+                self.state = State::Loading(Box::new(loading));
+                self.load_on(now, effects);
+                return;
+            }
+            // That log's config needs others.
+            let missing: Vec<_> = quorums
+                .voters()
+                .difference(&preparing.asked)
+                .copied()
+                .collect();
+            let term = preparing.term;
+            preparing.asked.extend(&missing);
+            effects.extend(missing.into_iter().map(|to| Effect::Send {
+                to,
+                request: Request::Prepare { term },
+            }));
+        } else if preparing.founding
+            && let Some(order) = &self.order
+            && order.disks.iter().all(|disk| promises.contains_key(disk))
+        {
+            let log = Log::default();
+            let leading = Leading::found(now, preparing.term, log, order, self.mutants.clone());
+            self.lead(now, leading, effects);
+            return;
+        }
+        self.give_up_if_hopeless(now, effects);
+    }
+
+    /// Takes the lead.
+    pub(super) fn lead(&mut self, now: Timestamp, leading: Leading, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Elected {
+            term: leading.term(),
+        });
+        self.members = leading.peers();
+        let mut leading = Box::new(leading);
+        leading.tick(now, &self.settings, effects);
+        self.state = State::Leading(leading);
+        self.finish_order(effects);
+    }
+
+    /// The source of the log died: its promise is dropped, and the choice is made again.
+    pub(super) fn drop_source(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let State::Loading(loading) = &mut self.state else {
+            return;
+        };
+        let mut preparing = loading.preparing.clone();
+        preparing.promises.remove(&loading.source);
+        preparing.lost.insert(loading.source);
+        preparing.expires = now.plus(self.settings.retry);
+        // Leases the others gave run on; they are renewed or given back like before.
+        let promises = &preparing.promises;
+        let enough = promises
+            .values()
+            .max_by_key(|vote| vote.last)
+            .is_some_and(|vote| {
+                let commit = promises
+                    .values()
+                    .map(|vote| vote.commit)
+                    .max()
+                    .unwrap_or_default();
+                let quorums = vote.membership.quorums(commit);
+                commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
+            });
+        if enough {
+            self.state = State::Preparing(preparing);
+            self.choose(now, effects);
+        } else {
+            self.step_down(now, effects);
+        }
+    }
+
+    pub(super) fn unreachable(&mut self, now: Timestamp, disk: DiskId, effects: &mut Vec<Effect>) {
+        match &mut self.state {
+            State::Waiting(waiting) => {
+                if let Some(poll) = &mut waiting.poll {
+                    poll.unreachable.insert(disk);
+                }
+                self.consider(now, effects);
+            }
+            State::Preparing(preparing) => {
+                preparing.lost.insert(disk);
+                self.give_up_if_hopeless(now, effects);
+            }
+            State::Loading(loading) => {
+                if loading.source == disk {
+                    self.drop_source(now, effects);
+                }
+            }
+            State::Leading(leading) => leading.unreachable(now, disk, &self.settings),
+        }
+    }
+
+    /// Everybody asked has answered, and it is not enough.
+    fn give_up_if_hopeless(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let State::Preparing(preparing) = &self.state else {
+            return;
+        };
+        let open = preparing
+            .asked
+            .iter()
+            .any(|disk| !preparing.promises.contains_key(disk) && !preparing.lost.contains(disk));
+        if open {
+            return;
+        }
+        let newest = preparing.promises.values().max_by_key(|vote| vote.last);
+        let told = preparing.promises.values().map(|vote| vote.commit).max();
+        let violation = newest.zip(told).and_then(|(vote, commit)| {
+            let last = vote.last.index;
+            let enough = vote
+                .membership
+                .quorums(commit)
+                .promises(|disk| preparing.promises.contains_key(&disk));
+            let term = preparing.term;
+            (enough && commit > last).then_some(Violation::CommitLost { term, commit, last })
+        });
+        match violation {
+            Some(violation) => self.break_off(now, violation, effects),
+            None => self.step_down(now, effects),
+        }
+    }
+
+    fn next_term(&self) -> Term {
+        Term {
+            round: self.round.saturating_add(1),
+            incarnation: self.incarnation,
+        }
+    }
+
+    /// The disks that an order waits for.
+    fn silent(&self) -> BTreeSet<DiskId> {
+        let waited = self
+            .order
+            .iter()
+            .flat_map(|order| order.disks.iter())
+            .chain(&self.seen);
+        let answered = |disk: &&DiskId| match &self.state {
+            State::Waiting(waiting) => waiting
+                .poll
+                .as_ref()
+                .is_some_and(|poll| poll.votes.contains_key(disk)),
+            State::Preparing(preparing) => preparing.promises.contains_key(disk),
+            State::Loading(_) | State::Leading(_) => false,
+        };
+        waited.filter(|disk| !answered(disk)).copied().collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! Who votes, and which sets of voters suffice for what.
+
+use crate::id::DiskId;
+use crate::log::message::Config;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The newest config of a log, with the one before it for as long as it may count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Membership {
+    /// The newest config; empty in a blank log.
+    pub config: Config,
+    /// The index of its entry.
+    pub index: u64,
+    /// The config before it; `None` when the log no longer tells, because both are committed, and
+    /// for the first.
+    pub previous: Option<Config>,
+}
+
+impl Membership {
+    /// The quorums in force when the log is known to be committed up to `commit`.
+    pub fn quorums(&self, commit: u64) -> Quorums {
+        let open = commit < self.index;
+        Quorums {
+            config: self.config.clone(),
+            previous: if open { self.previous.clone() } else { None },
+            founding: open && self.index == 1,
+        }
+    }
+}
+
+/// Every quorum is one of the new and, while that is not known committed, of the old config.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Quorums {
+    config: Config,
+    previous: Option<Config>,
+    /// The first config is not known committed: it commits only on all of its voters.
+    founding: bool,
+}
+
+impl Quorums {
+    /// The quorums of a first config that no log holds yet.
+    pub fn founding(voters: &BTreeSet<DiskId>) -> Self {
+        let config = Config {
+            voters: voters.clone(),
+        };
+        Self {
+            config,
+            previous: None,
+            founding: true,
+        }
+    }
+
+    /// All voters of the new and the old config.
+    pub fn voters(&self) -> BTreeSet<DiskId> {
+        self.configs()
+            .flat_map(|config| config.voters.iter().copied())
+            .collect()
+    }
+
+    /// Whether those for whom `has` holds suffice for promises, leases for reads, and read checks.
+    /// Never in a config without voters.
+    pub fn promises(&self, has: impl Fn(DiskId) -> bool) -> bool {
+        self.configs()
+            .all(|config| !config.voters.is_empty() && count(config, &has) >= config.read_quorum())
+    }
+
+    /// Whether those for whom `has` holds suffice for a commit, and for the leases that a write
+    /// needs.
+    pub fn commits(&self, has: impl Fn(DiskId) -> bool) -> bool {
+        self.configs().all(|config| {
+            let needed = if self.founding {
+                config.voters.len()
+            } else {
+                config.commit_quorum()
+            };
+            !config.voters.is_empty() && count(config, &has) >= needed
+        })
+    }
+
+    /// Whether the log up to `index` is on enough voters, each holding it up to `held`.
+    pub fn hold(&self, index: u64, held: impl Fn(DiskId) -> u64) -> bool {
+        // Only the first entry needs all voters; what follows it needs it committed.
+        let founded = !self.founding || self.commits(|disk| held(disk) >= 1);
+        let plain = Self {
+            founding: false,
+            ..self.clone()
+        };
+        founded && plain.commits(|disk| held(disk) >= index)
+    }
+
+    fn configs(&self) -> impl Iterator<Item = &Config> {
+        std::iter::once(&self.config).chain(self.previous.as_ref())
+    }
+}
+
+fn count(config: &Config, has: impl Fn(DiskId) -> bool) -> usize {
+    config.voters.iter().filter(|disk| has(**disk)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(voters: &[u128]) -> Config {
+        Config {
+            voters: voters.iter().copied().map(DiskId::from_u128).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn check(quorums: &Quorums, have: &[u128], promises: bool, commits: bool) {
+        let has = |disk: DiskId| have.contains(&disk.as_u128());
+        assert_eq!(
+            (quorums.promises(has), quorums.commits(has)),
+            (promises, commits),
+            "{quorums:?} {have:?}"
+        );
+    }
+
+    #[test]
+    fn a_pair_reads_with_one_and_writes_with_both() {
+        let pair = Membership {
+            config: config(&[1, 2]),
+            index: 4,
+            previous: None,
+        }
+        .quorums(4);
+        check(&pair, &[], false, false);
+        check(&pair, &[2], true, false);
+        check(&pair, &[1, 2], true, true);
+        check(&pair, &[3], false, false);
+    }
+
+    #[test]
+    fn an_uncommitted_config_needs_both_quorums() {
+        let membership = Membership {
+            config: config(&[1, 2, 3]),
+            index: 7,
+            previous: Some(config(&[1, 2])),
+        };
+        check(&membership.quorums(6), &[2, 3], true, false);
+        check(&membership.quorums(6), &[1, 2], true, true);
+        check(&membership.quorums(7), &[2, 3], true, true);
+    }
+
+    #[test]
+    fn a_first_config_commits_on_all_of_its_voters() {
+        let first = Membership {
+            config: config(&[1, 2, 3]),
+            index: 1,
+            previous: None,
+        };
+        check(&first.quorums(0), &[1, 2], true, false);
+        check(&first.quorums(0), &[1, 2, 3], true, true);
+        check(&first.quorums(1), &[1, 2], true, true);
+        let held = |disk: DiskId| if disk.as_u128() == 3 { 1 } else { 5 };
+        assert!(first.quorums(0).hold(5, held));
+        assert!(
+            !first
+                .quorums(0)
+                .hold(5, |disk| if disk.as_u128() == 3 { 0 } else { 5 })
+        );
+    }
+
+    #[test]
+    fn a_blank_log_has_no_quorum() {
+        check(&Membership::default().quorums(0), &[1, 2, 3], false, false);
+    }
+}

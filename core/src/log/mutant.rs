@@ -1,0 +1,47 @@
+//! Rules that a check may break on purpose. Without the feature `mutants` none can be broken, and
+//! all of this compiles to nothing.
+
+/// A rule broken on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(hidden)]
+pub enum Mutant {
+    /// Entries of older terms count as committed before an own entry is.
+    OlderTermsCount,
+    /// Reads are answered before the own entry is committed.
+    ReadBeforeOwnEntry,
+    /// Append does not mind the lease of another term.
+    AppendIgnoresLease,
+    /// A heartbeat's commit index counts beyond what the message names.
+    CommitWithoutMinimum,
+    /// A snapshot drops what the voter holds behind it.
+    SnapshotDropsSuffix,
+    /// Load is served to whoever asks.
+    LoadWithoutGuard,
+}
+
+/// The rules that are broken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Mutants {
+    #[cfg(feature = "mutants")]
+    broken: Option<Mutant>,
+}
+
+impl Mutants {
+    #[cfg(feature = "mutants")]
+    pub(super) fn add(&mut self, mutant: Mutant) {
+        self.broken = Some(mutant);
+    }
+
+    /// Whether the rule is broken.
+    #[cfg(feature = "mutants")]
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.broken == Some(mutant)
+    }
+
+    /// Whether the rule is broken: never.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the same shape as with the feature")]
+    pub(super) fn has(&self, _mutant: Mutant) -> bool {
+        false
+    }
+}

@@ -1,0 +1,128 @@
+//! Append: the voter's log becomes what the leader's is, as far as the message goes.
+
+use super::Voter;
+use crate::id::Term;
+use crate::log::message::{Append, Entry, Position, Reply};
+use crate::log::mutant::Mutant;
+use crate::log::persist::{Output, Persist};
+use crate::log::violation::Violation;
+use crate::time::Timestamp;
+
+impl Voter {
+    pub(super) fn append(&mut self, now: Timestamp, append: Append) -> Result<Output, Violation> {
+        check_order(&append)?;
+        let last_named = append.last_named();
+        let Append {
+            term,
+            previous,
+            entries,
+            commit,
+            send,
+            leader_url,
+        } = append;
+        let mut persist = Persist::default();
+        if !self.admit(now, term, leader_url, &mut persist) {
+            return Ok(Output::answer(self.refusal(now, term, send)));
+        }
+        if let Some(hint) = self.mismatch(term, previous)? {
+            let reply = Reply::Mismatch {
+                term,
+                hint,
+                send,
+                higher: self.higher,
+            };
+            return Ok(Output::with(persist, reply));
+        }
+        self.take(term, entries, &mut persist)?;
+        let known = if self.mutants.has(Mutant::CommitWithoutMinimum) {
+            commit.min(self.log.last().index)
+        } else {
+            commit.min(last_named)
+        };
+        self.commit = self.commit.max(known);
+        if persist.sync {
+            self.apply_committed(&mut persist);
+        }
+        let reply = Reply::Appended {
+            term,
+            index: last_named,
+            send,
+            higher: self.higher,
+        };
+        Ok(Output::with(persist, reply))
+    }
+
+    /// `None` if the log holds `previous`, else the last index at which it may agree.
+    fn mismatch(&self, term: Term, previous: Position) -> Result<Option<u64>, Violation> {
+        let Some(own) = self.log.position(previous.index) else {
+            // Below the base everything is committed, so it matches.
+            let beyond = previous.index > self.log.last().index;
+            return Ok(beyond.then(|| self.log.last().index));
+        };
+        if own == previous {
+            return Ok(None);
+        }
+        if previous.index <= self.commit {
+            return Err(self.conflict(term, previous.index));
+        }
+        let hint = self.log.first_of_term(previous.index).saturating_sub(1);
+        Ok(Some(hint.max(self.commit)))
+    }
+
+    /// Keeps what matches, cuts what conflicts, appends the rest.
+    fn take(
+        &mut self,
+        term: Term,
+        entries: Vec<Entry>,
+        persist: &mut Persist,
+    ) -> Result<(), Violation> {
+        for entry in entries {
+            let index = entry.index;
+            if index < self.log.base().position.index {
+                continue;
+            }
+            match self.log.position(index) {
+                Some(own) if own.term == entry.term => continue,
+                Some(_) if index <= self.commit => return Err(self.conflict(term, index)),
+                Some(_) if index == 1 => return Err(Violation::FoundingCut { term }),
+                Some(_) => {
+                    self.log.cut_from(index);
+                    persist.cut_from = Some(index);
+                }
+                None => {}
+            }
+            if !self.log.push(entry.clone()) {
+                return Err(Violation::OutOfOrder { term, index });
+            }
+            persist.append.push(entry);
+            persist.sync = true;
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, term: Term, index: u64) -> Violation {
+        Violation::CommittedConflict {
+            term,
+            index,
+            commit: self.commit,
+        }
+    }
+}
+
+/// The entries follow each other, and none is of a term above the sender's.
+fn check_order(append: &Append) -> Result<(), Violation> {
+    let mut last = append.previous;
+    for entry in &append.entries {
+        let follows = last.index.checked_add(1) == Some(entry.index)
+            && entry.term >= last.term
+            && entry.term <= append.term;
+        if !follows {
+            return Err(Violation::OutOfOrder {
+                term: append.term,
+                index: entry.index,
+            });
+        }
+        last = entry.position();
+    }
+    Ok(())
+}
