@@ -5,11 +5,12 @@ use super::command::{
     Page, Place, Rename, Site,
 };
 use crate::error::Error;
-use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::id::FileId;
 use mdfs_core::name::FileName;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
 use mdfs_protocol::public::{Status, Workers};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// A question to the leader and where its answer goes.
 pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -27,8 +28,7 @@ pub enum Question {
     Delete(Delete, Answer<()>),
     Rename(Rename, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
-    Heartbeat(Box<Heartbeat>, Answer<HeartbeatReply>),
-    ConnectionLost(DiskId),
+    Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
 }
@@ -105,15 +105,14 @@ impl LeaderHandle {
         self.ask(|answer| Question::Bootstrap(bootstrap, answer)).await
     }
 
-    /// Takes a worker's heartbeat.
-    pub async fn heartbeat(&self, beat: Heartbeat) -> Result<HeartbeatReply, Error> {
-        self.ask(|answer| Question::Heartbeat(Box::new(beat), answer)).await
-    }
-
-    /// Tells that the connection on which a worker beat is broken.
-    pub async fn connection_lost(&self, disk: DiskId) {
-        // A closed inbox means that the process is stopping.
-        let _ = self.inbox.send(Question::ConnectionLost(disk)).await;
+    /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
+    /// from then on the worker is suspect, until it beats by another one.
+    pub async fn heartbeat(
+        &self,
+        beat: Heartbeat,
+        closed: CancellationToken,
+    ) -> Result<HeartbeatReply, Error> {
+        self.ask(|answer| Question::Heartbeat(Box::new(beat), closed, answer)).await
     }
 
     /// The state of the cluster. Answers without a leader too, and says so.

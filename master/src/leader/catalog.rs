@@ -1,0 +1,201 @@
+//! What the leader derives from the records and keeps at hand: counts, members, who holds what.
+
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::log::message::Put;
+use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
+use mdfs_core::records::{
+    ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, PartitionRecord,
+    TrashRecord, decode,
+};
+use mdfs_core::ring::{Assignment, BytesPerPartition};
+use mdfs_core::time::LogTime;
+use std::collections::BTreeMap;
+
+/// Figures and small records, kept in step with the table.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    pub(super) cluster: Option<ClusterRecord>,
+    pub(super) members: BTreeMap<DiskId, MemberRecord>,
+    pub(super) assignment: Assignment,
+    /// Open uploads and the log time at which each was begun.
+    pub(super) uploads: BTreeMap<FileId, LogTime>,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) trashed_files: u64,
+    /// Bytes in each partition, trash included, counted once.
+    pub(super) load: BytesPerPartition,
+    /// How many files, trash included, have chunks in each partition.
+    occupants: Vec<u32>,
+}
+
+/// One thing that an entry changes in a catalog.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Cluster(Box<ClusterRecord>),
+    Member(DiskId, Option<Box<MemberRecord>>),
+    Holders(Partition, Vec<DiskId>),
+    FileAdded(Box<FileRecord>),
+    FileRemoved(Box<FileRecord>),
+    TrashAdded(Box<FileRecord>),
+    TrashRemoved(Box<FileRecord>),
+    UploadAdded(FileId, LogTime),
+    UploadRemoved(FileId),
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            members: BTreeMap::new(),
+            assignment: Assignment::empty(),
+            uploads: BTreeMap::new(),
+            files: 0,
+            bytes: 0,
+            trashed_files: 0,
+            load: BytesPerPartition::empty(),
+            occupants: vec![0; Partition::COUNT],
+        }
+    }
+}
+
+impl Catalog {
+    /// The catalog of these records.
+    pub(super) fn of<'a>(
+        records: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Self, Corrupt> {
+        let mut catalog = Self::default();
+        for (key, value) in records {
+            let mut steps = Vec::new();
+            added(&mut steps, &Key::from_bytes(key)?, value)?;
+            for step in &steps {
+                catalog.apply(step);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// Takes one step.
+    pub(super) fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Cluster(record) => self.cluster = Some((**record).clone()),
+            Step::Member(disk, Some(record)) => {
+                self.members.insert(*disk, (**record).clone());
+            }
+            Step::Member(disk, None) => {
+                self.members.remove(disk);
+            }
+            Step::Holders(partition, holders) => self.assignment.set_holders(*partition, holders),
+            Step::FileAdded(file) => {
+                self.files += 1;
+                self.bytes = self.bytes.saturating_add(file.size);
+                self.occupy(file);
+            }
+            Step::FileRemoved(file) => {
+                self.files = self.files.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(file.size);
+                self.vacate(file);
+            }
+            Step::TrashAdded(file) => {
+                self.trashed_files += 1;
+                self.occupy(file);
+            }
+            Step::TrashRemoved(file) => {
+                self.trashed_files = self.trashed_files.saturating_sub(1);
+                self.vacate(file);
+            }
+            Step::UploadAdded(file, begun) => {
+                self.uploads.insert(*file, *begun);
+            }
+            Step::UploadRemoved(file) => {
+                self.uploads.remove(file);
+            }
+        }
+    }
+
+    /// Whether no file, in the trash or out of it, has a chunk in the partition.
+    pub(super) fn is_vacant(&self, partition: Partition) -> bool {
+        self.occupants.get(partition.index()).is_some_and(|&files| files == 0)
+    }
+
+    fn occupy(&mut self, file: &FileRecord) {
+        for (partition, bytes) in groups(file) {
+            self.load.add(partition, bytes);
+            if let Some(files) = self.occupants.get_mut(partition.index()) {
+                *files += 1;
+            }
+        }
+    }
+
+    fn vacate(&mut self, file: &FileRecord) {
+        for (partition, bytes) in groups(file) {
+            self.load.remove(partition, bytes);
+            if let Some(files) = self.occupants.get_mut(partition.index()) {
+                *files = files.saturating_sub(1);
+            }
+        }
+    }
+}
+
+/// What `puts` would change, looked at before they are applied. No key stands in them twice.
+pub(super) fn steps(before: &impl Lookup, puts: &[Put]) -> Result<Vec<Step>, Corrupt> {
+    let mut steps = Vec::new();
+    for put in puts {
+        let key = Key::from_bytes(&put.key)?;
+        if let Some(old) = before.value(&put.key) {
+            removed(&mut steps, &key, old)?;
+        }
+        if let Some(new) = &put.value {
+            added(&mut steps, &key, new)?;
+        }
+    }
+    Ok(steps)
+}
+
+fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> {
+    steps.push(match key {
+        Key::Cluster => Step::Cluster(Box::new(decode(value)?)),
+        Key::Member(disk) => Step::Member(*disk, Some(Box::new(decode(value)?))),
+        Key::Partition(partition) => {
+            Step::Holders(*partition, decode::<PartitionRecord>(value)?.holders)
+        }
+        Key::File(_) => Step::FileAdded(Box::new(decode(value)?)),
+        Key::Upload(file) => {
+            let record: mdfs_core::records::UploadRecord = decode(value)?;
+            Step::UploadAdded(*file, record.begun)
+        }
+        Key::Trash(..) => Step::TrashAdded(Box::new(decode::<TrashRecord>(value)?.file)),
+        Key::Request(_) => return Ok(()),
+    });
+    Ok(())
+}
+
+fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> {
+    steps.push(match key {
+        Key::Member(disk) => Step::Member(*disk, None),
+        Key::File(_) => Step::FileRemoved(Box::new(decode(value)?)),
+        Key::Upload(file) => Step::UploadRemoved(*file),
+        Key::Trash(..) => Step::TrashRemoved(Box::new(decode::<TrashRecord>(value)?.file)),
+        // What takes their place says it all.
+        Key::Cluster | Key::Partition(_) | Key::Request(_) => return Ok(()),
+    });
+    Ok(())
+}
+
+/// The partitions a file's chunks are in, and its bytes in each. A partition may come twice.
+fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64)> + '_ {
+    let chunks = file.layout.chunk_count();
+    let size = file.chunk_size.bytes();
+    (0..chunks.div_ceil(CHUNKS_PER_GROUP)).map(move |group| {
+        let first = group.saturating_mul(CHUNKS_PER_GROUP);
+        let start = u64::from(first).saturating_mul(size);
+        let full = u64::from(CHUNKS_PER_GROUP).saturating_mul(size);
+        let bytes = file.size.saturating_sub(start).min(full);
+        (partition_of(file.file, ChunkId { file: file.file, index: first }.index), bytes)
+    })
+}
+
+/// The prefix of all keys of a kind.
+pub(super) const fn prefix(kind: Kind) -> [u8; 1] {
+    [kind.tag()]
+}

@@ -1,0 +1,133 @@
+//! The workers as their heartbeats show them. Nothing of it is in the log.
+
+use mdfs_core::detect::{DetectSettings, Liveness, classify};
+use mdfs_core::id::{ClusterId, DiskId};
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::internal::{Directory, DiskAddress, DiskState, Heartbeat};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_util::sync::CancellationToken;
+
+/// Disks remembered that do not belong to the cluster: enough for any that wait to join.
+const MAX_DISKS: usize = 4096;
+
+/// What was heard of a disk last.
+#[derive(Debug)]
+pub(super) struct Observed {
+    pub(super) beat: Heartbeat,
+    last_beat: Timestamp,
+    /// Cancelled once the connection of the last beat has ended.
+    closed: CancellationToken,
+}
+
+/// All disks that beat here.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    disks: BTreeMap<DiskId, Observed>,
+    settings: DetectSettings,
+}
+
+impl Fleet {
+    pub(super) fn new(settings: DetectSettings) -> Self {
+        Self { disks: BTreeMap::new(), settings }
+    }
+
+    /// Takes a heartbeat. False if too many disks beat here to remember one more.
+    pub(super) fn hear(
+        &mut self,
+        beat: Heartbeat,
+        closed: CancellationToken,
+        now: Timestamp,
+    ) -> bool {
+        let disk = beat.identity.disk;
+        if self.disks.len() >= MAX_DISKS && !self.disks.contains_key(&disk) {
+            return false;
+        }
+        self.disks.insert(disk, Observed { beat, last_beat: now, closed });
+        true
+    }
+
+    /// Forgets disks that have been dead for long and are no members.
+    pub(super) fn forget_strangers(
+        &mut self,
+        now: Timestamp,
+        is_member: impl Fn(DiskId) -> bool,
+    ) {
+        let settings = self.settings;
+        self.disks.retain(|&disk, observed| {
+            is_member(disk) || observed.liveness(now, &settings) != Liveness::Dead
+        });
+    }
+
+    pub(super) fn get(&self, disk: DiskId) -> Option<&Observed> {
+        self.disks.get(&disk)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (DiskId, &Observed)> {
+        self.disks.iter().map(|(&disk, observed)| (disk, observed))
+    }
+
+    /// How a disk stands; one that was never heard of is dead.
+    pub(super) fn liveness(&self, disk: DiskId, now: Timestamp) -> Liveness {
+        self.disks
+            .get(&disk)
+            .map_or(Liveness::Dead, |observed| observed.liveness(now, &self.settings))
+    }
+
+    /// Whether a disk can take chunks now.
+    pub(super) fn takes_chunks(&self, disk: DiskId, now: Timestamp) -> bool {
+        self.liveness(disk, now) == Liveness::Live
+            && self.disks.get(&disk).is_some_and(|observed| {
+                observed.beat.state == DiskState::Healthy && !observed.beat.leaving
+            })
+    }
+
+    pub(super) fn url(&self, disk: DiskId) -> Option<&str> {
+        self.disks.get(&disk).map(|observed| observed.beat.url.as_str())
+    }
+
+    /// The disks that say they belong to `cluster`.
+    pub(super) fn of_cluster(&self, cluster: ClusterId) -> BTreeSet<DiskId> {
+        self.disks
+            .iter()
+            .filter(|(_, observed)| observed.beat.identity.cluster == Some(cluster))
+            .map(|(&disk, _)| disk)
+            .collect()
+    }
+
+    /// The clusters that the disks say they belong to.
+    pub(super) fn clusters(&self) -> BTreeSet<ClusterId> {
+        self.disks.values().filter_map(|observed| observed.beat.identity.cluster).collect()
+    }
+
+    /// A disk said yes to a cluster; its next beat will say so too.
+    pub(super) fn adopted(&mut self, disk: DiskId, cluster: ClusterId) {
+        if let Some(observed) = self.disks.get_mut(&disk) {
+            observed.beat.identity.cluster = Some(cluster);
+        }
+    }
+
+    /// Where the disks of a cluster are. The version follows from the content alone.
+    pub(super) fn directory(&self, cluster: ClusterId) -> Directory {
+        let disks: Vec<DiskAddress> = self
+            .disks
+            .iter()
+            .filter(|(_, observed)| observed.beat.identity.cluster == Some(cluster))
+            .map(|(&disk, observed)| DiskAddress { disk, url: observed.beat.url.clone() })
+            .collect();
+        let mut content = Vec::new();
+        for DiskAddress { disk, url } in &disks {
+            content.extend(disk.to_bytes());
+            content.extend(url.as_bytes());
+            content.push(b'\n');
+        }
+        let digest = mdfs_core::checksum::Blake3::of(&content).0;
+        let version = digest.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes).max(1));
+        Directory { version, disks }
+    }
+}
+
+impl Observed {
+    fn liveness(&self, now: Timestamp, settings: &DetectSettings) -> Liveness {
+        classify(self.last_beat, !self.closed.is_cancelled(), now, settings)
+    }
+}
