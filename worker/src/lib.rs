@@ -1,1 +1,5 @@
 //! .
+
+pub mod disk;
+pub mod store;
+pub mod voter;

@@ -1,0 +1,215 @@
+//! A directory of a file system.
+
+use super::{ALIGNMENT, DirEntry, Disk, DiskFile, DiskLock, Metadata, Space, Writes};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shorter writes go through the page cache: a device write of their own is slower.
+const LEAST_DIRECT_BYTES: usize = 64 * 1024;
+
+/// A disk that is a directory of a file system.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: PathBuf,
+    direct: bool,
+}
+
+impl RealDisk {
+    /// The disk rooted at `root`, which exists. Bulk writes go past the page cache where the file
+    /// system lets them, unless `direct` is false.
+    pub fn new(root: impl Into<PathBuf>, direct: bool) -> Self {
+        Self {
+            root: root.into(),
+            direct,
+        }
+    }
+
+    fn at(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path, writes: Writes) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.at(path);
+        let cached = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        // File systems without O_DIRECT refuse the flag; the cached handle serves as well.
+        let direct = match (self.direct, writes, i32::try_from(OFlags::DIRECT.bits())) {
+            (true, Writes::Bulk, Ok(flag)) => OpenOptions::new()
+                .write(true)
+                .custom_flags(flag)
+                .open(&path)
+                .ok(),
+            _ => None,
+        };
+        let use_direct = AtomicBool::new(direct.is_some());
+        Ok(Arc::new(RealFile {
+            cached,
+            direct,
+            use_direct,
+        }))
+    }
+
+    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let cached = OpenOptions::new()
+            .read(true)
+            .write(write)
+            .open(self.at(path))?;
+        Ok(Arc::new(RealFile {
+            cached,
+            direct: None,
+            use_direct: AtomicBool::new(false),
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(self.at(from), self.at(to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(self.at(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir(self.at(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(self.at(path))?.sync_all()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(self.at(path))? {
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => Metadata {
+                    is_dir: metadata.is_dir(),
+                    len: metadata.len(),
+                },
+                // Removed since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            entries.push(DirEntry {
+                name: entry.file_name(),
+                metadata,
+            });
+        }
+        Ok(entries)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let metadata = std::fs::metadata(self.at(path))?;
+        Ok(Metadata {
+            is_dir: metadata.is_dir(),
+            len: metadata.len(),
+        })
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(Space {
+            total: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<DiskLock> {
+        let path = self.at(path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(file))
+    }
+}
+
+/// An open file, with a second handle past the page cache if it is written in bulk.
+#[derive(Debug)]
+struct RealFile {
+    cached: File,
+    direct: Option<File>,
+    /// Cleared when the device refuses a direct write as misaligned.
+    use_direct: AtomicBool,
+}
+
+impl RealFile {
+    /// Writes the aligned front of `bytes` past the page cache; how many bytes that were.
+    fn write_direct(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let Some(direct) = &self.direct else {
+            return Ok(0);
+        };
+        let front_len = bytes.len() - bytes.len() % ALIGNMENT;
+        let aligned =
+            bytes.as_ptr().align_offset(ALIGNMENT) == 0 && offset.is_multiple_of(ALIGNMENT as u64);
+        if front_len < LEAST_DIRECT_BYTES || !aligned || !self.use_direct.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let front = bytes.get(..front_len).unwrap_or_default();
+        match direct.write_all_at(front, offset) {
+            Ok(()) => Ok(front_len),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+                self.use_direct.store(false, Ordering::Relaxed);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.cached.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let done = self.write_direct(bytes, offset)?;
+        let rest = bytes.get(done..).unwrap_or_default();
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            self.cached.write_all_at(rest, offset + done as u64)
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.cached.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.cached.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.cached.metadata()?.len())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.cached, FallocateFlags::KEEP_SIZE, 0, len) {
+            Err(error) if error != rustix::io::Errno::OPNOTSUPP => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

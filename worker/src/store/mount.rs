@@ -1,0 +1,180 @@
+//! Taking a disk into use.
+
+use super::cache::OpenChunks;
+use super::error::{Error, Result, io_error};
+use super::footer::chunk_length;
+use super::identity::DiskIdentity;
+use super::layout::{self, CHUNKS, LOCK, STAGING};
+use super::{ChunkStore, Dirs, Found, Inner, StoreSettings};
+use crate::disk::{BufferPool, Disk, Space};
+use mdfs_core::id::{DiskId, Generation, Term};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+impl ChunkStore {
+    /// Mounts a disk: locks it, reads who it is, raises its generation durably, removes what an
+    /// earlier run had staged (it was never acknowledged), and counts its chunks. A blank disk
+    /// becomes `fresh`, a random id that the caller drew for this call.
+    ///
+    /// # Errors
+    /// `Locked` if another process has the disk; `NotBlank` if it has content but no identity;
+    /// `UnknownFormat`, `DamagedIdentity`; otherwise what the disk says. Nothing is changed on a
+    /// disk that is refused.
+    pub fn open(disk: Arc<dyn Disk>, settings: StoreSettings, fresh: DiskId) -> Result<Self> {
+        let lock_path = Path::new(LOCK);
+        let lock = disk.lock(lock_path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked,
+            _ => io_error("lock", lock_path)(error),
+        })?;
+        let mut identity = match DiskIdentity::load(&*disk)? {
+            Some(identity) => identity,
+            None => blank_identity(&*disk, fresh)?,
+        };
+        identity.generation = Generation(identity.generation.0.saturating_add(1));
+        identity
+            .store(&*disk)
+            .map_err(io_error("replace", Path::new(layout::IDENTITY)))?;
+        for dir in [STAGING, CHUNKS].map(Path::new) {
+            match disk.create_dir(dir) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(io_error("create", dir)(error));
+                }
+                _ => {}
+            }
+        }
+        let root = Path::new("");
+        disk.sync_dir(root).map_err(io_error("sync", root))?;
+        remove_staged(&*disk)?;
+        let scan = Scan::run(&*disk)?;
+        let space = disk.space().map_err(io_error("measure", root))?;
+        let reserve_bytes = settings
+            .reserve_bytes
+            .unwrap_or_else(|| default_reserve(space));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool: BufferPool::new(settings.idle_buffers),
+                open: Mutex::new(OpenChunks::new(settings.most_open)),
+                disk,
+                settings,
+                reserve_bytes,
+                identity: Mutex::new(identity),
+                identity_change: Mutex::new(()),
+                failed: AtomicBool::new(false),
+                staged: Mutex::new(HashMap::new()),
+                found: Mutex::new(Found::default()),
+                dirs: Mutex::new(scan.dirs),
+                chunks: AtomicU64::new(scan.chunks),
+                chunk_bytes: AtomicU64::new(scan.chunk_bytes),
+                foreign_files: scan.foreign_files,
+                _lock: lock,
+            }),
+        })
+    }
+}
+
+/// The identity of a disk that has none yet, if nothing else is on it.
+fn blank_identity(disk: &dyn Disk, fresh: DiskId) -> Result<DiskIdentity> {
+    let root = Path::new("");
+    let entries = disk.list(root).map_err(io_error("list", root))?;
+    match entries
+        .iter()
+        .find(|entry| !layout::is_known_when_blank(&entry.name))
+    {
+        Some(entry) => Err(Error::NotBlank {
+            found: entry.name.to_string_lossy().chars().take(64).collect(),
+        }),
+        None => Ok(DiskIdentity {
+            disk: fresh,
+            cluster: None,
+            generation: Generation(0),
+            fence: Term::default(),
+            has_log: false,
+        }),
+    }
+}
+
+/// 5 % of the file system, at least 1 GiB or 10 % of it, whichever is less.
+fn default_reserve(space: Space) -> u64 {
+    const LEAST: u64 = 1 << 30;
+    (space.total / 20).max(LEAST.min(space.total / 10))
+}
+
+fn remove_staged(disk: &dyn Disk) -> Result<()> {
+    let staging = Path::new(STAGING);
+    for entry in disk.list(staging).map_err(io_error("list", staging))? {
+        if layout::parse_chunk_name(&entry.name).is_some() && !entry.metadata.is_dir {
+            let path = staging.join(&entry.name);
+            disk.remove(&path).map_err(io_error("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is on a disk, by names and lengths alone: a mount does not read every chunk.
+#[derive(Debug, Default)]
+struct Scan {
+    chunks: u64,
+    chunk_bytes: u64,
+    foreign_files: u64,
+    dirs: Dirs,
+}
+
+impl Scan {
+    fn run(disk: &dyn Disk) -> Result<Self> {
+        let mut scan = Self::default();
+        let (root, chunks) = (Path::new(""), Path::new(CHUNKS));
+        for entry in disk.list(root).map_err(io_error("list", root))? {
+            if !layout::is_known_at_root(&entry.name) {
+                scan.foreign(Path::new(&entry.name));
+            }
+        }
+        // An earlier run may have made directories and ended before it made their names durable.
+        disk.sync_dir(chunks).map_err(io_error("sync", chunks))?;
+        for entry in disk.list(chunks).map_err(io_error("list", chunks))? {
+            let dir = chunks.join(&entry.name);
+            if entry.metadata.is_dir && layout::is_chunk_dir(&entry.name) {
+                scan.count_chunks(disk, &dir)?;
+                scan.dirs.named.insert(dir);
+            } else {
+                scan.foreign(&dir);
+            }
+        }
+        Ok(scan)
+    }
+
+    fn count_chunks(&mut self, disk: &dyn Disk, dir: &PathBuf) -> Result<()> {
+        for entry in disk.list(dir).map_err(io_error("list", dir))? {
+            let chunk = layout::parse_chunk_name(&entry.name).filter(|_| !entry.metadata.is_dir);
+            match chunk.map(|chunk| layout::chunk_dir(chunk.file)) {
+                // One of an impossible length is ours and damaged: found so when it is opened.
+                Some(home) if home == *dir => {
+                    self.chunks += 1;
+                    self.chunk_bytes += chunk_length(entry.metadata.len).unwrap_or(0);
+                }
+                _ => self.foreign(&dir.join(&entry.name)),
+            }
+        }
+        Ok(())
+    }
+
+    fn foreign(&mut self, path: &Path) {
+        self.foreign_files += 1;
+        tracing::warn!(path = %path.display(), "a foreign file is on the disk and is left alone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_is_a_twentieth_but_a_small_disk_keeps_a_tenth() {
+        let reserve = |total| default_reserve(Space { total, free: 0 });
+        assert_eq!(reserve(1 << 40), (1 << 40) / 20);
+        assert_eq!(reserve(15 << 30), 1 << 30);
+        assert_eq!(reserve(5 << 30), (5 << 30) / 10);
+    }
+}

@@ -1,0 +1,227 @@
+//! Reading sealed chunks. Every block that is read is verified, every time.
+
+use super::error::{Error, Result};
+use super::footer::{Footer, chunk_length};
+use super::{ChunkStore, Inner, layout, lock};
+use crate::disk::DiskFile;
+use bytes::Bytes;
+use mdfs_core::checksum::{Crc32, block_checksum};
+use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
+use mdfs_protocol::internal::{Seal, Stored};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+
+/// Most pieces of damage remembered; a disk with more is beyond counting.
+const MOST_FOUND: usize = 65_536;
+
+/// A sealed chunk, open for reading. Goes on reading after the chunk was dropped.
+#[derive(Debug)]
+pub struct OpenChunk {
+    chunk: ChunkId,
+    file: Arc<dyn DiskFile>,
+    footer: Footer,
+    store: Weak<Inner>,
+}
+
+impl ChunkStore {
+    /// Opens a sealed chunk, after verifying its footer. Chunks read lately are open already.
+    ///
+    /// # Errors
+    /// `ChunkNotFound`; `Damaged` for a file that is cut, foreign, or whose footer is broken: it is
+    /// counted, left alone, and as good as missing; otherwise what the disk says.
+    pub fn open_chunk(&self, chunk: ChunkId) -> Result<Arc<OpenChunk>> {
+        if let Some(open) = lock(&self.inner.open).get(chunk) {
+            return Ok(open);
+        }
+        let open = Arc::new(self.open_anew(chunk)?);
+        lock(&self.inner.open).insert(chunk, Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// Says what is stored of a sealed chunk, durably so, from the file as it is now. Reads and
+    /// verifies all its blocks if `whole`, otherwise its footer and length.
+    ///
+    /// # Errors
+    /// As `open_chunk`; `BadBlock` for the first damaged block.
+    pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
+        let open = self.open_anew(chunk)?;
+        self.settle(chunk)?;
+        if whole {
+            let mut offset = 0;
+            while offset < open.len() {
+                offset += open.read(offset, u64::from(SEGMENT_BYTES))?.len() as u64;
+            }
+        }
+        Ok(open.stored())
+    }
+
+    fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
+        let path = layout::chunk_path(chunk);
+        let file = self
+            .inner
+            .disk
+            .open(&path, false)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Error::ChunkNotFound { chunk },
+                _ => read_failed(&path)(error),
+            })?;
+        let footer = self.read_footer(chunk, &*file, &path)?;
+        Ok(OpenChunk {
+            chunk,
+            file,
+            footer,
+            store: Arc::downgrade(&self.inner),
+        })
+    }
+
+    fn read_footer(&self, chunk: ChunkId, file: &dyn DiskFile, path: &Path) -> Result<Footer> {
+        let damaged = |reason| self.inner.found_damaged(chunk, reason);
+        let file_bytes = file.len().map_err(read_failed(path))?;
+        let length =
+            chunk_length(file_bytes).ok_or_else(|| damaged("no chunk file has its length"))?;
+        let tail_bytes = usize::try_from(file_bytes - length)
+            .map_err(|_| damaged("no chunk file has its length"))?;
+        let mut tail = vec![0; tail_bytes];
+        if file.read_at(&mut tail, length).map_err(read_failed(path))? != tail_bytes {
+            return Err(damaged("its footer is cut"));
+        }
+        let footer = Footer::decode(&tail).map_err(damaged)?;
+        if footer.chunk != chunk {
+            return Err(damaged("it is another chunk"));
+        }
+        if footer.seal.length != length {
+            return Err(damaged("it has another length than its footer says"));
+        }
+        match self.identity().cluster {
+            Some(cluster) if cluster == footer.cluster => Ok(footer),
+            _ => Err(damaged("it is of another cluster")),
+        }
+    }
+}
+
+impl OpenChunk {
+    /// Which chunk this is.
+    pub fn chunk(&self) -> ChunkId {
+        self.chunk
+    }
+
+    /// Bytes in the chunk. Never zero.
+    #[expect(clippy::len_without_is_empty, reason = "a chunk is never empty")]
+    pub fn len(&self) -> u64 {
+        self.footer.seal.length
+    }
+
+    /// What the upload said of the chunk.
+    pub fn seal(&self) -> &Seal {
+        &self.footer.seal
+    }
+
+    /// Length and checksum, as a disk answers for them.
+    pub fn stored(&self) -> Stored {
+        Stored {
+            length: self.footer.seal.length,
+            crc32: self.footer.seal.crc32,
+        }
+    }
+
+    /// Reads `length` bytes from `offset`, less at the chunk's end, at most 1 MiB. The blocks they
+    /// lie in are read whole and verified.
+    ///
+    /// # Errors
+    /// `Invalid` for more than 1 MiB or an offset at or beyond the end; `BadBlock`; `Damaged` if the
+    /// file was cut; otherwise what the disk says. Never wrong bytes.
+    pub fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
+        let invalid = |reason| Error::Invalid {
+            chunk: self.chunk,
+            reason,
+        };
+        if offset >= self.len() || length == 0 {
+            return Err(invalid("the range has no byte of the chunk"));
+        }
+        if length > u64::from(SEGMENT_BYTES) {
+            return Err(invalid("the range is longer than a segment"));
+        }
+        let end = offset.saturating_add(length).min(self.len());
+        let first = offset - offset % BLOCK;
+        let last = end.next_multiple_of(BLOCK).min(self.len());
+        let too_long = |_| invalid("the range is longer than a segment");
+        let whole = usize::try_from(last - first).map_err(too_long)?;
+        let from = usize::try_from(offset - first).map_err(too_long)?;
+        let to = usize::try_from(end - first).map_err(too_long)?;
+
+        let store = self.store.upgrade();
+        let mut buffer = match &store {
+            Some(store) => store.pool.get(),
+            None => crate::disk::BufferPool::new(0).get(),
+        };
+        let count = buffer
+            .fill_with(whole, |room| self.file.read_at(room, first))
+            .map_err(|e| {
+                self.found_bad(first / BLOCK);
+                read_failed(&layout::chunk_path(self.chunk))(e)
+            })?;
+        if count != whole {
+            let reason = "it is cut";
+            if let Some(store) = &store {
+                return Err(store.found_damaged(self.chunk, reason));
+            }
+            return Err(Error::Damaged {
+                chunk: self.chunk,
+                reason,
+            });
+        }
+        self.verify_blocks(first / BLOCK, &buffer)?;
+        Ok(buffer.freeze().slice(from..to))
+    }
+
+    /// Compares blocks in a row, the first of them number `first`, with their checksums.
+    fn verify_blocks(&self, first: u64, bytes: &[u8]) -> Result<()> {
+        let ChunkId { file, index } = self.chunk;
+        for (block, bytes) in (first..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
+            let (number, len) = (u32::try_from(block), u32::try_from(bytes.len()));
+            let want = usize::try_from(block)
+                .ok()
+                .and_then(|block| self.footer.blocks.get(block));
+            match (want, number, len) {
+                (Some(want), Ok(number), Ok(len))
+                    if *want == block_checksum(file, index, number, Crc32::of(bytes), len) => {}
+                _ => {
+                    self.found_bad(block);
+                    return Err(Error::BadBlock {
+                        chunk: self.chunk,
+                        block,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn found_bad(&self, block: u64) {
+        let Some(store) = self.store.upgrade() else {
+            return;
+        };
+        let mut found = lock(&store.found);
+        if found.blocks.len() < MOST_FOUND && found.blocks.insert((self.chunk, block)) {
+            tracing::warn!(chunk = %self.chunk, block, "a stored block is damaged");
+        }
+    }
+}
+
+impl Inner {
+    fn found_damaged(&self, chunk: ChunkId, reason: &'static str) -> Error {
+        lock(&self.open).remove(chunk);
+        let mut found = lock(&self.found);
+        if found.chunks.len() < MOST_FOUND && found.chunks.insert(chunk) {
+            tracing::warn!(%chunk, reason, "a stored chunk is damaged");
+        }
+        Error::Damaged { chunk, reason }
+    }
+}
+
+fn read_failed(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    super::error::io_error("read", path)
+}

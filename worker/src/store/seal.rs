@@ -1,0 +1,310 @@
+//! Making chunks durable, and dropping them.
+
+use super::error::{Error, Result, io_error};
+use super::footer::{Footer, tail_length};
+use super::layout::{self, CHUNKS};
+use super::staged::Staged;
+use super::{ChunkStore, lock};
+use crate::disk::DiskFile;
+use mdfs_core::checksum::{Crc32, block_checksum};
+use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
+use mdfs_core::id::FileId;
+use mdfs_core::name::MAX_NAME_BYTES;
+use mdfs_protocol::internal::{Seal, Stored};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl ChunkStore {
+    /// Makes a staged chunk durable, if what was received is what the seal says. Once it returns,
+    /// the chunk survives a power cut. A chunk sealed already with the same seal gets the same
+    /// answer.
+    ///
+    /// # Errors
+    /// `LengthMismatch`, then the staged bytes stay and more may come; `ChecksumMismatch`, then they
+    /// are discarded; `Conflict` if it is sealed as something else; `ChunkNotFound` if nothing was
+    /// received; `Invalid` for a seal that no chunk has; `NoSpace`, then the staged bytes are given
+    /// back; `Damaged` if the disk does not give back what was written; `NotAdopted`, `ReadOnly`;
+    /// otherwise what the disk says. In no such case is anything sealed or acknowledged.
+    pub fn seal(&self, chunk: ChunkId, seal: &Seal) -> Result<Stored> {
+        let invalid = |reason| Error::Invalid { chunk, reason };
+        if seal.length == 0 || seal.length > seal.chunk_size.bytes() {
+            return Err(invalid("a chunk has 1 byte up to the chunk size"));
+        }
+        if seal.name.len() > MAX_NAME_BYTES {
+            return Err(invalid("the name is too long"));
+        }
+        self.check_writable()?;
+        let entry = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
+        if let Some(entry) = entry {
+            let mut staged = lock(&entry);
+            if !staged.closed {
+                return self.seal_staged(chunk, &mut staged, seal);
+            }
+        }
+        let open = match self.open_chunk(chunk) {
+            Err(Error::Damaged { .. }) => return Err(Error::ChunkNotFound { chunk }),
+            open => open?,
+        };
+        if open.seal() != seal {
+            return Err(Error::Conflict { chunk });
+        }
+        self.settle(chunk)?;
+        Ok(open.stored())
+    }
+
+    /// Stores a small chunk at once: one segment, sealed.
+    ///
+    /// # Errors
+    /// As `write_segment` and `seal`; nothing stays behind.
+    pub fn store_whole(
+        &self,
+        chunk: ChunkId,
+        bytes: &[u8],
+        crc32: Crc32,
+        seal: &Seal,
+    ) -> Result<Stored> {
+        self.write_segment(chunk, 0, bytes, crc32)?;
+        let sealed = self.seal(chunk, seal);
+        if sealed.is_err() {
+            // The error that counts is the first one; the mount removes what this may leave.
+            let _ = self.discard_staged(chunk);
+        }
+        sealed
+    }
+
+    fn seal_staged(&self, chunk: ChunkId, staged: &mut Staged, seal: &Seal) -> Result<Stored> {
+        let received = staged.received();
+        let all: u64 = staged.segments.values().map(|segment| segment.length).sum();
+        let Some(file) = staged
+            .file
+            .clone()
+            .filter(|_| received == seal.length && all == received)
+        else {
+            return Err(Error::LengthMismatch {
+                chunk,
+                announced: seal.length,
+                received,
+            });
+        };
+        let crc32 = staged
+            .segments
+            .values()
+            .fold(Crc32::default(), |crc32, segment| {
+                Crc32::combine(crc32, segment.crc32, segment.length)
+            });
+        if crc32 != seal.crc32 {
+            self.close(chunk, staged)?;
+            return Err(Error::ChecksumMismatch { chunk });
+        }
+        let footer = self.footer(chunk, staged, seal)?;
+        let replaced = self.inner.disk.metadata(&layout::chunk_path(chunk)).ok();
+        match self.make_durable(chunk, &*file, &footer) {
+            Ok(()) => {
+                if let Some(replaced) = replaced {
+                    self.uncount(chunk, replaced.len);
+                }
+                self.inner.chunks.fetch_add(1, Ordering::Relaxed);
+                self.inner
+                    .chunk_bytes
+                    .fetch_add(seal.length, Ordering::Relaxed);
+                lock(&self.inner.open).remove(chunk);
+                self.forget(chunk, staged);
+                Ok(Stored {
+                    length: seal.length,
+                    crc32,
+                })
+            }
+            Err(error) => {
+                if !error.is_transient() {
+                    // The error that counts is the first one.
+                    let _ = self.close(chunk, staged);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn footer(&self, chunk: ChunkId, staged: &Staged, seal: &Seal) -> Result<Footer> {
+        let invalid = |reason| Error::Invalid { chunk, reason };
+        let cluster = self.identity().cluster.ok_or(Error::NotAdopted)?;
+        let plain: Vec<Crc32> = staged
+            .segments
+            .values()
+            .flat_map(|segment| segment.blocks.iter().copied())
+            .collect();
+        let mut blocks = Vec::with_capacity(plain.len());
+        let mut rest = seal.length;
+        for (number, plain) in (0..).zip(plain) {
+            let len = u32::try_from(rest.min(u64::from(BLOCK_BYTES)))
+                .map_err(|_| invalid("a block is too long"))?;
+            blocks.push(block_checksum(chunk.file, chunk.index, number, plain, len));
+            rest -= u64::from(len);
+        }
+        Ok(Footer {
+            cluster,
+            chunk,
+            seal: seal.clone(),
+            blocks,
+        })
+    }
+
+    /// Footer, sync, read-back, rename, sync: in this order, because a crash may come between any
+    /// two.
+    fn make_durable(&self, chunk: ChunkId, file: &dyn DiskFile, footer: &Footer) -> Result<()> {
+        let disk = &self.inner.disk;
+        let (staged_path, path) = (layout::staged_path(chunk), layout::chunk_path(chunk));
+        let dir = layout::chunk_dir(chunk.file);
+        let length = footer.seal.length;
+        let tail = footer.encode().ok_or(Error::Invalid {
+            chunk,
+            reason: "the name is too long",
+        })?;
+        file.write_at(&tail, length)
+            .map_err(self.write_failed("write", &staged_path))?;
+        file.set_len(length + tail_length(length))
+            .map_err(self.write_failed("cut", &staged_path))?;
+        file.sync_data().map_err(self.sync_failed(&staged_path))?;
+        self.read_back(chunk, file, footer)?;
+        self.ensure_dir(&dir)?;
+        disk.rename(&staged_path, &path)
+            .map_err(self.write_failed("rename", &staged_path))?;
+        disk.sync_dir(&dir).map_err(|error| {
+            lock(&self.inner.dirs).doubtful.insert(chunk);
+            self.sync_dir_failed(&dir)(error)
+        })
+    }
+
+    /// Reads the first block back as the disk has it: what was right in memory may have been
+    /// wrong on its way.
+    fn read_back(&self, chunk: ChunkId, file: &dyn DiskFile, footer: &Footer) -> Result<()> {
+        let path = layout::staged_path(chunk);
+        let len = footer.seal.length.min(u64::from(BLOCK_BYTES));
+        let Ok(most) = usize::try_from(len) else {
+            return Err(Error::ReadOnly);
+        };
+        let mut buffer = self.inner.pool.get();
+        let count = buffer
+            .fill_with(most, |room| file.read_at(room, 0))
+            .map_err(io_error("read back", &path))?;
+        let checksum = u32::try_from(count)
+            .map(|len| block_checksum(chunk.file, chunk.index, 0, Crc32::of(&buffer), len));
+        if count == most && checksum.ok() == footer.blocks.first().copied() {
+            return Ok(());
+        }
+        tracing::error!(%chunk, "the disk does not give back what was written");
+        Err(Error::Damaged {
+            chunk,
+            reason: "the disk does not give back what was written",
+        })
+    }
+
+    /// Makes sure that a directory for chunks exists, durably.
+    fn ensure_dir(&self, dir: &Path) -> Result<()> {
+        let mut dirs = lock(&self.inner.dirs);
+        if dirs.named.contains(dir) {
+            return Ok(());
+        }
+        match self.inner.disk.create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(self.write_failed("create", dir)(error));
+            }
+            _ => {}
+        }
+        let parent = Path::new(CHUNKS);
+        self.inner
+            .disk
+            .sync_dir(parent)
+            .map_err(self.sync_dir_failed(parent))?;
+        dirs.named.insert(dir.to_owned());
+        Ok(())
+    }
+
+    /// Makes a name that was found on the disk durable, before it is answered for: the run that made
+    /// it may have been killed before it could.
+    pub(super) fn settle(&self, chunk: ChunkId) -> Result<()> {
+        let sealing = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
+        if let Some(sealing) = sealing {
+            // Its lock is held until its directory is synced.
+            drop(lock(&sealing));
+        }
+        let dir = layout::chunk_dir(chunk.file);
+        let dirs = lock(&self.inner.dirs);
+        if dirs.doubtful.contains(&chunk) {
+            return Err(Error::ReadOnly);
+        }
+        if dirs.settled.contains(&dir) {
+            return Ok(());
+        }
+        drop(dirs);
+        self.check_writable()?;
+        self.inner
+            .disk
+            .sync_dir(&dir)
+            .map_err(self.sync_dir_failed(&dir))?;
+        lock(&self.inner.dirs).settled.insert(dir);
+        Ok(())
+    }
+
+    /// A directory that cannot be synced ends all writing, even for want of space: its names are in
+    /// doubt.
+    fn sync_dir_failed<'a>(&'a self, dir: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+        move |error| {
+            self.fail_stop();
+            io_error("sync", dir)(error)
+        }
+    }
+
+    /// Removes all chunks of a file, sealed and staged, durably. How many were sealed.
+    ///
+    /// # Errors
+    /// `ReadOnly`; otherwise what the disk says; then some may be gone and some not.
+    pub fn drop_file(&self, file: FileId) -> Result<u64> {
+        self.check_writable()?;
+        let staged: Vec<_> = lock(&self.inner.staged)
+            .keys()
+            .filter(|chunk| chunk.file == file)
+            .copied()
+            .collect();
+        for chunk in staged {
+            self.discard_staged(chunk)?;
+        }
+        let disk = &self.inner.disk;
+        let dir = layout::chunk_dir(file);
+        let entries = match disk.list(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(io_error("list", &dir)(error)),
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let chunk = layout::parse_chunk_name(&entry.name).filter(|chunk| chunk.file == file);
+            let Some(chunk) = chunk else { continue };
+            let path = dir.join(&entry.name);
+            disk.remove(&path)
+                .map_err(self.write_failed("remove", &path))?;
+            removed += 1;
+            self.uncount(chunk, entry.metadata.len);
+        }
+        lock(&self.inner.open).remove_file(file);
+        let settled = lock(&self.inner.dirs).settled.contains(&dir);
+        if removed > 0 || !settled {
+            disk.sync_dir(&dir).map_err(self.sync_dir_failed(&dir))?;
+            lock(&self.inner.dirs).settled.insert(dir);
+        }
+        Ok(removed)
+    }
+
+    fn uncount(&self, chunk: ChunkId, file_bytes: u64) {
+        let length = super::footer::chunk_length(file_bytes).unwrap_or(0);
+        let mut found = lock(&self.inner.found);
+        found.chunks.remove(&chunk);
+        found.blocks.retain(|(bad, _)| *bad != chunk);
+        self.inner.chunks.fetch_sub(1, Ordering::Relaxed);
+        self.inner.chunk_bytes.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
+// A segment's blocks end where blocks of the chunk end, so that they can be counted in a row.
+const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES));

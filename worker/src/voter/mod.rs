@@ -1,0 +1,3 @@
+//! The voter of the metadata log, and what it keeps on the disk.
+
+mod storage;
