@@ -1,0 +1,215 @@
+//! The accept loop: HTTP/1.1 with a limit on everything that a peer can make a server wait for.
+
+mod body;
+mod framing;
+mod guarded;
+mod request;
+
+pub use body::BodyError;
+pub use request::{ConnectionClosed, Peer, RequestId, problem_response};
+
+use guarded::{Guarded, Shared};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use request::Connection;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How much a server bears. Memory is bounded by `max_connections` times about 2 MiB, reached only
+/// by connections that move bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; further ones wait until one ends.
+    pub max_connections: usize,
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// Between requests on one connection.
+    pub idle_timeout: Duration,
+    /// Without a byte of a request's body while its handler waits for one.
+    pub body_stall: Duration,
+    /// Without the client taking a byte of an answer.
+    pub write_stall: Duration,
+    /// For requests under way when the server stops.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_stall: Duration::from_secs(30),
+            write_stall: Duration::from_secs(60),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The longest head, in bytes: request line and headers.
+const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// What hyper reads and gathers for a write at a time: large bodies move in pieces of this size.
+const BUFFER_BYTES: usize = 1024 * 1024;
+/// A silent peer is asked for a sign of life after this time, and given up after three more.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(8);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
+const KEEPALIVE_PROBES: u32 = 3;
+/// How long what a client still sends is thrown away after an answer that closes the connection.
+const LINGER: Duration = Duration::from_secs(2);
+/// The wait after an accept that failed, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `stop` fires, then lets requests under way finish for up to
+/// `limits.grace` and returns.
+///
+/// Every request carries the extensions [`RequestId`], [`Peer`] and [`ConnectionClosed`]. A client
+/// that hangs up cancels its request: the handler's future, or the body it answered with, is
+/// dropped. Requests that another server could read differently (two lengths, both kinds of length,
+/// bare line feeds, more than one host) get 400 and the connection closes.
+///
+/// # Errors
+/// If the listener has no address any more. A single accept that fails is logged and tried again.
+///
+/// # Cancel safety
+/// Dropping the future ends all connections at once.
+pub async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer, slot) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = accept(&listener, &slots) => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%address, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%peer, %error, "cannot set socket options");
+        }
+        let connection = Connection {
+            router: router.clone(),
+            shared: Shared::default(),
+            limits,
+            peer: Peer(peer),
+            closed: ConnectionClosed::default(),
+        };
+        connections.spawn(handle(stream, connection, slot, stop.clone()));
+    }
+    drop(listener);
+    let finish = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(limits.grace, finish).await.is_err() {
+        tracing::warn!(%address, "cut off requests that did not finish in time");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+/// No delay for small answers, and an end to peers that are gone without a word.
+///
+/// Not `TCP_USER_TIMEOUT`: it would also end a player that is paused and takes no bytes.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    Ok(())
+}
+
+async fn handle(
+    stream: TcpStream,
+    connection: Connection,
+    _slot: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) {
+    let peer = connection.peer.0;
+    let closed = connection.closed.0.clone().drop_guard();
+    let mut guarded = Guarded::new(stream, connection.shared.clone(), connection.limits);
+    let service = service_fn(|request| request::answer(connection.clone(), request));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // `Guarded` limits heads, and tells them from idle connections.
+        .header_read_timeout(None)
+        .max_header_size(HEAD_MAX_BYTES)
+        .max_buf_size(BUFFER_BYTES)
+        .half_close(false)
+        .serve_connection(TokioIo::new(&mut guarded), service);
+    let mut served = pin!(served);
+    let result = tokio::select! {
+        result = &mut served => result,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.as_mut().await
+        }
+    };
+    drop(closed);
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection ended with an error");
+    }
+    if !guarded.ended() && !stop.is_cancelled() {
+        linger(&mut guarded).await;
+    }
+}
+
+/// Reads on for a moment, so that the client gets the last answer: closing a socket with unread
+/// bytes makes the kernel reset the connection and throws the answer away.
+async fn linger(stream: &mut Guarded<TcpStream>) {
+    let drain = async {
+        stream.shutdown().await?;
+        let mut scratch = vec![0; 64 * 1024];
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    if !matches!(tokio::time::timeout(LINGER, drain).await, Ok(Ok(()))) {
+        tracing::trace!("a client went on sending after its last answer");
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+#[cfg(test)]
+mod tests;
