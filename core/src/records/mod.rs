@@ -18,6 +18,7 @@ pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};
 
 use crate::log::message::Put;
+use crate::log::table::{Table, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -46,6 +47,18 @@ pub enum Corrupt {
 pub trait Lookup {
     /// The value of `key`, if there is one.
     fn value(&self, key: &[u8]) -> Option<&[u8]>;
+}
+
+impl Lookup for Table {
+    fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.get(key)
+    }
+}
+
+impl Lookup for View<'_> {
+    fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.get(key)
+    }
 }
 
 /// A value as bytes: its version and its postcard encoding.
