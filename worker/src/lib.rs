@@ -1,5 +1,175 @@
-//! .
+//! The MDFS worker: chunks on a disk, and a voter of the metadata log.
+//!
+//! [`run`] is the whole worker. Its parts, from the disk up: [`disk`] is the few calls whose order
+//! decides what survives a crash; [`store`] keeps chunks and identity on it, [`voter`] the metadata
+//! log; the routes under `/internal/v1/` are borders around these; chunks travel onward along a
+//! chain and are pulled from copies; heartbeats tell the masters how the worker is.
+//!
+//! A worker knows no file names and decides nothing: masters place chunks and order drops. It sends
+//! to no address but those its masters name.
 
+mod blocking;
+mod config;
+mod directory;
 pub mod disk;
+mod error;
+mod heartbeat;
+mod http;
+mod metrics;
+mod node;
 pub mod store;
+mod transfer;
 pub mod voter;
+mod worker;
+
+pub use config::{Config, Limits};
+pub use directory::Directory;
+pub use error::Error;
+pub use http::router;
+pub use worker::Worker;
+
+use crate::node::Node;
+use crate::voter::driver::VoterEnd;
+use mdfs_service::{Clock, Tasks};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How long tasks may take beyond the grace of requests.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// How soon a voter whose queue is full is asked again to end.
+const VOTER_RETRY: Duration = Duration::from_millis(10);
+
+/// Runs a worker until `stop` fires.
+///
+/// It answers probes at once, and everything else as soon as the disk is open. Stopping, it tells
+/// the masters, takes no more connections, finishes the requests under way for up to
+/// `limits.grace`, then closes the log and gives the disk back, in this order.
+///
+/// # Errors
+/// If a setting cannot work, the disk cannot be opened or is in use, an invariant of the metadata
+/// log is broken, or a task ended by itself. A disk that fails later is no error: the worker goes on
+/// serving what it can read.
+///
+/// # Cancel safety
+/// Dropping the future ends connections at once; what was answered stays true.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let worker = Worker::new(config, Clock::real())?;
+    let address = listener.local_addr().map_err(|source| Error::System {
+        operation: "tell the listener's address",
+        source,
+    })?;
+    let url = public_url(worker.config(), address)?;
+    let tasks = Tasks::new(CancellationToken::new());
+    let limits = service_limits(worker.config());
+    let routes = router(worker.clone());
+    tasks.spawn("http", |stop| {
+        mdfs_service::serve(listener, routes, limits, stop)
+    });
+    let result = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        result = serve_disk(&worker, &url, &tasks, &stop) => result,
+    };
+    let in_time = tasks.shut_down(limits.grace + MARGIN).await;
+    if !in_time {
+        tracing::warn!("stopped before all requests had ended");
+    }
+    match (result, tasks.failed()) {
+        (Ok(()), Some(failed)) => Err(Error::TaskEnded {
+            name: failed.name,
+            reason: failed.reason,
+        }),
+        (result, _) => result,
+    }
+}
+
+/// Opens the disk and keeps the worker going; on return the tasks still run.
+async fn serve_disk(
+    worker: &Worker,
+    url: &str,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let mut voter_end = worker.open().await?;
+    let node = worker.node()?;
+    for master in worker.config().masters.clone() {
+        let (worker, node, url) = (worker.clone(), Arc::clone(&node), url.to_owned());
+        tasks.spawn("heartbeat", |stop| {
+            heartbeat::run(worker, node, url, master, stop)
+        });
+    }
+    let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
+    tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = tasks.stop().cancelled() => {}
+        // The log is broken: nothing more may be answered, so nobody is told either.
+        ended = voter_end.wait() => return ended.map_err(Error::from),
+    }
+    tracing::info!(disk = %node.disk(), "stopping");
+    worker.leave();
+    heartbeat::farewell(worker, &node, url).await;
+    let grace = worker.config().limits.grace;
+    tasks.shut_down(grace + MARGIN).await;
+    close_voter(&node, &mut voter_end).await
+}
+
+/// Lets the voter answer what waits, apply what is committed, and close its tables.
+async fn close_voter(node: &Node, end: &mut VoterEnd) -> Result<(), Error> {
+    let closing = async {
+        while !node.voter.stop() {
+            tokio::time::sleep(VOTER_RETRY).await;
+        }
+        end.wait().await
+    };
+    match tokio::time::timeout(MARGIN, closing).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::warn!("the voter did not end in time: its disk hangs");
+            Ok(())
+        }
+    }
+}
+
+/// Gives back, from time to time, what uploads left behind that nobody goes on with.
+async fn sweep(node: Arc<Node>, every: Duration, stop: CancellationToken) {
+    let mut rounds = tokio::time::interval(every);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = rounds.tick() => {}
+        }
+        let (store, now) = (node.store.clone(), node.clock.now());
+        if let Err(error) = node.write_threads.run(move || store.sweep(now)).await {
+            tracing::warn!(%error, "nothing was swept");
+        }
+    }
+}
+
+/// Where others reach the worker: as told, else where it listens.
+fn public_url(config: &Config, listening: SocketAddr) -> Result<String, Error> {
+    match &config.url {
+        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+        None if listening.ip().is_unspecified() => Err(Error::NoUrl { listening }),
+        None => Ok(format!("http://{listening}")),
+    }
+}
+
+fn service_limits(config: &Config) -> mdfs_service::Limits {
+    mdfs_service::Limits {
+        grace: config.limits.grace,
+        ..mdfs_service::Limits::default()
+    }
+}

@@ -4,6 +4,8 @@
 //! changed in one transaction, and answers. No answer leaves before what it states is durable, and
 //! none that states nothing new waits for the disk.
 
+use super::VoterStorage;
+use crate::store;
 use mdfs_core::log::message::{Record, Reply, Request};
 use mdfs_core::log::persist::{Answer, Persist, TableRead};
 use mdfs_core::log::violation::Violation;
@@ -22,11 +24,12 @@ pub trait Tables: Send + 'static {
     /// Why a call failed.
     type Error: fmt::Display + Send;
 
-    /// Carries out all of `batch` in order, as one transaction; synced if any of them asks for it.
+    /// Carries out all of `batch` in order, each whole or not at all. Synced once, behind the last,
+    /// if any of them asks for it.
     ///
     /// # Errors
-    /// If any of it could not be written. Then the tables may hold the old or the new state.
-    fn write(&mut self, batch: &[Persist]) -> Result<(), Self::Error>;
+    /// If any of it could not be written. Then nothing is known of what the tables hold.
+    fn write(&mut self, batch: Vec<Persist>) -> Result<(), Self::Error>;
 
     /// Records of the table behind `after` in order of their keys, about `limit_bytes` and one at
     /// least, and whether there are more.
@@ -38,6 +41,25 @@ pub trait Tables: Send + 'static {
         after: Option<&[u8]>,
         limit_bytes: usize,
     ) -> Result<(Vec<Record>, bool), Self::Error>;
+}
+
+impl Tables for VoterStorage {
+    type Error = store::Error;
+
+    fn write(&mut self, batch: Vec<Persist>) -> store::Result<()> {
+        let sync = batch.iter().any(|persist| persist.sync);
+        let mut rest = batch.into_iter().peekable();
+        while let Some(mut persist) = rest.next() {
+            // One sync makes all that came before it durable, too.
+            persist.sync = sync && rest.peek().is_none();
+            self.persist(&persist)?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, after: Option<&[u8]>, limit_bytes: usize) -> store::Result<(Vec<Record>, bool)> {
+        self.page(after, limit_bytes)
+    }
 }
 
 /// Why a voter did not answer.
@@ -133,20 +155,28 @@ pub fn start<T: Tables>(
 ) -> std::io::Result<(VoterHandle, VoterEnd)> {
     let (sender, receiver) = sync_channel(inbox);
     let (ended, end) = oneshot::channel();
-    let mut driver =
-        Driver { voter, tables, clock, waiting: Vec::new(), batch: Vec::new(), broken: false };
-    std::thread::Builder::new().name("voter".to_owned()).spawn(move || {
-        let mut failed = Some(failed);
-        let result = driver.run(&receiver, || {
-            if let Some(failed) = failed.take() {
-                failed();
-            }
-        });
-        // The tables are closed before anybody is told: the disk's lock may be given back then.
-        drop(driver);
-        // Nobody waits any more when the worker was dropped.
-        let _ = ended.send(result);
-    })?;
+    let mut driver = Driver {
+        voter,
+        tables,
+        clock,
+        waiting: Vec::new(),
+        batch: Vec::new(),
+        broken: false,
+    };
+    std::thread::Builder::new()
+        .name("voter".to_owned())
+        .spawn(move || {
+            let mut failed = Some(failed);
+            let result = driver.run(&receiver, || {
+                if let Some(failed) = failed.take() {
+                    failed();
+                }
+            });
+            // The tables are closed before anybody is told: the disk's lock may be given back then.
+            drop(driver);
+            // Nobody waits any more when the worker was dropped.
+            let _ = ended.send(result);
+        })?;
     Ok((VoterHandle { inbox: sender }, VoterEnd(end)))
 }
 
@@ -218,7 +248,11 @@ impl<T: Tables> Driver<T> {
             Answer::Ready(reply) => self.waiting.push((asker, *reply)),
             Answer::Read(read) => {
                 self.flush(failed);
-                let read = if self.broken { Err(()) } else { self.page(read) };
+                let read = if self.broken {
+                    Err(())
+                } else {
+                    self.page(read)
+                };
                 match read {
                     Ok(reply) => answer(asker, Ok(reply)),
                     Err(()) => {
@@ -244,15 +278,26 @@ impl<T: Tables> Driver<T> {
     /// Makes durable what was changed, then answers all that wait for it.
     fn flush(&mut self, failed: &mut impl FnMut()) {
         if !self.batch.is_empty() {
-            let written = if self.broken { Ok(()) } else { self.tables.write(&self.batch) };
-            self.batch.clear();
+            let batch = std::mem::take(&mut self.batch);
+            let written = if self.broken {
+                Ok(())
+            } else {
+                self.tables.write(batch)
+            };
             if let Err(error) = written {
                 tracing::error!(%error, "cannot write the metadata log");
                 self.fail(failed);
             }
         }
         for (asker, reply) in self.waiting.drain(..) {
-            answer(asker, if self.broken { Err(VoterError::Failed) } else { Ok(reply) });
+            answer(
+                asker,
+                if self.broken {
+                    Err(VoterError::Failed)
+                } else {
+                    Ok(reply)
+                },
+            );
         }
     }
 
@@ -274,7 +319,3 @@ fn answer(asker: Asker, reply: Result<Reply, VoterError>) {
     // Whoever asked may have hung up.
     let _ = asker.send(reply);
 }
-
-#[cfg(test)]
-#[path = "driver/tests.rs"]
-mod tests;

@@ -1,0 +1,172 @@
+//! Disk calls run on threads of their own, a bounded number of them.
+//!
+//! A disk that hangs holds its threads and nothing else: whoever comes later is told to come back
+//! after a while, and the runtime, the health routes and the heartbeats go on.
+
+use crate::error::Error;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The unit in which memory is handed out: a block.
+const UNIT_BYTES: u64 = 64 << 10;
+
+/// Threads for disk calls.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskThreads {
+    slots: Arc<Semaphore>,
+    wait: Duration,
+    /// Somebody waited in vain, and no call has ended since.
+    stuck: Arc<AtomicBool>,
+}
+
+impl DiskThreads {
+    /// At most `threads` calls at once; others wait up to `wait`.
+    pub(crate) fn new(threads: usize, wait: Duration) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(threads)),
+            wait,
+            stuck: Arc::default(),
+        }
+    }
+
+    /// Runs a blocking call and returns what it returned.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if no thread became free in time, [`Error::CallDied`] if the call panicked.
+    ///
+    /// # Cancel safety
+    /// A call that has begun runs to its end and keeps its place until then.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let slot = tokio::time::timeout(self.wait, Arc::clone(&self.slots).acquire_owned());
+        let Ok(Ok(slot)) = slot.await else {
+            self.stuck.store(true, Ordering::Relaxed);
+            return Err(Error::Busy {
+                what: "disk threads",
+            });
+        };
+        let stuck = Arc::clone(&self.stuck);
+        let ended = tokio::task::spawn_blocking(move || {
+            let result = call();
+            stuck.store(false, Ordering::Relaxed);
+            drop(slot);
+            result
+        });
+        ended.await.map_err(|_| Error::CallDied)
+    }
+
+    /// Whether all threads hang, as far as is known: somebody waited in vain, and no call has ended
+    /// since.
+    pub(crate) fn stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+}
+
+/// Memory for bytes in flight, handed out in blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    units: Arc<Semaphore>,
+    wait: Duration,
+}
+
+/// A share of the [`Memory`]; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Memory {
+    /// At most `bytes` at once; who finds none waits up to `wait`.
+    pub(crate) fn new(bytes: u64, wait: Duration) -> Self {
+        let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            wait,
+        }
+    }
+
+    /// Memory for `bytes`, waiting for it if need be.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if none became free in time.
+    ///
+    /// # Cancel safety
+    /// Nothing is kept if the future is dropped.
+    pub(crate) async fn take(&self, bytes: u64) -> Result<Share, Error> {
+        let share = Arc::clone(&self.units).acquire_many_owned(units(bytes));
+        match tokio::time::timeout(self.wait, share).await {
+            Ok(Ok(permit)) => Ok(Share { _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy { what: "buffers" }),
+        }
+    }
+
+    /// Memory for `bytes` if it is free right now.
+    pub(crate) fn try_take(&self, bytes: u64) -> Option<Share> {
+        let permit = Arc::clone(&self.units)
+            .try_acquire_many_owned(units(bytes))
+            .ok()?;
+        Some(Share { _permit: permit })
+    }
+}
+
+impl Share {
+    /// The bytes, holding the share until the last clone of them is dropped.
+    pub(crate) fn guard(self, bytes: Bytes) -> Bytes {
+        struct Guarded(
+            Bytes,
+            #[expect(dead_code, reason = "held for its drop")] Share,
+        );
+        impl AsRef<[u8]> for Guarded {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        Bytes::from_owner(Guarded(bytes, self))
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hung_call_keeps_its_place_and_others_are_told_to_come_back() {
+        let threads = DiskThreads::new(1, Duration::from_secs(1));
+        let (release, hung) = std::sync::mpsc::channel::<()>();
+        let first = threads.run(move || hung.recv().is_ok());
+        let mut first = Box::pin(first);
+        let begun = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx)));
+        assert!(begun.await.is_pending());
+        drop(first);
+        assert!(matches!(threads.run(|| ()).await, Err(Error::Busy { .. })));
+        assert!(threads.stuck());
+        release.send(()).unwrap();
+        assert!(threads.run(|| 7).await.is_ok());
+        assert!(!threads.stuck());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_comes_back_with_the_last_clone_of_the_bytes() {
+        let memory = Memory::new(2 * UNIT_BYTES, Duration::from_secs(1));
+        let bytes = memory
+            .take(UNIT_BYTES + 1)
+            .await
+            .unwrap()
+            .guard(Bytes::from_static(b"x"));
+        let clone = bytes.clone();
+        drop(bytes);
+        assert!(memory.try_take(1).is_none());
+        assert!(matches!(memory.take(1).await, Err(Error::Busy { .. })));
+        drop(clone);
+        assert!(memory.try_take(2 * UNIT_BYTES).is_some());
+    }
+}

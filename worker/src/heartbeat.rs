@@ -1,0 +1,152 @@
+//! Tells every master, once a second, how the worker is; and learns where the others are.
+//!
+//! Each master has a task of its own: one that hangs delays no other. A broken connection is seen by
+//! the master at once, so a worker that dies is suspect before it misses a beat.
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::worker::Worker;
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
+use mdfs_protocol::problem::Code;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How soon a master that was not reached is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long a beat may take: a master that is slower counts as not reached.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the last beat may take: the worker stops in any case.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Sends beats to one master until `stop` fires.
+pub(crate) async fn run(
+    worker: Worker,
+    node: Arc<Node>,
+    url: String,
+    master: String,
+    stop: CancellationToken,
+) {
+    let mut heard = Heard::default();
+    let every = worker.config().heartbeat_interval;
+    let mut beats = tokio::time::interval(every);
+    // After a pause one beat is enough.
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = beats.tick() => {}
+        }
+        let sent = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            sent = beat(&worker, &node, &url, &master, PATIENCE) => sent,
+        };
+        // A master that refuses will refuse again; one that is not reached may be starting.
+        let retry = sent
+            .as_ref()
+            .is_err_and(|error| error.code() == Code::Unavailable);
+        heard.note(&master, sent);
+        if retry {
+            beats.reset_after(RETRY.min(every));
+        }
+    }
+}
+
+/// Sends the last beat to all masters, which then send nothing more here.
+pub(crate) async fn farewell(worker: &Worker, node: &Node, url: &str) {
+    let beats = worker.config().masters.iter().map(|master| async move {
+        if let Err(error) = beat(worker, node, url, master, FAREWELL).await {
+            tracing::debug!(master, %error, "a master did not hear that the worker stops");
+        }
+    });
+    futures_util::future::join_all(beats).await;
+}
+
+async fn beat(
+    worker: &Worker,
+    node: &Node,
+    url: &str,
+    master: &str,
+    patience: Duration,
+) -> Result<Option<Leader>, Error> {
+    let beat = compose(worker, node, url).await?;
+    let reply = node.peers.send_heartbeat(master, &beat, patience).await?;
+    let HeartbeatReply { leader, directory } = reply;
+    if let Some(directory) = directory {
+        node.directory.replace(directory);
+    }
+    Ok(leader)
+}
+
+/// What a master is told now.
+///
+/// # Errors
+/// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
+async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, Error> {
+    let usage = node.usage().await?;
+    if node.hangs() {
+        return Err(Error::Busy {
+            what: "disk threads",
+        });
+    }
+    let config = worker.config();
+    Ok(Heartbeat {
+        identity: node.identity(),
+        name: config.name.clone(),
+        url: url.to_owned(),
+        zone: config.zone.clone(),
+        capacity_bytes: usage.capacity_bytes,
+        free_bytes: usage.free_bytes,
+        chunks: usage.chunks,
+        chunk_bytes: usage.chunk_bytes,
+        bad_blocks: usage.bad_blocks,
+        state: usage.state,
+        leaving: worker.leaving(),
+        directory_version: node.directory.version(),
+    })
+}
+
+/// What was last heard from a master: only changes are logged.
+#[derive(Debug, Default)]
+struct Heard {
+    leader: Option<Leader>,
+    trouble: Option<Code>,
+}
+
+impl Heard {
+    fn note(&mut self, master: &str, sent: Result<Option<Leader>, Error>) {
+        match sent {
+            Ok(leader) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!(master, "the master answers again");
+                }
+                if leader != self.leader {
+                    match &leader {
+                        Some(leader) => {
+                            let Leader { term, url } = leader;
+                            tracing::info!(master, %term, leader = url, "a leader is known");
+                        }
+                        None => tracing::warn!(master, "the master knows no leader"),
+                    }
+                    self.leader = leader;
+                }
+            }
+            Err(error) => {
+                let code = error.code();
+                if self.trouble.replace(code) == Some(code) {
+                    return;
+                }
+                if code == Code::ForeignDisk {
+                    tracing::error!(master, %error, "the master refuses this disk");
+                } else {
+                    tracing::warn!(master, %error, "the master was told nothing");
+                }
+            }
+        }
+    }
+}

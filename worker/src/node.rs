@@ -1,0 +1,104 @@
+//! What a worker has once its disk is open.
+
+use crate::blocking::{DiskThreads, Memory};
+use crate::config::Limits;
+use crate::directory::Directory;
+use crate::disk::BufferPool;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::store::{ChunkStore, Usage};
+use crate::transfer::peers::Peers;
+use crate::voter::driver::VoterHandle;
+use mdfs_core::id::DiskId;
+use mdfs_protocol::internal::Identity;
+use mdfs_protocol::problem::Code;
+use mdfs_service::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the question how the disk is may wait for the one before it.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+/// The open disk with all that serves it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) store: ChunkStore,
+    pub(crate) voter: VoterHandle,
+    pub(crate) directory: Directory,
+    pub(crate) peers: Peers,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    pub(crate) buffers: BufferPool,
+    /// Readers and writers wait in queues of their own: a slow sync delays no read.
+    pub(crate) read_threads: DiskThreads,
+    pub(crate) write_threads: DiskThreads,
+    /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
+    probe_thread: DiskThreads,
+    pub(crate) read_memory: Memory,
+    pub(crate) write_memory: Memory,
+}
+
+impl Node {
+    pub(crate) fn new(
+        store: ChunkStore,
+        voter: VoterHandle,
+        peers: Peers,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        limits: &Limits,
+    ) -> Self {
+        let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
+        Self {
+            buffers: store.buffers().clone(),
+            directory: peers.directory().clone(),
+            store,
+            voter,
+            peers,
+            metrics,
+            clock,
+            read_threads: threads(),
+            write_threads: threads(),
+            probe_thread: DiskThreads::new(1, PROBE_WAIT),
+            read_memory: Memory::new(limits.read_buffer_bytes, limits.queue_wait),
+            write_memory: Memory::new(limits.write_buffer_bytes, limits.queue_wait),
+        }
+    }
+
+    /// The disk's id.
+    pub(crate) fn disk(&self) -> DiskId {
+        self.store.identity().disk
+    }
+
+    /// Who the disk is, as others are told.
+    pub(crate) fn identity(&self) -> Identity {
+        let identity = self.store.identity();
+        Identity {
+            disk: identity.disk,
+            cluster: identity.cluster,
+            generation: identity.generation,
+        }
+    }
+
+    /// What the disk has and can do.
+    ///
+    /// # Errors
+    /// If the disk does not say, or hangs.
+    pub(crate) async fn usage(&self) -> Result<Usage, Error> {
+        let store = self.store.clone();
+        Ok(self.probe_thread.run(move || store.usage()).await??)
+    }
+
+    /// Whether the disk hangs, as far as is known.
+    pub(crate) fn hangs(&self) -> bool {
+        [&self.probe_thread, &self.read_threads, &self.write_threads]
+            .iter()
+            .any(|threads| threads.stuck())
+    }
+
+    /// Counts a read that failed because of what is on the disk.
+    pub(crate) fn note_read_error(&self, error: &Error) {
+        if matches!(error.code(), Code::BadBlock | Code::DataDamaged) {
+            self.metrics.damaged_reads.inc();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The other servers: workers by their disk, at the address the masters told; masters by URL.
+
+use crate::directory::Directory;
+use crate::error::Error;
+use bytes::Bytes;
+use mdfs_client::link::{ChunkStream, LinkError, Links, Peer};
+use mdfs_core::checksum::Crc32;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{ClusterId, DiskId, Term};
+use mdfs_protocol::access::ClusterKey;
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, SealRequest};
+use mdfs_protocol::problem::Code;
+use std::time::Duration;
+
+/// How long the rest of a chain may take over a segment. Longer than a disk's worst write, shorter
+/// than the gateway waits.
+const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the rest of a chain may take to make a chunk durable: up to 1 GiB may wait for the disk.
+const SEAL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a source may send nothing.
+const READ_STALL: Duration = Duration::from_secs(10);
+
+/// The way to the other servers. Clones share connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    links: Links,
+    directory: Directory,
+}
+
+impl Peers {
+    /// The way to the servers that know `key`.
+    ///
+    /// # Errors
+    /// If the key cannot be sent.
+    pub(crate) fn new(
+        key: &ClusterKey,
+        cluster: Option<ClusterId>,
+        directory: Directory,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            links: Links::new(key, cluster).map_err(Error::Links)?,
+            directory,
+        })
+    }
+
+    /// Where the other disks are.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Names the cluster in all further requests.
+    pub(crate) fn join(&self, cluster: ClusterId) {
+        self.links.join(cluster);
+    }
+
+    /// Sends a segment to `disk`, which passes it on to `next`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a segment is described by all of these"
+    )]
+    pub(crate) async fn send_segment(
+        &self,
+        disk: DiskId,
+        chunk: ChunkId,
+        offset: u64,
+        term: Term,
+        next: &[DiskId],
+        bytes: Bytes,
+        crc: Crc32,
+    ) -> Result<HopsReply, Error> {
+        let peer = self.peer(disk)?;
+        self.links
+            .segment(
+                &peer,
+                chunk,
+                offset,
+                term,
+                bytes,
+                crc,
+                next,
+                SEGMENT_PATIENCE,
+            )
+            .await
+            .map_err(failed(disk))
+    }
+
+    /// Sends a seal to `disk`, which passes it on.
+    pub(crate) async fn send_seal(
+        &self,
+        disk: DiskId,
+        chunk: ChunkId,
+        request: &SealRequest,
+    ) -> Result<HopsReply, Error> {
+        let peer = self.peer(disk)?;
+        self.links
+            .seal(&peer, chunk, request, SEAL_PATIENCE)
+            .await
+            .map_err(failed(disk))
+    }
+
+    /// The first `length` bytes of a chunk, as `disk` has them verified.
+    pub(crate) async fn read_chunk(
+        &self,
+        disk: DiskId,
+        chunk: ChunkId,
+        length: u64,
+    ) -> Result<ChunkStream, Error> {
+        let peer = self.peer(disk)?;
+        self.links
+            .read(&peer, chunk, 0, length, READ_STALL)
+            .await
+            .map_err(failed(disk))
+    }
+
+    /// Sends a heartbeat to the master at `url`.
+    pub(crate) async fn send_heartbeat(
+        &self,
+        url: &str,
+        beat: &Heartbeat,
+        within: Duration,
+    ) -> Result<HeartbeatReply, Error> {
+        self.links
+            .heartbeat(url, beat, within)
+            .await
+            .map_err(|error| Error::Master {
+                url: url.to_owned(),
+                code: code(&error),
+                source: error,
+            })
+    }
+
+    fn peer(&self, disk: DiskId) -> Result<Peer, Error> {
+        let url = self
+            .directory
+            .url(disk)
+            .ok_or(Error::UnknownDisk { disk })?;
+        Ok(Peer { disk, url })
+    }
+}
+
+/// What a failed call to another worker means here.
+pub(crate) fn failed(disk: DiskId) -> impl FnOnce(LinkError) -> Error {
+    move |error| Error::Peer {
+        disk,
+        code: code(&error),
+        source: error,
+    }
+}
+
+/// The code a server refused with; who does not answer is unavailable.
+fn code(error: &LinkError) -> Code {
+    match error.code() {
+        Some(code) => code,
+        None if error.is_unreachable() => Code::Unavailable,
+        None => Code::Internal,
+    }
+}

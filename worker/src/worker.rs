@@ -1,0 +1,185 @@
+//! A worker: its settings, and its disk once that is open.
+
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::disk::{Disk, RealDisk};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::node::Node;
+use crate::store::{ChunkStore, StoreSettings};
+use crate::transfer::peers::Peers;
+use crate::voter::VoterStorage;
+use crate::voter::driver::{self, VoterEnd};
+use mdfs_core::id::DiskId;
+use mdfs_core::log::voter::{Voter, VoterSettings};
+use mdfs_protocol::access::ClusterKey;
+use mdfs_service::{Clock, chance};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A worker. Clones are the same one. Made closed; [`Worker::open`] opens its disk.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    directory: Directory,
+    node: OnceLock<Arc<Node>>,
+    leaving: AtomicBool,
+}
+
+impl Worker {
+    /// A worker with its disk still closed.
+    ///
+    /// # Errors
+    /// If a setting cannot work.
+    pub fn new(config: Config, clock: Clock) -> Result<Self, Error> {
+        config.check()?;
+        let metrics = Arc::new(Metrics::new()?);
+        let directory = Directory::default();
+        let (node, leaving) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                clock,
+                metrics,
+                directory,
+                node,
+                leaving,
+            }),
+        })
+    }
+
+    /// Opens the disk of the data directory, which is made if there is none, and starts the voter.
+    /// Returns what tells when the voter has ended.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or another process has it, what is on it is not ours, or the
+    /// log on it is not what a voter writes. Nothing on a disk that is refused was changed.
+    ///
+    /// # Cancel safety
+    /// The disk may be opened and closed again after the future was dropped.
+    pub async fn open(&self) -> Result<VoterEnd, Error> {
+        let data_dir = self.inner.config.data_dir.clone();
+        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&data_dir));
+        let operation = "make the data directory";
+        made.await
+            .map_err(|_| Error::CallDied)?
+            .map_err(|source| Error::System { operation, source })?;
+        let disk = RealDisk::new(self.inner.config.data_dir.clone(), true);
+        self.open_on(Arc::new(disk)).await
+    }
+
+    /// Opens `disk` in place of the data directory. See [`Worker::open`].
+    ///
+    /// # Errors
+    /// As [`Worker::open`].
+    pub async fn open_on(&self, disk: Arc<dyn Disk>) -> Result<VoterEnd, Error> {
+        let inner = Arc::clone(&self.inner);
+        let opened = tokio::task::spawn_blocking(move || inner.open_blocking(disk));
+        let (node, end) = opened.await.map_err(|_| Error::CallDied)??;
+        let _ = self.inner.node.set(Arc::new(node));
+        Ok(end)
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Where the other disks are.
+    pub fn directory(&self) -> &Directory {
+        &self.inner.directory
+    }
+
+    /// The disk's id, once it is open.
+    pub fn disk(&self) -> Option<DiskId> {
+        self.inner.node.get().map(|node| node.disk())
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// The open disk.
+    pub(crate) fn node(&self) -> Result<Arc<Node>, Error> {
+        self.inner.node.get().cloned().ok_or(Error::NotReady {
+            doing: "opening its disk",
+        })
+    }
+
+    /// Whether the caller knows the cluster key.
+    pub(crate) fn admits(&self, authorization: Option<&str>) -> bool {
+        let admits = |key: &ClusterKey| key.admits(authorization);
+        let Config {
+            cluster_key,
+            other_cluster_key,
+            ..
+        } = &self.inner.config;
+        admits(cluster_key) || other_cluster_key.as_ref().is_some_and(admits)
+    }
+
+    /// From now on the worker says that it is about to stop.
+    pub(crate) fn leave(&self) {
+        self.inner.leaving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn leaving(&self) -> bool {
+        self.inner.leaving.load(Ordering::SeqCst)
+    }
+}
+
+impl Inner {
+    fn open_blocking(&self, disk: Arc<dyn Disk>) -> Result<(Node, VoterEnd), Error> {
+        let Config {
+            reserve_bytes,
+            lease,
+            limits,
+            cluster_key,
+            ..
+        } = &self.config;
+        let settings = StoreSettings {
+            reserve_bytes: *reserve_bytes,
+            ..StoreSettings::default()
+        };
+        let fresh = DiskId::from_u128(chance::random_u128());
+        let store = ChunkStore::open(disk, settings, fresh)?;
+        let storage = VoterStorage::open(&store)?;
+        let durable = storage.load()?;
+        let voter_settings = VoterSettings {
+            lease: *lease,
+            ..VoterSettings::DEFAULT
+        };
+        let voter = Voter::restore(durable, self.clock.now(), voter_settings)?;
+        // The store the tables are on knows of their failure itself: it makes the disk read-only.
+        let failed = || tracing::error!("the voter takes no part in the log any more");
+        let (handle, end) = driver::start(
+            voter,
+            storage,
+            self.clock.clone(),
+            limits.voter_inbox,
+            failed,
+        )
+        .map_err(|source| Error::System {
+            operation: "start the voter",
+            source,
+        })?;
+        let cluster = store.identity().cluster;
+        let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
+        let metrics = Arc::clone(&self.metrics);
+        let node = Node::new(store, handle, peers, metrics, self.clock.clone(), limits);
+        let identity = node.identity();
+        tracing::info!(
+            disk = %identity.disk,
+            cluster = identity.cluster.map(|cluster| cluster.to_string()),
+            generation = identity.generation.0,
+            "the disk is open"
+        );
+        Ok((node, end))
+    }
+}
