@@ -1,1 +1,19 @@
-//! .
+//! What tests and proofs share: a cluster of real processes, clients that check every byte, films.
+//!
+//! Everything here sees MDFS from outside, through its program, its HTTP API and its disks, as
+//! people and players do. No package of the workspace is called.
+
+pub mod chance;
+pub mod command;
+pub mod content;
+pub mod dev_cluster;
+pub mod disks;
+pub mod film;
+pub mod http;
+pub mod nginx;
+pub mod players;
+pub mod process;
+pub mod program;
+pub mod readme;
+pub mod transfer;
+pub mod wait;

@@ -1,0 +1,62 @@
+//! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
+
+mod figures;
+mod first_run;
+mod kill_master;
+mod kill_worker;
+mod ranges;
+mod round_trip;
+mod speed;
+
+use clap::{Parser, ValueEnum};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Which claim
+    name: Name,
+    /// The small form, which does not judge speed
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    FirstRun,
+    RoundTrip,
+    KillWorker,
+    KillMaster,
+    Speed,
+}
+
+/// Bytes in a MiB.
+const MIB: u64 = 1 << 20;
+/// Bytes in a GiB.
+const GIB: u64 = 1 << 30;
+
+fn main() -> ExitCode {
+    let Arguments { name, short } = Arguments::parse();
+    let started = mdfs_tests::wait::now();
+    let result = match name {
+        Name::FirstRun => first_run::prove(short),
+        Name::RoundTrip => round_trip::prove(short),
+        Name::KillWorker => kill_worker::prove(short),
+        Name::KillMaster => kill_master::prove(short),
+        Name::Speed => speed::prove(short),
+    };
+    let name = name
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned());
+    let name = name.unwrap_or_default();
+    let seconds = started.elapsed().as_secs();
+    match result {
+        Ok(()) => {
+            println!("PROVED {name} in {seconds} s");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("FAILED {name} after {seconds} s: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
