@@ -18,6 +18,8 @@ pub use error::{Error, Result};
 pub use identity::DiskIdentity;
 pub use read::OpenChunk;
 
+pub(crate) use layout::{LOG, LOG_STAGED};
+
 use error::io_error;
 
 use crate::disk::{BufferPool, Disk, DiskLock};
@@ -263,7 +265,7 @@ impl ChunkStore {
         }
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self) -> Result<()> {
         match self.state() {
             DiskState::Healthy => Ok(()),
             DiskState::ReadOnly => Err(Error::ReadOnly),
@@ -311,6 +313,3 @@ impl ChunkStore {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-mod tests;

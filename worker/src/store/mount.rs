@@ -45,11 +45,10 @@ impl ChunkStore {
                 _ => {}
             }
         }
-        let root = Path::new("");
-        disk.sync_dir(root).map_err(io_error("sync", root))?;
+        // Their names are durable with the adoption, without which no chunk is written.
         remove_staged(&*disk)?;
         let scan = Scan::run(&*disk)?;
-        let space = disk.space().map_err(io_error("measure", root))?;
+        let space = disk.space().map_err(io_error("measure", Path::new("")))?;
         let reserve_bytes = settings
             .reserve_bytes
             .unwrap_or_else(|| default_reserve(space));
