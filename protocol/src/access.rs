@@ -66,12 +66,17 @@ impl ClusterKey {
     /// The key made from the secret in the cluster key file.
     pub fn new(secret: &Secret) -> Self {
         let derived = blake3::derive_key("mdfs 2026 server credential v1", &secret.0);
-        Self { credential: Secret(blake3::Hash::from(derived).to_hex().as_bytes().to_vec()) }
+        Self {
+            credential: Secret(blake3::Hash::from(derived).to_hex().as_bytes().to_vec()),
+        }
     }
 
     /// The value of the `authorization` header of a request to another server.
     pub fn authorization(&self) -> String {
-        format!("MDFS-Cluster {}", String::from_utf8_lossy(self.credential.expose()))
+        format!(
+            "MDFS-Cluster {}",
+            String::from_utf8_lossy(self.credential.expose())
+        )
     }
 
     /// Whether the value of an `authorization` header was made with this key.
@@ -129,7 +134,9 @@ impl LinkKey {
     /// If it is altered, expired, or lives longer than allowed.
     pub fn check(&self, raw_path: &str, raw_query: &str, now: u64) -> Result<(), LinkRefused> {
         let separator = format!("&{LINK_SIGNATURE}=");
-        let (signed, signature) = raw_query.rsplit_once(&separator).ok_or(LinkRefused::Altered)?;
+        let (signed, signature) = raw_query
+            .rsplit_once(&separator)
+            .ok_or(LinkRefused::Altered)?;
         let wanted = self.signature(raw_path, signed);
         if !bool::from(wanted.as_bytes().ct_eq(signature.as_bytes())) {
             return Err(LinkRefused::Altered);
@@ -137,7 +144,12 @@ impl LinkKey {
         let expires = signed
             .rsplit('&')
             .next()
-            .and_then(|last| last.strip_prefix(LINK_EXPIRES)?.strip_prefix('=')?.parse::<u64>().ok())
+            .and_then(|last| {
+                last.strip_prefix(LINK_EXPIRES)?
+                    .strip_prefix('=')?
+                    .parse::<u64>()
+                    .ok()
+            })
             .ok_or(LinkRefused::Altered)?;
         if expires <= now {
             return Err(LinkRefused::Expired);
@@ -149,12 +161,90 @@ impl LinkKey {
     }
 
     fn signature(&self, raw_path: &str, signed_query: &str) -> String {
-        let key = blake3::derive_key("mdfs 2026 signed link v1", self.0.expose());
+        // HMAC fills keys up with zeros to the block size of the hash: 64 bytes.
+        let mut key = [0; 64];
+        let (derived, _) = key.split_at_mut(32);
+        derived.copy_from_slice(&blake3::derive_key(
+            "mdfs 2026 signed link v1",
+            self.0.expose(),
+        ));
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&key.into());
         for part in ["GET", "\n", raw_path, "\n", signed_query] {
             mac.update(part.as_bytes());
         }
         let bytes: [u8; 32] = mac.finalize().into_bytes().into();
         blake3::Hash::from(bytes).to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> Secret {
+        Secret::new(&[byte; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_and_none_is_shown() {
+        assert_eq!(Secret::new(b"  short  ").unwrap_err(), SecretTooShort);
+        assert_eq!(format!("{:?}", key(b'k')), "Secret(..)");
+    }
+
+    #[test]
+    fn only_the_same_cluster_key_is_admitted() {
+        let ours = ClusterKey::new(&key(1));
+        assert!(ours.admits(Some(&ours.authorization())));
+        for other in [None, Some(""), Some("MDFS-Cluster "), Some("Bearer x")] {
+            assert!(!ours.admits(other), "{other:?}");
+        }
+        assert!(!ours.admits(Some(&ClusterKey::new(&key(2)).authorization())));
+    }
+
+    #[test]
+    fn a_link_works_until_it_expires_and_only_as_it_was_signed() {
+        let links = LinkKey::new(key(1));
+        let query = links.sign("/play/a.mp4", "download=1", 1000);
+        assert_eq!(links.check("/play/a.mp4", &query, 999), Ok(()));
+        assert_eq!(
+            links.check("/play/a.mp4", &query, 1000),
+            Err(LinkRefused::Expired)
+        );
+        assert_eq!(
+            links.check("/play/b.mp4", &query, 999),
+            Err(LinkRefused::Altered)
+        );
+        assert_eq!(
+            LinkKey::new(key(2)).check("/play/a.mp4", &query, 999),
+            Err(LinkRefused::Altered)
+        );
+        let long = links.sign("/play/a.mp4", "", 1001 + LINK_MAX_SECONDS);
+        assert_eq!(
+            links.check("/play/a.mp4", &long, 1000),
+            Err(LinkRefused::TooLong)
+        );
+    }
+
+    #[test]
+    fn no_single_changed_character_of_a_link_is_accepted() {
+        let links = LinkKey::new(key(1));
+        let query = links.sign("/play/a.mp4", "", 1000);
+        for at in 0..query.len() {
+            let mut altered = query.clone().into_bytes();
+            altered[at] ^= 1;
+            let altered = String::from_utf8(altered).unwrap();
+            assert!(
+                links.check("/play/a.mp4", &altered, 1).is_err(),
+                "{altered}"
+            );
+            assert!(links.check("/play/a.mp4", &query[..at], 1).is_err());
+        }
+        for added in ["&", "&x=1", " "] {
+            assert!(
+                links
+                    .check("/play/a.mp4", &format!("{query}{added}"), 1)
+                    .is_err()
+            );
+        }
     }
 }

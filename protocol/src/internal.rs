@@ -40,7 +40,10 @@ pub const SEAL_HEADER: &str = "x-mdfs-seal";
 /// The path of a chunk, or of `part` of it (`segment`, `seal`, …; empty for the chunk itself).
 pub fn chunk_path(chunk: ChunkId, part: &str) -> String {
     let slash = if part.is_empty() { "" } else { "/" };
-    format!("/internal/v1/chunks/{}/{}{slash}{part}", chunk.file, chunk.index)
+    format!(
+        "/internal/v1/chunks/{}/{}{slash}{part}",
+        chunk.file, chunk.index
+    )
 }
 
 /// The path that drops a file id from a worker.

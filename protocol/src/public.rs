@@ -55,8 +55,12 @@ pub fn play_path(name: &str) -> String {
 fn encode_name(name: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     // The unreserved characters of RFC 3986, and the slash between folders.
-    const KEEP: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b'/');
     utf8_percent_encode(name, KEEP).to_string()
 }
 
