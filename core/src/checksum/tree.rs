@@ -35,7 +35,7 @@ impl Subtree {
 pub fn subtree_of(bytes: &[u8], offset: u64) -> Option<Subtree> {
     let len = u64::try_from(bytes.len()).ok()?;
     let span = len.checked_next_power_of_two()?.max(1024);
-    if len == 0 || offset % span != 0 {
+    if len == 0 || !offset.is_multiple_of(span) {
         return None;
     }
     let mut hasher = blake3::Hasher::new();

@@ -88,12 +88,8 @@ fn neediest(candidates: impl Iterator<Item = Candidate>) -> Option<usize> {
     candidates
         .map(|candidate| {
             let urgency = (candidate.need - candidate.most_later).max(0);
-            let wanted = i128::from(candidate.need + candidate.noise) << 40;
-            (
-                urgency,
-                wanted / i128::from(candidate.share.max(1)),
-                candidate.number,
-            )
+            let wanted = (candidate.need + candidate.noise) * PLACE;
+            (urgency, wanted / candidate.share.max(1), candidate.number)
         })
         .max()
         .map(|(_, _, number)| number)

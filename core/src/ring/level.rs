@@ -16,6 +16,11 @@ use crate::partition::mix;
 /// step is the cheapest for the counts that it reaches.) Among the partitions that would do, the
 /// one with the least `misfit` goes.
 pub(super) fn level(places: &mut Places, misfit: impl Fn(&Places, usize, usize) -> u64) {
+    if (0..places.member_count())
+        .all(|m| (places.low(m)..=places.high(m)).contains(&places.counts[m]))
+    {
+        return;
+    }
     let mut edges = Edges::new(places);
     let mut stuck = vec![false; places.member_count()];
     // Each round brings one place to where it belongs; the bound is for lists that cannot be made
@@ -100,6 +105,9 @@ impl Sides {
 struct Edges {
     members: usize,
     counts: Vec<[u32; 3]>,
+    /// Partitions for a pair, the best last, from when they were last looked for. Some may not do
+    /// any more, but all that would do then are there.
+    known: Vec<Vec<usize>>,
 }
 
 /// The length of a path is its cost first, then its number of steps.
@@ -111,6 +119,7 @@ impl Edges {
         let mut edges = Self {
             members,
             counts: vec![[0; 3]; members * members],
+            known: vec![Vec::new(); members * members],
         };
         for partition in places.partitions() {
             edges.count(places, partition, true);
@@ -196,18 +205,32 @@ impl Edges {
     /// The partition in which to replace: the cheapest, then the best fit, then by a hash, so that
     /// a new member shares partitions with all others.
     fn best_partition(
-        &self,
+        &mut self,
         places: &Places,
         old: usize,
         new: usize,
         misfit: &impl Fn(&Places, usize, usize) -> u64,
     ) -> Option<usize> {
-        places
+        let pair = old * self.members + new;
+        let least_cost = self.counts[pair].iter().position(|&count| count > 0)?;
+        while let Some(partition) = self.known[pair].pop() {
+            if places.may_replace(partition, old, new) {
+                if places.cost(partition, old, new) == least_cost {
+                    return Some(partition);
+                }
+                break;
+            }
+        }
+        let mut found: Vec<_> = places
             .partitions()
             .filter(|&p| places.may_replace(p, old, new))
-            .min_by_key(|&p| {
+            .map(|p| {
                 let hash = mix(mix(p as u64) ^ (new as u64));
-                (places.cost(p, old, new), misfit(places, p, old), hash)
+                (places.cost(p, old, new), misfit(places, p, old), hash, p)
             })
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        self.known[pair] = found.into_iter().map(|(.., p)| p).collect();
+        self.known[pair].pop()
     }
 }

@@ -54,10 +54,13 @@ impl Places {
 
     /// How many zones that must take part have no holder of the partition.
     fn missing_zones(&self, partition: usize) -> usize {
-        let missing = |&(zone, rule): &(usize, &ZoneRule)| {
-            rule.least > 0 && self.in_zone(partition, zone) == 0
-        };
-        self.rules.iter().enumerate().filter(missing).count()
+        // All rules ask for the same least.
+        if self.rules.first().is_none_or(|rule| rule.least == 0) {
+            return 0;
+        }
+        (0..self.rules.len())
+            .filter(|&zone| self.in_zone(partition, zone) == 0)
+            .count()
     }
 
     pub(super) fn holes(&self, partition: usize) -> usize {

@@ -1,7 +1,23 @@
 //! What the ring promises, checked from outside: balance, spread, and how little moves.
 //!
 //! Used by the short test and by the full run, `cargo run --release -p mdfs-core --example ring`.
-#![allow(dead_code, reason = "the test and the example use different parts")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the test and the example use different parts"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "floors of small floats, and bits to mix"
+)]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "nodes are numbered by the code that indexes"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a proof stops at what it did not expect"
+)]
 
 use mdfs_core::id::DiskId;
 use mdfs_core::partition::Partition;
