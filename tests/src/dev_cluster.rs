@@ -136,8 +136,8 @@ impl DevCluster {
         Ok(cluster)
     }
 
-    /// Starts a cluster, does `work` with it, and ends it. If `work` fails, the error has the end of
-    /// the cluster's log.
+    /// Starts a cluster, does `work` with it, and ends it. If `work` fails, the error has the end
+    /// of the cluster's log.
     ///
     /// # Errors
     /// If the cluster does not start, or `work` fails.
@@ -329,6 +329,22 @@ impl DevCluster {
             Ok(marked_with(MARK, &self.mark).is_empty().then_some(()))
         })?;
         Ok(status)
+    }
+
+    /// Kills all its processes at once, so that none sees another die first.
+    ///
+    /// # Errors
+    /// If one is still there after a while.
+    pub fn kill_all(&mut self) -> Result<()> {
+        inflict(Fault::Kill, i32::try_from(self.child.id())?)?;
+        wait_for("end of all processes", STOP_LIMIT, || {
+            let left = marked_with(MARK, &self.mark);
+            for pid in &left {
+                inflict(Fault::Kill, *pid).ok();
+            }
+            self.child.try_wait()?;
+            Ok(left.is_empty().then_some(()))
+        })
     }
 
     /// The last lines that its processes logged.

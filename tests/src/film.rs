@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How long ffmpeg may take for anything.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Makes a film of `seconds` at `path`. An `.mp4` has its index at the start, as players like it; an
-/// `.mkv` has its index wherever Matroska puts it.
+/// Makes a film of `seconds` at `path`. An `.mp4` has its index at the start, as players like it;
+/// an `.mkv` has its index wherever Matroska puts it.
 ///
 /// # Errors
 /// If ffmpeg is missing or fails.

@@ -2,8 +2,13 @@
 //!
 //! Blocking, one connection, no retries, no redirects: what a test sees is what the server did.
 
-use anyhow::{Context, Result, bail, ensure};
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod answer;
+
+pub use answer::{Answer, Head};
+
+use answer::{read_head, read_line};
+use anyhow::{Context, Result, bail};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -11,8 +16,6 @@ use std::time::Duration;
 const SILENCE: Duration = Duration::from_secs(60);
 /// How much of a body is written at once.
 const WRITE_BYTES: usize = 256 * 1024;
-/// How many bytes of headers an answer may have.
-const HEAD_MAX: usize = 64 * 1024;
 
 /// One connection to a server, kept open from request to request.
 #[derive(Debug)]
@@ -20,23 +23,6 @@ pub struct Connection {
     stream: BufReader<TcpStream>,
     host: String,
     token: Option<String>,
-}
-
-/// The first lines of an answer.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// The status code.
-    pub status: u16,
-    headers: Vec<(String, String)>,
-}
-
-/// A whole answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Its first lines.
-    pub head: Head,
-    /// Its body.
-    pub body: Vec<u8>,
 }
 
 /// An answer whose body is still to be read.
@@ -57,58 +43,6 @@ enum Framing {
         ended: bool,
     },
     UntilClose,
-}
-
-impl Head {
-    /// The value of a header; none if it is not there.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-impl Answer {
-    /// The status code.
-    pub fn status(&self) -> u16 {
-        self.head.status
-    }
-
-    /// The value of a header; none if it is not there.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.header(name)
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// If it is none.
-    pub fn json(&self) -> Result<serde_json::Value> {
-        serde_json::from_slice(&self.body).with_context(|| {
-            format!(
-                "{} with a body that is no JSON: {}",
-                self.status(),
-                self.text()
-            )
-        })
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The status and the stable word of an error's body, such as `404 file_not_found`.
-    pub fn problem(&self) -> String {
-        let body = self.json().unwrap_or_default();
-        let code = body
-            .get("code")
-            .and_then(|code| code.as_str())
-            .unwrap_or("without a code");
-        format!("{} {code}", self.status())
-    }
 }
 
 impl Connection {
@@ -204,6 +138,20 @@ impl Connection {
     pub fn raw(&mut self, bytes: &[u8]) -> Result<Answer> {
         self.write(bytes)?;
         self.read_answer(false)
+    }
+
+    /// Sends these bytes as they are, ends the sending side, and waits until the server closes.
+    /// What it answers does not matter.
+    ///
+    /// # Errors
+    /// If the connection cannot be written to, or stays open.
+    pub fn cut_off(mut self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)?;
+        self.stream.get_mut().shutdown(std::net::Shutdown::Write)?;
+        match self.stream.read_to_end(&mut Vec::new()) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the server closes the connection next.
@@ -365,36 +313,5 @@ impl Read for Download<'_> {
     }
 }
 
-fn read_head(stream: &mut BufReader<TcpStream>) -> Result<Head> {
-    let first = read_line(stream)?;
-    ensure!(
-        !first.is_empty(),
-        "the connection was closed without an answer"
-    );
-    let status = first
-        .strip_prefix("HTTP/1.1 ")
-        .and_then(|rest| rest.get(..3)?.parse().ok());
-    let status = status.with_context(|| format!("{first:?} is no status line"))?;
-    let mut headers = Vec::new();
-    let mut bytes = first.len();
-    loop {
-        let line = read_line(stream)?;
-        bytes += line.len();
-        ensure!(
-            bytes <= HEAD_MAX,
-            "an answer with more than {HEAD_MAX} bytes of headers"
-        );
-        if line.is_empty() {
-            return Ok(Head { status, headers });
-        }
-        let (name, value) = line.split_once(':').context("a header without a colon")?;
-        headers.push((name.trim().to_owned(), value.trim().to_owned()));
-    }
-}
-
-/// A line without its end; empty also when the stream has ended.
-fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
-    let mut line = Vec::new();
-    stream.read_until(b'\n', &mut line)?;
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-}
+#[cfg(test)]
+mod tests;
