@@ -1,0 +1,430 @@
+//! The client: calls that are answered by a small document.
+
+use crate::config::ClientConfig;
+use crate::error::Error;
+use crate::retry::Retry;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED};
+use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::id::RequestId;
+use mdfs_core::time::LogTime;
+use mdfs_protocol::problem::REQUEST_ID_HEADER;
+use mdfs_protocol::public::{
+    self, BLAKE3_HEADER, Bootstrap, Bootstrapped, CRC_HEADER, FileInfo, LOG_TIME_HEADER, Listing,
+    REQUEST_HEADER, Rename, SignRequest, SignedLink, Status, VERSION_HEADER, Workers, file_path,
+};
+use reqwest::{RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A cluster, as its users see it. A clone shares its connections.
+///
+/// Calls that read, and changes that can be recognised when they come twice, are tried again for
+/// [`ClientConfig::retry_for`] while no master can answer. All futures may be dropped; a change
+/// whose future is dropped may or may not take effect, and never by half.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) http: reqwest::Client,
+    pub(crate) config: Arc<ClientConfig>,
+    preferred: Arc<AtomicUsize>,
+}
+
+/// What `HEAD` and `GET` say about a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileHead {
+    /// Its name.
+    pub name: String,
+    /// Bytes in all.
+    pub size: u64,
+    /// Entity tag, with quotes.
+    pub etag: String,
+    /// The version: the log index that made it.
+    pub version: u64,
+    /// CRC-32 of all bytes.
+    pub crc32: Crc32,
+    /// BLAKE3 of all bytes.
+    pub blake3: Blake3,
+    /// Media type.
+    pub content_type: String,
+    /// When the version was committed, as an HTTP date.
+    pub modified: String,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListOptions {
+    /// Only names that start with this.
+    pub prefix: String,
+    /// Names that go on after this character behind the prefix are gathered into folders.
+    pub delimiter: Option<char>,
+    /// Only names behind this one.
+    pub after: Option<String>,
+    /// Files and folders on a page, 1 to 1000; the server's choice if none.
+    pub limit: Option<usize>,
+}
+
+impl Client {
+    /// A client. Does not connect yet.
+    ///
+    /// # Errors
+    /// If there is no URL, one is malformed or not `http`, or the token cannot be sent.
+    pub fn new(mut config: ClientConfig) -> Result<Self, Error> {
+        for url in &mut config.urls {
+            let parsed = reqwest::Url::parse(url)
+                .map_err(|why| Error::Config(format!("{url:?} is not a URL: {why}")))?;
+            if parsed.scheme() != "http" || parsed.host_str().is_none() {
+                return Err(Error::Config(format!(
+                    "{url:?} is not of the form http://HOST:PORT"
+                )));
+            }
+            url.truncate(url.trim_end_matches('/').len());
+        }
+        if config.urls.is_empty() {
+            return Err(Error::Config("no URL of a master is given".to_owned()));
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &config.token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+                .map_err(|_| Error::Config("the token has characters that none has".to_owned()))?;
+            value.set_sensitive(true);
+            headers.insert(http::header::AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.stall)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|why| Error::Config(format!("cannot make an HTTP client: {why}")))?;
+        Ok(Self {
+            http,
+            config: Arc::new(config),
+            preferred: Arc::default(),
+        })
+    }
+
+    /// What is known of a file.
+    ///
+    /// # Errors
+    /// [`Error`]; `file_not_found` if the leader knows that there is none.
+    pub async fn stat(&self, name: &str) -> Result<FileHead, Error> {
+        let path = file_path(name);
+        let response = self
+            .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
+            .await?;
+        file_head(name, response.headers())
+    }
+
+    /// One page of names, in the order of their bytes. `next` of the page goes into `after`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn list(&self, options: &ListOptions) -> Result<Listing, Error> {
+        let mut query = Vec::new();
+        if !options.prefix.is_empty() {
+            query.push(("prefix", options.prefix.clone()));
+        }
+        query.extend(
+            options
+                .delimiter
+                .map(|character| ("delimiter", character.to_string())),
+        );
+        query.extend(options.after.clone().map(|after| ("after", after)));
+        query.extend(options.limit.map(|limit| ("limit", limit.to_string())));
+        let response = self.repeat(public::FILES, |client, url| {
+            client
+                .http
+                .get(format!("{url}{}", public::FILES))
+                .query(&query)
+        });
+        document(public::FILES, response.await?).await
+    }
+
+    /// All pages, one at a time.
+    pub fn pages(&self, options: ListOptions) -> Pager {
+        Pager {
+            client: self.clone(),
+            options: Some(options),
+        }
+    }
+
+    /// Deletes a file. Tried again safely: a repeated deletion gets the first answer.
+    ///
+    /// # Errors
+    /// [`Error`]; `file_not_found` if there is none.
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        let id = self.request_id(name).await?;
+        let path = file_path(name);
+        let request = |client: &Self, url: &str| {
+            client
+                .http
+                .delete(format!("{url}{path}"))
+                .header(REQUEST_HEADER, id.to_string())
+        };
+        self.repeat(name, request).await.map(|_| ())
+    }
+
+    /// Moves a file to another name, atomically. Tried again safely.
+    ///
+    /// # Errors
+    /// [`Error`]; `conflict` if the new name is taken and `overwrite` is not set.
+    pub async fn rename(&self, from: &str, to: &str, overwrite: bool) -> Result<FileInfo, Error> {
+        let id = self.request_id(from).await?;
+        let body = Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            overwrite,
+        };
+        let request = |client: &Self, url: &str| {
+            let post = client.http.post(format!("{url}{}", public::RENAME));
+            post.header(REQUEST_HEADER, id.to_string()).json(&body)
+        };
+        document(from, self.repeat(from, request).await?).await
+    }
+
+    /// A link that reads one file for a while without a token. `expires_in` is at most 7 days.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn sign(
+        &self,
+        name: &str,
+        expires_in: Duration,
+        download: bool,
+    ) -> Result<SignedLink, Error> {
+        let expires_in_seconds = expires_in.as_secs();
+        let body = SignRequest {
+            name: name.to_owned(),
+            expires_in_seconds,
+            download,
+        };
+        self.post(name, public::SIGN, &body).await
+    }
+
+    /// The state of the cluster.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.fetch(public::STATUS).await
+    }
+
+    /// The members of the cluster.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn workers(&self) -> Result<Workers, Error> {
+        self.fetch(public::WORKERS).await
+    }
+
+    /// Starts the cluster, once. The same list again is harmless.
+    ///
+    /// # Errors
+    /// [`Error`]; `conflict` if it was started with other disks.
+    pub async fn bootstrap(&self, request: &Bootstrap) -> Result<Bootstrapped, Error> {
+        self.post(public::BOOTSTRAP, public::BOOTSTRAP, request)
+            .await
+    }
+
+    /// The master that answered last: where a signed link's path can be put behind.
+    pub fn base_url(&self) -> &str {
+        let index = self.preferred.load(Ordering::Relaxed);
+        let urls = &self.config.urls;
+        urls.get(index)
+            .or_else(|| urls.first())
+            .map_or("", String::as_str)
+    }
+
+    async fn fetch<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
+        let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}"));
+        document(path, self.repeat(path, request).await?).await
+    }
+
+    async fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        subject: &str,
+        path: &str,
+        body: &Q,
+    ) -> Result<A, Error> {
+        let request =
+            |client: &Self, url: &str| client.http.post(format!("{url}{path}")).json(body);
+        document(subject, self.repeat(subject, request).await?).await
+    }
+
+    /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock may
+    /// be wrong.
+    async fn request_id(&self, name: &str) -> Result<RequestId, Error> {
+        let path = file_path(name);
+        let response = self
+            .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
+            .await?;
+        let now = LogTime::from_millis(parsed(name, response.headers(), LOG_TIME_HEADER)?);
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)
+            .map_err(|why| Error::Config(format!("the system gives no random bytes: {why}")))?;
+        Ok(RequestId::issue(now, u128::from_ne_bytes(random)))
+    }
+
+    /// Sends a request that may be sent more than once until it is answered.
+    pub(crate) async fn repeat(
+        &self,
+        subject: &str,
+        request: impl Fn(&Self, &str) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let mut retry = Retry::new(self.config.retry_for);
+        loop {
+            let result = self.send(subject, |url| request(self, url)).await;
+            match result {
+                Err(error) if error.is_transient() => {
+                    if !retry.pause().await {
+                        return Err(error);
+                    }
+                    tracing::debug!(%error, "trying again");
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends a request once. After a failure that another master may not have, the next request
+    /// goes to that.
+    pub(crate) async fn send(
+        &self,
+        subject: &str,
+        request: impl FnOnce(&str) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let url = self.base_url();
+        let result = async {
+            let response = request(url)
+                .send()
+                .await
+                .map_err(|source| self.lost(subject, source))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let status = response.status().as_u16();
+            let id = response.headers().get(REQUEST_ID_HEADER).cloned();
+            let id = id.as_ref().and_then(|id| id.to_str().ok());
+            let body = response
+                .bytes()
+                .await
+                .map_err(|source| self.lost(subject, source))?;
+            Err(Error::refused(subject, status, id, &body))
+        }
+        .await;
+        if result.as_ref().is_err_and(Error::is_transient) {
+            let next = self.preferred.load(Ordering::Relaxed) + 1;
+            let next = if next < self.config.urls.len() {
+                next
+            } else {
+                0
+            };
+            self.preferred.store(next, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn lost(&self, subject: &str, source: reqwest::Error) -> Error {
+        if source.is_connect() {
+            return Error::Unreachable {
+                url: self.base_url().to_owned(),
+                source,
+            };
+        }
+        Error::Broken {
+            subject: subject.to_owned(),
+            source: source.without_url(),
+        }
+    }
+}
+
+/// The pages of a listing.
+#[derive(Debug)]
+pub struct Pager {
+    client: Client,
+    options: Option<ListOptions>,
+}
+
+impl Pager {
+    /// The next page; none after the last one.
+    ///
+    /// # Errors
+    /// [`Error`]; the same page can be asked for again.
+    ///
+    /// # Cancel safety
+    /// A page whose future is dropped is asked for again by the next call.
+    pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
+        let Some(options) = &self.options else {
+            return Ok(None);
+        };
+        let page = self.client.list(options).await?;
+        let options = self.options.take();
+        self.options = page.next.clone().and_then(|after| {
+            options.map(|options| ListOptions {
+                after: Some(after),
+                ..options
+            })
+        });
+        Ok(Some(page))
+    }
+}
+
+pub(crate) async fn document<A: DeserializeOwned>(
+    subject: &str,
+    response: Response,
+) -> Result<A, Error> {
+    let body = response.bytes().await.map_err(|source| Error::Broken {
+        subject: subject.to_owned(),
+        source: source.without_url(),
+    })?;
+    serde_json::from_slice(&body).map_err(|why| Error::protocol(subject, why))
+}
+
+pub(crate) fn file_head(name: &str, headers: &HeaderMap) -> Result<FileHead, Error> {
+    let text = |header: &str| parsed::<String>(name, headers, header);
+    let size = match content_range_total(headers) {
+        Some(total) => total,
+        None => parsed(name, headers, CONTENT_LENGTH.as_str())?,
+    };
+    Ok(FileHead {
+        name: name.to_owned(),
+        size,
+        etag: text(ETAG.as_str())?,
+        version: parsed(name, headers, VERSION_HEADER)?,
+        crc32: parsed(name, headers, CRC_HEADER)?,
+        blake3: parsed(name, headers, BLAKE3_HEADER)?,
+        content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
+        modified: text(LAST_MODIFIED.as_str()).unwrap_or_default(),
+    })
+}
+
+/// The size of the whole file in the answer to a range.
+fn content_range_total(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(http::header::CONTENT_RANGE)?
+        .to_str()
+        .ok()?
+        .rsplit('/')
+        .next()?
+        .parse()
+        .ok()
+}
+
+pub(crate) fn parsed<T: FromStr>(
+    subject: &str,
+    headers: &HeaderMap,
+    header: &str,
+) -> Result<T, Error> {
+    headers
+        .get(header)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .ok_or_else(|| Error::protocol(subject, format!("no valid {header}")))
+}

@@ -1,0 +1,59 @@
+//! What a client needs to know.
+
+use std::time::Duration;
+
+/// Where a cluster is, who asks, and how patient it is.
+#[derive(Clone)]
+pub struct ClientConfig {
+    /// The masters, such as `http://127.0.0.1:8080`; any of them will do, at least one.
+    pub urls: Vec<String>,
+    /// The bearer token, if there is one.
+    pub token: Option<String>,
+    /// How long a call that may safely be repeated is tried again, in all.
+    pub retry_for: Duration,
+    /// For a connection to a master.
+    pub connect_timeout: Duration,
+    /// Without a byte from the master while one is waited for. Longer than a master holds a request
+    /// while there is no leader.
+    pub stall: Duration,
+}
+
+impl ClientConfig {
+    /// One master, no token; retries for 15 s, connects within 5 s, waits 60 s for a byte.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            urls: vec![url.into()],
+            token: None,
+            retry_for: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(5),
+            stall: Duration::from_secs(60),
+        }
+    }
+
+    /// The same with a bearer token.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+}
+
+/// Without the token.
+impl std::fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            urls,
+            token,
+            retry_for,
+            connect_timeout,
+            stall,
+        } = self;
+        f.debug_struct("ClientConfig")
+            .field("urls", urls)
+            .field("token", &token.as_ref().map(|_| ".."))
+            .field("retry_for", retry_for)
+            .field("connect_timeout", connect_timeout)
+            .field("stall", stall)
+            .finish()
+    }
+}

@@ -1,0 +1,407 @@
+//! How the servers of a cluster call each other: every route of [`mdfs_protocol::internal`].
+//!
+//! Calls carry the cluster's credential, name the disk they are meant for, and are never repeated
+//! here: the caller knows whether that is safe, and whom else to ask. Each call has a limit on the
+//! time it may take in all; connecting takes at most a second of it.
+
+mod error;
+mod stream;
+mod transport;
+
+pub use error::LinkError;
+pub use stream::ChunkStream;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, request};
+use http_body_util::Full;
+use mdfs_core::checksum::Crc32;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
+use mdfs_protocol::access::{CLUSTER_HEADER, ClusterKey, DISK_HEADER};
+use mdfs_protocol::internal::{
+    self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
+    PullRequest, SEAL_HEADER, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path,
+    drop_path,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use transport::Transport;
+
+/// A worker: which disk is meant, and where it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The disk. A worker with another disk refuses with `wrong_disk`.
+    pub disk: DiskId,
+    /// Such as `http://10.0.0.7:8081`.
+    pub url: String,
+}
+
+/// A server's way to all others. A clone shares connections and what is known of the cluster.
+#[derive(Clone, Debug)]
+pub struct Links {
+    transport: Transport,
+    authorization: HeaderValue,
+    cluster: Arc<OnceLock<ClusterId>>,
+}
+
+impl Links {
+    /// Links with the cluster's key. While `cluster` is none, calls name no cluster; see
+    /// [`Links::join`].
+    ///
+    /// # Errors
+    /// If the key cannot be sent; keys made from a secret always can.
+    pub fn new(key: &ClusterKey, cluster: Option<ClusterId>) -> Result<Self, LinkError> {
+        let mut authorization = HeaderValue::from_str(&key.authorization())
+            .map_err(|error| LinkError::protocol("the cluster key", error))?;
+        authorization.set_sensitive(true);
+        let links = Self {
+            transport: Transport::new(),
+            authorization,
+            cluster: Arc::default(),
+        };
+        if let Some(cluster) = cluster {
+            links.join(cluster);
+        }
+        Ok(links)
+    }
+
+    /// Names the cluster in all further calls of this and its clones. Returns the cluster that they
+    /// name: an earlier one stays.
+    pub fn join(&self, cluster: ClusterId) -> ClusterId {
+        *self.cluster.get_or_init(|| cluster)
+    }
+
+    /// Who answers at `url`.
+    ///
+    /// # Errors
+    /// [`LinkError`], as for all calls.
+    pub async fn identity(&self, url: &str, within: Duration) -> Result<Identity, LinkError> {
+        let request = self.request(Method::GET, url, None, internal::IDENTITY)?;
+        self.json(url, request, Bytes::new(), within).await
+    }
+
+    /// Makes a blank disk a disk of `cluster`. Harmless when it is already.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `foreign_disk` if it belongs to another cluster.
+    pub async fn adopt(
+        &self,
+        peer: &Peer,
+        cluster: ClusterId,
+        within: Duration,
+    ) -> Result<Identity, LinkError> {
+        self.post(peer, internal::ADOPT, &Adopt { cluster }, within)
+            .await
+    }
+
+    /// Sends one message of the metadata log and gives its answer.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn log<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        peer: &Peer,
+        message: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let url = &peer.url;
+        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
+        let request = self
+            .request(Method::POST, url, Some(peer.disk), internal::LOG)?
+            .header(CONTENT_TYPE, "application/octet-stream");
+        let answer = self.send(url, request, body.into(), within).await?;
+        postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
+    /// Stores one segment of a staged chunk, at most 1 MiB, and lets the peer forward it to `next`.
+    /// Sending it again is harmless.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `fenced` if a later leader's term is known there.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a segment is described by all of these"
+    )]
+    pub async fn segment(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        offset: u64,
+        term: Term,
+        bytes: Bytes,
+        crc: Crc32,
+        next: &[DiskId],
+        within: Duration,
+    ) -> Result<HopsReply, LinkError> {
+        let mut path = format!(
+            "{}?offset={offset}&term={term}",
+            chunk_path(chunk, "segment")
+        );
+        for (position, disk) in next.iter().enumerate() {
+            let lead = if position == 0 { "&next=" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(path, "{lead}{disk}");
+        }
+        let request = self
+            .request(Method::PUT, &peer.url, Some(peer.disk), &path)?
+            .header(CRC_HEADER, crc.to_string());
+        self.json(&peer.url, request, bytes, within).await
+    }
+
+    /// How far a staged chunk was received; its length once it is sealed.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn staged(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        within: Duration,
+    ) -> Result<Staged, LinkError> {
+        let path = chunk_path(chunk, "staged");
+        let request = self.request(Method::GET, &peer.url, Some(peer.disk), &path)?;
+        self.json(&peer.url, request, Bytes::new(), within).await
+    }
+
+    /// Forgets what was received of a chunk that is not sealed.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn discard_staged(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        within: Duration,
+    ) -> Result<(), LinkError> {
+        let path = chunk_path(chunk, "staged");
+        let request = self.request(Method::DELETE, &peer.url, Some(peer.disk), &path)?;
+        self.send(&peer.url, request, Bytes::new(), within)
+            .await
+            .map(|_| ())
+    }
+
+    /// Makes a staged chunk durable on the peer and on the disks in `request.next`. Harmless when
+    /// it is already.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn seal(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        request: &SealRequest,
+        within: Duration,
+    ) -> Result<HopsReply, LinkError> {
+        self.post(peer, &chunk_path(chunk, "seal"), request, within)
+            .await
+    }
+
+    /// Stores a chunk of at most 1 MiB; durable when answered. Harmless when it is there already.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn store_whole(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        term: Term,
+        bytes: Bytes,
+        seal: &Seal,
+        within: Duration,
+    ) -> Result<Stored, LinkError> {
+        let path = format!("{}?term={term}", chunk_path(chunk, ""));
+        let request = self
+            .request(Method::PUT, &peer.url, Some(peer.disk), &path)?
+            .header(CRC_HEADER, seal.crc32.to_string())
+            .header(
+                SEAL_HEADER,
+                ascii_json(seal).map_err(|why| LinkError::protocol(&peer.url, why))?,
+            );
+        self.json(&peer.url, request, bytes, within).await
+    }
+
+    /// Lets the peer copy a sealed chunk from another worker.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn pull(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        request: &PullRequest,
+        within: Duration,
+    ) -> Result<Stored, LinkError> {
+        self.post(peer, &chunk_path(chunk, "pull"), request, within)
+            .await
+    }
+
+    /// Asks, as the leader of `term`, what is stored of a chunk.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `chunk_not_found` if nothing is, `fenced` if a later term is known there.
+    pub async fn verify(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        term: Term,
+        within: Duration,
+    ) -> Result<Stored, LinkError> {
+        self.post(
+            peer,
+            &chunk_path(chunk, "verify"),
+            &VerifyRequest { term },
+            within,
+        )
+        .await
+    }
+
+    /// Removes all chunks and staged segments of a file id, as the leader of `term`.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `fenced` if a later term is known there.
+    pub async fn drop_file(
+        &self,
+        peer: &Peer,
+        file: FileId,
+        term: Term,
+        within: Duration,
+    ) -> Result<Dropped, LinkError> {
+        self.post(peer, &drop_path(file), &DropRequest { term }, within)
+            .await
+    }
+
+    /// Reads `length` bytes of a chunk from `offset` on, verified by the peer. `stall` limits the
+    /// wait for the first byte and for every later one, not the whole.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `chunk_not_found`, `bad_block`. A block found bad later breaks the stream.
+    pub async fn read(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        offset: u64,
+        length: u64,
+        stall: Duration,
+    ) -> Result<ChunkStream, LinkError> {
+        let path = format!("{}?offset={offset}&length={length}", chunk_path(chunk, ""));
+        let request = self
+            .request(Method::GET, &peer.url, Some(peer.disk), &path)?
+            .body(Full::default())
+            .map_err(|why| LinkError::protocol(&peer.url, why))?;
+        let response = self.transport.open(&peer.url, request, stall).await?;
+        Ok(ChunkStream::new(
+            peer.url.clone(),
+            response.into_body(),
+            length,
+            stall,
+        ))
+    }
+
+    /// Beats to the master at `url`.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn heartbeat(
+        &self,
+        url: &str,
+        beat: &Heartbeat,
+        within: Duration,
+    ) -> Result<HeartbeatReply, LinkError> {
+        let request = self.request(Method::POST, url, None, internal::HEARTBEAT)?;
+        self.send_json(url, request, beat, within).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        disk: Option<DiskId>,
+        path: &str,
+    ) -> Result<request::Builder, LinkError> {
+        let uri: http::Uri = format!("{}{path}", url.trim_end_matches('/'))
+            .parse()
+            .map_err(|why| LinkError::protocol(url, why))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(AUTHORIZATION, self.authorization.clone());
+        if let Some(disk) = disk {
+            request = request.header(DISK_HEADER, disk.to_string());
+        }
+        if let Some(cluster) = self.cluster.get() {
+            request = request.header(CLUSTER_HEADER, cluster.to_string());
+        }
+        Ok(request)
+    }
+
+    async fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        peer: &Peer,
+        path: &str,
+        body: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let request = self.request(Method::POST, &peer.url, Some(peer.disk), path)?;
+        self.send_json(&peer.url, request, body, within).await
+    }
+
+    async fn send_json<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let body = serde_json::to_vec(body).map_err(|why| LinkError::protocol(url, why))?;
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.json(url, request, body.into(), within).await
+    }
+
+    async fn json<A: DeserializeOwned>(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let answer = self.send(url, request, body, within).await?;
+        serde_json::from_slice(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, LinkError> {
+        let request = request
+            .body(Full::new(body))
+            .map_err(|why| LinkError::protocol(url, why))?;
+        self.transport.call(url, request, within).await
+    }
+}
+
+/// JSON that fits in a header: characters above `~` are escaped, so a name may have any.
+fn ascii_json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(value)?;
+    let mut ascii = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char <= '~' {
+            ascii.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(ascii, "\\u{unit:04x}");
+        }
+    }
+    Ok(ascii)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+use super::*;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery};
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post, put};
+use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+use mdfs_core::chunk::ChunkSize;
+use mdfs_core::id::Incarnation;
+use mdfs_protocol::access::Secret;
+use mdfs_protocol::problem::Code;
+use mdfs_service::{Limits, RequestId, Tasks, serve};
+use std::io;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+fn key() -> ClusterKey {
+    ClusterKey::new(&Secret::new(&[7; 32]).unwrap())
+}
+
+async fn peer(router: Router) -> (Links, Peer) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    Tasks::new(stop.clone())
+        .spawn_request("serve", serve(listener, router, Limits::default(), stop));
+    let links = Links::new(&key(), Some(ClusterId::from_u128(5))).unwrap();
+    (
+        links,
+        Peer {
+            disk: DiskId::from_u128(9),
+            url,
+        },
+    )
+}
+
+fn chunk() -> ChunkId {
+    ChunkId {
+        file: FileId::from_u128(3),
+        index: 2,
+    }
+}
+
+#[tokio::test]
+async fn a_call_says_who_calls_and_whom_it_means() {
+    let router = Router::new().route(
+        internal::CHUNK_STAGED,
+        get(
+            |headers: HeaderMap, Path((file, index)): Path<(FileId, u32)>| async move {
+                assert!(key().admits(headers["authorization"].to_str().ok()));
+                assert_eq!(headers[DISK_HEADER], DiskId::from_u128(9).to_string());
+                assert_eq!(headers[CLUSTER_HEADER], ClusterId::from_u128(5).to_string());
+                assert_eq!(ChunkId { file, index }, chunk());
+                axum::Json(Staged { received: 77 })
+            },
+        ),
+    );
+    let (links, peer) = peer(router).await;
+    assert_eq!(
+        links.staged(&peer, chunk(), WITHIN).await.unwrap().received,
+        77
+    );
+}
+
+#[tokio::test]
+async fn a_segment_carries_offset_term_chain_and_checksum() {
+    let router = Router::new().route(
+        internal::CHUNK_SEGMENT,
+        put(
+            |RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes| async move {
+                let (one, two) = (DiskId::from_u128(1), DiskId::from_u128(2));
+                let want = format!("offset=1048576&term=4.00000000000000aa&next={one},{two}");
+                assert_eq!(query.as_deref(), Some(want.as_str()));
+                assert_eq!(headers[CRC_HEADER], Crc32::of(&body).to_string());
+                axum::Json(HopsReply { hops: Vec::new() })
+            },
+        ),
+    );
+    let (links, peer) = peer(router).await;
+    let bytes = Bytes::from(vec![5; 1 << 20]);
+    let crc = Crc32::of(&bytes);
+    let term = Term {
+        round: 4,
+        incarnation: Incarnation(0xaa),
+    };
+    let next = [DiskId::from_u128(1), DiskId::from_u128(2)];
+    let reply = links
+        .segment(&peer, chunk(), 1 << 20, term, bytes, crc, &next, WITHIN)
+        .await;
+    assert_eq!(reply.unwrap().hops, []);
+}
+
+#[tokio::test]
+async fn a_seal_passes_through_a_header_whatever_the_name() {
+    let seal = Seal {
+        length: 5,
+        crc32: Crc32::of(b"hello"),
+        hash: mdfs_core::checksum::ChunkHash([1; 32]),
+        chunk_size: ChunkSize::default(),
+        name: "film \"ü\" 🎬 \u{7f}\u{202e}.mkv".to_owned(),
+        begun_at: 3,
+        file_bytes: Some(5),
+    };
+    let want = seal.clone();
+    let router = Router::new().route(
+        internal::CHUNK,
+        put(|headers: HeaderMap| async move {
+            let got: Seal = serde_json::from_slice(headers[SEAL_HEADER].as_bytes()).unwrap();
+            assert_eq!(got, want);
+            axum::Json(Stored {
+                length: got.length,
+                crc32: got.crc32,
+            })
+        }),
+    );
+    let (links, peer) = peer(router).await;
+    let body = Bytes::from_static(b"hello");
+    let stored = links
+        .store_whole(&peer, chunk(), Term::default(), body, &seal, WITHIN)
+        .await;
+    assert_eq!(stored.unwrap().length, 5);
+}
+
+#[tokio::test]
+async fn messages_of_the_log_travel_in_the_compact_form() {
+    let router = Router::new().route(
+        internal::LOG,
+        post(|body: Bytes| async move {
+            let (number, text): (u64, String) = postcard::from_bytes(&body).unwrap();
+            postcard::to_stdvec(&(text, number + 1)).unwrap()
+        }),
+    );
+    let (links, peer) = peer(router).await;
+    let answer: (String, u64) = links.log(&peer, &(41_u64, "x"), WITHIN).await.unwrap();
+    assert_eq!(answer, ("x".to_owned(), 42));
+    let wrong: Result<[u8; 32], _> = links.log(&peer, &(41_u64, "x"), WITHIN).await;
+    assert!(matches!(wrong.unwrap_err(), LinkError::Protocol { .. }));
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_code_and_other_failures_are_told_apart() {
+    let refuse = |id: RequestId| async move {
+        mdfs_service::serve::problem_response(Code::Fenced, "late", &id)
+    };
+    let router = Router::new()
+        .route(internal::CHUNK_STAGED, any(refuse))
+        .route(
+            internal::IDENTITY,
+            get(|| async { (http::StatusCode::BAD_GATEWAY, "??") }),
+        );
+    let (links, peer) = peer(router).await;
+    let error = links
+        .discard_staged(&peer, chunk(), WITHIN)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some(Code::Fenced));
+    assert!(!error.is_unreachable());
+    let error = links.identity(&peer.url, WITHIN).await.unwrap_err();
+    assert!(matches!(error, LinkError::Protocol { .. }), "{error:?}");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = links
+        .identity(&format!("http://{gone}"), WITHIN)
+        .await
+        .unwrap_err();
+    assert!(error.is_unreachable(), "{error:?}");
+    let error = links.identity("not a url", WITHIN).await.unwrap_err();
+    assert!(matches!(error, LinkError::Protocol { .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_unreachable_after_the_time_given() {
+    let router = Router::new().route(
+        internal::IDENTITY,
+        get(std::future::pending::<axum::Json<Identity>>),
+    );
+    let (links, peer) = peer(router).await;
+    let start = tokio::time::Instant::now();
+    let error = links.identity(&peer.url, WITHIN).await.unwrap_err();
+    assert!(error.is_unreachable(), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), WITHIN.as_secs());
+}
+
+fn reading(body: impl Fn() -> Body + Clone + Send + Sync + 'static) -> Router {
+    Router::new().route(
+        internal::CHUNK,
+        get(move || async move { body().into_response() }),
+    )
+}
+
+#[tokio::test]
+async fn a_read_gives_exactly_what_was_asked_for() {
+    let (links, peer) = peer(reading(|| Body::from(vec![8; 3 << 20]))).await;
+    let mut bytes = links
+        .read(&peer, chunk(), 0, 3 << 20, WITHIN)
+        .await
+        .unwrap();
+    let mut got = 0;
+    while let Some(frame) = bytes.frame().await.unwrap() {
+        got += frame.len();
+    }
+    assert_eq!((got, bytes.left()), (3 << 20, 0));
+    let more = links.read(&peer, chunk(), 0, 100, WITHIN).await.unwrap();
+    let last = more.collect::<Vec<_>>().await.pop().unwrap();
+    assert!(matches!(last, Err(LinkError::Protocol { .. })), "{last:?}");
+    let fewer = links
+        .read(&peer, chunk(), 0, 4 << 20, WITHIN)
+        .await
+        .unwrap();
+    let last = fewer.collect::<Vec<_>>().await.pop().unwrap();
+    assert!(
+        last.as_ref().is_err_and(LinkError::is_unreachable),
+        "{last:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_breaks_or_stalls_keeps_what_came_before() {
+    let piece = || Ok::<_, io::Error>(Bytes::from_static(b"good"));
+    let broken = move || {
+        let error = Err(io::Error::other("disk"));
+        Body::from_stream(stream::iter([piece(), error]).then(|piece| async {
+            tokio::task::yield_now().await;
+            piece
+        }))
+    };
+    let stalled = move || {
+        Body::from_stream(stream::iter([piece()]).chain(stream::pending::<io::Result<_>>()))
+    };
+    for router in [reading(broken), reading(stalled)] {
+        let (links, peer) = peer(router).await;
+        let mut bytes = links.read(&peer, chunk(), 0, 100, WITHIN).await.unwrap();
+        assert_eq!(bytes.frame().await.unwrap().unwrap(), "good");
+        assert!(bytes.frame().await.unwrap_err().is_unreachable());
+        assert!(bytes.frame().await.unwrap().is_none());
+        assert_eq!(bytes.left(), 96);
+    }
+}
