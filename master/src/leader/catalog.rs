@@ -115,7 +115,9 @@ impl Catalog {
 
     /// Whether no file, in the trash or out of it, has a chunk in the partition.
     pub(super) fn is_vacant(&self, partition: Partition) -> bool {
-        self.occupants.get(partition.index()).is_some_and(|&files| files == 0)
+        self.occupants
+            .get(partition.index())
+            .is_some_and(|&files| files == 0)
     }
 
     fn occupy(&mut self, file: &FileRecord) {
@@ -191,7 +193,17 @@ fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64)> + '_ {
         let start = u64::from(first).saturating_mul(size);
         let full = u64::from(CHUNKS_PER_GROUP).saturating_mul(size);
         let bytes = file.size.saturating_sub(start).min(full);
-        (partition_of(file.file, ChunkId { file: file.file, index: first }.index), bytes)
+        (
+            partition_of(
+                file.file,
+                ChunkId {
+                    file: file.file,
+                    index: first,
+                }
+                .index,
+            ),
+            bytes,
+        )
     })
 }
 

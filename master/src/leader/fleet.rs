@@ -28,7 +28,10 @@ pub(super) struct Fleet {
 
 impl Fleet {
     pub(super) fn new(settings: DetectSettings) -> Self {
-        Self { disks: BTreeMap::new(), settings }
+        Self {
+            disks: BTreeMap::new(),
+            settings,
+        }
     }
 
     /// Takes a heartbeat. False if too many disks beat here to remember one more.
@@ -42,16 +45,19 @@ impl Fleet {
         if self.disks.len() >= MAX_DISKS && !self.disks.contains_key(&disk) {
             return false;
         }
-        self.disks.insert(disk, Observed { beat, last_beat: now, closed });
+        self.disks.insert(
+            disk,
+            Observed {
+                beat,
+                last_beat: now,
+                closed,
+            },
+        );
         true
     }
 
     /// Forgets disks that have been dead for long and are no members.
-    pub(super) fn forget_strangers(
-        &mut self,
-        now: Timestamp,
-        is_member: impl Fn(DiskId) -> bool,
-    ) {
+    pub(super) fn forget_strangers(&mut self, now: Timestamp, is_member: impl Fn(DiskId) -> bool) {
         let settings = self.settings;
         self.disks.retain(|&disk, observed| {
             is_member(disk) || observed.liveness(now, &settings) != Liveness::Dead
@@ -68,9 +74,9 @@ impl Fleet {
 
     /// How a disk stands; one that was never heard of is dead.
     pub(super) fn liveness(&self, disk: DiskId, now: Timestamp) -> Liveness {
-        self.disks
-            .get(&disk)
-            .map_or(Liveness::Dead, |observed| observed.liveness(now, &self.settings))
+        self.disks.get(&disk).map_or(Liveness::Dead, |observed| {
+            observed.liveness(now, &self.settings)
+        })
     }
 
     /// Whether a disk can take chunks now.
@@ -82,7 +88,9 @@ impl Fleet {
     }
 
     pub(super) fn url(&self, disk: DiskId) -> Option<&str> {
-        self.disks.get(&disk).map(|observed| observed.beat.url.as_str())
+        self.disks
+            .get(&disk)
+            .map(|observed| observed.beat.url.as_str())
     }
 
     /// The disks that say they belong to `cluster`.
@@ -96,7 +104,10 @@ impl Fleet {
 
     /// The clusters that the disks say they belong to.
     pub(super) fn clusters(&self) -> BTreeSet<ClusterId> {
-        self.disks.values().filter_map(|observed| observed.beat.identity.cluster).collect()
+        self.disks
+            .values()
+            .filter_map(|observed| observed.beat.identity.cluster)
+            .collect()
     }
 
     /// A disk said yes to a cluster; its next beat will say so too.
@@ -112,7 +123,10 @@ impl Fleet {
             .disks
             .iter()
             .filter(|(_, observed)| observed.beat.identity.cluster == Some(cluster))
-            .map(|(&disk, observed)| DiskAddress { disk, url: observed.beat.url.clone() })
+            .map(|(&disk, observed)| DiskAddress {
+                disk,
+                url: observed.beat.url.clone(),
+            })
             .collect();
         let mut content = Vec::new();
         for DiskAddress { disk, url } in &disks {
@@ -121,7 +135,9 @@ impl Fleet {
             content.push(b'\n');
         }
         let digest = mdfs_core::checksum::Blake3::of(&content).0;
-        let version = digest.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes).max(1));
+        let version = digest
+            .first_chunk()
+            .map_or(1, |bytes| u64::from_le_bytes(*bytes).max(1));
         Directory { version, disks }
     }
 }

@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 /// Everything that can be asked of the leader.
-#[expect(missing_docs, reason = "each variant is a method of `LeaderHandle`, documented there")]
+#[expect(
+    missing_docs,
+    reason = "each variant is a method of `LeaderHandle`, documented there"
+)]
 #[derive(Debug)]
 pub enum Question {
     BeginUpload(BeginUpload, Answer<Begun>),
@@ -55,13 +58,17 @@ impl LeaderHandle {
     async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         // Waits when the queue is full: callers are bounded by the connection limit.
-        self.inbox.send(question(answer)).await.map_err(|_| Error::NoLeader)?;
+        self.inbox
+            .send(question(answer))
+            .await
+            .map_err(|_| Error::NoLeader)?;
         answered.await.map_err(|_| Error::NoLeader)?
     }
 
     /// Opens an upload.
     pub async fn begin_upload(&self, begin: BeginUpload) -> Result<Begun, Error> {
-        self.ask(|answer| Question::BeginUpload(begin, answer)).await
+        self.ask(|answer| Question::BeginUpload(begin, answer))
+            .await
     }
 
     /// Says which disks a chunk of an open upload goes to: as many as the upload has replicas, the
@@ -72,7 +79,8 @@ impl LeaderHandle {
 
     /// Makes an upload a file. Repeating it gives the same answer for as long as the file is there.
     pub async fn commit_upload(&self, commit: CommitUpload) -> Result<FileInfo, Error> {
-        self.ask(|answer| Question::CommitUpload(commit, answer)).await
+        self.ask(|answer| Question::CommitUpload(commit, answer))
+            .await
     }
 
     /// Ends an upload without a file, and has its chunks dropped. Harmless when it ended before.
@@ -102,7 +110,8 @@ impl LeaderHandle {
 
     /// Starts the cluster; harmless when it was started with the same disks.
     pub async fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Bootstrapped, Error> {
-        self.ask(|answer| Question::Bootstrap(bootstrap, answer)).await
+        self.ask(|answer| Question::Bootstrap(bootstrap, answer))
+            .await
     }
 
     /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
@@ -112,7 +121,8 @@ impl LeaderHandle {
         beat: Heartbeat,
         closed: CancellationToken,
     ) -> Result<HeartbeatReply, Error> {
-        self.ask(|answer| Question::Heartbeat(Box::new(beat), closed, answer)).await
+        self.ask(|answer| Question::Heartbeat(Box::new(beat), closed, answer))
+            .await
     }
 
     /// The state of the cluster. Answers without a leader too, and says so.
@@ -123,5 +133,26 @@ impl LeaderHandle {
     /// The members of the cluster.
     pub async fn workers(&self) -> Result<Workers, Error> {
         self.ask(Question::Workers).await
+    }
+}
+
+impl Question {
+    /// Answers with an error, whatever was asked.
+    pub(super) fn refuse(self, error: Error) {
+        // Who asked may have gone; nothing is lost by that.
+        match self {
+            Question::BeginUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::Place(_, answer) => drop(answer.send(Err(error))),
+            Question::CommitUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::AbortUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::Lookup(_, answer) => drop(answer.send(Err(error))),
+            Question::List(_, answer) => drop(answer.send(Err(error))),
+            Question::Delete(_, answer) => drop(answer.send(Err(error))),
+            Question::Rename(_, answer) => drop(answer.send(Err(error))),
+            Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
+            Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),
+            Question::Status(answer) => drop(answer.send(Err(error))),
+            Question::Workers(answer) => drop(answer.send(Err(error))),
+        }
     }
 }

@@ -1,4 +1,9 @@
 //! The leader: the metadata in memory, and every decision about it.
 
+mod catalog;
 pub mod command;
+pub mod driver;
+mod fleet;
 pub mod handle;
+pub mod metadata;
+pub mod survey;

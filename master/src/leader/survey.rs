@@ -30,16 +30,24 @@ pub struct Survey {
 /// Looks at every file.
 pub fn survey(request: &SurveyRequest) -> Survey {
     let mut found = Survey::default();
-    for (_, value) in request.table.range(&super::catalog::prefix(Kind::File), None) {
-        let copies = decode::<FileRecord>(value)
-            .ok()
-            .and_then(|file| copies_of(&request.table, &file).ok().map(|copies| (file, copies)));
+    for (_, value) in request
+        .table
+        .range(&super::catalog::prefix(Kind::File), None)
+    {
+        let copies = decode::<FileRecord>(value).ok().and_then(|file| {
+            copies_of(&request.table, &file)
+                .ok()
+                .map(|copies| (file, copies))
+        });
         let Some((file, copies)) = copies else {
             found.unreadable_files += 1;
             continue;
         };
         let reachable = |disks: &[DiskId]| {
-            disks.iter().filter(|&disk| request.reachable.contains(disk)).count()
+            disks
+                .iter()
+                .filter(|&disk| request.reachable.contains(disk))
+                .count()
         };
         let fewest = copies.iter().map(|run| reachable(&run.disks)).min();
         let wanted = usize::from(file.replicas.get());

@@ -1,0 +1,84 @@
+//! What a master is told at its start, checked.
+
+use crate::error::Error;
+use crate::gateway;
+use mdfs_core::detect::DetectSettings;
+use mdfs_core::id::ClusterId;
+use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+use std::time::Duration;
+
+/// Everything a master is told. It keeps nothing on disk, so this and the voters are all it has.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where workers and other masters reach this one; the address it listens on if none.
+    pub url: Option<String>,
+    /// The cluster it serves. Without it, a master serves the cluster that all disks agree on that
+    /// beat at it.
+    pub cluster: Option<ClusterId>,
+    /// The key that the servers of the cluster share.
+    pub cluster_key: ClusterKey,
+    /// The token that may do everything; a second one while it is rotated.
+    pub root_tokens: Vec<Secret>,
+    /// The key that links are signed with; a second one while it is rotated.
+    pub link_keys: Vec<LinkKey>,
+    /// The lease that voters give: the same as the workers are told.
+    pub lease: Duration,
+    /// When the silence of a worker means something.
+    pub detect: DetectSettings,
+    /// How long a request is held while nobody leads.
+    pub hold: Duration,
+    /// How long an upload may be idle before it is ended.
+    pub upload_idle: Duration,
+    /// How long requests under way may take when the process stops.
+    pub grace: Duration,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// What the gateway bears.
+    pub gateway: gateway::Limits,
+}
+
+impl Config {
+    /// The usual spans and bounds.
+    pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
+        Self {
+            url: None,
+            cluster: None,
+            cluster_key,
+            root_tokens: vec![root_token],
+            link_keys: vec![link_key],
+            lease: Duration::from_secs(3),
+            detect: DetectSettings::default(),
+            hold: Duration::from_secs(10),
+            upload_idle: Duration::from_secs(24 * 3600),
+            grace: Duration::from_secs(8),
+            max_connections: 4096,
+            gateway: gateway::Limits::default(),
+        }
+    }
+
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |why: &str| Err(Error::Config(why.to_owned()));
+        if self.root_tokens.is_empty() || self.root_tokens.len() > 2 {
+            return refuse("one root token is needed, or two while it is rotated");
+        }
+        if self.link_keys.is_empty() || self.link_keys.len() > 2 {
+            return refuse("one link key is needed, or two while it is rotated");
+        }
+        if self.lease < Duration::from_millis(100) {
+            return refuse("the lease must be at least 100 ms");
+        }
+        if self.max_connections == 0 {
+            return refuse("the number of connections must not be zero");
+        }
+        if let Some(url) = &self.url
+            && !url.starts_with("http://")
+        {
+            return refuse("the URL must start with http://");
+        }
+        Ok(())
+    }
+}

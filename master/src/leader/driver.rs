@@ -1,0 +1,174 @@
+//! The loop that owns [`Metadata`]: carries events in and effects out, and waits for neither.
+
+use super::handle::Question;
+use super::metadata::{Effect, Event, Metadata, Now};
+use super::survey::survey;
+use crate::error::Error;
+use mdfs_client::link::{Links, Peer};
+use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_service::{Clock, Tasks};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often the machine looks at the clock.
+const TICK: Duration = Duration::from_millis(50);
+/// Answers of workers that wait for the loop: a few for each voter, and room for surveys. A full
+/// queue makes the tasks that carry them wait.
+const EVENTS: usize = 1024;
+/// Events taken before what they want done is carried out, so that appends go out together.
+const BATCH: usize = 256;
+/// In which a disk must have carried out an order. A lost order does no harm.
+const ORDER_WITHIN: Duration = Duration::from_secs(30);
+/// In which a blank disk must have answered that it belongs to the cluster.
+const ADOPT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last messages to voters may take when the process stops.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What the loop works with.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The way to the workers.
+    pub links: Links,
+    /// The clock.
+    pub clock: Clock,
+    /// The tasks of the process.
+    pub tasks: Tasks,
+    /// In which a voter must have answered a message of the log.
+    pub message_within: Duration,
+}
+
+/// Runs the metadata service until `stop` fires; then gives the leases back and returns.
+///
+/// # Errors
+/// If an invariant of the log is broken: the process must stop.
+///
+/// # Cancel safety
+/// Dropping the future ends the service without giving leases back; nothing durable is lost.
+pub async fn drive(
+    mut metadata: Metadata,
+    mut inbox: mpsc::Receiver<Question>,
+    outside: Outside,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let (events, mut arriving) = mpsc::channel(EVENTS);
+    let mut timer = tokio::time::interval(TICK);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let event = tokio::select! {
+            // Rare before frequent, or a busy inbox starves the timer.
+            biased;
+            () = stop.cancelled() => break,
+            _ = timer.tick() => Event::Tick,
+            Some(event) = arriving.recv() => event,
+            Some(question) = inbox.recv() => Event::Question(question),
+        };
+        let now = outside.now();
+        let mut effects = metadata.step(now, event);
+        for _ in 0..BATCH {
+            let next = arriving.try_recv().ok();
+            let Some(event) = next.or_else(|| inbox.try_recv().ok().map(Event::Question)) else {
+                break;
+            };
+            effects.extend(metadata.step(now, event));
+        }
+        for effect in effects {
+            outside.perform(&metadata, effect, &events)?;
+        }
+    }
+    farewell(&mut metadata, &outside).await;
+    Ok(())
+}
+
+/// Gives the leases back, so that another master need not wait for them to run out.
+async fn farewell(metadata: &mut Metadata, outside: &Outside) {
+    let sends = metadata
+        .resign(outside.now())
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { disk, url, request } => Some(async move {
+                let peer = Peer { disk, url };
+                let sent = outside.links.log(&peer, &request, FAREWELL).await;
+                sent.map(|_: mdfs_core::log::message::Reply| ())
+            }),
+            Effect::Adopt { .. } | Effect::Drop { .. } | Effect::Survey(_) | Effect::Broken(_) => {
+                None
+            }
+        });
+    // A voter that is not told waits for the lease to run out.
+    let _ = futures_util::future::join_all(sends).await;
+}
+
+impl Outside {
+    fn now(&self) -> Now {
+        Now {
+            mono: self.clock.now(),
+            wall: self.clock.wall(),
+        }
+    }
+
+    /// Starts what an effect wants; its outcome comes back as an event.
+    fn perform(
+        &self,
+        metadata: &Metadata,
+        effect: Effect,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), Error> {
+        let (links, events) = (self.links.clone(), events.clone());
+        match effect {
+            Effect::Send { disk, url, request } => {
+                if let Some(cluster) = metadata.cluster() {
+                    links.join(cluster);
+                }
+                let within = self.message_within;
+                self.start("log message", async move {
+                    let peer = Peer { disk, url };
+                    let event = match links.log(&peer, &request, within).await {
+                        Ok(reply) => Event::Reply { from: disk, reply },
+                        Err(error) => {
+                            tracing::debug!(%disk, %error, "a message of the log was lost");
+                            Event::Unreachable { disk }
+                        }
+                    };
+                    // The loop has ended: the process is stopping.
+                    let _ = events.send(event).await;
+                });
+            }
+            Effect::Adopt { disk, url, cluster } => self.start("adopt", async move {
+                let peer = Peer { disk, url };
+                match links.adopt(&peer, cluster, ADOPT_WITHIN).await {
+                    Ok(_) => {
+                        let _ = events.send(Event::Adopted { disk, cluster }).await;
+                    }
+                    Err(error) => tracing::warn!(%disk, %error, "a blank disk did not join"),
+                }
+            }),
+            Effect::Drop { file, term, sites } => {
+                for (disk, url) in sites {
+                    self.start("drop", drop_file(links.clone(), disk, url, file, term));
+                }
+            }
+            Effect::Survey(request) => self.start("survey", async move {
+                // Nothing is lost by a survey that panics but its figures: they stay as they were.
+                if let Ok(found) = tokio::task::spawn_blocking(move || survey(&request)).await {
+                    let _ = events.send(Event::Surveyed(found)).await;
+                }
+            }),
+            Effect::Broken(violation) => return Err(Error::Broken(violation.to_string())),
+        }
+        Ok(())
+    }
+
+    fn start(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.tasks.spawn_request(name, task));
+    }
+}
+
+async fn drop_file(links: Links, disk: DiskId, url: String, file: FileId, term: Term) {
+    let peer = Peer { disk, url };
+    match links.drop_file(&peer, file, term, ORDER_WITHIN).await {
+        Ok(dropped) => tracing::debug!(%disk, %file, chunks = dropped.chunks, "dropped"),
+        Err(error) => tracing::warn!(%disk, %file, %error, "chunks that nobody needs stay"),
+    }
+}

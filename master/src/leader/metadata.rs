@@ -1,0 +1,594 @@
+//! The metadata service of one master, as a state machine: events in, effects out.
+//!
+//! [`Metadata`] owns the log, what is derived from it, and what heartbeats show. It reads no clock
+//! and opens no socket; answers go out through the channels that came with the questions. A change
+//! is answered once its entry is committed; whatever was decided by looking at the records, a
+//! refusal too, is answered only once all that was looked at is committed and the leader knows that
+//! it still leads.
+
+mod founding;
+mod membership;
+mod names;
+mod report;
+mod upkeep;
+mod uploads;
+
+use super::catalog::{Catalog, Step, steps};
+use super::command::FileInfo;
+use super::fleet::Fleet;
+use super::handle::{Answer, Question};
+use super::survey::{Survey, SurveyRequest};
+use crate::error::Error;
+use founding::Founding;
+use mdfs_core::detect::DetectSettings;
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term};
+use mdfs_core::log::leader::{self as log, Leader, LeaderSettings, NotLeading};
+use mdfs_core::log::message::{Put, Reply, Request};
+use mdfs_core::log::table::View;
+use mdfs_core::log::violation::Violation;
+use mdfs_core::records::plan::{At, Planned, Refusal};
+use mdfs_core::time::{LogTime, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Questions held while nobody leads. More are answered "busy": memory stays bounded.
+const MAX_HELD: usize = 4096;
+
+/// Commits remembered for a gateway that asks again.
+const MAX_RECENT: usize = 4096;
+
+/// What a [`Metadata`] is made with.
+pub struct Settings {
+    /// The cluster this master serves, if it was told. Without it, disks of two clusters that beat
+    /// here keep it from leading either.
+    pub cluster: Option<ClusterId>,
+    /// Spans and bounds of the log.
+    pub log: LeaderSettings,
+    /// When silence means something.
+    pub detect: DetectSettings,
+    /// How long a question is held while nobody leads.
+    pub hold: Duration,
+    /// How long an upload may be idle before it is ended.
+    pub upload_idle: Duration,
+    /// Drawn at random for this process.
+    pub incarnation: Incarnation,
+    /// Where random bits come from; file ids are drawn from it.
+    pub chance: Box<dyn FnMut() -> u128 + Send>,
+}
+
+/// The time of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Monotonic.
+    pub mono: Timestamp,
+    /// The wall clock: where a new cluster's log time begins.
+    pub wall: LogTime,
+}
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed; at least every 50 ms.
+    Tick,
+    /// Somebody asks.
+    Question(Question),
+    /// A voter answered.
+    Reply {
+        /// The voter's disk.
+        from: DiskId,
+        /// Its answer.
+        reply: Reply,
+    },
+    /// A message to a voter, or its answer, was lost.
+    Unreachable {
+        /// The voter's disk.
+        disk: DiskId,
+    },
+    /// A blank disk now belongs to the cluster.
+    Adopted {
+        /// The disk.
+        disk: DiskId,
+        /// The cluster.
+        cluster: ClusterId,
+    },
+    /// A survey has ended.
+    Surveyed(Survey),
+}
+
+/// Everything the driver has to do, none of which it may wait for.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send this to a voter, and report the answer, or that there will be none.
+    Send {
+        /// The voter's disk.
+        disk: DiskId,
+        /// Where it answers.
+        url: String,
+        /// The message.
+        request: Request,
+    },
+    /// Ask a blank disk to belong to the cluster, and report a yes.
+    Adopt {
+        /// The disk.
+        disk: DiskId,
+        /// Where it answers.
+        url: String,
+        /// The cluster.
+        cluster: ClusterId,
+    },
+    /// Order disks to drop a file id that the log says nobody needs. Lost orders do no harm.
+    Drop {
+        /// The file id.
+        file: FileId,
+        /// The term of the order.
+        term: Term,
+        /// The disks and where they answer.
+        sites: Vec<(DiskId, String)>,
+    },
+    /// Count the files that cannot be reached, and report.
+    Survey(SurveyRequest),
+    /// An invariant is broken: stop the process.
+    Broken(Violation),
+}
+
+/// Called once what it waits for is certain, or will not be.
+type Certain = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// Called once the committed records may be read, or cannot be.
+type Read = Box<dyn FnOnce(Result<&Metadata, Error>, Now) + Send>;
+
+/// An answer that waits for a commit.
+struct Waiting {
+    answer: Certain,
+    /// Carried out when it commits.
+    then: Vec<Effect>,
+}
+
+enum Held {
+    Question(Question),
+    Read(Read),
+}
+
+/// The metadata service. One owner; everything goes through [`Metadata::step`].
+pub struct Metadata {
+    settings: Settings,
+    log: Leader,
+    /// The term in which this master leads and has an entry of its own committed.
+    established: Option<Term>,
+    /// As of the commit.
+    catalog: Catalog,
+    /// As the whole log would leave it: what changes are planned with.
+    planned: Catalog,
+    /// Steps of entries that are not committed yet.
+    steps: BTreeMap<u64, Vec<Step>>,
+    fleet: Fleet,
+    waiting: BTreeMap<u64, Vec<Waiting>>,
+    reads: BTreeMap<u64, (Timestamp, Read)>,
+    next_ticket: u64,
+    held: VecDeque<(Timestamp, Held)>,
+    founding: Option<Founding>,
+    /// Open uploads: when each was last heard of, and the disks it was sent to.
+    uploads: BTreeMap<FileId, uploads::Activity>,
+    recent: VecDeque<(FileId, FileInfo)>,
+    report: report::Figures,
+    upkeep: upkeep::Schedule,
+    effects: Vec<Effect>,
+}
+
+impl Metadata {
+    /// A master that has just started and knows nothing.
+    pub fn new(mut settings: Settings) -> Self {
+        let seed = (settings.chance)().to_le_bytes();
+        let seed = seed
+            .first_chunk()
+            .map_or(1, |bytes| u64::from_le_bytes(*bytes));
+        Self {
+            log: Leader::new(settings.incarnation, settings.log.clone(), seed),
+            fleet: Fleet::new(settings.detect),
+            settings,
+            established: None,
+            catalog: Catalog::default(),
+            planned: Catalog::default(),
+            steps: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            next_ticket: 0,
+            held: VecDeque::new(),
+            founding: None,
+            uploads: BTreeMap::new(),
+            recent: VecDeque::new(),
+            report: report::Figures::default(),
+            upkeep: upkeep::Schedule::default(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes one event; gives what has to be done, in order.
+    pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Tick => self.tick(now),
+            Event::Question(question) => {
+                self.ask(now, now.mono.plus(self.settings.hold), question);
+            }
+            Event::Reply { from, reply } => self.log_step(now, log::Event::Reply { from, reply }),
+            Event::Unreachable { disk } => self.log_step(now, log::Event::Unreachable { disk }),
+            Event::Adopted { disk, cluster } => {
+                self.fleet.adopted(disk, cluster);
+                self.go_on_founding(now);
+            }
+            Event::Surveyed(survey) => self.report.take(survey),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Ends leading for good and gives the leases back. For a clean stop; what waits is answered
+    /// that nobody leads.
+    pub fn resign(&mut self, now: Now) -> Vec<Effect> {
+        let effects = self.log.resign(now.mono);
+        self.absorb(now, effects);
+        self.held.clear();
+        std::mem::take(&mut self.effects)
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.log_step(now, log::Event::Tick);
+        self.retry_held(now);
+        self.upkeep(now);
+    }
+
+    fn ask(&mut self, now: Now, deadline: Timestamp, question: Question) {
+        match question {
+            Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
+            Question::List(list, answer) => self.list(now, deadline, list, answer),
+            Question::Workers(answer) => self.workers(now, deadline, answer),
+            Question::Status(answer) => respond(answer, Ok(self.status(now))),
+            Question::Heartbeat(beat, closed, answer) => {
+                let reply = self.hear(now, *beat, closed);
+                respond(answer, reply);
+            }
+            Question::Bootstrap(order, answer) => self.bootstrap(now, order, answer),
+            change => self.change(now, deadline, change),
+        }
+    }
+
+    /// Takes a question that needs a leader who can write; holds it while there is none.
+    fn change(&mut self, now: Now, deadline: Timestamp, question: Question) {
+        if self.established.is_none() || !self.log.can_write(now.mono) {
+            self.hold(now, deadline, Held::Question(question));
+            return;
+        }
+        match question {
+            Question::BeginUpload(begin, answer) => self.begin_upload(now, deadline, begin, answer),
+            Question::Place(place, answer) => {
+                let placed = self.place(now, &place);
+                respond(answer, placed);
+            }
+            Question::CommitUpload(commit, answer) => {
+                self.commit_upload(now, deadline, commit, answer);
+            }
+            Question::AbortUpload(file, answer) => self.abort_upload(now, deadline, file, answer),
+            Question::Delete(delete, answer) => self.delete(now, deadline, delete, answer),
+            Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
+            Question::Lookup(..)
+            | Question::List(..)
+            | Question::Workers(_)
+            | Question::Status(_)
+            | Question::Heartbeat(..)
+            | Question::Bootstrap(..) => self.ask(now, deadline, question),
+        }
+    }
+
+    /// Where the next entry will stand. Only while established.
+    fn next(&self, now: Now) -> Option<At> {
+        let index = self.log.last()?.index.saturating_add(1);
+        Some(At {
+            index,
+            time: self.log.log_time(now.mono)?,
+        })
+    }
+
+    /// What changes are planned against. Only while leading.
+    fn view(&self) -> Result<View<'_>, Error> {
+        self.log.view().ok_or(Error::NoLeader)
+    }
+
+    /// Appends what was planned. `answer` is called once it is committed, or its fate is open.
+    fn append(
+        &mut self,
+        now: Now,
+        request: Option<RequestId>,
+        puts: Vec<Put>,
+        then: Vec<Effect>,
+        answer: Certain,
+    ) -> Result<(), (NotLeading, Certain)> {
+        let steps = match self.log.view().map(|view| steps(&view, &puts)) {
+            Some(Ok(steps)) => steps,
+            Some(Err(corrupt)) => {
+                answer(Err(Error::Broken(corrupt.to_string())));
+                return Ok(());
+            }
+            None => return Err((NotLeading::Follower, answer)),
+        };
+        match self.log.append(now.mono, request, puts) {
+            Ok((index, effects)) => {
+                for step in &steps {
+                    self.planned.apply(step);
+                }
+                self.steps.insert(index, steps);
+                self.waiting
+                    .entry(index)
+                    .or_default()
+                    .push(Waiting { answer, then });
+                self.absorb(now, effects);
+                Ok(())
+            }
+            Err(refused) => Err((refused, answer)),
+        }
+    }
+
+    /// Carries out a plan: appends it if it changes anything, and answers when it is certain.
+    fn carry_out<T: Send + 'static, A: Send + 'static>(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        request: Option<RequestId>,
+        planned: Result<Planned<T>, Error>,
+        answer: Answer<A>,
+        then: impl FnOnce(&T) -> Vec<Effect>,
+        convert: impl FnOnce(T) -> A + Send + 'static,
+    ) {
+        match planned {
+            Ok(Planned {
+                puts,
+                answer: result,
+            }) if puts.is_empty() => {
+                let certain = move |certain: Result<(), Error>| {
+                    respond(answer, certain.map(|()| convert(result)));
+                };
+                self.when_certain(now, deadline, Box::new(certain));
+            }
+            Ok(Planned {
+                puts,
+                answer: result,
+            }) => {
+                let then = then(&result);
+                let certain = Box::new(move |certain: Result<(), Error>| {
+                    respond(answer, certain.map(|()| convert(result)));
+                });
+                if let Err((refused, certain)) = self.append(now, request, puts, then, certain) {
+                    certain(Err(refusal_of(refused)));
+                }
+            }
+            Err(refusal) => {
+                let certain = move |certain: Result<(), Error>| {
+                    respond(answer, Err(certain.err().unwrap_or(refusal)));
+                };
+                self.when_certain(now, deadline, Box::new(certain));
+            }
+        }
+    }
+
+    /// Calls back once all that the log holds now is committed, and this master leads at that time.
+    fn when_certain(&mut self, now: Now, deadline: Timestamp, answer: Certain) {
+        let (last, commit) = (self.log.last(), self.log.commit());
+        match (last, commit) {
+            (Some(last), Some(commit)) if last.index > commit => {
+                let waiting = Waiting {
+                    answer,
+                    then: Vec::new(),
+                };
+                self.waiting.entry(last.index).or_default().push(waiting);
+            }
+            _ => {
+                let read =
+                    move |metadata: Result<&Metadata, Error>, _| answer(metadata.map(|_| ()));
+                self.read(now, deadline, Box::new(read));
+            }
+        }
+    }
+
+    /// Calls back once the committed records may be read.
+    fn read(&mut self, now: Now, deadline: Timestamp, read: Read) {
+        if self.log.committed().is_none() {
+            self.hold(now, deadline, Held::Read(read));
+            return;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.reads.insert(ticket, (deadline, read));
+        let effects = self.log.read(now.mono, ticket);
+        self.absorb(now, effects);
+    }
+
+    fn hold(&mut self, now: Now, deadline: Timestamp, held: Held) {
+        if self.held.len() >= MAX_HELD {
+            held.refuse(now, Error::Busy);
+            return;
+        }
+        self.held.push_back((deadline, held));
+    }
+
+    /// Asks again what was held; what was held for too long is answered.
+    fn retry_held(&mut self, now: Now) {
+        for (deadline, held) in std::mem::take(&mut self.held) {
+            if now.mono >= deadline {
+                held.refuse(now, self.why_held());
+                continue;
+            }
+            match held {
+                Held::Read(read) => self.read(now, deadline, read),
+                Held::Question(question) => self.change(now, deadline, question),
+            }
+        }
+    }
+
+    fn why_held(&self) -> Error {
+        if self.log.term().is_some() {
+            Error::NoQuorum
+        } else if self.is_unborn() {
+            Error::NotBootstrapped
+        } else {
+            Error::NoLeader
+        }
+    }
+
+    fn log_step(&mut self, now: Now, event: log::Event) {
+        let effects = self.log.step(now.mono, event);
+        self.absorb(now, effects);
+    }
+
+    /// Takes what the log wants done.
+    fn absorb(&mut self, now: Now, effects: Vec<log::Effect>) {
+        for effect in effects {
+            match effect {
+                log::Effect::Send { to, request } => self.send(now, to, request),
+                log::Effect::Elected { term } => {
+                    tracing::info!(%term, "elected");
+                    self.reload();
+                }
+                log::Effect::SteppedDown { term } => self.step_down(term),
+                log::Effect::Committed { up_to } => self.committed(up_to),
+                log::Effect::ReadReady { ticket } => {
+                    if let Some((_, read)) = self.reads.remove(&ticket) {
+                        read(Ok(self), now);
+                    }
+                }
+                log::Effect::ReadRefused { ticket } => {
+                    if let Some((deadline, read)) = self.reads.remove(&ticket) {
+                        self.hold(now, deadline, Held::Read(read));
+                    }
+                }
+                log::Effect::Bootstrapped { ticket } => self.founded(ticket),
+                log::Effect::BootstrapRefused { ticket, refusal } => {
+                    self.founding_refused(ticket, Error::BootstrapRefused(refusal.to_string()));
+                }
+                log::Effect::Broken(violation) => self.effects.push(Effect::Broken(violation)),
+            }
+        }
+        self.establish(now);
+    }
+
+    /// Hands a message of the log to the driver; a disk whose address is not known is unreachable.
+    fn send(&mut self, now: Now, disk: DiskId, request: Request) {
+        match self.fleet.url(disk) {
+            Some(url) => {
+                let url = url.to_owned();
+                self.effects.push(Effect::Send { disk, url, request });
+            }
+            None => self.log_step(now, log::Event::Unreachable { disk }),
+        }
+    }
+
+    /// Once an entry of the own term is committed, changes can be planned and orders given.
+    fn establish(&mut self, now: Now) {
+        let term = self.log.term().filter(|_| self.log.is_established());
+        if term.is_none() || term == self.established {
+            return;
+        }
+        self.established = term;
+        self.reload();
+        match self
+            .log
+            .view()
+            .map(|view| Catalog::of(view.range(&[], None)))
+        {
+            Some(Ok(planned)) => self.planned = planned,
+            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
+            None => {}
+        }
+        let known: BTreeSet<FileId> = self.planned.uploads.keys().copied().collect();
+        self.uploads = known
+            .into_iter()
+            .map(|file| (file, uploads::Activity::inherited(now.mono)))
+            .collect();
+        tracing::info!(term = ?self.established, files = self.catalog.files, "established");
+    }
+
+    /// Derives the catalog anew from the committed records.
+    fn reload(&mut self) {
+        self.steps.clear();
+        match self
+            .log
+            .committed()
+            .map(|table| Catalog::of(table.range(&[], None)))
+        {
+            Some(Ok(catalog)) => self.catalog = catalog,
+            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
+            None => {}
+        }
+    }
+
+    fn committed(&mut self, up_to: u64) {
+        let later = self.steps.split_off(&up_to.saturating_add(1));
+        for step in std::mem::replace(&mut self.steps, later)
+            .into_values()
+            .flatten()
+        {
+            self.catalog.apply(&step);
+        }
+        let later = self.waiting.split_off(&up_to.saturating_add(1));
+        for waiting in std::mem::replace(&mut self.waiting, later)
+            .into_values()
+            .flatten()
+        {
+            (waiting.answer)(Ok(()));
+            self.effects.extend(waiting.then);
+        }
+    }
+
+    /// What was appended and not committed may be kept or lost: those who wait are told so.
+    fn step_down(&mut self, term: Term) {
+        tracing::warn!(%term, "stepped down");
+        self.established = None;
+        self.steps.clear();
+        self.recent.clear();
+        for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {
+            (waiting.answer)(Err(Error::NoLeader));
+        }
+    }
+}
+
+impl Held {
+    fn refuse(self, now: Now, error: Error) {
+        match self {
+            Held::Read(read) => read(Err(error), now),
+            Held::Question(question) => question.refuse(error),
+        }
+    }
+}
+
+/// Sends an answer. Who asked may have gone; nothing is lost by that.
+fn respond<T>(answer: Answer<T>, result: Result<T, Error>) {
+    let _ = answer.send(result);
+}
+
+fn refusal_of(refused: NotLeading) -> Error {
+    match refused {
+        NotLeading::NoQuorum => Error::NoQuorum,
+        NotLeading::Overloaded { .. } => Error::Busy,
+        _ => Error::NoLeader,
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::FileNotFound(name) => Error::FileNotFound {
+                name: name.to_string(),
+            },
+            Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {
+                name: name.to_string(),
+                what,
+            },
+            Refusal::NameTaken(name) => Error::NameTaken {
+                name: name.to_string(),
+            },
+            Refusal::UploadNotOpen(file) => Error::UploadNotOpen { file },
+            Refusal::BadCommit(_) | Refusal::RequestReused(_) => {
+                Error::Conflict(refusal.to_string())
+            }
+            Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
+            Refusal::NotBootstrapped => Error::NotBootstrapped,
+            Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
+        }
+    }
+}

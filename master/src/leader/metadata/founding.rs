@@ -1,0 +1,249 @@
+//! Bootstrap: the birth of a cluster, once.
+//!
+//! The disks are adopted first, then the log is founded on them, then the first records are
+//! committed. A master may die anywhere between; the same order given again goes on from there.
+
+use super::super::command::{Bootstrap, Bootstrapped};
+use super::super::handle::Answer;
+use super::{Effect, Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::id::{ClusterId, DiskId};
+use mdfs_core::log::leader as log;
+use mdfs_core::records::ClusterRecord;
+use mdfs_core::records::plan::plan_bootstrap;
+use mdfs_core::ring::{Assignment, assign};
+use mdfs_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a bootstrap may take: a few heartbeats, a lease, and the commits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A bootstrap under way.
+pub(super) struct Founding {
+    order: Bootstrap,
+    disks: BTreeSet<DiskId>,
+    cluster: ClusterId,
+    answers: Vec<Answer<Bootstrapped>>,
+    stage: Stage,
+    ticket: u64,
+    deadline: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Until all disks say that they belong to the cluster.
+    Adopting,
+    /// Until the log is founded.
+    Log,
+    /// Until the first records are committed.
+    Records,
+}
+
+impl Metadata {
+    /// Takes the order to start the cluster.
+    pub(super) fn bootstrap(&mut self, now: Now, order: Bootstrap, answer: Answer<Bootstrapped>) {
+        let disks: BTreeSet<DiskId> = order.disks.iter().copied().collect();
+        if disks.len() != order.disks.len() || !matches!(disks.len(), 1 | 3) {
+            let why = format!("it takes 1 or 3 different disks, not {}", order.disks.len());
+            respond(answer, Err(Error::BootstrapRefused(why)));
+            return;
+        }
+        if let Some(cluster) = &self.catalog.cluster {
+            let founders = self
+                .log
+                .membership()
+                .map(|membership| membership.config.voters);
+            let cluster = cluster.cluster;
+            respond(
+                answer,
+                match founders {
+                    Some(voters) if voters == disks => Ok(Bootstrapped { cluster }),
+                    Some(_) => {
+                        let why = format!("cluster {cluster} was started with other disks");
+                        Err(Error::BootstrapRefused(why))
+                    }
+                    None => Err(Error::NoLeader),
+                },
+            );
+            return;
+        }
+        match &mut self.founding {
+            Some(founding) if founding.disks == disks => founding.answers.push(answer),
+            Some(_) => {
+                let why = "another bootstrap is under way".to_owned();
+                respond(answer, Err(Error::BootstrapRefused(why)));
+            }
+            None => match self.check_founders(&disks) {
+                Ok(cluster) => {
+                    let ticket = self.next_ticket;
+                    self.next_ticket += 1;
+                    self.founding = Some(Founding {
+                        order,
+                        disks,
+                        cluster,
+                        answers: vec![answer],
+                        stage: Stage::Adopting,
+                        ticket,
+                        deadline: now.mono.plus(PATIENCE),
+                    });
+                    self.adopt_founders();
+                    self.go_on_founding(now);
+                }
+                Err(error) => respond(answer, Err(error)),
+            },
+        }
+    }
+
+    /// The founders must all beat here, and be blank or left over from the same order.
+    fn check_founders(&mut self, disks: &BTreeSet<DiskId>) -> Result<ClusterId, Error> {
+        let refuse = |why: String| Err(Error::BootstrapRefused(why));
+        let mut clusters: BTreeSet<ClusterId> = self.settings.cluster.into_iter().collect();
+        for &disk in disks {
+            let Some(observed) = self.fleet.get(disk) else {
+                return refuse(format!("disk {disk} has not been heard of"));
+            };
+            clusters.extend(observed.beat.identity.cluster);
+            if observed.beat.chunks > 0 {
+                return refuse(format!("disk {disk} holds {} chunks", observed.beat.chunks));
+            }
+        }
+        if clusters.len() > 1 {
+            return refuse("its disks belong to different clusters".to_owned());
+        }
+        let drawn = ClusterId::from_u128((self.settings.chance)());
+        Ok(clusters.pop_first().unwrap_or(drawn))
+    }
+
+    fn adopt_founders(&mut self) {
+        let Some(founding) = &self.founding else {
+            return;
+        };
+        for &disk in &founding.disks {
+            let Some(observed) = self.fleet.get(disk) else {
+                continue;
+            };
+            if observed.beat.identity.cluster.is_none() {
+                let url = observed.beat.url.clone();
+                self.effects.push(Effect::Adopt {
+                    disk,
+                    url,
+                    cluster: founding.cluster,
+                });
+            }
+        }
+    }
+
+    /// Takes the next stage when the present one is done. Called whenever something has changed.
+    pub(super) fn go_on_founding(&mut self, now: Now) {
+        let Some(founding) = &mut self.founding else {
+            return;
+        };
+        if now.mono >= founding.deadline {
+            self.refuse_founding(|| Error::BootstrapRefused("not all disks answered".to_owned()));
+            return;
+        }
+        match founding.stage {
+            Stage::Adopting => {
+                let ours = self.fleet.of_cluster(founding.cluster);
+                if !founding.disks.is_subset(&ours) {
+                    return;
+                }
+                founding.stage = Stage::Log;
+                let (ticket, disks) = (founding.ticket, founding.disks.clone());
+                let seen = log::Event::Seen { disks: ours };
+                self.log_step(now, seen);
+                let order = log::Event::Bootstrap {
+                    ticket,
+                    disks,
+                    wall: now.wall,
+                };
+                self.log_step(now, order);
+            }
+            Stage::Log => {}
+            Stage::Records => {
+                if self.established.is_some() && self.log.can_write(now.mono) {
+                    self.write_first_records(now);
+                }
+            }
+        }
+    }
+
+    /// The log is founded, by this order or by an earlier one with the same disks.
+    pub(super) fn founded(&mut self, ticket: u64) {
+        if let Some(founding) = &mut self.founding
+            && founding.ticket == ticket
+        {
+            founding.stage = Stage::Records;
+        }
+    }
+
+    /// The log was not founded.
+    pub(super) fn founding_refused(&mut self, ticket: u64, error: Error) {
+        if self
+            .founding
+            .as_ref()
+            .is_some_and(|founding| founding.ticket == ticket)
+        {
+            let why = error.to_string();
+            self.refuse_founding(|| Error::BootstrapRefused(why.clone()));
+        }
+    }
+
+    fn refuse_founding(&mut self, error: impl Fn() -> Error) {
+        for answer in self
+            .founding
+            .take()
+            .into_iter()
+            .flat_map(|founding| founding.answers)
+        {
+            respond(answer, Err(error()));
+        }
+    }
+
+    fn write_first_records(&mut self, now: Now) {
+        let Some(founding) = self.founding.take() else {
+            return;
+        };
+        let cluster = founding.cluster;
+        let answers = founding.answers;
+        let answer: super::Certain = Box::new(move |certain: Result<(), Error>| {
+            let why = certain.err().map(|error| error.to_string());
+            for answer in answers {
+                respond(
+                    answer,
+                    match &why {
+                        None => Ok(Bootstrapped { cluster }),
+                        Some(why) => Err(Error::BootstrapRefused(why.clone())),
+                    },
+                );
+            }
+        });
+        if self.planned.cluster.is_some() {
+            self.when_certain(now, founding.deadline, answer);
+            return;
+        }
+        let record = ClusterRecord {
+            cluster,
+            replicas: founding.order.replicas,
+            chunk_size: founding.order.chunk_size,
+        };
+        let members: Vec<_> = founding
+            .disks
+            .iter()
+            .filter_map(|&disk| self.new_member(disk))
+            .collect();
+        let ring = super::membership::ring_members(members.iter().map(|m| (m.disk, &m.record)));
+        let empty = Assignment::empty();
+        let assignment = assign(&empty, None, &ring, record.replicas, |_| true);
+        match plan_bootstrap(&record, &members, &assignment) {
+            Ok(planned) => {
+                let appended = self.append(now, None, planned.puts, Vec::new(), answer);
+                if let Err((refused, answer)) = appended {
+                    answer(Err(super::refusal_of(refused)));
+                }
+            }
+            Err(refusal) => answer(Err(refusal.into())),
+        }
+    }
+}

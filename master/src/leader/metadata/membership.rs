@@ -1,0 +1,214 @@
+//! Heartbeats, and disks that join.
+
+use super::{Effect, Metadata, Now};
+use crate::error::Error;
+use mdfs_core::id::{ClusterId, DiskId};
+use mdfs_core::log::leader as log;
+use mdfs_core::records::plan::{NewMember, plan_membership};
+use mdfs_core::records::{MemberRecord, MemberState};
+use mdfs_core::ring::{Member, ZoneId, assign};
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
+use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
+
+/// A unit of weight in the ring.
+const GIB: u64 = 1 << 30;
+
+impl Metadata {
+    /// Takes a heartbeat. Foreign disks and old copies of disks are refused and not remembered.
+    pub(super) fn hear(
+        &mut self,
+        now: Now,
+        beat: Heartbeat,
+        closed: CancellationToken,
+    ) -> Result<HeartbeatReply, Error> {
+        let identity = &beat.identity;
+        let (disk, theirs) = (identity.disk, identity.cluster);
+        if let (Some(ours), Some(theirs)) = (self.cluster(), theirs)
+            && ours != theirs
+        {
+            return Err(Error::ForeignDisk { disk, theirs, ours });
+        }
+        if let Some(member) = self.catalog.members.get(&disk)
+            && identity.generation < member.generation
+        {
+            let (shown, remembered) = (identity.generation, member.generation);
+            return Err(Error::OldDisk {
+                disk,
+                shown,
+                remembered,
+            });
+        }
+        let version = beat.directory_version;
+        if !self.fleet.hear(beat, closed, now.mono) {
+            return Err(Error::Busy);
+        }
+        self.tell_log_who_is_there(now);
+        self.go_on_founding(now);
+        let directory = self
+            .cluster()
+            .map(|cluster| self.fleet.directory(cluster))
+            .filter(|directory| directory.version != version);
+        Ok(HeartbeatReply {
+            leader: self.leader(),
+            directory,
+        })
+    }
+
+    /// The cluster this master serves, as far as it knows: as it was told, as its records say, or
+    /// as all disks that beat here agree.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        let recorded = self.catalog.cluster.as_ref().map(|record| record.cluster);
+        recorded.or(self.settings.cluster).or_else(|| {
+            let mut clusters = self.fleet.clusters();
+            let first = clusters.pop_first();
+            first.filter(|_| clusters.is_empty())
+        })
+    }
+
+    /// Whether no disk that beats here belongs to a cluster.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.fleet.clusters().is_empty()
+    }
+
+    fn leader(&self) -> Option<Leader> {
+        let term = self.established?;
+        Some(Leader {
+            term,
+            url: self.settings.log.url.clone(),
+        })
+    }
+
+    fn tell_log_who_is_there(&mut self, now: Now) {
+        let disks = self.cluster().map(|cluster| self.fleet.of_cluster(cluster));
+        let disks = disks.unwrap_or_default();
+        if disks != self.upkeep.seen {
+            self.upkeep.seen.clone_from(&disks);
+            self.log_step(now, log::Event::Seen { disks });
+        }
+    }
+
+    /// Takes in disks that are not members yet, and remembers how often members were mounted. One
+    /// such change at a time, so that each is planned with what the one before made of the ring.
+    pub(super) fn update_members(&mut self, now: Now) {
+        let Some(cluster) = self.planned.cluster.clone() else {
+            return;
+        };
+        if self.established.is_none() || !self.log.can_write(now.mono) || self.upkeep.membership {
+            return;
+        }
+        let mut changed = Vec::new();
+        let mut blank = Vec::new();
+        for (disk, observed) in self.fleet.iter() {
+            let beat = &observed.beat;
+            match self.planned.members.get(&disk) {
+                Some(member) if member.generation < beat.identity.generation => {
+                    let generation = beat.identity.generation;
+                    changed.push(NewMember {
+                        disk,
+                        record: MemberRecord {
+                            generation,
+                            ..member.clone()
+                        },
+                    });
+                }
+                Some(_) => {}
+                None if beat.identity.cluster == Some(cluster.cluster) => {
+                    changed.extend(self.new_member(disk));
+                }
+                None if beat.identity.cluster.is_none() && beat.chunks == 0 => {
+                    blank.push((disk, beat.url.clone()));
+                }
+                None => {}
+            }
+        }
+        for (disk, url) in blank {
+            self.effects.push(Effect::Adopt {
+                disk,
+                url,
+                cluster: cluster.cluster,
+            });
+        }
+        if changed.is_empty() {
+            return;
+        }
+        let mut members = self.planned.members.clone();
+        members.extend(
+            changed
+                .iter()
+                .map(|member| (member.disk, member.record.clone())),
+        );
+        let ring = ring_members(members.iter().map(|(&disk, record)| (disk, record)));
+        let before = &self.planned.assignment;
+        let grown = members.len() != self.planned.members.len();
+        // A partition without a chunk moves at once; the others stay where their chunks are.
+        let after = if grown {
+            let vacant = |partition| self.planned.is_vacant(partition);
+            assign(
+                before,
+                Some(&self.planned.load),
+                &ring,
+                cluster.replicas,
+                vacant,
+            )
+        } else {
+            before.clone()
+        };
+        let Ok(planned) = plan_membership(&changed, before, &after) else {
+            return;
+        };
+        for member in &changed {
+            let record = &member.record;
+            tracing::info!(disk = %member.disk, name = record.name, generation = record.generation.0,
+                "member joins or was mounted anew");
+        }
+        self.upkeep.membership = true;
+        // The flag falls with the entry: at its commit, or when this master steps down.
+        let appended = self.append(now, None, planned.puts, Vec::new(), Box::new(|_| ()));
+        if appended.is_err() {
+            self.upkeep.membership = false;
+        } else {
+            self.upkeep.membership_index = self.log.last().map_or(0, |last| last.index);
+        }
+    }
+
+    /// What the log will say of a disk that was heard of.
+    pub(super) fn new_member(&self, disk: DiskId) -> Option<NewMember> {
+        let beat = &self.fleet.get(disk)?.beat;
+        let weight = u32::try_from(beat.capacity_bytes / GIB)
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let record = MemberRecord {
+            generation: beat.identity.generation,
+            weight,
+            zone: beat.zone.clone(),
+            name: beat.name.clone(),
+            state: MemberState::Active,
+        };
+        Some(NewMember { disk, record })
+    }
+
+    /// The members whose copies can be read now.
+    pub(super) fn reachable(&self, now: Now) -> BTreeSet<DiskId> {
+        let live = |disk: &&DiskId| {
+            self.fleet.liveness(**disk, now.mono) == mdfs_core::detect::Liveness::Live
+        };
+        self.catalog.members.keys().filter(live).copied().collect()
+    }
+}
+
+/// Members as the ring sees them.
+pub(super) fn ring_members<'a>(
+    members: impl Iterator<Item = (DiskId, &'a MemberRecord)>,
+) -> Vec<Member> {
+    members
+        .map(|(disk, record)| Member {
+            disk,
+            weight: record.weight,
+            zone: record.zone.clone().map(ZoneId::new),
+            accepts: match record.state {
+                MemberState::Active => true,
+            },
+        })
+        .collect()
+}

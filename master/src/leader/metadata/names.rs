@@ -1,0 +1,211 @@
+//! Names: looked up, listed, deleted, moved.
+
+use super::super::catalog::prefix;
+use super::super::command::{Delete, FileInfo, FileView, List, Page, Rename, Site, SitesOfRun};
+use super::super::handle::Answer;
+use super::{Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::detect::Liveness;
+use mdfs_core::id::DiskId;
+use mdfs_core::name::FileName;
+use mdfs_core::records::plan::{Refusal, Renamed, copies_of, plan_delete, plan_rename};
+use mdfs_core::records::{FileRecord, Key, Kind, decode, get};
+use mdfs_core::time::Timestamp;
+
+impl Metadata {
+    pub(super) fn look_up(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        name: FileName,
+        answer: Answer<FileView>,
+    ) {
+        let read = move |metadata: Result<&Metadata, Error>, now| {
+            respond(
+                answer,
+                metadata.and_then(|metadata| metadata.file_view(now, name)),
+            );
+        };
+        self.read(now, deadline, Box::new(read));
+    }
+
+    pub(super) fn list(&mut self, now: Now, deadline: Timestamp, list: List, answer: Answer<Page>) {
+        let read = move |metadata: Result<&Metadata, Error>, _| {
+            respond(answer, metadata.and_then(|metadata| metadata.page(&list)));
+        };
+        self.read(now, deadline, Box::new(read));
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        delete: Delete,
+        answer: Answer<()>,
+    ) {
+        let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
+            let view = self.view()?;
+            Ok(plan_delete(
+                &view,
+                delete.request,
+                &delete.name,
+                &delete.precondition,
+                at,
+            )?)
+        });
+        let request = delete.request;
+        self.carry_out(
+            now,
+            deadline,
+            request,
+            planned,
+            answer,
+            |()| Vec::new(),
+            |()| (),
+        );
+    }
+
+    pub(super) fn rename(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        rename: Rename,
+        answer: Answer<FileInfo>,
+    ) {
+        let Rename {
+            request,
+            from,
+            to,
+            overwrite,
+        } = rename;
+        let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
+            Ok(plan_rename(
+                &self.view()?,
+                request,
+                &from,
+                &to,
+                overwrite,
+                at,
+            )?)
+        });
+        let convert = |Renamed { name, record }| FileInfo { name, record };
+        self.carry_out(
+            now,
+            deadline,
+            request,
+            planned,
+            answer,
+            |_| Vec::new(),
+            convert,
+        );
+    }
+
+    fn file_view(&self, now: Now, name: FileName) -> Result<FileView, Error> {
+        let table = self.log.committed().ok_or(Error::NoLeader)?;
+        let record: FileRecord = get(table, &Key::File(name.clone()))
+            .map_err(Refusal::from)?
+            .ok_or_else(|| Error::FileNotFound {
+                name: name.to_string(),
+            })?;
+        let runs = copies_of(table, &record)?;
+        let sites = runs
+            .into_iter()
+            .map(|run| SitesOfRun {
+                first_chunk: run.first_chunk,
+                chunks: run.chunks,
+                sites: self.best_first(now, &run.disks, record.version),
+            })
+            .collect();
+        let log_time = self.log.log_time(now.mono).unwrap_or_default();
+        Ok(FileView {
+            info: FileInfo { name, record },
+            sites,
+            log_time,
+        })
+    }
+
+    /// Live disks first; among equals another one leads for each version, so that readers spread.
+    fn best_first(&self, now: Now, disks: &[DiskId], version: u64) -> Vec<Site> {
+        let mut disks = disks.to_vec();
+        if let Some(turn) = usize::try_from(version)
+            .ok()
+            .and_then(|v| v.checked_rem(disks.len()))
+        {
+            disks.rotate_left(turn);
+        }
+        let rank = |disk: &DiskId| match self.fleet.liveness(*disk, now.mono) {
+            Liveness::Live => self
+                .fleet
+                .get(*disk)
+                .map_or(3, |o| u8::from(o.beat.leaving)),
+            Liveness::Suspect => 2,
+            Liveness::Dead => 3,
+        };
+        disks.sort_by_key(rank);
+        disks
+            .into_iter()
+            .filter_map(|disk| self.site(now, disk))
+            .collect()
+    }
+
+    fn page(&self, list: &List) -> Result<Page, Error> {
+        let table = self.log.committed().ok_or(Error::NoLeader)?;
+        let tag = prefix(Kind::File);
+        let key = |name: &str| [&tag[..], name.as_bytes()].concat();
+        let wanted = key(&list.prefix);
+        let mut after = list.after.as_deref().map(key);
+        let mut page = Page::default();
+        loop {
+            let mut behind_folder = None;
+            for (found, value) in table.range(&wanted, after.as_deref()) {
+                let Some(name) = found
+                    .get(1..)
+                    .and_then(|name| std::str::from_utf8(name).ok())
+                else {
+                    return Err(Error::Broken("a file's name is not UTF-8".into()));
+                };
+                // The page is cut before the first name that does not fit.
+                if page.files.len() + page.folders.len() >= list.limit {
+                    page.next = after_of(&page);
+                    return Ok(page);
+                }
+                if let Some(folder) = folder_of(list, name) {
+                    // The whole folder stands for one line.
+                    behind_folder = Some(behind(&key(folder)));
+                    if list.after.as_deref().is_none_or(|after| after < folder) {
+                        page.folders.push(folder.to_owned());
+                    }
+                    break;
+                }
+                let record = decode(value).map_err(Refusal::from)?;
+                let name = FileName::parse(name)
+                    .map_err(|invalid| Error::Broken(format!("a stored name: {invalid}")))?;
+                page.files.push(FileInfo { name, record });
+            }
+            match behind_folder {
+                Some(behind) => after = Some(behind),
+                None => return Ok(page),
+            }
+        }
+    }
+}
+
+/// The folder, delimiter included, that stands for a name; none if the name itself is shown.
+fn folder_of<'a>(list: &List, name: &'a str) -> Option<&'a str> {
+    let delimiter = list.delimiter?;
+    let rest = name.get(list.prefix.len()..)?;
+    let end = list.prefix.len() + rest.find(delimiter)? + delimiter.len_utf8();
+    name.get(..end)
+}
+
+/// A key that sorts behind all names that start with `folder`: no name has a byte 0xff.
+fn behind(folder: &[u8]) -> Vec<u8> {
+    [folder, &[0xff]].concat()
+}
+
+/// Where the next page goes on: behind the last thing shown.
+fn after_of(page: &Page) -> Option<String> {
+    let file = page.files.last().map(|info| info.name.as_str());
+    let folder = page.folders.last().map(String::as_str);
+    file.max(folder).map(ToOwned::to_owned)
+}

@@ -1,0 +1,216 @@
+//! What the leader tells of the cluster's state. What it does not know is never called healthy.
+
+use super::super::handle::Answer;
+use super::super::survey::{Survey, SurveyRequest};
+use super::{Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::detect::Liveness;
+use mdfs_core::id::DiskId;
+use mdfs_core::ring::ReplicationFactor;
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::public::{Health, Status, WorkerInfo, WorkerState, Workers};
+
+/// What surveys found.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// None until it was counted, or after something changed that was not counted yet.
+    counted: Option<Survey>,
+    running: bool,
+}
+
+impl Figures {
+    pub(super) fn take(&mut self, survey: Survey) {
+        self.counted = Some(survey);
+        self.running = false;
+    }
+
+    /// Whether to count anew: only one survey runs at a time, and none is needed while every
+    /// member is reachable, for then every recorded copy is.
+    pub(super) fn next_survey(
+        &mut self,
+        request: SurveyRequest,
+        all_there: bool,
+    ) -> Option<SurveyRequest> {
+        if self.running {
+            return None;
+        }
+        if all_there {
+            self.counted = Some(Survey::default());
+            return None;
+        }
+        self.running = true;
+        Some(request)
+    }
+}
+
+impl Metadata {
+    /// The state of the cluster. Without a leader it says just that.
+    pub(super) fn status(&self, now: Now) -> Status {
+        let members = &self.catalog.members;
+        let standing = |want| {
+            members
+                .keys()
+                .filter(|&&disk| self.fleet.liveness(disk, now.mono) == want)
+                .count()
+        };
+        let voters = self
+            .log
+            .membership()
+            .map(|membership| membership.config.voters);
+        let voters = voters.unwrap_or_default();
+        let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
+        let record = self.catalog.cluster.as_ref();
+        let counted = self.report.counted.unwrap_or_default();
+        let mut status = Status {
+            cluster_id: self.cluster(),
+            health: Health::Ok,
+            reasons: Vec::new(),
+            files: self.catalog.files,
+            bytes: self.catalog.bytes,
+            trashed_files: self.catalog.trashed_files,
+            open_uploads: count(self.catalog.uploads.len()),
+            under_replicated_files: counted.under_replicated_files,
+            missing_files: counted.missing_files,
+            live_workers: count(standing(Liveness::Live)),
+            workers: count(members.len()),
+            leased_voters: count(voters.iter().filter(heard).count()),
+            voters: count(voters.len()),
+            replicas: record
+                .map_or(ReplicationFactor::DEFAULT, |record| record.replicas)
+                .get(),
+            chunk_size: record.map_or(0, |record| record.chunk_size.bytes()),
+            term: self.log.term().map(|term| term.to_string()),
+            commit: self.log.commit().unwrap_or(0),
+        };
+        self.judge(now, &mut status);
+        status
+    }
+
+    fn judge(&self, now: Now, status: &mut Status) {
+        let mut worst = Health::Ok;
+        let mut say = |health: Health, reason: String| {
+            worst = worse(worst, health);
+            status.reasons.push(reason);
+        };
+        if self.log.term().is_none() {
+            if self.is_unborn() {
+                say(
+                    Health::Unknown,
+                    "the cluster is not bootstrapped yet".to_owned(),
+                );
+            } else {
+                say(
+                    Health::Unknown,
+                    "no leader: the state of the files is not known".to_owned(),
+                );
+            }
+        } else {
+            if self.report.counted.is_none() {
+                say(
+                    Health::Unknown,
+                    "the files have not been counted yet".to_owned(),
+                );
+            }
+            if !self.log.can_write(now.mono) {
+                say(
+                    Health::Critical,
+                    "too few voters are reachable to write".to_owned(),
+                );
+            }
+            let silent = status.workers.saturating_sub(status.live_workers);
+            if silent > 0 {
+                say(
+                    Health::Degraded,
+                    format!("{silent} of {} workers do not answer", status.workers),
+                );
+            }
+            if status.live_workers < u64::from(status.replicas) {
+                let reason = format!(
+                    "{} live workers cannot hold {} copies: uploads are refused",
+                    status.live_workers, status.replicas
+                );
+                say(Health::Critical, reason);
+            }
+            if status.missing_files > 0 {
+                let reason = format!("{} files cannot be read whole", status.missing_files);
+                say(Health::Critical, reason);
+            }
+            if status.under_replicated_files > 0 {
+                let files = status.under_replicated_files;
+                say(
+                    Health::Degraded,
+                    format!("{files} files have too few reachable copies"),
+                );
+            }
+            for (disk, observed) in self.fleet.iter() {
+                let member = self.catalog.members.contains_key(&disk);
+                if member && observed.beat.state == DiskState::ReadOnly {
+                    let name = &observed.beat.name;
+                    say(
+                        Health::Degraded,
+                        format!("the disk of worker {name} accepts no writes"),
+                    );
+                }
+            }
+        }
+        status.health = worst;
+    }
+
+    pub(super) fn workers(&mut self, now: Now, deadline: Timestamp, answer: Answer<Workers>) {
+        let read = move |metadata: Result<&Metadata, Error>, now| {
+            respond(answer, metadata.map(|metadata| metadata.list_workers(now)));
+        };
+        self.read(now, deadline, Box::new(read));
+    }
+
+    fn list_workers(&self, now: Now) -> Workers {
+        let voters = self
+            .log
+            .membership()
+            .map(|membership| membership.config.voters);
+        let partitions = self.catalog.assignment.counts();
+        let info = |(&disk, member): (&DiskId, &mdfs_core::records::MemberRecord)| {
+            let beat = self.fleet.get(disk).map(|observed| &observed.beat);
+            WorkerInfo {
+                disk_id: disk,
+                name: beat.map_or(&member.name, |beat| &beat.name).clone(),
+                url: beat.map(|beat| beat.url.clone()),
+                state: match self.fleet.liveness(disk, now.mono) {
+                    Liveness::Live => WorkerState::Live,
+                    Liveness::Suspect => WorkerState::Suspect,
+                    Liveness::Dead => WorkerState::Dead,
+                },
+                read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
+                voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
+                zone: member.zone.clone(),
+                generation: member.generation,
+                partitions: partitions
+                    .get(&disk)
+                    .map_or(0, |&held| u32::try_from(held).unwrap_or(u32::MAX)),
+                chunk_bytes: beat.map_or(0, |beat| beat.chunk_bytes),
+                chunks: beat.map_or(0, |beat| beat.chunks),
+                capacity_bytes: beat.map_or(0, |beat| beat.capacity_bytes),
+                free_bytes: beat.map_or(0, |beat| beat.free_bytes),
+                bad_blocks: beat.map_or(0, |beat| beat.bad_blocks),
+            }
+        };
+        let mut workers: Vec<_> = self.catalog.members.iter().map(info).collect();
+        workers.sort_by(|a, b| (&a.name, a.disk_id).cmp(&(&b.name, b.disk_id)));
+        Workers { workers }
+    }
+}
+
+fn worse(one: Health, other: Health) -> Health {
+    let rank = |health| match health {
+        Health::Ok => 0,
+        Health::Degraded => 1,
+        Health::Unknown => 2,
+        Health::Critical => 3,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,132 @@
+//! What the leader does by itself, on the clock.
+
+use super::{Effect, Metadata, Now};
+use crate::leader::catalog::prefix;
+use crate::leader::survey::SurveyRequest;
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::log::message::Put;
+use mdfs_core::records::plan::plan_abort;
+use mdfs_core::records::{Key, Kind, REQUEST_WINDOW};
+use mdfs_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often members are compared with the disks that beat.
+const MEMBERS_EVERY: Duration = Duration::from_millis(200);
+/// How often old request ids are forgotten and idle uploads ended.
+const CLEAN_EVERY: Duration = Duration::from_secs(10);
+/// The least time between two surveys.
+const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// Request ids forgotten and uploads ended by one entry.
+const CLEAN_AT_ONCE: usize = 256;
+
+/// When each of it was done last.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    members: Timestamp,
+    cleaned: Timestamp,
+    surveyed: Timestamp,
+    /// What the log was told of who is there.
+    pub(super) seen: BTreeSet<DiskId>,
+    /// A change of members waits for its commit, at this index.
+    pub(super) membership: bool,
+    pub(super) membership_index: u64,
+}
+
+impl Metadata {
+    pub(super) fn upkeep(&mut self, now: Now) {
+        self.go_on_founding(now);
+        let committed = self.log.commit().unwrap_or(u64::MAX);
+        if self.upkeep.membership && committed >= self.upkeep.membership_index {
+            self.upkeep.membership = false;
+        }
+        if now.mono.since(self.upkeep.members) >= MEMBERS_EVERY {
+            self.upkeep.members = now.mono;
+            self.update_members(now);
+        }
+        if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
+            self.upkeep.cleaned = now.mono;
+            self.forget_requests(now);
+            self.end_idle_uploads(now);
+            let members = &self.catalog.members;
+            self.fleet
+                .forget_strangers(now.mono, |disk| members.contains_key(&disk));
+        }
+        if now.mono.since(self.upkeep.surveyed) >= SURVEY_EVERY {
+            self.survey(now);
+        }
+    }
+
+    /// Removes the outcomes of requests that nobody may repeat any more.
+    fn forget_requests(&mut self, now: Now) {
+        let (Some(at), Ok(view)) = (self.next(now), self.view()) else {
+            return;
+        };
+        if self.established.is_none() || !self.log.can_write(now.mono) {
+            return;
+        }
+        let is_old = |key: &[u8]| {
+            let Ok(Key::Request(request)) = Key::from_bytes(key) else {
+                return false;
+            };
+            at.time.since(request.issued_at()) > REQUEST_WINDOW
+        };
+        let puts: Vec<Put> = view
+            .range(&prefix(Kind::Request), None)
+            .map(|(key, _)| key)
+            .take_while(|key| is_old(key))
+            .take(CLEAN_AT_ONCE)
+            .map(|key| Put {
+                key: key.to_vec(),
+                value: None,
+            })
+            .collect();
+        if !puts.is_empty() {
+            // Refused: tried again next time.
+            let _ = self.append(now, None, puts, Vec::new(), Box::new(|_| ()));
+        }
+    }
+
+    /// Ends uploads that nobody has gone on with for long: their gateway is gone.
+    fn end_idle_uploads(&mut self, now: Now) {
+        if self.established.is_none() || !self.log.can_write(now.mono) {
+            return;
+        }
+        let idle: Vec<FileId> = self
+            .uploads
+            .iter()
+            .filter(|(_, activity)| now.mono.since(activity.last) >= self.settings.upload_idle)
+            .map(|(&file, _)| file)
+            .take(CLEAN_AT_ONCE)
+            .collect();
+        for file in idle {
+            let Some(term) = self.log.term() else { return };
+            let Ok(Ok(planned)) = self.view().map(|view| plan_abort(&view, file)) else {
+                return;
+            };
+            let drop = self.drop_of(file, term);
+            self.uploads.remove(&file);
+            if planned.answer {
+                tracing::info!(%file, "ending an idle upload");
+                let _ = self.append(now, None, planned.puts, vec![drop], Box::new(|_| ()));
+            }
+        }
+    }
+
+    /// Has the files counted whose copies cannot all be reached, unless all can.
+    fn survey(&mut self, now: Now) {
+        self.upkeep.surveyed = now.mono;
+        let reachable = self.reachable(now);
+        let all_there = reachable.len() == self.catalog.members.len();
+        let Some(table) = self.log.committed() else {
+            return;
+        };
+        let request = SurveyRequest {
+            table: table.clone(),
+            reachable,
+        };
+        if let Some(request) = self.report.next_survey(request, all_there) {
+            self.effects.push(Effect::Survey(request));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Uploads: begun, placed, committed or ended.
+
+use super::super::command::{BeginUpload, Begun, CommitUpload, FileInfo, OpenUpload, Place, Site};
+use super::super::handle::Answer;
+use super::{Effect, MAX_RECENT, Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::detect::Liveness;
+use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_core::records::plan::{self, Refusal, Stored};
+use mdfs_core::records::{Copies, Key, UploadRecord, get};
+use mdfs_core::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// What is known of an open upload beside the log.
+#[derive(Debug)]
+pub(super) struct Activity {
+    pub(super) last: Timestamp,
+    /// Where its chunks were sent; none if an earlier leader may have sent some elsewhere.
+    disks: Option<BTreeSet<DiskId>>,
+}
+
+impl Activity {
+    /// Of an upload that an earlier leader placed.
+    pub(super) fn inherited(now: Timestamp) -> Self {
+        Self {
+            last: now,
+            disks: None,
+        }
+    }
+}
+
+impl Metadata {
+    pub(super) fn begin_upload(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        begin: BeginUpload,
+        answer: Answer<Begun>,
+    ) {
+        let file = FileId::from_u128((self.settings.chance)());
+        let planned = self.plan_begin(now, &begin, file);
+        let term = self.log.term();
+        let replaced = match planned.as_ref().map(|planned| &planned.answer.0) {
+            Ok(plan::Begun::Open { replaced }) => {
+                let disks = Some(BTreeSet::new());
+                self.uploads.insert(
+                    file,
+                    Activity {
+                        last: now.mono,
+                        disks,
+                    },
+                );
+                *replaced
+            }
+            Ok(plan::Begun::Already(_)) | Err(_) => None,
+        };
+        let drops = replaced
+            .zip(term)
+            .map(|(old, term)| self.drop_of(old, term));
+        self.carry_out(
+            now,
+            deadline,
+            begin.request,
+            planned,
+            answer,
+            |_| drops.into_iter().collect(),
+            |(begun, open)| match begun {
+                plan::Begun::Already(Stored { name, record }) => {
+                    Begun::Already(FileInfo { name, record })
+                }
+                plan::Begun::Open { .. } => Begun::Open(open),
+            },
+        );
+    }
+
+    fn plan_begin(
+        &self,
+        now: Now,
+        begin: &BeginUpload,
+        file: FileId,
+    ) -> Result<plan::Planned<(plan::Begun, OpenUpload)>, Error> {
+        let at = self.next(now).ok_or(Error::NoLeader)?;
+        let term = self.log.term().ok_or(Error::NoLeader)?;
+        let cluster = self
+            .planned
+            .cluster
+            .as_ref()
+            .ok_or(Error::NotBootstrapped)?;
+        let chunk_size = begin.chunk_size.unwrap_or(cluster.chunk_size);
+        let replicas = begin.replicas.unwrap_or(cluster.replicas);
+        let open = OpenUpload {
+            file,
+            term,
+            begun_at: at.index,
+            chunk_size,
+            replicas,
+        };
+        let wanted = plan::Begin {
+            request: begin.request,
+            file,
+            name: begin.name.clone(),
+            chunk_size,
+            replicas,
+            content_type: begin.content_type.clone(),
+            precondition: begin.precondition.clone(),
+        };
+        let plan::Planned { puts, answer } = plan::plan_begin(&self.view()?, wanted, at)?;
+        Ok(plan::Planned {
+            puts,
+            answer: (answer, open),
+        })
+    }
+
+    /// Chooses the disks of a chunk: the holders of its partition first, then others by a hash, so
+    /// that the chunks of a dead holder spread over all who are left.
+    pub(super) fn place(&mut self, now: Now, place: &Place) -> Result<Vec<Site>, Error> {
+        let key = Key::Upload(place.file);
+        let upload: UploadRecord = get(&self.view()?, &key)
+            .map_err(Refusal::from)?
+            .ok_or(Error::UploadNotOpen { file: place.file })?;
+        let wanted = usize::from(upload.replicas.get());
+        let partition = ChunkId {
+            file: place.file,
+            index: place.chunk,
+        }
+        .partition();
+        let holders = self.planned.assignment.holders(partition);
+        let holders = holders.iter().copied().take(wanted);
+        let mut others: Vec<(u64, DiskId)> = self
+            .planned
+            .members
+            .keys()
+            .map(|&disk| (affinity(place.file, disk), disk))
+            .collect();
+        others.sort_unstable();
+        let mut chosen: Vec<DiskId> = Vec::new();
+        let (mut live, mut roomy) = (0, 0);
+        for disk in holders.chain(others.into_iter().map(|(_, disk)| disk)) {
+            if chosen.contains(&disk)
+                || place.avoid.contains(&disk)
+                || !self.planned.members.contains_key(&disk)
+                || !self.fleet.takes_chunks(disk, now.mono)
+            {
+                continue;
+            }
+            live += 1;
+            let free = self
+                .fleet
+                .get(disk)
+                .map_or(0, |observed| observed.beat.free_bytes);
+            if free >= place.bytes {
+                roomy += 1;
+                chosen.push(disk);
+            }
+            if chosen.len() == wanted {
+                break;
+            }
+        }
+        if let Some(activity) = self.uploads.get_mut(&place.file) {
+            activity.last = now.mono;
+            if let Some(disks) = &mut activity.disks {
+                disks.extend(chosen.iter().copied());
+            }
+        }
+        if chosen.len() < wanted && live >= wanted {
+            return Err(Error::NoSpace {
+                wanted,
+                found: roomy,
+                bytes: place.bytes,
+            });
+        }
+        if chosen.len() < wanted {
+            return Err(Error::TooFewWorkers {
+                wanted,
+                found: live,
+            });
+        }
+        Ok(chosen
+            .into_iter()
+            .filter_map(|disk| self.site(now, disk))
+            .collect())
+    }
+
+    /// A disk with its address, if it was ever heard of.
+    pub(super) fn site(&self, now: Now, disk: DiskId) -> Option<Site> {
+        let url = self.fleet.url(disk)?.to_owned();
+        let live = self.fleet.liveness(disk, now.mono) == Liveness::Live;
+        Some(Site { disk, url, live })
+    }
+
+    pub(super) fn commit_upload(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        commit: CommitUpload,
+        answer: Answer<FileInfo>,
+    ) {
+        let file = commit.file;
+        if let Some((_, info)) = self.recent.iter().find(|(recent, _)| *recent == file) {
+            let info = info.clone();
+            let certain = move |certain: Result<(), Error>| {
+                respond(answer, certain.map(|()| info));
+            };
+            self.when_certain(now, deadline, Box::new(certain));
+            return;
+        }
+        let planned = self.plan_commit(now, commit);
+        if let Ok(planned) = &planned {
+            let Stored { name, record } = planned.answer.clone();
+            self.uploads.remove(&file);
+            self.recent.push_back((file, FileInfo { name, record }));
+            if self.recent.len() > MAX_RECENT {
+                self.recent.pop_front();
+            }
+        }
+        self.carry_out(
+            now,
+            deadline,
+            None,
+            planned,
+            answer,
+            |_| Vec::new(),
+            |Stored { name, record }| FileInfo { name, record },
+        );
+    }
+
+    fn plan_commit(&self, now: Now, commit: CommitUpload) -> Result<plan::Planned<Stored>, Error> {
+        let term = self.log.term().ok_or(Error::NoLeader)?;
+        if commit.term != term {
+            return Err(Error::VerifyFirst { term });
+        }
+        let at = self.next(now).ok_or(Error::NoLeader)?;
+        let disks = commit.copies.iter().flat_map(|copies| &copies.disks);
+        if disks
+            .into_iter()
+            .any(|disk| !self.planned.members.contains_key(disk))
+        {
+            return Err(Error::Conflict(
+                "a chunk was stored on a disk that is no member".into(),
+            ));
+        }
+        let copies = commit.copies.into_iter().map(|copies| Copies {
+            first_chunk: copies.first_chunk,
+            chunks: copies.chunks,
+            disks: copies.disks,
+        });
+        let commit = plan::Commit {
+            file: commit.file,
+            layout: commit.layout,
+            crc32: commit.crc32,
+            blake3: commit.blake3,
+            copies: copies.collect(),
+        };
+        Ok(plan::plan_commit(&self.view()?, commit, at)?)
+    }
+
+    pub(super) fn abort_upload(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        file: FileId,
+        answer: Answer<()>,
+    ) {
+        let planned = self
+            .view()
+            .and_then(|view| Ok(plan::plan_abort(&view, file)?));
+        // Only this entry makes its chunks garbage: after a commit there is no upload to end.
+        let drops = match (&planned, self.log.term()) {
+            (Ok(planned), Some(term)) if planned.answer => Some(self.drop_of(file, term)),
+            _ => None,
+        };
+        if drops.is_some() {
+            self.uploads.remove(&file);
+        }
+        self.carry_out(
+            now,
+            deadline,
+            None,
+            planned,
+            answer,
+            |_| drops.into_iter().collect(),
+            |_| (),
+        );
+    }
+
+    /// The order to drop a file id, to be given once the log says that nobody needs it.
+    pub(super) fn drop_of(&self, file: FileId, term: Term) -> Effect {
+        let sent = self
+            .uploads
+            .get(&file)
+            .and_then(|activity| activity.disks.as_ref());
+        let sites = self
+            .planned
+            .members
+            .keys()
+            .filter(|disk| sent.is_none_or(|sent| sent.contains(disk)))
+            .filter_map(|&disk| Some((disk, self.fleet.url(disk)?.to_owned())))
+            .collect();
+        Effect::Drop { file, term, sites }
+    }
+}
+
+/// Orders the disks for a file id, each id in another way.
+fn affinity(file: FileId, disk: DiskId) -> u64 {
+    let mut bytes = [0; 32];
+    let (left, right) = bytes.split_at_mut(16);
+    left.copy_from_slice(&file.to_bytes());
+    right.copy_from_slice(&disk.to_bytes());
+    let hash = mdfs_core::checksum::Blake3::of(&bytes).0;
+    hash.first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}

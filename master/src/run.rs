@@ -1,0 +1,129 @@
+//! A whole master: the leader's loop and the HTTP interface, from start to clean stop.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::http::{Access, App, Parts, router};
+use crate::leader::driver::{Outside, drive};
+use crate::leader::handle::LeaderHandle;
+use crate::leader::metadata::{Metadata, Settings};
+use mdfs_client::link::Links;
+use mdfs_core::id::Incarnation;
+use mdfs_core::log::leader::LeaderSettings;
+use mdfs_service::metrics::Registry;
+use mdfs_service::{Clock, Limits, Tasks, chance, serve};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Questions that wait for the leader's loop. It answers tens of thousands a second, so more only
+/// wait longer; handlers wait for a place.
+const QUESTIONS: usize = 1024;
+
+/// Runs a master on `listener` until `stop` fires: then it takes no more connections, lets requests
+/// under way finish, gives its leases back and returns.
+///
+/// # Errors
+/// If the configuration is refused, the listener fails, an invariant of the log is broken, or a
+/// task of the process ends by itself.
+///
+/// # Cancel safety
+/// Dropping the future ends the master at once, as a kill would; nothing acknowledged is lost.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    config.check()?;
+    let address = listener.local_addr().map_err(Error::Serve)?;
+    let url = config
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("http://{address}"));
+    let clock = Clock::real();
+    let tasks = Tasks::new(stop.clone());
+    let links = Links::new(&config.cluster_key, config.cluster)
+        .map_err(|error| Error::Config(error.to_string()))?;
+
+    let (questions, inbox) = mpsc::channel(QUESTIONS);
+    let leader = LeaderHandle::new(questions);
+    let metadata = Metadata::new(Settings {
+        cluster: config.cluster,
+        log: LeaderSettings {
+            lease: config.lease,
+            ..LeaderSettings::new(url.clone())
+        },
+        detect: config.detect,
+        hold: config.hold,
+        upload_idle: config.upload_idle,
+        incarnation: Incarnation(chance::random_u64()),
+        chance: Box::new(chance::random_u128),
+    });
+    let outside = Outside {
+        links: links.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        message_within: config.lease / 2,
+    };
+    // Leads until the requests under way have ended, then stops by a signal of its own.
+    let resign = CancellationToken::new();
+    let resigned = resign.clone();
+    let (ended, leading) = tokio::sync::oneshot::channel();
+    tasks.spawn("leader", move |_| async move {
+        let result = drive(metadata, inbox, outside, resigned).await;
+        // Nobody waits for it unless the process is stopping.
+        let _ = ended.send(());
+        result
+    });
+
+    let limits = gateway_limits(&config);
+    let gateway = Gateway::new(
+        leader.clone(),
+        links,
+        clock.clone(),
+        tasks.clone(),
+        config.gateway,
+    );
+    let access = Access {
+        root: config.root_tokens,
+        cluster: vec![config.cluster_key],
+        links: config.link_keys,
+    };
+    let registry = Registry::new();
+    let parts = Parts {
+        gateway,
+        leader,
+        access,
+        clock,
+        tasks: tasks.clone(),
+        registry,
+    };
+    let app = App::new(parts).map_err(|error| Error::Config(error.to_string()))?;
+    tracing::info!(%url, "serving");
+    let served = serve(listener, router(app), limits, stop)
+        .await
+        .map_err(Error::Serve);
+
+    resign.cancel();
+    // An error here means that the loop is gone already.
+    let _ = leading.await;
+    if !tasks.shut_down(config.grace).await {
+        tracing::warn!("tasks were still running when the process stopped");
+    }
+    served?;
+    match tasks.failed() {
+        Some(failed) => Err(Error::TaskEnded {
+            name: failed.name,
+            reason: failed.reason,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn gateway_limits(config: &Config) -> Limits {
+    Limits {
+        max_connections: config.max_connections,
+        grace: config.grace,
+        ..Limits::default()
+    }
+}
