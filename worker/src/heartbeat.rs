@@ -10,6 +10,7 @@ use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -22,49 +23,62 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the last beat may take: the worker stops in any case.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Sends beats to one master until `stop` fires.
-pub(crate) async fn run(
-    worker: Worker,
-    node: Arc<Node>,
-    url: String,
-    master: String,
-    stop: CancellationToken,
-) {
-    let mut heard = Heard::default();
-    let every = worker.config().heartbeat_interval;
-    let mut beats = tokio::time::interval(every);
-    // After a pause one beat is enough.
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            _ = beats.tick() => {}
-        }
-        let sent = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            sent = beat(&worker, &node, &url, &master, PATIENCE) => sent,
-        };
-        // A master that refuses will refuse again; one that is not reached may be starting.
-        let retry = sent
-            .as_ref()
-            .is_err_and(|error| error.code() == Code::Unavailable);
-        heard.note(&master, sent);
-        if retry {
-            beats.reset_after(RETRY.min(every));
-        }
-    }
+/// How long a worker that stops waits for its masters to have heard it.
+pub(crate) const FAREWELL_IN_ALL: Duration = Duration::from_secs(3);
+
+/// One master, and what a worker needs to tell it how it is.
+pub(crate) struct Beats {
+    pub(crate) worker: Worker,
+    pub(crate) node: Arc<Node>,
+    /// Where the worker is reached.
+    pub(crate) url: String,
+    /// Where the master is.
+    pub(crate) master: String,
+    /// Dropped after the last beat.
+    pub(crate) said_farewell: mpsc::Sender<()>,
 }
 
-/// Sends the last beat to all masters, which then send nothing more here.
-pub(crate) async fn farewell(worker: &Worker, node: &Node, url: &str) {
-    let beats = worker.config().masters.iter().map(|master| async move {
-        if let Err(error) = beat(worker, node, url, master, FAREWELL).await {
-            tracing::debug!(master, %error, "a master did not hear that the worker stops");
+impl Beats {
+    /// Sends beats until the worker leaves, then the last one, and returns when `stop` fires.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let Self {
+            worker,
+            node,
+            url,
+            master,
+            said_farewell,
+        } = self;
+        let mut heard = Heard::default();
+        let every = worker.config().heartbeat_interval;
+        let mut beats = tokio::time::interval(every);
+        // After a pause one beat is enough.
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !worker.leaving().is_cancelled() && !stop.is_cancelled() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = worker.leaving().cancelled() => break,
+                _ = beats.tick() => {}
+            }
+            // Not cut short by the signal: a beat that arrives behind the last one would undo it.
+            let sent = beat(&worker, &node, &url, &master, PATIENCE).await;
+            // A master that refuses will refuse again; one that is not reached may be starting.
+            let retry = sent
+                .as_ref()
+                .is_err_and(|error| error.code() == Code::Unavailable);
+            heard.note(&master, sent);
+            if retry {
+                beats.reset_after(RETRY.min(every));
+            }
         }
-    });
-    futures_util::future::join_all(beats).await;
+        if worker.leaving().is_cancelled() {
+            if let Err(error) = beat(&worker, &node, &url, &master, FAREWELL).await {
+                tracing::debug!(master, %error, "a master did not hear that the worker stops");
+            }
+        }
+        drop(said_farewell);
+        stop.cancelled().await;
+    }
 }
 
 async fn beat(
@@ -106,7 +120,7 @@ async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, E
         chunk_bytes: usage.chunk_bytes,
         bad_blocks: usage.bad_blocks,
         state: usage.state,
-        leaving: worker.leaving(),
+        leaving: worker.leaving().is_cancelled(),
         directory_version: node.directory.version(),
     })
 }

@@ -28,6 +28,7 @@ pub use error::Error;
 pub use http::router;
 pub use worker::Worker;
 
+use crate::heartbeat::Beats;
 use crate::node::Node;
 use crate::voter::driver::VoterEnd;
 use mdfs_service::{Clock, Tasks};
@@ -35,6 +36,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -74,11 +76,7 @@ pub async fn run(
     tasks.spawn("http", |stop| {
         mdfs_service::serve(listener, routes, limits, stop)
     });
-    let result = tokio::select! {
-        biased;
-        () = stop.cancelled() => Ok(()),
-        result = serve_disk(&worker, &url, &tasks, &stop) => result,
-    };
+    let result = serve_disk(&worker, &url, &tasks, &stop).await;
     let in_time = tasks.shut_down(limits.grace + MARGIN).await;
     if !in_time {
         tracing::warn!("stopped before all requests had ended");
@@ -99,14 +97,24 @@ async fn serve_disk(
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
-    let mut voter_end = worker.open().await?;
+    let mut voter_end = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        opened = worker.open() => opened?,
+    };
     let node = worker.node()?;
+    let (said_farewell, mut farewells) = mpsc::channel(1);
     for master in worker.config().masters.clone() {
-        let (worker, node, url) = (worker.clone(), Arc::clone(&node), url.to_owned());
-        tasks.spawn("heartbeat", |stop| {
-            heartbeat::run(worker, node, url, master, stop)
-        });
+        let beats = Beats {
+            worker: worker.clone(),
+            node: Arc::clone(&node),
+            url: url.to_owned(),
+            master,
+            said_farewell: said_farewell.clone(),
+        };
+        tasks.spawn("heartbeat", |stop| beats.run(stop));
     }
+    drop(said_farewell);
     let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
     tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
     tokio::select! {
@@ -118,7 +126,8 @@ async fn serve_disk(
     }
     tracing::info!(disk = %node.disk(), "stopping");
     worker.leave();
-    heartbeat::farewell(worker, &node, url).await;
+    // Ends when all masters have heard it: nothing is ever sent.
+    let _ = tokio::time::timeout(heartbeat::FAREWELL_IN_ALL, farewells.recv()).await;
     let grace = worker.config().limits.grace;
     tasks.shut_down(grace + MARGIN).await;
     close_voter(&node, &mut voter_end).await

@@ -14,8 +14,8 @@ use mdfs_core::id::DiskId;
 use mdfs_core::log::voter::{Voter, VoterSettings};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_service::{Clock, chance};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
 
 /// A worker. Clones are the same one. Made closed; [`Worker::open`] opens its disk.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     directory: Directory,
     node: OnceLock<Arc<Node>>,
-    leaving: AtomicBool,
+    leaving: CancellationToken,
 }
 
 impl Worker {
@@ -42,7 +42,7 @@ impl Worker {
         config.check()?;
         let metrics = Arc::new(Metrics::new()?);
         let directory = Directory::default();
-        let (node, leaving) = (OnceLock::new(), AtomicBool::new(false));
+        let (node, leaving) = (OnceLock::new(), CancellationToken::new());
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -126,11 +126,12 @@ impl Worker {
 
     /// From now on the worker says that it is about to stop.
     pub(crate) fn leave(&self) {
-        self.inner.leaving.store(true, Ordering::SeqCst);
+        self.inner.leaving.cancel();
     }
 
-    pub(crate) fn leaving(&self) -> bool {
-        self.inner.leaving.load(Ordering::SeqCst)
+    /// Fires when the worker is about to stop.
+    pub(crate) fn leaving(&self) -> &CancellationToken {
+        &self.inner.leaving
     }
 }
 

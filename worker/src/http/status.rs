@@ -38,7 +38,7 @@ pub(crate) async fn health() -> &'static str {
 /// Whether requests should be sent here: the disk is open and the worker does not stop.
 pub(crate) async fn ready(State(worker): State<Worker>) -> Result<&'static str, HttpError> {
     let _ = worker.node()?;
-    if worker.leaving() {
+    if worker.leaving().is_cancelled() {
         return Err(Error::NotReady { doing: "stopping" }.into());
     }
     Ok("OK")
