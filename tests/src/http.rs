@@ -291,9 +291,13 @@ impl Read for Download<'_> {
         let count = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
+        if count == 0 {
+            // Reading nothing could still wait for something.
+            return Ok(0);
+        }
         let (part, _) = buffer.split_at_mut(count);
         let read = self.stream.read(part)?;
-        if read == 0 && count > 0 && !matches!(self.framing, Framing::UntilClose) {
+        if read == 0 && !matches!(self.framing, Framing::UntilClose) {
             let why = format!("the body ended {left} bytes early");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
         }
@@ -302,7 +306,7 @@ impl Read for Download<'_> {
             Framing::Length(left) => *left -= read_bytes,
             Framing::Chunked { left, .. } => {
                 *left -= read_bytes;
-                if *left == 0 && read > 0 && !read_line(self.stream)?.is_empty() {
+                if *left == 0 && !read_line(self.stream)?.is_empty() {
                     let why = "a chunk longer than its length";
                     return Err(io::Error::new(io::ErrorKind::InvalidData, why));
                 }

@@ -43,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("axum", &["mdfs-service", "mdfs-worker", "mdfs-master"]),
     ("clap", &["mdfs", "mdfs-tests", "xtask"]),
-    ("hyper", &["mdfs-service"]),
+    ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
     ("reqwest", &["mdfs-client"]),
     ("serde_yaml", &["mdfs"]),

@@ -72,7 +72,6 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-worker",
             example: "power_cut",
-            short: "power_cut",
         },
         minutes: 60,
     },

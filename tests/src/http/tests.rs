@@ -3,6 +3,14 @@ use std::net::TcpListener;
 
 /// A server that reads one request head, answers `answer`, and closes.
 fn answering(answer: &'static [u8]) -> Connection {
+    answering_and_then(answer, drop)
+}
+
+/// A server that reads one request head, answers `answer`, and then does `next` with its end.
+fn answering_and_then(
+    answer: &'static [u8],
+    next: impl FnOnce(TcpStream) + Send + 'static,
+) -> Connection {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -14,6 +22,7 @@ fn answering(answer: &'static [u8]) -> Connection {
             seen.extend(byte);
         }
         stream.write_all(answer).unwrap();
+        next(stream);
     });
     Connection::open(&url, Some("secret")).unwrap()
 }
@@ -64,4 +73,16 @@ fn the_answer_to_head_has_no_body() {
         (answer.header("Content-Length"), answer.body.len()),
         (Some("5"), 0)
     );
+}
+
+#[test]
+fn the_end_of_a_body_is_seen_while_the_connection_stays_open() {
+    let (held, holds) = std::sync::mpsc::channel();
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc";
+    let mut connection = answering_and_then(answer, move |stream| held.send(stream).unwrap());
+    assert_eq!(
+        connection.request("GET", "/", &[], &[]).unwrap().text(),
+        "abc"
+    );
+    drop(holds);
 }
