@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let seeds: u64 = std::env::args()
         .nth(1)
         .and_then(|text| text.parse().ok())
-        .unwrap_or(100);
+        .unwrap_or(20);
     println!("4096 partitions, {seeds} seeds a line, the worst of each; moved/least of one change");
     println!(
         "{:>7} {:>6} {:>6} {:>8} {:>8} {:>8} {:>14} {:>14} {:>14} {:>8}",

@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 ///   member cannot take (more than all partitions) or a zone (more than one copy of each, where
 ///   zones suffice) goes to the others by weight.
 /// - Each member comes first in a list in proportion to what it holds, within 3 %, rounded up.
-/// - Copies are made for the share of what joined and for the places of what left, hardly more: at
-///   most 1.1 times that.
+/// - No more copies are made than 1.1 times the least with which such a ring can be had: the share
+///   of what joined, the places of what left, and what zones force besides.
 ///
 /// With `load`, bytes are evened out as well: when some member is more than 10 % from its share of
 /// the bytes, partitions are swapped until all are within 5 % or no swap helps; that makes more
