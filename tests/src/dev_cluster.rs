@@ -1,12 +1,16 @@
 //! A cluster of real servers, as `mdfs dev` starts it.
 
+mod state;
+
+pub use state::{Process, State};
+
 use crate::command::{Output, finish, run};
 use crate::http::Connection;
 use crate::process::{Fault, inflict, is_running, marked_with};
 use crate::program;
 use crate::wait::wait_for;
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use state::read_state;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -31,6 +35,9 @@ pub struct Options {
     pub restart: bool,
     /// Where the data is; none makes a folder that goes with the cluster.
     pub data: Option<PathBuf>,
+    /// Puts the data on a file system in memory of so many bytes, which only the cluster's processes
+    /// see, and which is gone with the last of them. Needs root.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Default for Options {
@@ -40,36 +47,9 @@ impl Default for Options {
             processes: true,
             restart: true,
             data: None,
+            memory_bytes: None,
         }
     }
-}
-
-/// What `--state-file` says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct State {
-    /// Where the API is.
-    pub url: String,
-    /// The file with the token that may do everything.
-    pub token_file: PathBuf,
-    /// The cluster's identity.
-    pub cluster_id: String,
-    /// Its processes.
-    pub processes: Vec<Process>,
-}
-
-/// One process of a cluster.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Process {
-    /// `master`, `worker`, or what the one process of a cluster without `--processes` is called.
-    pub role: String,
-    /// Its name for people.
-    pub name: String,
-    /// Its process id.
-    pub pid: i32,
-    /// Where its data is, if it has any.
-    pub data_dir: Option<PathBuf>,
-    /// Where it answers.
-    pub url: Option<String>,
 }
 
 /// A running cluster. Dropping it ends all its processes.
@@ -389,7 +369,11 @@ impl Drop for DevCluster {
     }
 }
 
-fn read_state(path: &Path) -> Result<State> {
-    let text = fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).context("the state file does not parse")
+/// The program, with a file system of `bytes` in memory at `data`.
+fn in_memory(data: &Path, bytes: u64) -> Result<Command> {
+    let mount = format!("mount -t tmpfs -o size={bytes},mode=700 mdfs-test \"$0\" && exec \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &mount]);
+    command.arg(data).arg(program::mdfs()?);
+    Ok(command)
 }

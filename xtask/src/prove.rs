@@ -9,11 +9,10 @@ use anyhow::{Context, Result};
 enum Form {
     /// A proof of `mdfs-tests` with real processes.
     Processes,
-    /// An example of a package; its short form is among the tests of the same package.
+    /// An example of a package; its short form is the test target of the same name.
     Example {
         package: &'static str,
         example: &'static str,
-        short: &'static str,
     },
 }
 
@@ -82,7 +81,6 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-core",
             example: "model",
-            short: "model",
         },
         minutes: 120,
     },
@@ -93,7 +91,6 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-core",
             example: "ring",
-            short: "ring",
         },
         minutes: 30,
     },
@@ -145,12 +142,7 @@ pub(crate) fn run(name: &str, short: bool) -> Result<bool> {
             }
             with_processes(&workspace, profile, name, short, proof.minutes).run(&workspace.root)?
         }
-        (
-            Form::Example {
-                package, example, ..
-            },
-            false,
-        ) => {
+        (Form::Example { package, example }, false) => {
             let words = [
                 "cargo",
                 "run",
@@ -162,15 +154,8 @@ pub(crate) fn run(name: &str, short: bool) -> Result<bool> {
             ];
             Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
-        (
-            Form::Example {
-                package,
-                short: filter,
-                ..
-            },
-            true,
-        ) => {
-            let words = ["cargo", "test", "--package", package, "--", filter];
+        (Form::Example { package, example }, true) => {
+            let words = ["cargo", "test", "--package", package, "--test", example];
             Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
     };

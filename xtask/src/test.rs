@@ -170,6 +170,8 @@ impl Run {
         let words = ["cargo", "test", "--workspace", "--no-fail-fast", "--locked"];
         let tests = Bounded::new(25, &words)
             .env("MDFS_PROGRAM", self.workspace.program("debug", "mdfs"))
+            // An error of a test says what went wrong; where it was made does not help.
+            .env("RUST_LIB_BACKTRACE", "0")
             .env("MDFS_SKIPPED_TESTS", skips.display().to_string());
         self.part("tests", Counted::CargoTest, tests)?;
         let skipped = std::fs::read_to_string(&skips)?;

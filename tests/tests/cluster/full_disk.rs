@@ -7,47 +7,16 @@ use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::{DevCluster, Options};
 use mdfs_tests::program::note_skipped;
 use mdfs_tests::transfer;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(20);
 const MIB: u64 = 1 << 20;
 
-/// A file system that goes when it is dropped.
-struct Mount {
-    folder: TempDir,
-}
-
-impl Mount {
-    /// None where mounting is not allowed.
-    fn new(bytes: u64) -> Result<Option<Self>> {
-        let folder = TempDir::with_prefix("mdfs-small-")?;
-        let mut mount = Command::new("mount");
-        mount.args([
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={bytes},mode=700"),
-            "mdfs-test",
-        ]);
-        let mounted = succeed(mount.arg(folder.path()), LIMIT);
-        Ok(mounted.is_ok().then_some(Self { folder }))
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let mut unmount = Command::new("umount");
-        if succeed(unmount.arg("--lazy").arg(self.folder.path()), LIMIT).is_err() {
-            eprintln!("{} is still mounted", self.folder.path().display());
-        }
-    }
+/// Whether a process may have a file system of its own here.
+fn can_mount() -> bool {
+    let mut unshare = Command::new("unshare");
+    let tried = unshare.args(["--mount", "mount", "-t", "tmpfs", "mdfs-test", "/mnt"]);
+    succeed(tried, Duration::from_secs(20)).is_ok()
 }
 
 #[test]
