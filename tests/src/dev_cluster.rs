@@ -76,16 +76,16 @@ impl DevCluster {
             .unwrap_or_else(|| folder.path().join("data"));
         let mark = folder.path().display().to_string();
         let log = File::create(folder.path().join("log"))?;
-        let mut command = Command::new(program::mdfs()?);
-        command.args([
-            "dev",
-            "--port",
-            "0",
-            "--workers",
-            &options.workers.to_string(),
-        ]);
+        let mut command = match options.memory_bytes {
+            Some(bytes) => {
+                fs::create_dir_all(&data)?;
+                in_memory(&data, bytes)?
+            }
+            None => Command::new(program::mdfs()?),
+        };
+        let workers = options.workers.to_string();
+        command.args(["dev", "--port", "0", "--workers", &workers, "--data"]);
         command
-            .arg("--data")
             .arg(&data)
             .arg("--state-file")
             .arg(folder.path().join("state"));
@@ -144,9 +144,11 @@ impl DevCluster {
                 Ok(None)
             }
         })?;
-        self.token = fs::read_to_string(&self.state.token_file)?
-            .trim()
-            .to_owned();
+        // As the process sees it: the data may be on a file system of its own.
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        let token_file = &self.state.token_file;
+        let token_file = root.join(token_file.strip_prefix("/").unwrap_or(token_file));
+        self.token = fs::read_to_string(token_file)?.trim().to_owned();
         Ok(())
     }
 
