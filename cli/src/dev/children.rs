@@ -1,0 +1,293 @@
+//! A development cluster whose servers are processes of their own, so that one can be killed.
+
+use super::folder::worker_name;
+use super::state::ProcessState;
+use super::{Plan, Report, ready};
+use anyhow::{Context, Result, anyhow};
+use mdfs_core::id::ClusterId;
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a process that died stays dead.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// How long a process may take to stop before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Events of processes that wait to be written down: one for each, and some.
+const EVENTS: usize = 256;
+
+/// One server, and how it is started.
+#[derive(Clone, Debug)]
+struct Role {
+    role: &'static str,
+    name: String,
+    data_dir: Option<PathBuf>,
+    address: SocketAddr,
+    arguments: Vec<String>,
+}
+
+/// A process was started.
+struct Started {
+    number: usize,
+    pid: u32,
+}
+
+/// Runs master and workers as children until `stop` fires. Whatever happens to this process, the
+/// kernel ends the children with it.
+pub(super) async fn run(
+    plan: Plan,
+    report: Report,
+    restart: bool,
+    stop: CancellationToken,
+) -> Result<()> {
+    let program = std::env::current_exe().context("cannot find this program's file")?;
+    let roles = roles(&plan)?;
+    let tasks = mdfs_service::Tasks::new(CancellationToken::new());
+    let (started, mut starts) = mpsc::channel(EVENTS);
+    let (stop_master, stop_workers) = (CancellationToken::new(), CancellationToken::new());
+    let mut keepers: Vec<(String, JoinHandle<Result<()>>)> = Vec::new();
+    for (number, role) in roles.iter().enumerate() {
+        let stop = if role.role == "master" {
+            &stop_master
+        } else {
+            &stop_workers
+        };
+        let keeper = Keeper {
+            program: program.clone(),
+            role: role.clone(),
+            number,
+            restart,
+            started: started.clone(),
+            stop: stop.clone(),
+        };
+        keepers.push((
+            role.name.clone(),
+            tasks.spawn_request("keeper", keeper.keep()),
+        ));
+    }
+    drop(started);
+
+    let (ready_tx, mut ready_rx) = watch::channel(None::<ready::Ready>);
+    let urls: Vec<String> = roles
+        .iter()
+        .filter(|role| role.role == "worker")
+        .map(|role| format!("http://{}", role.address))
+        .collect();
+    let mut pids: Vec<Option<u32>> = vec![None; roles.len()];
+    let bring_up = async {
+        let ready = ready::bring_up(&plan, &urls).await?;
+        report.greet(&ready);
+        // The receiver lives as long as this function.
+        let _ = ready_tx.send(Some(ready));
+        std::future::pending::<Result<()>>().await
+    };
+    let keep_record = async {
+        loop {
+            tokio::select! {
+                Some(Started { number, pid }) = starts.recv() => {
+                    if let Some(slot) = pids.get_mut(number) {
+                        *slot = Some(pid);
+                    }
+                }
+                Ok(()) = ready_rx.changed() => {}
+                else => return Ok(()),
+            }
+            let cluster = ready_rx.borrow().as_ref().map(|ready| ready.cluster);
+            if let Some(cluster) = cluster {
+                write_down(&report, cluster, &roles, &pids)?;
+            }
+        }
+    };
+    let served: Result<()> = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        result = keep_record => result,
+        result = bring_up => result,
+    };
+
+    stop_master.cancel();
+    let mut results = Vec::new();
+    // The first is the master: workers answer it until it has stopped.
+    for (name, keeper) in keepers {
+        let result = keeper
+            .await
+            .with_context(|| format!("the keeper of {name} panicked"));
+        results.push(result.and_then(|kept| kept).with_context(|| name));
+        stop_workers.cancel();
+    }
+    tasks.shut_down(Duration::from_secs(5)).await;
+    served?;
+    results.into_iter().collect()
+}
+
+fn write_down(
+    report: &Report,
+    cluster: ClusterId,
+    roles: &[Role],
+    pids: &[Option<u32>],
+) -> Result<()> {
+    let processes = roles.iter().zip(pids).filter_map(|(role, pid)| {
+        Some(ProcessState {
+            role: role.role.to_owned(),
+            name: role.name.clone(),
+            pid: (*pid)?,
+            data_dir: role.data_dir.clone(),
+            url: format!("http://{}", role.address),
+        })
+    });
+    report.write(cluster, processes.collect())
+}
+
+/// The master, then the workers, each with an address that stays the same over its restarts.
+fn roles(plan: &Plan) -> Result<Vec<Role>> {
+    let path = |path: PathBuf| {
+        path.into_os_string()
+            .into_string()
+            .map_err(|_| anyhow!("the data folder is not UTF-8"))
+    };
+    let key = path(plan.folder.cluster_key())?;
+    let parent = std::process::id().to_string();
+    let shared = |address: SocketAddr| {
+        let flags = [
+            ("--listen", address.to_string()),
+            ("--cluster-key-file", key.clone()),
+            ("--exit-with-parent", parent.clone()),
+        ];
+        flags
+            .into_iter()
+            .flat_map(|(flag, value)| [flag.to_owned(), value])
+            .collect::<Vec<_>>()
+    };
+    let mut arguments = vec!["master".to_owned()];
+    arguments.extend(shared(plan.master));
+    arguments.extend([
+        "--root-token-file".to_owned(),
+        path(plan.folder.root_token())?,
+    ]);
+    arguments.extend(["--link-key-file".to_owned(), path(plan.folder.link_key())?]);
+    if let Some(cluster) = plan.cluster {
+        arguments.extend(["--cluster-id".to_owned(), cluster.to_string()]);
+    }
+    let mut roles = vec![Role {
+        role: "master",
+        name: "master-0".to_owned(),
+        data_dir: None,
+        address: plan.master,
+        arguments,
+    }];
+    let addresses = free_addresses(usize::from(plan.workers))?;
+    for (number, address) in (0..plan.workers).zip(addresses) {
+        let data_dir = plan.folder.worker(number);
+        let mut arguments = vec!["worker".to_owned()];
+        arguments.extend(shared(address));
+        arguments.extend(["--data-dir".to_owned(), path(data_dir.clone())?]);
+        arguments.extend(["--name".to_owned(), worker_name(number)]);
+        arguments.extend(["--master".to_owned(), plan.url()]);
+        let name = worker_name(number);
+        roles.push(Role {
+            role: "worker",
+            name,
+            data_dir: Some(data_dir),
+            address,
+            arguments,
+        });
+    }
+    Ok(roles)
+}
+
+/// Addresses that nobody listens on now. All are held until the last is found, so none comes twice.
+fn free_addresses(wanted: usize) -> Result<Vec<SocketAddr>> {
+    let bind = || std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners: Vec<_> = (0..wanted)
+        .map(|_| bind())
+        .collect::<std::io::Result<_>>()?;
+    let addresses = listeners.iter().map(std::net::TcpListener::local_addr);
+    addresses
+        .collect::<std::io::Result<_>>()
+        .context("no free port")
+}
+
+/// Starts one process, again when it dies.
+struct Keeper {
+    program: PathBuf,
+    role: Role,
+    number: usize,
+    restart: bool,
+    started: mpsc::Sender<Started>,
+    stop: CancellationToken,
+}
+
+impl Keeper {
+    async fn keep(self) -> Result<()> {
+        loop {
+            let mut child = self.start()?;
+            if let Some(pid) = child.id() {
+                // The receiver is gone only while everything stops.
+                let _ = self
+                    .started
+                    .send(Started {
+                        number: self.number,
+                        pid,
+                    })
+                    .await;
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return stop_child(child).await,
+                status = child.wait() => {
+                    let name = &self.role.name;
+                    let status = status.with_context(|| format!("cannot wait for {name}"))?;
+                    tracing::warn!(name, %status, restart = self.restart, "a process ended");
+                }
+            }
+            if !self.restart {
+                self.stop.cancelled().await;
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(RESTART_AFTER) => {}
+            }
+        }
+    }
+
+    fn start(&self) -> Result<Child> {
+        Command::new(&self.program)
+            .args(&self.role.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            // Signals from the terminal go to the parent alone, which stops children in order.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.role.name))
+    }
+}
+
+/// Asks a child to stop, and kills it when it does not.
+async fn stop_child(mut child: Child) -> Result<()> {
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended by itself just now.
+        let _ = kill_process(pid, Signal::TERM);
+        // A child that was stopped by a signal takes no other one.
+        let _ = kill_process(pid, Signal::CONT);
+    }
+    match tokio::time::timeout(STOP_WITHIN, child.wait()).await {
+        Ok(status) => {
+            status.context("cannot wait for a process")?;
+            Ok(())
+        }
+        Err(_) => child.kill().await.context("cannot kill a process"),
+    }
+}

@@ -1,0 +1,126 @@
+//! A development cluster whose servers all run in this process.
+
+use super::folder::worker_name;
+use super::state::ProcessState;
+use super::{Plan, Report, ready};
+use crate::roles::{listen, read_secret};
+use anyhow::{Context, Result};
+use mdfs_protocol::access::{ClusterKey, LinkKey};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Runs master and workers until `stop` fires or one of them ends; then stops the others: the
+/// master first, while the workers can still answer it.
+pub(super) async fn run(
+    plan: Plan,
+    report: Report,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<()> {
+    let tasks = mdfs_service::Tasks::new(CancellationToken::new());
+    let ended = CancellationToken::new();
+    let (stop_master, stop_workers) = (CancellationToken::new(), CancellationToken::new());
+    let mut servers: Vec<(String, JoinHandle<Result<()>>)> = Vec::new();
+    let mut urls = Vec::new();
+    for number in 0..plan.workers {
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let address = listener.local_addr().context("the listening address")?;
+        urls.push(format!("http://{address}"));
+        let config = worker_config(&plan, number)?;
+        let (stop, ended) = (stop_workers.clone(), ended.clone());
+        let server = tasks.spawn_request("worker", async move {
+            let result = mdfs_worker::run(config, listener, stop).await;
+            ended.cancel();
+            Ok(result?)
+        });
+        servers.push((worker_name(number), server));
+    }
+    let config = master_config(&plan)?;
+    let (stop_it, end) = (stop_master.clone(), ended.clone());
+    let master = tasks.spawn_request("master", async move {
+        let result = mdfs_master::run(config, listener, stop_it).await;
+        end.cancel();
+        Ok(result?)
+    });
+
+    let serve = async {
+        let ready = ready::bring_up(&plan, &urls).await?;
+        report.write(ready.cluster, states(&plan, &urls))?;
+        report.greet(&ready);
+        std::future::pending::<Result<()>>().await
+    };
+    let served = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        () = ended.cancelled() => Ok(()),
+        result = serve => result,
+    };
+
+    stop_master.cancel();
+    let mut results = vec![outcome("master", master).await];
+    stop_workers.cancel();
+    for (name, server) in servers {
+        results.push(outcome(&name, server).await);
+    }
+    tasks.shut_down(Duration::from_secs(5)).await;
+    results.into_iter().collect::<Result<Vec<()>>>()?;
+    served
+}
+
+async fn outcome(name: &str, server: JoinHandle<Result<()>>) -> Result<()> {
+    server
+        .await
+        .with_context(|| format!("{name} panicked"))?
+        .with_context(|| name.to_owned())
+}
+
+fn states(plan: &Plan, worker_urls: &[String]) -> Vec<ProcessState> {
+    let pid = std::process::id();
+    let master = ProcessState {
+        role: "master".to_owned(),
+        name: "master-0".to_owned(),
+        pid,
+        data_dir: None,
+        url: plan.url(),
+    };
+    let workers = (0..plan.workers)
+        .zip(worker_urls)
+        .map(|(number, url)| ProcessState {
+            role: "worker".to_owned(),
+            name: worker_name(number),
+            pid,
+            data_dir: Some(plan.folder.worker(number)),
+            url: url.clone(),
+        });
+    std::iter::once(master).chain(workers).collect()
+}
+
+fn master_config(plan: &Plan) -> Result<mdfs_master::Config> {
+    let key = ClusterKey::new(&read_secret(&plan.folder.cluster_key())?);
+    let token = read_secret(&plan.folder.root_token())?;
+    let link = LinkKey::new(read_secret(&plan.folder.link_key())?);
+    let config = mdfs_master::Config::new(key, token, link);
+    Ok(mdfs_master::Config {
+        cluster: plan.cluster,
+        ..config
+    })
+}
+
+fn worker_config(plan: &Plan, number: u16) -> Result<mdfs_worker::Config> {
+    Ok(mdfs_worker::Config {
+        data_dir: plan.folder.worker(number),
+        name: worker_name(number),
+        url: None,
+        zone: None,
+        masters: vec![plan.url()],
+        cluster_key: ClusterKey::new(&read_secret(&plan.folder.cluster_key())?),
+        other_cluster_key: None,
+        heartbeat_interval: Duration::from_secs(1),
+        reserve_bytes: None,
+        lease: Duration::from_secs(3),
+        limits: mdfs_worker::Limits::default(),
+    })
+}

@@ -1,0 +1,151 @@
+//! `mdfs dev`: a whole cluster on this machine, with one command.
+
+mod children;
+mod folder;
+mod inside;
+mod ready;
+mod state;
+
+use crate::roles::{listen, stop_signal};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use folder::Folder;
+use state::{DevState, ProcessState};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Most workers that one machine is asked to run.
+const MAX_WORKERS: u16 = 64;
+
+/// What a development cluster is started with.
+#[derive(Args, Clone, Debug)]
+pub struct DevArgs {
+    /// Workers to run; one more than last time is a blank disk that joins
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
+    pub workers: u16,
+    /// Folder that keeps the cluster's data and secrets over restarts
+    #[arg(long, value_name = "DIR", default_value = folder::DEFAULT)]
+    pub data: PathBuf,
+    /// Port of the API on this machine; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// Run each role as a process of its own, started again one second after it dies
+    #[arg(long)]
+    pub processes: bool,
+    /// Leave a process that died dead
+    #[arg(long, requires = "processes")]
+    pub no_restart: bool,
+    /// File to write once the cluster is ready: its URL, token file, cluster id and processes, as
+    /// JSON
+    #[arg(long, value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
+}
+
+/// What the parts of a development cluster have in common.
+#[derive(Clone, Debug)]
+struct Plan {
+    folder: Folder,
+    workers: u16,
+    /// Where the master listens.
+    master: SocketAddr,
+    /// The cluster of an earlier run.
+    cluster: Option<mdfs_core::id::ClusterId>,
+}
+
+impl Plan {
+    fn url(&self) -> String {
+        format!("http://{}", self.master)
+    }
+}
+
+/// Runs a cluster until SIGINT or SIGTERM, then stops it cleanly.
+///
+/// # Errors
+/// If the folder, the port or a disk cannot be used, or a part of the cluster fails.
+pub async fn run(args: DevArgs) -> Result<()> {
+    let stop = stop_signal(None)?;
+    let folder = Folder::open(&args.data)?;
+    let workers = args.workers.max(folder.known_workers()?);
+    if workers > MAX_WORKERS {
+        bail!(
+            "{} holds the disks of {workers} workers",
+            folder.root().display()
+        );
+    }
+    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
+    let master = listener.local_addr().context("the listening address")?;
+    let cluster = folder.read_state()?.and_then(|state| state.cluster_id);
+    let plan = Plan {
+        folder,
+        workers,
+        master,
+        cluster,
+    };
+    let report = Report {
+        plan: plan.clone(),
+        state_file: args.state_file,
+    };
+    if args.processes {
+        // The child listens there itself.
+        drop(listener);
+        children::run(plan, report, !args.no_restart, stop).await
+    } else {
+        inside::run(plan, report, listener, stop).await
+    }
+}
+
+/// Tells people and programs how the cluster is reached.
+#[derive(Clone, Debug)]
+struct Report {
+    plan: Plan,
+    state_file: Option<PathBuf>,
+}
+
+impl Report {
+    /// Writes the state files.
+    fn write(&self, cluster: mdfs_core::id::ClusterId, processes: Vec<ProcessState>) -> Result<()> {
+        let state = DevState {
+            url: self.plan.url(),
+            token_file: self.plan.folder.root_token(),
+            cluster_id: Some(cluster),
+            processes,
+        };
+        self.plan.folder.write_state(&state)?;
+        match &self.state_file {
+            Some(file) => state.write(file),
+            None => Ok(()),
+        }
+    }
+
+    /// Greets who started it.
+    fn greet(&self, ready: &ready::Ready) {
+        let folder = &self.plan.folder;
+        let (url, token) = (self.plan.url(), folder.root_token());
+        let root = if folder.is_default() {
+            String::new()
+        } else {
+            let token = token.display();
+            format!("  export MDFS_URL={url} MDFS_TOKEN_FILE={token}\n")
+        };
+        let workers = match ready.live_workers {
+            1 => "1 worker".to_owned(),
+            workers => format!("{workers} workers"),
+        };
+        let mut text = format!(
+            "\nMDFS is ready: 1 master, {workers}, data in {}\n\n  API    {url}\n  token  {}\n\n\
+             Try, in another terminal:\n\n{root}  mdfs put FILM.mp4\n  mdfs ls\n  \
+             mdfs sign FILM.mp4    # prints a link that any player opens\n\n\
+             Ctrl-C stops the cluster; the data stays.\n",
+            folder.root().display(),
+            token.display(),
+        );
+        for warning in &ready.warnings {
+            text.push_str(&format!("\nwarning: {warning}\n"));
+        }
+        // Who closed standard output does not want to read it.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        let _ = std::io::stdout().flush();
+    }
+}
