@@ -1,1 +1,70 @@
-//! .
+//! The `mdfs` program: commands for people, and the one place where everything is put together.
+//!
+//! A command is a file in `commands`: it takes its arguments and what it may use ([`Context`]), and
+//! ends with an [`Exit`] or a [`CliError`], which `run` turns into the exit code of the process.
+
+mod args;
+mod commands;
+mod connect;
+mod duration;
+mod error;
+mod output;
+mod progress;
+mod stdio;
+pub mod telemetry;
+
+pub use args::{Cli, Command, Global};
+pub use error::{CliError, Exit};
+pub use output::Format;
+
+use clap::Parser;
+use commands::Context;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Does what the arguments say; the first is the program's own name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no mistake; clap knows which is which.
+            let shown = error.print();
+            let usage = error.use_stderr() || shown.is_err();
+            return if usage {
+                Exit::Usage.into()
+            } else {
+                Exit::Ok.into()
+            };
+        }
+    };
+    match execute(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            error.report();
+            error.exit().into()
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<Exit, CliError> {
+    let Cli { global, command } = cli;
+    telemetry::init(&telemetry::Telemetry::of_command(global.verbose))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let context = Context::new(global);
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = commands::execute(&context, command) => result,
+            _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
+        }
+    });
+    // A read of stdin cannot be cancelled: the process must not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,7 @@
-//! .
-fn main() {}
+//! The `mdfs` program: everything is in the library, so that tests can call it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mdfs::run(std::env::args_os())
+}

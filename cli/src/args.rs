@@ -1,0 +1,81 @@
+//! What can be typed.
+
+use crate::commands::{cat, get, ls, mv, put, rm, sign, stat};
+use crate::output::Format;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A replicated store for large media files
+#[derive(Debug, Parser)]
+#[command(
+    name = "mdfs",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 cluster \
+                        degraded, 6 checksum mismatch."
+)]
+pub struct Cli {
+    /// Options of all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of all commands.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Address of a master, such as http://127.0.0.1:8080; several separated by commas
+    #[arg(
+        long,
+        global = true,
+        env = "MDFS_URL",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub url: Vec<String>,
+    /// File with the access token
+    #[arg(long, global = true, env = "MDFS_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// File with `url` and `token_file` [default: ~/.config/mdfs/config.yaml]
+    #[arg(long, global = true, env = "MDFS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How to print results
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// Show no progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more about what happens; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Store a file
+    Put(put::Put),
+    /// Fetch a file; goes on where an earlier try broke off
+    Get(get::Get),
+    /// Write a file to standard output
+    Cat(cat::Cat),
+    /// List files
+    Ls(ls::Ls),
+    /// Show what is known of a file
+    Stat(stat::Stat),
+    /// Give a file another name
+    Mv(mv::Mv),
+    /// Delete files
+    Rm(rm::Rm),
+    /// Make a link that plays a file without a token
+    Sign(sign::Sign),
+    /// Show the state of the cluster
+    Status,
+    /// Show the workers
+    Workers,
+}

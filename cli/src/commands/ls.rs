@@ -1,0 +1,111 @@
+//! `mdfs ls`
+
+use super::Context;
+use crate::error::{CliError, Exit};
+use crate::output::{Format, print, shown, size, table};
+use clap::Args;
+use mdfs_client::ListOptions;
+use mdfs_protocol::public::{FileInfo, Listing};
+
+/// List files
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// Only names that start with this, such as `films/`
+    #[arg(default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Also what is in folders
+    #[arg(short, long)]
+    recursive: bool,
+    /// List at most this many files and folders
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+}
+
+/// The most entries that a page may have.
+const PAGE_MAX: usize = 1000;
+
+impl Ls {
+    pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        let format = context.global.output;
+        let mut left = self.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let mut pages = context.client()?.pages(ListOptions {
+            prefix: self.prefix,
+            delimiter: (!self.recursive).then_some('/'),
+            after: None,
+            limit: (left < PAGE_MAX).then_some(left),
+        });
+        let mut all = Listing {
+            files: Vec::new(),
+            folders: Vec::new(),
+            next: None,
+        };
+        while left > 0
+            && let Some(mut page) = pages.next().await?
+        {
+            page.folders.truncate(left);
+            left -= page.folders.len();
+            page.files.truncate(left);
+            left -= page.files.len();
+            match format {
+                // A page at a time, so that the first one shows at once.
+                Format::Table | Format::Name => show(format, &page)?,
+                Format::Json | Format::Yaml => {
+                    all.files.append(&mut page.files);
+                    all.folders.append(&mut page.folders);
+                }
+            }
+        }
+        if matches!(format, Format::Json | Format::Yaml) {
+            show(format, &all)?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn show(format: Format, page: &Listing) -> Result<(), CliError> {
+    let folders = page.folders.iter().map(String::as_str);
+    let names = folders.chain(page.files.iter().map(|file| file.name.as_str()));
+    print(format, page, || rows(page), names)
+}
+
+fn rows(page: &Listing) -> String {
+    if page.folders.is_empty() && page.files.is_empty() {
+        return String::new();
+    }
+    let folder = |name: &String| vec!["-".to_owned(), "-".to_owned(), shown(name).into_owned()];
+    let file = |file: &FileInfo| {
+        vec![
+            size(file.size),
+            file.modified.clone(),
+            shown(&file.name).into_owned(),
+        ]
+    };
+    let rows = page
+        .folders
+        .iter()
+        .map(folder)
+        .chain(page.files.iter().map(file));
+    table(&[">SIZE", "MODIFIED", "NAME"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_come_before_files_and_nothing_prints_nothing() {
+        let mut page = Listing {
+            files: Vec::new(),
+            folders: Vec::new(),
+            next: None,
+        };
+        assert_eq!(rows(&page), "");
+        page.folders.push("films/".to_owned());
+        assert_eq!(
+            rows(&page),
+            "SIZE  MODIFIED  NAME\n   -  -         films/\n"
+        );
+    }
+}

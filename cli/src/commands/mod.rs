@@ -1,0 +1,53 @@
+//! The commands for people, one a file.
+
+pub(crate) mod cat;
+pub(crate) mod get;
+pub(crate) mod ls;
+pub(crate) mod mv;
+pub(crate) mod put;
+pub(crate) mod rm;
+pub(crate) mod sign;
+pub(crate) mod stat;
+mod status;
+mod workers;
+
+use crate::args::{Command, Global};
+use crate::connect::connect;
+use crate::error::{CliError, Exit};
+use mdfs_client::Client;
+
+/// What a command may use.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// A client for the cluster that was named or is near.
+    pub(crate) fn client(&self) -> Result<Client, CliError> {
+        connect(&self.global)
+    }
+}
+
+pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Put(put) => put.execute(context).await,
+        Command::Get(get) => get.execute(context).await,
+        Command::Cat(cat) => cat.execute(context).await,
+        Command::Ls(ls) => ls.execute(context).await,
+        Command::Stat(stat) => stat.execute(context).await,
+        Command::Mv(mv) => mv.execute(context).await,
+        Command::Rm(rm) => rm.execute(context).await,
+        Command::Sign(sign) => sign.execute(context).await,
+        Command::Status => status::execute(context).await,
+        Command::Workers => workers::execute(context).await,
+    }
+}
+
+/// The last part of a name or path, after the last slash.
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}

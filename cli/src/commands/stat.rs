@@ -1,0 +1,33 @@
+//! `mdfs stat`
+
+use super::Context;
+use crate::error::{CliError, Exit};
+use crate::output::{fields, print, shown, size};
+use clap::Args;
+
+/// Show what is known of a file
+#[derive(Debug, Args)]
+pub struct Stat {
+    /// The file
+    name: String,
+}
+
+impl Stat {
+    pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        let head = context.client()?.stat(&self.name).await?;
+        let table = || {
+            fields(&[
+                ("name", shown(&head.name).into_owned()),
+                ("size", format!("{} ({} bytes)", size(head.size), head.size)),
+                ("type", shown(&head.content_type).into_owned()),
+                ("modified", head.modified.clone()),
+                ("version", head.version.to_string()),
+                ("etag", head.etag.clone()),
+                ("crc32", head.crc32.to_string()),
+                ("blake3", head.blake3.to_string()),
+            ])
+        };
+        print(context.global.output, &head, table, [head.name.as_str()])?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,94 @@
+//! `mdfs status`
+
+use super::Context;
+use crate::error::{CliError, Exit};
+use crate::output::{fields, print, shown, size};
+use mdfs_protocol::public::{Health, Status};
+
+pub(crate) async fn execute(context: &Context) -> Result<Exit, CliError> {
+    let status = context.client()?.status().await?;
+    print(
+        context.global.output,
+        &status,
+        || text(&status),
+        [word(status.health)],
+    )?;
+    Ok(exit(status.health))
+}
+
+/// Scripts can wait for health by the exit code alone.
+fn exit(health: Health) -> Exit {
+    match health {
+        Health::Ok => Exit::Ok,
+        Health::Degraded | Health::Critical | Health::Unknown => Exit::Degraded,
+    }
+}
+
+fn word(health: Health) -> &'static str {
+    match health {
+        Health::Ok => "ok",
+        Health::Degraded => "degraded",
+        Health::Critical => "critical",
+        Health::Unknown => "unknown",
+    }
+}
+
+fn text(status: &Status) -> String {
+    let cluster = status
+        .cluster_id
+        .map_or("not bootstrapped".to_owned(), |id| id.to_string());
+    let leader = status.term.clone().unwrap_or_else(|| "none".to_owned());
+    let mut lines = vec![
+        ("health", word(status.health).to_owned()),
+        ("cluster", cluster),
+        ("leader's term", leader),
+        (
+            "workers",
+            format!("{} of {} live", status.live_workers, status.workers),
+        ),
+        (
+            "voters",
+            format!("{} of {} leased", status.leased_voters, status.voters),
+        ),
+        (
+            "files",
+            format!("{} with {}", status.files, size(status.bytes)),
+        ),
+        ("trash", format!("{} files", status.trashed_files)),
+        ("open uploads", status.open_uploads.to_string()),
+        (
+            "under-replicated",
+            format!("{} files", status.under_replicated_files),
+        ),
+        ("missing", format!("{} files", status.missing_files)),
+        (
+            "copies",
+            format!(
+                "{} of each chunk of {}",
+                status.replicas,
+                size(status.chunk_size)
+            ),
+        ),
+        ("log", format!("committed up to {}", status.commit)),
+    ];
+    lines.extend(
+        status
+            .reasons
+            .iter()
+            .map(|reason| ("because", shown(reason).into_owned())),
+    );
+    fields(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ok_is_ok() {
+        assert_eq!(exit(Health::Ok), Exit::Ok);
+        for bad in [Health::Degraded, Health::Critical, Health::Unknown] {
+            assert_eq!(exit(bad), Exit::Degraded);
+        }
+    }
+}

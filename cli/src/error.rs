@@ -1,0 +1,244 @@
+//! Why a command failed, what to do about it, and the exit code that says so.
+
+use crate::output::shown;
+use mdfs_client::Error as ClientError;
+use mdfs_protocol::problem::Code;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended: part of the interface, for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed for another reason than those below.
+    Failed = 1,
+    /// The arguments or the configuration cannot be used.
+    Usage = 2,
+    /// There is no such file.
+    NotFound = 3,
+    /// The token is missing, unknown, or does not allow it.
+    Denied = 4,
+    /// The answer is: the cluster is not well.
+    Degraded = 5,
+    /// Bytes are not what they should be.
+    Mismatch = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::Denied => 4,
+            Exit::Degraded => 5,
+            Exit::Mismatch => 6,
+        })
+    }
+}
+
+/// Everything that can end a command early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// A call to the cluster failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A local file cannot be read or written.
+    #[error("cannot {action} {}", shown(&path.to_string_lossy()))]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard input or output failed.
+    #[error("cannot {action}")]
+    Stdio {
+        /// What was tried.
+        action: &'static str,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// A configuration file does not say what it should.
+    #[error("{} is not valid: {what}", .path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// No cluster was named and none is near.
+    #[error("no cluster is given")]
+    NoCluster,
+    /// Deletion was not confirmed.
+    #[error("nothing was deleted")]
+    NotConfirmed,
+    /// The runtime or the log cannot be started.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl CliError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => match error {
+                ClientError::Config(_) => Exit::Usage,
+                error => error.code().map_or(Exit::Failed, exit_of),
+            },
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            Self::Usage(_) | Self::ConfigFile { .. } | Self::NoCluster | Self::NotConfirmed => {
+                Exit::Usage
+            }
+            Self::File { .. } | Self::Stdio { .. } | Self::Runtime(_) | Self::Interrupted => {
+                Exit::Failed
+            }
+        }
+    }
+
+    /// What to do about it, if that is known.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::Unreachable { .. }) => {
+                Some("is the cluster running? start one with `mdfs dev`")
+            }
+            Self::Client(error) => match error.code()? {
+                Code::Unauthorized => {
+                    Some("name the file with the token: --token-file, or MDFS_TOKEN_FILE")
+                }
+                Code::FileNotFound => Some("`mdfs ls` shows what there is"),
+                Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
+                Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
+                Code::NoLeader | Code::NoQuorum | Code::Unavailable | Code::Busy => {
+                    Some("try again in a moment; `mdfs status` shows what is wrong")
+                }
+                _ => None,
+            },
+            Self::NoCluster => Some(
+                "start one here with `mdfs dev`, or name one with --url, MDFS_URL, or `url` in \
+                 ~/.config/mdfs/config.yaml",
+            ),
+            Self::NotConfirmed => Some("`--yes` deletes without asking"),
+            Self::File { .. }
+            | Self::Stdio { .. }
+            | Self::ConfigFile { .. }
+            | Self::Usage(_)
+            | Self::Runtime(_)
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// Says on stderr what went wrong, why, and what to do.
+    pub fn report(&self) {
+        eprintln!("error: {}", self.text());
+        if let Some(hint) = self.hint() {
+            eprintln!("hint: {hint}");
+        }
+    }
+
+    /// The error with its causes, in a form that does no harm to a terminal.
+    fn text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !text.ends_with(&more) {
+                text = format!("{text}: {more}");
+            }
+            cause = error.source();
+        }
+        text.chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect()
+    }
+}
+
+fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::FileNotFound => Exit::NotFound,
+        Code::Unauthorized | Code::Forbidden => Exit::Denied,
+        Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
+        Code::InvalidName | Code::InvalidRequest => Exit::Usage,
+        Code::IncompleteBody
+        | Code::RouteNotFound
+        | Code::ChunkNotFound
+        | Code::MethodNotAllowed
+        | Code::Conflict
+        | Code::PreconditionFailed
+        | Code::TooLarge
+        | Code::RangeNotSatisfiable
+        | Code::WrongDisk
+        | Code::Fenced
+        | Code::ForeignDisk
+        | Code::Internal
+        | Code::ReadOnly
+        | Code::NoLeader
+        | Code::NoQuorum
+        | Code::TooFewWorkers
+        | Code::Unavailable
+        | Code::Busy
+        | Code::NotBootstrapped
+        | Code::NoSpace => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: Code) -> CliError {
+        let detail = code.title().to_owned();
+        ClientError::Refused {
+            subject: "a.mkv".into(),
+            code,
+            detail,
+            request_id: "r".into(),
+        }
+        .into()
+    }
+
+    #[test]
+    fn exit_codes_tell_causes_apart() {
+        assert_eq!(refused(Code::FileNotFound).exit(), Exit::NotFound);
+        assert_eq!(refused(Code::Unauthorized).exit(), Exit::Denied);
+        assert_eq!(refused(Code::Forbidden).exit(), Exit::Denied);
+        assert_eq!(refused(Code::ChecksumMismatch).exit(), Exit::Mismatch);
+        assert_eq!(refused(Code::NoSpace).exit(), Exit::Failed);
+        assert_eq!(CliError::NoCluster.exit(), Exit::Usage);
+        let source = io::ErrorKind::NotFound.into();
+        let error = CliError::File {
+            action: "read",
+            path: "x".into(),
+            source,
+        };
+        assert_eq!(error.exit(), Exit::NotFound);
+    }
+
+    #[test]
+    fn a_message_has_its_causes_and_no_control_characters() {
+        let source = io::Error::other("bad \u{1b}[31m luck");
+        let error = CliError::File {
+            action: "write",
+            path: "x\ny".into(),
+            source,
+        };
+        assert_eq!(
+            error.text(),
+            "cannot write \"x\\ny\": bad \u{fffd}[31m luck"
+        );
+    }
+}
