@@ -1,0 +1,279 @@
+//! The public API against a server that fails in every way a client must bear.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
+use http::{HeaderMap, Method, StatusCode};
+use mdfs_client::{Client, ClientConfig, Error, GetOptions, ListOptions, PutBody, PutOptions};
+use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::id::FileId;
+use mdfs_protocol::problem::Code;
+use mdfs_protocol::public::{self, FileInfo, Listing};
+use mdfs_service::serve::problem_response;
+use mdfs_service::{Limits, RequestId, Tasks, serve};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What the server does wrong, and how often it was asked.
+#[derive(Clone, Default)]
+struct Fake {
+    bytes: Bytes,
+    /// Answers that break off after half of what they announce.
+    breaks: usize,
+    /// First requests that are answered by 503.
+    busy: usize,
+    /// The checksum is that of other bytes.
+    lies: bool,
+    asked: Arc<AtomicUsize>,
+    ids: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Fake {
+    fn of(length: usize) -> Self {
+        let bytes = (0..length).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect();
+        Self { bytes, ..Self::default() }
+    }
+
+    async fn client(self) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new()
+            .route(public::FILE, get(read).put(store).delete(change))
+            .route(public::FILES, get(list))
+            .with_state(self);
+        let stop = CancellationToken::new();
+        Tasks::new(stop.clone())
+            .spawn_request("serve", serve(listener, router, Limits::default(), stop));
+        Client::new(ClientConfig::new(url).with_token("secret")).unwrap()
+    }
+
+    /// Whether this is one of the first `times` requests.
+    fn first(&self, times: usize) -> bool {
+        self.asked.fetch_add(1, Ordering::SeqCst) < times
+    }
+
+    fn info(&self, name: &str, bytes: &[u8]) -> FileInfo {
+        let crc32 = if self.lies { Crc32(7) } else { Crc32::of(bytes) };
+        FileInfo {
+            name: name.to_owned(),
+            version: 5,
+            file_id: FileId::from_u128(1),
+            size: bytes.len() as u64,
+            crc32,
+            blake3: Blake3([0; 32]),
+            etag: "\"5\"".to_owned(),
+            content_type: "video/x-matroska".to_owned(),
+            replicas: 2,
+            chunk_size: 1 << 26,
+            modified: "2026-01-01T00:00:00Z".to_owned(),
+        }
+    }
+}
+
+fn refuse(code: Code) -> Response {
+    problem_response(code, code.title(), &RequestId::random())
+}
+
+async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> Response {
+    assert_eq!(headers["authorization"], "Bearer secret");
+    let asked = fake.asked.fetch_add(1, Ordering::SeqCst);
+    if asked < fake.busy {
+        return refuse(Code::NoLeader);
+    }
+    if fake.bytes.is_empty() {
+        return refuse(Code::FileNotFound);
+    }
+    let info = fake.info("a", &fake.bytes);
+    let mut part = 0..fake.bytes.len();
+    let mut head = Response::new(());
+    let range = headers.get(RANGE).map(|range| range.to_str().unwrap());
+    if let Some((first, last)) = range.and_then(|range| range[6..].split_once('-')) {
+        let end = last.parse().map_or(part.end, |last: usize| part.end.min(last + 1));
+        part = first.parse().unwrap()..end;
+        if part.start >= part.end {
+            return refuse(Code::RangeNotSatisfiable);
+        }
+        *head.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("bytes {}-{}/{}", part.start, part.end - 1, fake.bytes.len());
+        head.headers_mut().insert(CONTENT_RANGE, text.parse().unwrap());
+    }
+    for (name, text) in [
+        (CONTENT_LENGTH.as_str(), part.len().to_string()),
+        (CONTENT_TYPE.as_str(), info.content_type),
+        (ETAG.as_str(), info.etag),
+        (public::CRC_HEADER, info.crc32.to_string()),
+        (public::BLAKE3_HEADER, info.blake3.to_string()),
+        (public::VERSION_HEADER, info.version.to_string()),
+        (public::LOG_TIME_HEADER, "1700000000000".to_owned()),
+    ] {
+        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        head.headers_mut().insert(name, text.parse().unwrap());
+    }
+    let bytes = fake.bytes.slice(part.clone());
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else if asked - fake.busy < fake.breaks {
+        let pieces = [Ok(bytes.slice(..bytes.len() / 2)), Err(io::Error::other("cut"))];
+        Body::from_stream(stream::iter(pieces).then(|piece| async {
+            tokio::task::yield_now().await;
+            piece
+        }))
+    } else {
+        Body::from(bytes)
+    };
+    head.map(|()| body)
+}
+
+async fn store(State(fake): State<Fake>, headers: HeaderMap, body: Bytes) -> Response {
+    if fake.first(fake.busy) {
+        return refuse(Code::TooFewWorkers);
+    }
+    if headers.contains_key(IF_NONE_MATCH) {
+        return refuse(Code::PreconditionFailed);
+    }
+    (StatusCode::CREATED, axum::Json(fake.info("a", &body))).into_response()
+}
+
+async fn change(State(fake): State<Fake>, headers: HeaderMap) -> Response {
+    let id = headers[public::REQUEST_HEADER].to_str().unwrap().to_owned();
+    let tries = {
+        let mut ids = fake.ids.lock().unwrap();
+        ids.push(id);
+        ids.len()
+    };
+    if tries < 3 { refuse(Code::NoQuorum) } else { StatusCode::NO_CONTENT.into_response() }
+}
+
+async fn list(uri: http::Uri) -> Response {
+    let fake = Fake::default();
+    let query = uri.query().unwrap();
+    assert!(query.contains("prefix=a%2Fb"), "{query}");
+    let last = query.contains("after=one");
+    let name = if last { "two" } else { "one" };
+    let next = (!last).then(|| "one".to_owned());
+    let files = vec![fake.info(name, b"")];
+    axum::Json(Listing { files, folders: Vec::new(), next }).into_response()
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_broke_off() {
+    let fake = Fake { breaks: 3, ..Fake::of(3_000_000) };
+    let want = fake.bytes.clone();
+    let asked = fake.asked.clone();
+    let got = fake.client().await.get("a").await.unwrap().bytes(1 << 22).await.unwrap();
+    assert!(got == want);
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_whole_file_is_held_against_its_checksum() {
+    let client = Fake { lies: true, ..Fake::of(1000) }.client().await;
+    let mut download = client.get("a").await.unwrap();
+    assert_eq!(download.next().await.unwrap().unwrap().len(), 1000);
+    let error = download.next().await.unwrap_err();
+    assert!(matches!(error, Error::ChecksumMismatch { .. }), "{error:?}");
+    let error = client.put("a", PutBody::bytes("hello"), &PutOptions::default()).await;
+    assert!(matches!(error, Err(Error::ChecksumMismatch { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn parts_are_what_was_asked_for() {
+    let fake = Fake::of(1000);
+    let want = fake.bytes.clone();
+    let client = fake.client().await;
+    let part = async |offset, length| {
+        let options = GetOptions { offset, length, if_range: None };
+        client.get_part("a", &options).await?.bytes(5000).await
+    };
+    assert_eq!(part(10, Some(5)).await.unwrap(), want[10..15]);
+    assert_eq!(part(990, None).await.unwrap(), want[990..]);
+    assert_eq!(part(990, Some(100)).await.unwrap(), want[990..]);
+    assert_eq!(part(0, Some(0)).await.unwrap(), want[..0]);
+    assert_eq!(part(1000, None).await.unwrap(), want[..0]);
+    let error = part(1001, None).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::RangeNotSatisfiable));
+}
+
+#[tokio::test]
+async fn too_much_is_not_gathered_and_absence_is_told() {
+    let client = Fake::of(1000).client().await;
+    let error = client.get("a").await.unwrap().bytes(999).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 1000, .. }), "{error:?}");
+    assert_eq!(client.stat("a").await.unwrap().size, 1000);
+    let client = Fake::default().client().await;
+    for error in [client.get("a").await.map(|_| ()), client.stat("a").await.map(|_| ())] {
+        assert_eq!(error.unwrap_err().code(), Some(Code::FileNotFound));
+    }
+}
+
+#[tokio::test]
+async fn what_changed_nothing_is_tried_again_if_it_can_be() {
+    let hello = || PutBody::bytes("hello");
+    let client = Fake { busy: 2, ..Fake::default() }.client().await;
+    let info = client.put("a", hello(), &PutOptions::default()).await.unwrap();
+    assert_eq!((info.size, info.crc32), (5, Crc32::of(b"hello")));
+    let client = Fake { busy: 2, ..Fake::default() }.client().await;
+    let pipe = PutBody::reader(&b"hello"[..], None);
+    let error = client.put("a", pipe, &PutOptions::default()).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::TooFewWorkers));
+    let client = Fake::default().client().await;
+    let if_absent = PutOptions { if_absent: true, ..PutOptions::default() };
+    let error = client.put("a", hello(), &if_absent).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::PreconditionFailed));
+}
+
+#[tokio::test]
+async fn a_repeated_deletion_carries_one_id_in_the_clusters_time() {
+    let fake = Fake::of(10);
+    let ids = fake.ids.clone();
+    fake.client().await.delete("a").await.unwrap();
+    let ids = ids.lock().unwrap().clone();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    let id: mdfs_core::id::RequestId = ids[0].parse().unwrap();
+    assert_eq!(id.issued_at().as_millis(), 1_700_000_000_000);
+}
+
+#[tokio::test]
+async fn a_pager_follows_to_the_last_page() {
+    let client = Fake::default().client().await;
+    let options = ListOptions { prefix: "a/b".to_owned(), ..ListOptions::default() };
+    let mut pages = client.pages(options);
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        names.extend(page.files.into_iter().map(|file| file.name));
+    }
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_is_unreachable_and_another_master_is_tried() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut config = ClientConfig::new(format!("http://{gone}")).with_token("secret");
+    config.retry_for = Duration::ZERO;
+    let error = Client::new(config.clone()).unwrap().stat("a").await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    config.urls.push(Fake::of(10).client().await.base_url().to_owned());
+    config.retry_for = Duration::from_secs(5);
+    assert_eq!(Client::new(config).unwrap().stat("a").await.unwrap().size, 10);
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused() {
+    for url in ["", "nonsense", "https://a", "ftp://a", "http://"] {
+        assert!(matches!(Client::new(ClientConfig::new(url)), Err(Error::Config(_))), "{url:?}");
+    }
+    let odd = ClientConfig::new("http://a").with_token("a\nb");
+    assert!(matches!(Client::new(odd), Err(Error::Config(_))));
+    let shown = format!("{:?}", ClientConfig::new("http://a").with_token("secret"));
+    assert!(!shown.contains("secret"), "{shown}");
+}
