@@ -11,12 +11,8 @@ pub enum Mutant {
     ReadBeforeOwnEntry,
     /// Append does not mind the lease of another term.
     AppendIgnoresLease,
-    /// A heartbeat's commit index counts beyond what the message names.
-    CommitWithoutMinimum,
     /// A snapshot drops what the voter holds behind it.
     SnapshotDropsSuffix,
-    /// Load is served to whoever asks.
-    LoadWithoutGuard,
 }
 
 /// The rules that are broken.

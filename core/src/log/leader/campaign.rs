@@ -7,27 +7,18 @@ use crate::id::{DiskId, Term};
 use crate::log::entries::Log;
 use crate::log::message::{Request, Vote};
 use crate::log::violation::Violation;
-use crate::time::{LogTime, Timestamp};
+use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The longest a master sleeps over a lease: the holder may give it back early.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// An order to found the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Order {
-    pub(super) ticket: u64,
-    pub(super) disks: BTreeSet<DiskId>,
-    pub(super) wall: LogTime,
-    pub(super) expires: Timestamp,
-}
-
 /// Nothing is asked but PreVote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Waiting {
     next_poll: Timestamp,
-    poll: Option<Poll>,
+    pub(super) poll: Option<Poll>,
 }
 
 impl Waiting {
@@ -41,10 +32,10 @@ impl Waiting {
 
 /// One round of PreVotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Poll {
+pub(super) struct Poll {
     term: Term,
     asked: BTreeSet<DiskId>,
-    votes: BTreeMap<DiskId, Vote>,
+    pub(super) votes: BTreeMap<DiskId, Vote>,
     unreachable: BTreeSet<DiskId>,
 }
 
@@ -93,59 +84,8 @@ impl Leader {
         }
     }
 
-    pub(super) fn bootstrap(&mut self, now: Timestamp, order: Order, effects: &mut Vec<Effect>) {
-        self.refuse_order(BootstrapRefusal::Superseded, effects);
-        let named = order.disks.len();
-        let ticket = order.ticket;
-        if !(1..=5).contains(&named) {
-            let refusal = BootstrapRefusal::WrongNumber { named };
-            effects.push(Effect::BootstrapRefused { ticket, refusal });
-            return;
-        }
-        if self.resigned {
-            let refusal = BootstrapRefusal::Superseded;
-            effects.push(Effect::BootstrapRefused { ticket, refusal });
-            return;
-        }
-        // Long enough for a lease to run out first.
-        let expires = now.plus(self.settings.lease.saturating_mul(2));
-        self.order = Some(Order { expires, ..order });
-        match &self.state {
-            State::Waiting(_) => self.poll(now, effects),
-            State::Preparing(_) | State::Loading(_) => {}
-            State::Leading(_) => self.finish_order(effects),
-        }
-    }
-
-    pub(super) fn refuse_order(&mut self, refusal: BootstrapRefusal, effects: &mut Vec<Effect>) {
-        if let Some(order) = self.order.take() {
-            effects.push(Effect::BootstrapRefused {
-                ticket: order.ticket,
-                refusal,
-            });
-        }
-    }
-
-    /// Answers the order once the log says what became of it.
-    pub(super) fn finish_order(&mut self, effects: &mut Vec<Effect>) {
-        let (Some(order), State::Leading(leading)) = (&self.order, &self.state) else {
-            return;
-        };
-        let config = leading.membership().config;
-        if config.voters != order.disks {
-            if let Some(disk) = config.voters.first().copied() {
-                self.refuse_order(BootstrapRefusal::OtherVoters { disk, config }, effects);
-            }
-        } else if leading.commit() > 0 {
-            effects.push(Effect::Bootstrapped {
-                ticket: order.ticket,
-            });
-            self.order = None;
-        }
-    }
-
     /// Asks all known disks whether they would promise.
-    fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let term = self.next_term();
         let ordered = self.order.iter().flat_map(|order| order.disks.iter());
         let asked: BTreeSet<DiskId> = self
@@ -242,25 +182,6 @@ impl Leader {
             self.prepare(now, disks, false, effects);
         } else {
             self.members = voters;
-        }
-    }
-
-    /// Refuses the order if a disk holds the log of another.
-    fn check_order(&mut self, effects: &mut Vec<Effect>) {
-        let State::Waiting(Waiting {
-            poll: Some(poll), ..
-        }) = &self.state
-        else {
-            return;
-        };
-        let Some(order) = &self.order else { return };
-        let other = poll
-            .votes
-            .iter()
-            .find(|(_, vote)| vote.last.index > 0 && vote.membership.config.voters != order.disks);
-        if let Some((disk, vote)) = other {
-            let (disk, config) = (*disk, vote.membership.config.clone());
-            self.refuse_order(BootstrapRefusal::OtherVoters { disk, config }, effects);
         }
     }
 
@@ -461,23 +382,5 @@ impl Leader {
             round: self.round.saturating_add(1),
             incarnation: self.incarnation,
         }
-    }
-
-    /// The disks that an order waits for.
-    fn silent(&self) -> BTreeSet<DiskId> {
-        let waited = self
-            .order
-            .iter()
-            .flat_map(|order| order.disks.iter())
-            .chain(&self.seen);
-        let answered = |disk: &&DiskId| match &self.state {
-            State::Waiting(waiting) => waiting
-                .poll
-                .as_ref()
-                .is_some_and(|poll| poll.votes.contains_key(disk)),
-            State::Preparing(preparing) => preparing.promises.contains_key(disk),
-            State::Loading(_) | State::Leading(_) => false,
-        };
-        waited.filter(|disk| !answered(disk)).copied().collect()
     }
 }

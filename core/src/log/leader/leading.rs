@@ -1,6 +1,6 @@
 //! Leading: the log in order, what is committed of it, and the reads that wait.
 
-use super::campaign::Order;
+use super::founding::Order;
 use super::peer::Peer;
 use super::{Effect, LeaderSettings};
 use crate::id::{DiskId, RequestId, Term};
@@ -335,6 +335,16 @@ impl Leading {
             }
             false
         });
+    }
+
+    pub(super) fn forget_past(&mut self, now: Timestamp) {
+        self.clock.1 = Timestamp::from_millis(u64::MAX);
+        for peer in self.peers.values_mut() {
+            peer.leased_until = peer.leased_until.filter(|until| now < *until);
+            if peer.due <= now {
+                peer.due = Timestamp::default();
+            }
+        }
     }
 
     pub(super) fn refuse_reads(&mut self, effects: &mut Vec<Effect>) {

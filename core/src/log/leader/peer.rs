@@ -57,7 +57,7 @@ impl Peer {
             leased_until: None,
             answered: 0,
             due: now,
-            pause_until: now,
+            pause_until: Timestamp::default(),
             snapshot: None,
         }
     }

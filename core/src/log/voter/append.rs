@@ -3,7 +3,6 @@
 use super::Voter;
 use crate::id::Term;
 use crate::log::message::{Append, Entry, Position, Reply};
-use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
@@ -34,12 +33,7 @@ impl Voter {
             return Ok(Output::with(persist, reply));
         }
         self.take(term, entries, &mut persist)?;
-        let known = if self.mutants.has(Mutant::CommitWithoutMinimum) {
-            commit.min(self.log.last().index)
-        } else {
-            commit.min(last_named)
-        };
-        self.commit = self.commit.max(known);
+        self.commit = self.commit.max(commit.min(last_named));
         if persist.sync {
             self.apply_committed(&mut persist);
         }

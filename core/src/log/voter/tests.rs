@@ -1,1 +1,298 @@
+use super::*;
+use crate::id::{DiskId, Incarnation};
+use crate::log::message::{Append, Base, Change, Config, Entry, Put, SnapshotPage};
+use crate::time::LogTime;
 
+fn term(round: u64) -> Term {
+    Term {
+        round,
+        incarnation: Incarnation(1),
+    }
+}
+
+fn at(round: u64, index: u64) -> Position {
+    Position {
+        term: if index == 0 {
+            Term::default()
+        } else {
+            term(round)
+        },
+        index,
+    }
+}
+
+fn entry(round: u64, index: u64) -> Entry {
+    let change = match index {
+        1 => Change::Config(Config {
+            voters: [DiskId::from_u128(1)].into(),
+        }),
+        _ => Change::Records(vec![Put {
+            key: vec![1],
+            value: Some(vec![2]),
+        }]),
+    };
+    Entry {
+        index,
+        term: term(round),
+        time: LogTime::default(),
+        request: None,
+        change,
+    }
+}
+
+fn append(round: u64, previous: Position, entries: &[Entry], commit: u64) -> Request {
+    Request::Append(Append {
+        term: term(round),
+        previous,
+        entries: entries.to_vec(),
+        commit,
+        send: 1,
+        leader_url: "m".into(),
+    })
+}
+
+fn blank() -> Voter {
+    let settings = VoterSettings::DEFAULT;
+    Voter::restore(DurableVoter::default(), Timestamp::default(), settings).unwrap()
+}
+
+fn seconds(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+#[track_caller]
+fn answer(output: Output) -> Reply {
+    match output.answer {
+        Answer::Ready(reply) => *reply,
+        Answer::Read(_) => panic!("not a Load"),
+    }
+}
+
+#[track_caller]
+fn check_append(voter: &mut Voter, now: Timestamp, request: Request, want: &str) {
+    let text = match voter.step(now, request) {
+        Err(violation) => violation.to_string(),
+        Ok(output) => {
+            let synced = output.persist.as_ref().is_some_and(|persist| persist.sync);
+            let synced = if synced { " synced" } else { "" };
+            match answer(output) {
+                Reply::Appended { index, .. } => format!("holds {index}{synced}"),
+                Reply::Mismatch { hint, .. } => format!("mismatch {hint}{synced}"),
+                Reply::Refused { promised, .. } => format!("refused {}", promised.round),
+                other => format!("{other:?}"),
+            }
+        }
+    };
+    assert!(text.starts_with(want), "{text} instead of {want}");
+}
+
+#[test]
+fn a_promise_is_durable_and_given_again_but_never_a_lower_one() {
+    let mut voter = blank();
+    let output = voter
+        .step(seconds(0), Request::Prepare { term: term(2) })
+        .unwrap();
+    let persist = output.persist.unwrap();
+    assert_eq!((persist.promised, persist.sync), (Some(term(2)), true));
+    for (round, want) in [(2, true), (1, false)] {
+        let output = voter
+            .step(seconds(0), Request::Prepare { term: term(round) })
+            .unwrap();
+        assert_eq!(output.persist, None);
+        let Reply::Prepared(vote) = answer(output) else {
+            panic!("not a vote")
+        };
+        assert_eq!((vote.granted, vote.promised), (want, term(2)));
+    }
+}
+
+#[test]
+fn append_matches_cuts_and_refuses() {
+    let mut voter = blank();
+    let now = seconds(0);
+    check_append(
+        &mut voter,
+        now,
+        append(1, at(0, 0), &[entry(1, 1), entry(1, 2)], 1),
+        "holds 2 synced",
+    );
+    // A heartbeat renews and tells the commit without a sync, and vouches for what it names.
+    check_append(&mut voter, now, append(1, at(1, 1), &[], 2), "holds 1");
+    assert_eq!(voter.commit(), 1);
+    check_append(&mut voter, now, append(1, at(1, 5), &[], 1), "mismatch 2");
+    let later = seconds(3);
+    check_append(
+        &mut voter,
+        later,
+        append(2, at(1, 1), &[entry(2, 2), entry(2, 3)], 1),
+        "holds 3 synced",
+    );
+    assert_eq!(voter.last(), at(2, 3));
+    check_append(&mut voter, later, append(1, at(1, 1), &[], 1), "refused 2");
+    check_append(&mut voter, later, append(2, at(2, 3), &[], 3), "holds 3");
+    assert_eq!(voter.commit(), 3);
+    let conflict = append(3, at(1, 1), &[entry(3, 2)], 1);
+    check_append(&mut voter, seconds(9), conflict, "the leader of term 3");
+}
+
+#[test]
+fn the_first_entry_is_never_cut() {
+    let mut voter = blank();
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(1, at(0, 0), &[entry(1, 1)], 0),
+        "holds 1 synced",
+    );
+    let other = append(2, at(0, 0), &[entry(2, 1)], 0);
+    check_append(&mut voter, seconds(5), other, "the leader of term 2");
+}
+
+#[test]
+fn a_lease_keeps_other_terms_out_and_its_holder_is_told() {
+    let mut voter = blank();
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(1, at(0, 0), &[entry(1, 1)], 1),
+        "holds 1",
+    );
+    assert_eq!(voter.leader(seconds(2)), Some((term(1), Some("m"))));
+    for request in [
+        Request::PreVote { term: term(2) },
+        Request::Prepare { term: term(2) },
+    ] {
+        let reply = answer(voter.step(seconds(1), request).unwrap());
+        let (Reply::PreVoted(vote) | Reply::Prepared(vote)) = reply else {
+            panic!("not a vote")
+        };
+        assert_eq!((vote.granted, vote.promised), (false, term(1)));
+        assert_eq!(vote.lease_left, Some(Duration::from_secs(2)));
+    }
+    check_append(
+        &mut voter,
+        seconds(1),
+        append(2, at(1, 1), &[], 1),
+        "refused 1",
+    );
+    let reply = answer(voter.step(seconds(1), append(1, at(1, 1), &[], 1)).unwrap());
+    assert!(matches!(reply, Reply::Appended { higher: Some(higher), .. } if higher == term(2)));
+    // From the last Append on it runs three seconds.
+    check_append(
+        &mut voter,
+        seconds(3),
+        append(2, at(1, 1), &[], 1),
+        "refused 1",
+    );
+    check_append(
+        &mut voter,
+        seconds(4),
+        append(2, at(1, 1), &[], 1),
+        "holds 1",
+    );
+}
+
+#[test]
+fn a_restart_keeps_the_promise_and_assumes_its_lease() {
+    let mut voter = blank();
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(1, at(0, 0), &[entry(1, 1)], 1),
+        "holds 1",
+    );
+    let durable = voter.to_durable();
+    let mut voter = Voter::restore(durable, seconds(10), VoterSettings::DEFAULT).unwrap();
+    let grants = |voter: &mut Voter, now| {
+        let output = voter.step(now, Request::PreVote { term: term(2) }).unwrap();
+        matches!(answer(output), Reply::PreVoted(vote) if vote.granted)
+    };
+    assert!(!grants(&mut voter, seconds(12)));
+    assert!(grants(&mut voter, seconds(13)));
+    voter
+        .step(seconds(12), Request::Release { term: term(1) })
+        .unwrap();
+    assert!(grants(&mut voter, seconds(12)));
+}
+
+#[test]
+fn a_snapshot_is_swapped_in_with_its_last_page() {
+    let mut voter = blank();
+    let page = |page, last| {
+        Request::Snapshot(SnapshotPage {
+            term: term(1),
+            base: Base {
+                position: at(1, 9),
+                ..Base::default()
+            },
+            page,
+            records: vec![(vec![1], vec![2])],
+            last,
+            send: 1,
+            leader_url: String::new(),
+        })
+    };
+    let mut step = |request| voter.step(seconds(0), request).unwrap();
+    let first = step(page(0, false)).persist.unwrap();
+    assert!(first.clear_staged && !first.install);
+    // A page out of turn is not taken.
+    let Reply::Staged { next_page, .. } = answer(step(page(2, true))) else {
+        panic!("taken")
+    };
+    assert_eq!(next_page, 1);
+    let output = step(page(1, true));
+    let last = output.persist.unwrap();
+    assert!(last.install && last.sync && !last.clear_staged);
+    assert_eq!(last.applied, Some(9));
+    assert_eq!(
+        (voter.base(), voter.last(), voter.commit()),
+        (at(1, 9), at(1, 9), 9)
+    );
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(1, at(0, 0), &[entry(1, 1)], 1),
+        "holds 1",
+    );
+}
+
+#[test]
+fn a_disk_that_no_voter_wrote_is_refused() {
+    let good = DurableVoter {
+        promised: term(3),
+        entries: vec![entry(1, 1), entry(2, 2)],
+        applied: 1,
+        ..DurableVoter::default()
+    };
+    let restore =
+        |disk: DurableVoter| Voter::restore(disk, seconds(0), VoterSettings::DEFAULT).map(|_| ());
+    assert_eq!(restore(good.clone()), Ok(()));
+    let gap = DurableVoter {
+        entries: vec![entry(2, 2)],
+        ..good.clone()
+    };
+    assert_eq!(restore(gap), Err(Corrupt::Gap { base: 0 }));
+    let applied = DurableVoter {
+        applied: 3,
+        ..good.clone()
+    };
+    assert_eq!(
+        restore(applied),
+        Err(Corrupt::Applied {
+            applied: 3,
+            base: 0,
+            last: 2
+        })
+    );
+    let promised = DurableVoter {
+        promised: term(1),
+        ..good
+    };
+    assert_eq!(
+        restore(promised),
+        Err(Corrupt::Promise {
+            last: term(2),
+            promised: term(1)
+        })
+    );
+}

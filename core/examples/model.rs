@@ -1,0 +1,62 @@
+//! Explores the model of the log protocol in full and prints what it saw.
+//!
+//! `cargo run --release -p mdfs-core --features mutants --example model`. It ends with an error if
+//! an invariant breaks, or if a broken rule goes unnoticed.
+
+#[path = "../tests/model/mod.rs"]
+mod model;
+
+use model::Found;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut failed = false;
+    println!("| run | states | distinct | depth | time | result |");
+    println!("|---|---|---|---|---|---|");
+    for bounds in model::runs::full() {
+        let found = model::explore(&bounds, threads);
+        let good = found.broken.is_empty() && found.whole;
+        failed |= !good;
+        let broken = found.broken.first().map(|(invariant, _)| *invariant);
+        let result = match broken {
+            Some(invariant) => format!("{invariant} broken"),
+            None if found.whole => "holds".to_owned(),
+            None => "not finished".to_owned(),
+        };
+        print_row(&found, &result);
+    }
+    for bounds in mutants() {
+        let found = model::explore(&bounds, threads);
+        failed |= found.broken.is_empty();
+        let caught = found.broken.first().map(|(invariant, steps)| {
+            format!("caught by {invariant} in {} steps", steps.lines().count())
+        });
+        print_row(&found, &caught.unwrap_or_else(|| "survived".to_owned()));
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn mutants() -> Vec<model::world::Bounds> {
+    let mut mutants = model::runs::mutants();
+    #[cfg(feature = "mutants")]
+    mutants.extend(model::runs::inner_mutants());
+    mutants
+}
+
+fn print_row(found: &Found, result: &str) {
+    let Found {
+        name,
+        states,
+        unique,
+        depth,
+        took,
+        ..
+    } = found;
+    let seconds = took.as_secs_f64();
+    println!("| {name} | {states} | {unique} | {depth} | {seconds:.1} s | {result} |");
+}

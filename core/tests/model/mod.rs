@@ -1,0 +1,204 @@
+//! An explicit-state model of the log protocol. It drives the very machines that servers run,
+//! through a driver that loses, duplicates and reorders messages, and crashes.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "shared by a test and an example; numbers of disks and masters come from the bounds"
+)]
+
+pub mod disk;
+pub mod runs;
+pub mod world;
+
+use mdfs_core::log::leader::Event;
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use world::{Bounds, Envelope, TICK, World};
+
+/// The invariants that are checked, as metadata's design numbers them; `assertion` stands for the
+/// checks inside the machines.
+pub const INVARIANTS: [&str; 7] = ["M1", "M2", "M3", "M4", "M5", "M6", "assertion"];
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    Campaign(usize),
+    Deliver(Arc<Envelope>),
+    /// And the answer is lost.
+    DeliverInVain(Arc<Envelope>),
+    /// The clock of all moves on.
+    Clock,
+    /// A master looks at the clock.
+    Tick(usize),
+    Request(usize, u8),
+    Repeat(usize),
+    Read(usize),
+    RestartDisk(usize),
+    RestartMaster(usize),
+}
+
+impl Model for Bounds {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.first_world()]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.history.broken.is_some() {
+            return;
+        }
+        actions.extend(world.messages.iter().cloned().map(Action::Deliver));
+        if !self.late_answers {
+            actions.extend(world.messages.iter().cloned().map(Action::DeliverInVain));
+        }
+        let left = world.left;
+        for master in 0..world.masters.len() {
+            let leader = &world.masters[master].leader;
+            let idle = leader.campaign_term().is_none();
+            let fresh = world.masters[master].process <= self.masters as u64;
+            if idle && left.campaigns > 0 {
+                actions.push(Action::Campaign(master));
+            }
+            if !idle {
+                if left.looks > 0 {
+                    actions.push(Action::Tick(master));
+                }
+                if left.master_restarts > 0 && fresh {
+                    actions.push(Action::RestartMaster(master));
+                }
+            }
+            if leader.can_write(world.now) {
+                if left.requests > 0 {
+                    actions.push(Action::Request(master, self.requests - left.requests));
+                }
+                if left.repeats > 0 && left.requests < self.requests {
+                    actions.push(Action::Repeat(master));
+                }
+            }
+            if leader.term().is_some() && left.reads > 0 {
+                actions.push(Action::Read(master));
+            }
+        }
+        if left.voter_restarts > 0 {
+            actions.extend((0..world.disks.len()).map(Action::RestartDisk));
+        }
+        if left.ticks > 0 {
+            actions.push(Action::Clock);
+        }
+    }
+
+    fn next_state(&self, before: &World, action: Action) -> Option<World> {
+        let mut world = before.clone();
+        match action {
+            Action::Campaign(master) => world.campaign(self, master),
+            Action::Deliver(message) => world.deliver(self, &message, true),
+            Action::DeliverInVain(message) => world.deliver(self, &message, false),
+            Action::Clock => {
+                world.left.ticks -= 1;
+                world.now = world.now.plus(TICK);
+            }
+            Action::Tick(master) => {
+                let asleep = Arc::clone(&world.masters[master]);
+                world.step_master(self, master, Event::Tick);
+                if world.masters[master] == asleep {
+                    return None;
+                }
+                world.left.looks -= 1;
+            }
+            Action::Request(master, id) => {
+                world.left.requests -= 1;
+                if !world.request(self, master, id) {
+                    return None;
+                }
+            }
+            Action::Repeat(master) => {
+                world.left.repeats -= 1;
+                if !world.request(self, master, 0) {
+                    return None;
+                }
+            }
+            Action::Read(master) => world.read(self, master),
+            Action::RestartDisk(disk) => world.restart_disk(self, disk),
+            Action::RestartMaster(master) => world.restart_master(self, master),
+        }
+        world.sweep(before);
+        (world != *before).then_some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("M1", |_, world: &World| world.history.broken != Some("M1")),
+            Property::always("M2", |_, world: &World| world.history.broken != Some("M2")),
+            Property::always("M3", |_, world: &World| world.history.broken != Some("M3")),
+            Property::always("M4", |_, world: &World| world.history.broken != Some("M4")),
+            Property::always("M5", |_, world: &World| world.history.broken != Some("M5")),
+            Property::always("M6", |_, world: &World| world.history.broken != Some("M6")),
+            Property::always("assertion", |_, world: &World| {
+                world.history.broken != Some("assertion")
+            }),
+            // That the bounds are wide enough to mean anything.
+            Property::sometimes("a request is committed", |_, world: &World| {
+                world
+                    .history
+                    .committed
+                    .iter()
+                    .any(|entry| entry.request.is_some())
+            }),
+        ]
+    }
+}
+
+/// What a run found.
+pub struct Found {
+    pub name: &'static str,
+    pub states: usize,
+    pub unique: usize,
+    pub depth: usize,
+    pub took: Duration,
+    /// The invariants that a state breaks, each with the steps that lead to it.
+    pub broken: Vec<(&'static str, String)>,
+    /// Whether a request was ever committed.
+    pub alive: bool,
+    /// Whether all states within the bounds were seen.
+    pub whole: bool,
+}
+
+/// Explores all states within the bounds, or until an invariant breaks.
+pub fn explore(bounds: &Bounds, threads: usize) -> Found {
+    #[expect(clippy::disallowed_methods, reason = "measures how long a run took")]
+    let began = Instant::now();
+    let stop = HasDiscoveries::AnyOf(INVARIANTS.into_iter().collect());
+    let checker = bounds.clone().checker().threads(threads).finish_when(stop);
+    let checker = checker.timeout(bounds.at_most);
+    let checker = checker.spawn_bfs().join();
+    let discoveries = checker.discoveries();
+    let broken = INVARIANTS.into_iter().filter_map(|invariant| {
+        let path = discoveries.get(invariant)?;
+        let steps = path.clone().into_actions();
+        let steps: Vec<_> = steps.iter().map(describe).collect();
+        Some((invariant, steps.join("\n")))
+    });
+    let took = began.elapsed();
+    Found {
+        whole: took < bounds.at_most,
+        name: bounds.name,
+        states: checker.state_count(),
+        unique: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        took,
+        broken: broken.collect(),
+        alive: discoveries.contains_key("a request is committed"),
+    }
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Deliver(message) => format!("  {:?}", message.message),
+        Action::DeliverInVain(message) => format!("  in vain {:?}", message.message),
+        other => format!("  {other:?}"),
+    }
+}

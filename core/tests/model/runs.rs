@@ -1,0 +1,248 @@
+//! The runs: which bounds, and which rules broken.
+
+use super::disk::DiskFault;
+use super::world::{Bounds, MasterFault};
+use mdfs_core::log::mutant::Mutant;
+use std::time::Duration;
+
+/// Nothing broken; the least of everything.
+const LEAST: Bounds = Bounds {
+    name: "",
+    voters: 1,
+    masters: 2,
+    campaigns: 2,
+    requests: 1,
+    repeats: 0,
+    reads: 0,
+    voter_restarts: 0,
+    master_restarts: 0,
+    ticks: 0,
+    looks: 0,
+    window: 4096,
+    duplicates: false,
+    late_answers: true,
+    leases: true,
+    releases: false,
+    check_promises: true,
+    disk_fault: None,
+    master_fault: None,
+    mutant: None,
+    at_most: Duration::from_secs(900),
+};
+
+/// Answers at once or never; only the order of messages matters, not time.
+const ORDER: Bounds = Bounds {
+    late_answers: false,
+    leases: false,
+    ..LEAST
+};
+
+/// Small enough for every run of the tests.
+pub fn short() -> Vec<Bounds> {
+    vec![
+        Bounds {
+            name: "1 voter, 3 terms, restart, repeat",
+            campaigns: 3,
+            repeats: 1,
+            voter_restarts: 1,
+            ..ORDER
+        },
+        Bounds {
+            name: "1 voter, leases, read",
+            ticks: 2,
+            reads: 1,
+            late_answers: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "2 voters, 2 terms",
+            voters: 2,
+            ..ORDER
+        },
+        Bounds {
+            name: "3 voters, 1 term",
+            voters: 3,
+            campaigns: 1,
+            ..ORDER
+        },
+    ]
+}
+
+/// All that is proven; minutes.
+pub fn full() -> Vec<Bounds> {
+    vec![
+        Bounds {
+            name: "1 voter, 4 terms, 2 requests, repeat, restarts, late answers",
+            campaigns: 4,
+            requests: 2,
+            repeats: 1,
+            voter_restarts: 1,
+            master_restarts: 1,
+            leases: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "1 voter, 3 terms, duplicates, restart, late answers",
+            campaigns: 3,
+            voter_restarts: 1,
+            duplicates: true,
+            leases: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "1 voter, leases, read, restart, release, late answers",
+            reads: 1,
+            ticks: 2,
+            looks: 1,
+            voter_restarts: 1,
+            releases: true,
+            ..LEAST
+        },
+        Bounds {
+            name: "2 voters, 2 terms, restart, late answers",
+            voters: 2,
+            voter_restarts: 1,
+            leases: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "2 voters, 3 terms, repeat, short logs",
+            voters: 2,
+            campaigns: 3,
+            repeats: 1,
+            window: 1,
+            ..ORDER
+        },
+        Bounds {
+            name: "2 voters, 4 terms",
+            voters: 2,
+            campaigns: 4,
+            requests: 0,
+            ..ORDER
+        },
+        Bounds {
+            name: "2 voters, leases, read",
+            voters: 2,
+            reads: 1,
+            ticks: 2,
+            requests: 0,
+            late_answers: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "3 voters, 1 term, 2 requests, repeat, restart, late answers",
+            voters: 3,
+            campaigns: 1,
+            voter_restarts: 1,
+            leases: false,
+            ..LEAST
+        },
+        Bounds {
+            name: "3 voters, 2 terms",
+            voters: 3,
+            requests: 0,
+            ..ORDER
+        },
+    ]
+}
+
+/// Each breaks one rule, and the model must see it.
+pub fn mutants() -> Vec<Bounds> {
+    vec![
+        Bounds {
+            name: "promise not durable",
+            voter_restarts: 1,
+            disk_fault: Some(DiskFault::PromiseNotDurable),
+            ..ORDER
+        },
+        Bounds {
+            name: "promise not durable, seen by what follows",
+            voter_restarts: 1,
+            check_promises: false,
+            disk_fault: Some(DiskFault::PromiseNotDurable),
+            ..ORDER
+        },
+        Bounds {
+            name: "entries not durable",
+            voter_restarts: 1,
+            check_promises: false,
+            disk_fault: Some(DiskFault::EntriesNotDurable),
+            ..ORDER
+        },
+        Bounds {
+            name: "read without lease",
+            reads: 1,
+            ticks: 2,
+            late_answers: false,
+            master_fault: Some(MasterFault::ReadWithoutLease),
+            ..LEAST
+        },
+        Bounds {
+            name: "lease given right after a restart",
+            reads: 1,
+            voter_restarts: 1,
+            late_answers: false,
+            disk_fault: Some(DiskFault::NoLeaseAfterRestart),
+            ..LEAST
+        },
+        Bounds {
+            name: "term without incarnation",
+            voters: 2,
+            master_fault: Some(MasterFault::NoIncarnation),
+            ..ORDER
+        },
+        Bounds {
+            name: "deduplication against the committed prefix only",
+            repeats: 1,
+            master_fault: Some(MasterFault::DeduplicateCommittedOnly),
+            ..ORDER
+        },
+        Bounds {
+            name: "match index is the voter's own last",
+            voters: 2,
+            disk_fault: Some(DiskFault::MatchIsOwnLast),
+            ..ORDER
+        },
+    ]
+}
+
+/// Like [`mutants`], for rules inside the machines: they need the feature of that name.
+#[cfg(feature = "mutants")]
+pub fn inner_mutants() -> Vec<Bounds> {
+    vec![
+        Bounds {
+            name: "Append ignores leases",
+            voters: 2,
+            reads: 1,
+            late_answers: false,
+            mutant: Some(Mutant::AppendIgnoresLease),
+            ..LEAST
+        },
+        Bounds {
+            name: "read before the own entry is committed",
+            reads: 1,
+            ticks: 2,
+            late_answers: false,
+            mutant: Some(Mutant::ReadBeforeOwnEntry),
+            ..LEAST
+        },
+        Bounds {
+            name: "late snapshot drops a suffix",
+            voters: 3,
+            campaigns: 1,
+            window: 1,
+            mutant: Some(Mutant::SnapshotDropsSuffix),
+            at_most: Duration::from_secs(60),
+            ..ORDER
+        },
+        Bounds {
+            name: "entries of older terms counted",
+            voters: 3,
+            campaigns: 4,
+            requests: 0,
+            mutant: Some(Mutant::OlderTermsCount),
+            at_most: Duration::from_secs(100),
+            ..ORDER
+        },
+    ]
+}
