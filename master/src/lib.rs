@@ -1,4 +1,12 @@
 //! The master: leads the cluster from memory, and is its HTTP gateway. Keeps nothing on disk.
 
+pub mod config;
 pub mod error;
+pub mod gateway;
+pub mod http;
 pub mod leader;
+mod run;
+
+pub use config::Config;
+pub use error::Error;
+pub use run::run;

@@ -1,0 +1,156 @@
+//! The gateway: moves file bytes between clients and workers. Decides nothing about metadata.
+//!
+//! A read goes on at another copy, at the exact byte, when a worker fails. A write replaces a
+//! holder that fails. File bytes pass through here and nowhere else in a master.
+
+mod chunk;
+mod commit;
+mod memory;
+mod peers;
+mod read;
+mod segments;
+mod source;
+mod store;
+
+pub use read::{Piece, ReadBody, ReadError};
+pub use store::{Expected, StoreError, Upload};
+
+use crate::error::Error;
+use crate::leader::command::{FileInfo, FileView};
+use crate::leader::handle::LeaderHandle;
+use axum::body::Body;
+use mdfs_client::link::Links;
+use mdfs_service::{Clock, Tasks};
+use memory::SiteMemory;
+use peers::Peers;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How much a gateway bears, and how long it waits for workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Reads at a time; each keeps about 1 MiB in memory.
+    pub reads: usize,
+    /// Uploads at a time; each keeps about 3 MiB in memory.
+    pub uploads: usize,
+    /// How long a request waits for its turn before it is told that the server is busy.
+    pub turn: Duration,
+    /// Without the first byte of a chunk from a worker, before another copy is asked as well.
+    pub first_byte: Duration,
+    /// Without a byte in the middle of a chunk while one is waited for, before another copy is
+    /// asked as well.
+    pub stall: Duration,
+    /// In which some copy must give a byte before a read fails: a worker that restarts is waited
+    /// for.
+    pub patience: Duration,
+    /// For how long a worker that failed or was slow is asked after all others.
+    pub grudge: Duration,
+    /// In which a worker must have taken a segment and passed it on.
+    pub segment: Duration,
+    /// In which a worker must have made a chunk of 64 MiB durable, or copied it; larger ones get
+    /// more, in proportion.
+    pub seal: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reads: 1024,
+            uploads: 256,
+            turn: Duration::from_secs(10),
+            first_byte: Duration::from_millis(300),
+            stall: Duration::from_millis(500),
+            patience: Duration::from_secs(10),
+            grudge: Duration::from_secs(5),
+            segment: Duration::from_secs(5),
+            seal: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Moves file bytes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// What all reads and uploads share.
+#[derive(Debug)]
+struct Shared {
+    leader: LeaderHandle,
+    peers: Peers,
+    clock: Clock,
+    tasks: Tasks,
+    limits: Limits,
+    memory: SiteMemory,
+    reads: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// A gateway that asks `leader` where bytes are and moves them over `links`.
+    pub fn new(
+        leader: LeaderHandle,
+        links: Links,
+        clock: Clock,
+        tasks: Tasks,
+        limits: Limits,
+    ) -> Self {
+        let shared = Shared {
+            leader,
+            peers: Peers::new(links),
+            memory: SiteMemory::new(limits.grudge),
+            clock,
+            tasks,
+            limits,
+            reads: Arc::new(Semaphore::new(limits.reads)),
+            uploads: Arc::new(Semaphore::new(limits.uploads)),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Sends pieces of a file, and texts between them, in order. Returns when the first byte of
+    /// the file is at hand, so that what goes wrong before has a status of its own.
+    ///
+    /// # Errors
+    /// [`Error::DataDamaged`] if every copy of the first bytes is damaged, [`Error::Unavailable`]
+    /// if none can be reached for as long as [`Limits::patience`], [`Error::Busy`] at the limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the body ends the requests to workers.
+    pub async fn read(&self, view: FileView, pieces: Vec<Piece>) -> Result<ReadBody, Error> {
+        let turn = self.turn(&self.shared.reads).await?;
+        ReadBody::start(Arc::clone(&self.shared), view, pieces, turn).await
+    }
+
+    /// Stores a file from a request's body. All copies are durable when it returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. Nothing of the upload is visible then, and its space is given back.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the upload running in a task of its own, until it is committed
+    /// or the body breaks off; in the latter case it is aborted.
+    pub async fn store(&self, upload: Upload, body: Body) -> Result<FileInfo, StoreError> {
+        let turn = self.turn(&self.shared.uploads).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("upload", async move {
+            let _turn = turn;
+            store::run(&shared, upload, body).await
+        });
+        let ended = |error: tokio::task::JoinError| Error::TaskEnded {
+            name: "upload",
+            reason: error.to_string(),
+        };
+        running.await.map_err(ended)?
+    }
+
+    async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
+        let waiting = Arc::clone(slots).acquire_owned();
+        match tokio::time::timeout(self.shared.limits.turn, waiting).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy),
+        }
+    }
+}

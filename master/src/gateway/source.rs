@@ -1,0 +1,250 @@
+//! Where a file's bytes come from: finds a copy that gives them, whoever fails.
+
+use super::Shared;
+use super::peers::Failure;
+use crate::error::Error;
+use crate::leader::command::{FileView, Site, SitesOfRun};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use mdfs_client::link::ChunkStream;
+use mdfs_core::chunk::{BLOCK_BYTES, ChunkId};
+use mdfs_core::id::DiskId;
+use mdfs_core::records::FileRecord;
+use mdfs_protocol::problem::Code;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// The pause between two rounds over all copies: doubled from the first to the last.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LAST: Duration = Duration::from_secs(1);
+/// How long a worker that has been asked may take for its first byte when no other is left.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Without a byte for so long, a worker counts as gone; others are asked much earlier.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// One version of a file, as long as a response needs it.
+pub(super) struct Source {
+    shared: Arc<Shared>,
+    view: FileView,
+    /// Where the chunks are, as the leader said last.
+    sites: Mutex<Arc<[SitesOfRun]>>,
+}
+
+/// A worker that gives bytes of a chunk.
+pub(super) struct Open {
+    /// Who.
+    pub(super) disk: DiskId,
+    /// The bytes.
+    pub(super) stream: ChunkStream,
+    /// How many were asked.
+    pub(super) length: u64,
+}
+
+impl Source {
+    pub(super) fn new(shared: Arc<Shared>, view: FileView) -> Self {
+        let sites = Mutex::new(view.sites.clone().into());
+        Self { shared, view, sites }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn record(&self) -> &FileRecord {
+        &self.view.info.record
+    }
+
+    fn name(&self) -> String {
+        self.view.info.name.as_str().to_owned()
+    }
+
+    /// The error that says that the chunk with this byte cannot be had.
+    pub(super) fn unavailable(&self, position: u64) -> Error {
+        let index = self.record().layout.locate(position).map_or(0, |at| at.index);
+        Error::Unavailable { name: self.name(), index }
+    }
+
+    /// Whether another disk than this one has the chunk with this byte.
+    pub(super) fn has_other(&self, position: u64, disk: DiskId) -> bool {
+        let located = self.record().layout.locate(position);
+        located.is_some_and(|at| self.sites_of(at.index).iter().any(|site| site.disk != disk))
+    }
+
+    fn sites_of(&self, index: u32) -> Vec<Site> {
+        let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
+        let holds = |run: &&SitesOfRun| {
+            run.first_chunk <= index && index - run.first_chunk < run.chunks
+        };
+        sites.iter().find(holds).map(|run| run.sites.clone()).unwrap_or_default()
+    }
+
+    /// Opens the bytes from `position` to the end of their chunk, or to `end` if that is before.
+    /// `after` just failed and is asked last.
+    ///
+    /// Goes over all copies, asks the leader again where they are, and goes on for as long as
+    /// `Limits::patience`.
+    ///
+    /// # Errors
+    /// [`Error::DataDamaged`] if all copies say so, [`Error::Unavailable`] otherwise.
+    pub(super) async fn open(
+        self: Arc<Self>,
+        position: u64,
+        end: u64,
+        after: Option<DiskId>,
+    ) -> Result<Open, Error> {
+        let mut wanted = self.wanted(position, end)?;
+        let block = u64::from(BLOCK_BYTES);
+        let to_block_end = block - wanted.offset % block;
+        let deadline = Instant::now() + self.shared.limits.patience;
+        let mut pause = PAUSE_FIRST;
+        let mut asked_again = false;
+        loop {
+            let failures = match self.try_sites(&wanted, &self.sites_of(wanted.chunk.index), after).await {
+                Ok(open) => return Ok(open),
+                Err(failures) => failures,
+            };
+            if all_damaged(&failures) {
+                if wanted.length > to_block_end {
+                    // A later block may be the damaged one: what is before it can be had.
+                    wanted.length = to_block_end;
+                    continue;
+                }
+                if asked_again {
+                    let start = position - wanted.offset % block;
+                    let end = position + to_block_end.min(wanted.in_chunk) - 1;
+                    return Err(Error::DataDamaged { name: self.name(), start, end });
+                }
+            }
+            if asked_again {
+                if Instant::now() + pause >= deadline {
+                    return Err(Error::Unavailable { name: self.name(), index: wanted.chunk.index });
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_LAST);
+            }
+            asked_again = true;
+            self.ask_again(deadline).await;
+        }
+    }
+
+    /// One round over the copies on other disks than `disk`, which is slow but may still answer.
+    pub(super) async fn open_elsewhere(
+        self: Arc<Self>,
+        position: u64,
+        end: u64,
+        disk: DiskId,
+    ) -> Result<Open, Error> {
+        let wanted = self.wanted(position, end)?;
+        let mut sites = self.sites_of(wanted.chunk.index);
+        sites.retain(|site| site.disk != disk);
+        let unavailable = |_| Error::Unavailable { name: self.name(), index: wanted.chunk.index };
+        self.try_sites(&wanted, &sites, None).await.map_err(unavailable)
+    }
+
+    fn wanted(&self, position: u64, end: u64) -> Result<Wanted, Error> {
+        let layout = &self.record().layout;
+        let (Some(at), true) = (layout.locate(position), position < end) else {
+            return Err(Error::Broken(format!("byte {position} is in no chunk")));
+        };
+        let in_chunk = layout.chunk_len(at.index).unwrap_or(0).saturating_sub(at.offset);
+        let chunk = ChunkId { file: self.record().file, index: at.index };
+        Ok(Wanted { chunk, offset: at.offset, length: in_chunk.min(end - position), in_chunk })
+    }
+
+    /// Asks the leader where the chunks are now. If the name stands for another version or for
+    /// none, what was said before stays: the old version's chunks are where they were.
+    async fn ask_again(&self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let asked = self.shared.leader.look_up(self.view.info.name.clone());
+        if let Ok(Ok(view)) = timeout(left, asked).await
+            && view.info.record.file == self.record().file
+        {
+            *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = view.sites.into();
+        }
+    }
+
+    /// Asks one copy after another: the next one at once when one fails, and beside it when one
+    /// does not answer in time. The first to give bytes wins.
+    async fn try_sites(
+        &self,
+        wanted: &Wanted,
+        sites: &[Site],
+        after: Option<DiskId>,
+    ) -> Result<Open, Vec<Failure>> {
+        let Shared { memory, clock, limits, .. } = &*self.shared;
+        let mut rest = memory.order(sites, after, clock.now()).into_iter();
+        let mut asked = FuturesUnordered::new();
+        let mut slow: Vec<DiskId> = Vec::new();
+        let mut failures = Vec::new();
+        let mut next = rest.next();
+        let mut hedge_at = Instant::now();
+        loop {
+            if let Some(site) = next.take() {
+                slow.push(site.disk);
+                asked.push(self.ask(wanted, site));
+                hedge_at = Instant::now() + limits.first_byte;
+            }
+            if asked.is_empty() {
+                return Err(failures);
+            }
+            let waits = if rest.len() == 0 { ANSWER } else { Duration::ZERO };
+            tokio::select! {
+                Some((disk, answer)) = asked.next() => match answer {
+                    Ok(stream) => {
+                        memory.answered(disk);
+                        // Those asked before did not answer in time.
+                        for disk in slow.into_iter().take_while(|other| *other != disk) {
+                            memory.failed(disk, clock.now());
+                        }
+                        return Ok(Open { disk, stream, length: wanted.length });
+                    }
+                    Err(failure) => {
+                        slow.retain(|other| *other != disk);
+                        self.note(wanted, disk, &failure);
+                        failures.push(failure);
+                        next = rest.next();
+                    }
+                },
+                () = sleep_until(hedge_at + waits) => {
+                    next = rest.next();
+                    if next.is_none() {
+                        for disk in slow {
+                            memory.failed(disk, clock.now());
+                            failures.push(Failure::silent());
+                        }
+                        return Err(failures);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, wanted: &Wanted, site: Site) -> (DiskId, Result<ChunkStream, Failure>) {
+        let Wanted { chunk, offset, length, .. } = *wanted;
+        (site.disk, self.shared.peers.read(&site, chunk, offset, length, SILENCE).await)
+    }
+
+    fn note(&self, wanted: &Wanted, disk: DiskId, failure: &Failure) {
+        if failure.is_unreachable() {
+            self.shared.memory.failed(disk, self.shared.clock.now());
+        }
+        tracing::warn!(%disk, chunk = %wanted.chunk, error = %failure, "a copy cannot be read");
+    }
+}
+
+/// Bytes of a chunk.
+struct Wanted {
+    chunk: ChunkId,
+    offset: u64,
+    length: u64,
+    /// From `offset` to the end of the chunk.
+    in_chunk: u64,
+}
+
+/// Whether all copies were looked at, and at least one is damaged. A copy on a worker that cannot
+/// be reached may be good.
+fn all_damaged(failures: &[Failure]) -> bool {
+    let code_is = |code: Code| failures.iter().filter(|failure| failure.code() == Some(code)).count();
+    let damaged = code_is(Code::BadBlock);
+    damaged > 0 && damaged + code_is(Code::ChunkNotFound) == failures.len()
+}

@@ -1,0 +1,87 @@
+//! Names: list, rename, delete.
+
+use super::App;
+use super::conditions::precondition;
+use super::error::HttpError;
+use super::name::{name_in_path, parse_name};
+use super::query::Query;
+use super::wire::{file_info, json, listing};
+use crate::leader::command;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode, Uri};
+use mdfs_core::id::RequestId;
+use mdfs_core::name::check_prefix;
+use mdfs_protocol::public::{FileInfo, Listing, REQUEST_HEADER, Rename};
+
+/// The most files and folders on one page.
+const PAGE_MAX: usize = 1000;
+
+/// The part of a file's path before its name.
+pub(crate) const FILE_PREFIX: &str = "/v1/files/";
+
+/// One page of names.
+pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Listing>, HttpError> {
+    let query = Query::parse(uri.query().unwrap_or_default())?;
+    let query = query.only(&["prefix", "delimiter", "after", "limit"])?;
+    let prefix = checked(&query, "prefix")?.unwrap_or_default().to_owned();
+    let after = checked(&query, "after")?.map(str::to_owned);
+    let delimiter = query.text("delimiter").filter(|text| !text.is_empty());
+    let delimiter = delimiter
+        .map(|text| {
+            text.parse().map_err(|_| HttpError::invalid("delimiter: not a single character"))
+        })
+        .transpose()?;
+    let limit = query.value::<usize>("limit")?.unwrap_or(PAGE_MAX);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(HttpError::invalid(format!("limit must be 1 to {PAGE_MAX}")));
+    }
+    let page = app.0.leader.list(command::List { prefix, delimiter, after, limit }).await?;
+    Ok(Json(listing(page)))
+}
+
+fn checked<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, HttpError> {
+    let text = query.text(key);
+    text.map(check_prefix)
+        .transpose()
+        .map_err(|error| HttpError::invalid(format!("{key}: {error}")))?;
+    Ok(text)
+}
+
+/// Moves a file to another name.
+pub(crate) async fn rename(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<FileInfo>, HttpError> {
+    let request = request_id(&headers)?;
+    let Rename { from, to, overwrite } = json(body).await?;
+    let (from, to) = (parse_name(&from)?, parse_name(&to)?);
+    let info = app.0.leader.rename(command::Rename { request, from, to, overwrite }).await?;
+    Ok(Json(file_info(&info)))
+}
+
+/// Deletes a file.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<StatusCode, HttpError> {
+    let name = name_in_path(uri.path(), FILE_PREFIX)?;
+    Query::parse(uri.query().unwrap_or_default())?.only(&[])?;
+    let request = request_id(&headers)?;
+    let precondition = precondition(&headers)?;
+    app.0.leader.delete(command::Delete { request, name, precondition }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The id that a client gave a change, if it did.
+///
+/// # Errors
+/// If it is no id.
+pub(crate) fn request_id(headers: &HeaderMap) -> Result<Option<RequestId>, HttpError> {
+    let Some(value) = headers.get(REQUEST_HEADER) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    text.parse().map(Some).map_err(|error| HttpError::invalid(format!("{REQUEST_HEADER}: {error}")))
+}

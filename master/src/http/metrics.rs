@@ -1,0 +1,91 @@
+//! What a master counts: requests by route and status, and the state of the cluster.
+
+use mdfs_protocol::public::{Health, Status};
+use mdfs_service::metrics::{Counter, Gauge, Histogram, LATENCY_SECONDS, MetricError, Registry};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The metrics of the HTTP interface.
+#[derive(Debug)]
+pub(crate) struct HttpMetrics {
+    registry: Registry,
+    /// By route and status: both are from closed sets, so this stays small.
+    requests: Mutex<BTreeMap<(&'static str, u16), Counter>>,
+    latency: BTreeMap<&'static str, Histogram>,
+    active_nodes: Gauge,
+    total_files: Gauge,
+    total_bytes: Gauge,
+    under_replicated: Gauge,
+    missing: Gauge,
+}
+
+impl HttpMetrics {
+    /// Registers everything; `labels` are the routes.
+    pub(crate) fn new(registry: Registry, labels: &[&'static str]) -> Result<Self, MetricError> {
+        let mut latency = BTreeMap::new();
+        for route in labels {
+            let histogram = registry.histogram(
+                "mdfs_http_first_byte_seconds",
+                "Time from a request's head to the head of its answer.",
+                &[("route", route)],
+                LATENCY_SECONDS,
+            )?;
+            latency.insert(*route, histogram);
+        }
+        let gauge = |name, help| registry.gauge(name, help, &[]);
+        registry.gauge("mdfs_up", "Whether this master runs.", &[])?.set_u64(1);
+        Ok(Self {
+            active_nodes: gauge("mdfs_active_nodes", "Workers that are live.")?,
+            total_files: gauge("mdfs_total_files", "Files that have a name.")?,
+            total_bytes: gauge("mdfs_total_bytes", "Bytes of all files, counted once.")?,
+            under_replicated: gauge(
+                "mdfs_under_replicated_files",
+                "Files that have a chunk with fewer reachable copies than wanted.",
+            )?,
+            missing: gauge(
+                "mdfs_missing_files",
+                "Files that have a chunk without any reachable copy.",
+            )?,
+            requests: Mutex::default(),
+            latency,
+            registry,
+        })
+    }
+
+    /// Counts a request that was answered after `span`.
+    pub(crate) fn count(&self, route: &'static str, status: u16, span: Duration) {
+        if let Some(histogram) = self.latency.get(route) {
+            histogram.observe_span(span);
+        }
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = requests.get(&(route, status)) {
+            counter.inc();
+            return;
+        }
+        let labels = [("route", route), ("status", &status.to_string())];
+        let help = "Requests by route and status.";
+        match self.registry.counter("mdfs_http_requests_total", help, &labels) {
+            Ok(counter) => {
+                counter.inc();
+                requests.insert((route, status), counter);
+            }
+            Err(error) => tracing::error!(%error, "cannot count requests"),
+        }
+    }
+
+    /// Media type and body of a scrape. What no leader knows is not a number.
+    pub(crate) fn render(&self, status: Option<&Status>) -> (String, String) {
+        let known = status.filter(|status| status.health != Health::Unknown);
+        let set = |gauge: &Gauge, value: fn(&Status) -> u64| match known {
+            Some(status) => gauge.set_u64(value(status)),
+            None => gauge.set(f64::NAN),
+        };
+        set(&self.active_nodes, |status| status.live_workers);
+        set(&self.total_files, |status| status.files);
+        set(&self.total_bytes, |status| status.bytes);
+        set(&self.under_replicated, |status| status.under_replicated_files);
+        set(&self.missing, |status| status.missing_files);
+        self.registry.render()
+    }
+}

@@ -1,0 +1,74 @@
+//! The HTTP interface of a master: parses once at the border, and decides nothing.
+
+mod access;
+mod admin;
+mod conditions;
+mod date;
+mod digest;
+mod disposition;
+mod error;
+mod files;
+mod guard;
+mod heartbeat;
+mod metrics;
+mod multipart;
+mod name;
+mod probes;
+mod query;
+mod reading;
+mod routes;
+mod storing;
+mod wire;
+
+pub use access::Access;
+pub use routes::router;
+
+use crate::gateway::Gateway;
+use crate::leader::handle::LeaderHandle;
+use mdfs_service::metrics::{MetricError, Registry};
+use mdfs_service::{Clock, Tasks};
+use metrics::HttpMetrics;
+use std::sync::Arc;
+
+/// What the handlers work with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Moves file bytes.
+    pub gateway: Gateway,
+    /// Knows and decides everything else.
+    pub leader: LeaderHandle,
+    /// Who may do what.
+    pub access: Access,
+    /// For the expiry of links, and the dates of answers.
+    pub clock: Clock,
+    /// The tasks of the process; once they are told to stop, the master is not ready.
+    pub tasks: Tasks,
+    /// Where the metrics of the HTTP interface are registered, and what `/metrics` shows.
+    pub registry: Registry,
+}
+
+/// The state that all handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    gateway: Gateway,
+    leader: LeaderHandle,
+    access: Access,
+    clock: Clock,
+    tasks: Tasks,
+    metrics: HttpMetrics,
+}
+
+impl App {
+    /// Puts the parts together and registers the metrics.
+    ///
+    /// # Errors
+    /// If the registry has metrics of these names already.
+    pub fn new(parts: Parts) -> Result<Self, MetricError> {
+        let Parts { gateway, leader, access, clock, tasks, registry } = parts;
+        let metrics = HttpMetrics::new(registry, &routes::labels())?;
+        Ok(Self(Arc::new(Inner { gateway, leader, access, clock, tasks, metrics })))
+    }
+}

@@ -1,0 +1,153 @@
+//! `GET` and `HEAD` of a file: the whole, ranges, or nothing that the client has already.
+
+use super::App;
+use super::conditions::{Outcome, last_modified, read_outcome};
+use super::disposition::{Disposition, content_disposition};
+use super::error::{HttpError, range_not_satisfiable};
+use super::files::FILE_PREFIX;
+use super::multipart;
+use super::name::name_in_path;
+use super::query::Query;
+use crate::gateway::Piece;
+use crate::leader::command::FileView;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use mdfs_core::range::{ByteRange, Resolution, content_range, resolve};
+use mdfs_core::records::FileRecord;
+use mdfs_protocol::problem::Code;
+use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, VERSION_HEADER};
+use mdfs_service::chance::random_u128;
+
+const PLAY_PREFIX: &str = "/play/";
+
+/// A file's bytes, to be shown or, with `?download=1`, saved.
+pub(crate) async fn file(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    answer(&app, &method, &uri, &headers, FILE_PREFIX).await
+}
+
+/// The same bytes for a player.
+pub(crate) async fn play(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    answer(&app, &method, &uri, &headers, PLAY_PREFIX).await
+}
+
+async fn answer(
+    app: &App,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    prefix: &str,
+) -> Result<Response, HttpError> {
+    let name = name_in_path(uri.path(), prefix)?;
+    let query = Query::parse(uri.query().unwrap_or_default())?;
+    let disposition = match query.text("download") {
+        None | Some("0" | "false") => Disposition::Inline,
+        Some("" | "1" | "true") => Disposition::Attachment,
+        Some(_) => return Err(HttpError::invalid("download: not 0 or 1")),
+    };
+    let view = app.0.leader.look_up(name).await?;
+    let record = &view.info.record;
+    let mut answer = Answer { status: StatusCode::OK, headers: HeaderMap::new() };
+    answer.describe(&view);
+    let specs = match read_outcome(headers, record, view.log_time)? {
+        Outcome::NotModified => {
+            answer.status = StatusCode::NOT_MODIFIED;
+            return Ok(answer.with(Body::empty()));
+        }
+        Outcome::Failed(what) => {
+            let refused = HttpError::new(Code::PreconditionFailed, what);
+            return Err(refused.with_text(ETAG, &record.etag()));
+        }
+        Outcome::Whole => Vec::new(),
+        Outcome::Ranges(specs) => specs,
+    };
+    answer.present(&view, disposition);
+    let pieces = match resolve(&specs, record.size) {
+        Resolution::Unsatisfiable => {
+            return Err(range_not_satisfiable(record.size, &record.etag()));
+        }
+        Resolution::Whole => {
+            answer.set(CONTENT_TYPE, &record.content_type);
+            ByteRange::new(0, record.size).map(Piece::File).into_iter().collect()
+        }
+        Resolution::Ranges(ranges) => answer.partial(&ranges, record),
+    };
+    answer.set(CONTENT_LENGTH, &multipart::length(&pieces).to_string());
+    if method == Method::HEAD {
+        return Ok(answer.with(Body::empty()));
+    }
+    let body = app.0.gateway.read(view, pieces).await?;
+    Ok(answer.with(Body::new(body)))
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    fn set(&mut self, name: HeaderName, text: &str) {
+        // Content types come from clients and were checked when they were stored; all other
+        // values are made here.
+        if let Ok(value) = HeaderValue::from_str(text) {
+            self.headers.insert(name, value);
+        }
+    }
+
+    /// Which version this is: also in a 304.
+    fn describe(&mut self, view: &FileView) {
+        let record = &view.info.record;
+        self.set(ETAG, &record.etag());
+        self.set(LAST_MODIFIED, &last_modified(record));
+        self.set(HeaderName::from_static(VERSION_HEADER), &record.version.to_string());
+        let log_time = view.log_time.as_millis().to_string();
+        self.set(HeaderName::from_static(LOG_TIME_HEADER), &log_time);
+        // Whoever keeps a copy asks whether it is still the version: names are overwritten.
+        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+
+    fn present(&mut self, view: &FileView, disposition: Disposition) {
+        let record = &view.info.record;
+        let base_name = view.info.name.base_name();
+        let value = content_disposition(disposition, base_name, &record.content_type);
+        self.set(CONTENT_DISPOSITION, &value);
+        self.set(HeaderName::from_static(CRC_HEADER), &record.crc32.to_string());
+        self.set(HeaderName::from_static(BLAKE3_HEADER), &record.blake3.to_string());
+        self.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        self.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+
+    fn partial(&mut self, ranges: &[ByteRange], record: &FileRecord) -> Vec<Piece> {
+        self.status = StatusCode::PARTIAL_CONTENT;
+        if let [range] = ranges {
+            self.set(CONTENT_TYPE, &record.content_type);
+            self.set(CONTENT_RANGE, &content_range(range, record.size));
+            return vec![Piece::File(*range)];
+        }
+        let laid = multipart::lay_out(ranges, record.size, &record.content_type, random_u128());
+        self.set(CONTENT_TYPE, &laid.content_type);
+        laid.pieces
+    }
+
+    fn with(self, body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}

@@ -1,0 +1,123 @@
+//! All routes in one table: path, rule, handlers. What is not in it does not exist.
+
+use super::access::Rule;
+use super::error::HttpError;
+use super::{App, admin, files, guard, heartbeat, probes, reading, storing};
+use axum::Router;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use mdfs_protocol::problem::Code;
+use mdfs_protocol::{internal, public};
+
+/// The label of requests that no route takes.
+pub(crate) const NO_ROUTE: &str = "none";
+
+/// One path, who may use it, and what answers.
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    pub(crate) rule: Rule,
+    #[cfg(test)]
+    pub(crate) methods: &'static [&'static str],
+    handlers: MethodRouter<App>,
+}
+
+macro_rules! route {
+    ($path:expr, $rule:expr, $($method:ident => $handler:expr),+) => {
+        Route {
+            path: $path,
+            rule: $rule,
+            #[cfg(test)]
+            methods: &[$(stringify!($method)),+],
+            handlers: MethodRouter::new()$(.merge(on(MethodFilter::$method, $handler)))+,
+        }
+    };
+}
+
+/// The paths under which names stand, without a name. They exist so that an empty name is told to
+/// be one.
+const FILE_WITHOUT_NAME: &str = "/v1/files/";
+const PLAY_WITHOUT_NAME: &str = "/play/";
+
+/// The table.
+pub(crate) fn table() -> Vec<Route> {
+    vec![
+        route!(public::FILE, Rule::RootOrLink,
+            GET => reading::file, HEAD => reading::file,
+            PUT => storing::put, DELETE => files::delete),
+        route!(FILE_WITHOUT_NAME, Rule::RootOrLink,
+            GET => reading::file, HEAD => reading::file,
+            PUT => storing::put, DELETE => files::delete),
+        route!(public::PLAY, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
+        route!(PLAY_WITHOUT_NAME, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
+        route!(public::FILES, Rule::Root, GET => files::list),
+        route!(public::RENAME, Rule::Root, POST => files::rename),
+        route!(public::SIGN, Rule::Root, POST => admin::sign),
+        route!(public::STATUS, Rule::Root, GET => admin::status),
+        route!(public::WORKERS, Rule::Root, GET => admin::workers),
+        route!(public::BOOTSTRAP, Rule::Root, POST => admin::bootstrap),
+        route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
+        route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
+        route!(public::HEALTH_READY, Rule::Anyone, GET => probes::ready, HEAD => probes::ready),
+        route!(public::STATS, Rule::Root, GET => probes::stats),
+        route!(public::METRICS, Rule::Root, GET => probes::metrics),
+        route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
+    ]
+}
+
+/// The labels that requests are counted under: one for each route, and one for the rest.
+pub(crate) fn labels() -> Vec<&'static str> {
+    table().iter().map(|route| route.path).chain([NO_ROUTE]).collect()
+}
+
+/// The rule and the label of a matched path. What is not in the table is for root alone: so that
+/// nobody else learns which routes exist.
+pub(crate) struct Rules(Vec<(&'static str, Rule)>);
+
+impl Rules {
+    fn of(table: &[Route]) -> Self {
+        Self(table.iter().map(|route| (route.path, route.rule)).collect())
+    }
+
+    pub(crate) fn find(&self, matched: Option<&str>) -> (&'static str, Rule) {
+        let found = matched.and_then(|path| self.0.iter().find(|(known, _)| *known == path));
+        found.copied().unwrap_or((NO_ROUTE, Rule::Root))
+    }
+}
+
+/// The routes of a master, each behind its rule.
+pub fn router(app: App) -> Router {
+    let table = table();
+    let rules = std::sync::Arc::new(Rules::of(&table));
+    let routes = table
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.handlers));
+    let guard_state = guard::Guard { app: app.clone(), rules };
+    routes
+        .fallback(|| async { HttpError::new(Code::RouteNotFound, "no route has this path") })
+        .method_not_allowed_fallback(|| async {
+            HttpError::new(Code::MethodNotAllowed, "the route does not take this method")
+        })
+        .layer(axum::middleware::from_fn_with_state(guard_state, guard::guard))
+        .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_a_rule_and_only_probes_are_open() {
+        for route in table() {
+            let open = route.path.starts_with("/health");
+            assert_eq!(route.rule == Rule::Anyone, open, "{}", route.path);
+            assert!(!route.methods.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_for_root_alone() {
+        let rules = Rules::of(&table());
+        assert_eq!(rules.find(None), (NO_ROUTE, Rule::Root));
+        assert_eq!(rules.find(Some("/unknown")), (NO_ROUTE, Rule::Root));
+        assert_eq!(rules.find(Some(public::HEALTH)), (public::HEALTH, Rule::Anyone));
+    }
+}

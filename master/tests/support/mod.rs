@@ -1,0 +1,175 @@
+//! A master's HTTP interface in front of a leader and workers that are not real.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod leader;
+pub mod worker;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use leader::FakeLeader;
+use mdfs_client::link::Links;
+use mdfs_master::gateway::{Gateway, Limits};
+use mdfs_master::http::{Access, App, Parts, router};
+use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+use mdfs_protocol::problem::{Code, Problem};
+use mdfs_service::metrics::Registry;
+use mdfs_service::{Clock, Tasks};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use worker::FakeWorker;
+
+pub const TOKEN: &str = "root-token-root-token-root-token-root";
+pub const MIB: usize = 1 << 20;
+
+pub fn cluster_key() -> ClusterKey {
+    ClusterKey::new(&Secret::new(&[b'c'; 32]).unwrap())
+}
+
+pub fn link_key() -> LinkKey {
+    LinkKey::new(Secret::new(&[b'l'; 32]).unwrap())
+}
+
+/// A master with its surroundings.
+pub struct Setup {
+    pub router: Router,
+    pub leader: FakeLeader,
+    pub workers: Vec<FakeWorker>,
+    pub clock: Clock,
+    pub tasks: Tasks,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn problem(&self) -> Problem {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    #[track_caller]
+    pub fn fails(&self, code: Code) {
+        assert_eq!(self.status.as_u16(), code.status(), "{:?}", self.body);
+        // An answer to HEAD has no body.
+        if !self.body.is_empty() {
+            assert_eq!(self.problem().code, code, "{}", self.problem().detail);
+        }
+    }
+}
+
+impl Setup {
+    /// A master with so many workers.
+    pub async fn new(workers: u128) -> Self {
+        let tasks = Tasks::new(CancellationToken::new());
+        let links = Links::new(&cluster_key(), None).unwrap();
+        let mut running = Vec::new();
+        for disk in 1..=workers {
+            running.push(FakeWorker::start(disk, &tasks, links.clone()).await);
+        }
+        let directory = running.iter().map(FakeWorker::site).collect::<Vec<_>>();
+        for worker in &running {
+            worker.meet(&directory);
+        }
+        let leader = FakeLeader::start(&tasks, directory);
+        let clock = Clock::manual();
+        let limits = Limits {
+            first_byte: Duration::from_millis(150),
+            stall: Duration::from_millis(150),
+            patience: Duration::from_secs(2),
+            segment: Duration::from_secs(1),
+            seal: Duration::from_secs(2),
+            ..Limits::default()
+        };
+        let gateway =
+            Gateway::new(leader.handle(), links, clock.clone(), tasks.clone(), limits);
+        let parts = Parts {
+            gateway,
+            leader: leader.handle(),
+            access: Access {
+                root: vec![Secret::new(TOKEN.as_bytes()).unwrap()],
+                cluster: vec![cluster_key()],
+                links: vec![link_key()],
+            },
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            registry: Registry::new(),
+        };
+        let router = router(App::new(parts).unwrap());
+        Self { router, leader, workers: running, clock, tasks }
+    }
+
+    /// The answer to a request with the root token and these header lines.
+    pub async fn ask(&self, method: &str, target: &str, lines: &str, body: impl Into<Body>) -> Answer {
+        let lines = format!("authorization: Bearer {TOKEN}\n{lines}");
+        self.ask_bare(method, target, &lines, body).await
+    }
+
+    /// The answer to a request with just these header lines.
+    pub async fn ask_bare(
+        &self,
+        method: &str,
+        target: &str,
+        lines: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
+        let (status, headers, body) = self.begin(method, target, lines, body).await;
+        let body = body.collect().await.expect("the whole body").to_bytes();
+        Answer { status, headers, body }
+    }
+
+    /// The head of an answer, and its body still to be read.
+    pub async fn begin(
+        &self,
+        method: &str,
+        target: &str,
+        lines: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, HeaderMap, Body) {
+        let mut request = Request::builder().method(method).uri(target);
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        let request = request.body(body.into()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status, parts.headers, body)
+    }
+
+    pub async fn get(&self, target: &str, lines: &str) -> Answer {
+        self.ask("GET", target, lines, Body::empty()).await
+    }
+
+    /// Stores a file and says that it worked.
+    pub async fn put(&self, target: &str, bytes: &[u8]) {
+        let answer = self.ask("PUT", target, "", bytes.to_vec()).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+    }
+}
+
+/// So many bytes that differ from place to place.
+pub fn content(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
