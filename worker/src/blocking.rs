@@ -138,9 +138,9 @@ fn units(bytes: u64) -> u32 {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_hung_call_keeps_its_place_and_others_are_told_to_come_back() {
-        let threads = DiskThreads::new(1, Duration::from_secs(1));
+        let threads = DiskThreads::new(1, Duration::from_millis(20));
         let (release, hung) = std::sync::mpsc::channel::<()>();
         let first = threads.run(move || hung.recv().is_ok());
         let mut first = Box::pin(first);

@@ -319,3 +319,6 @@ fn answer(asker: Asker, reply: Result<Reply, VoterError>) {
     // Whoever asked may have hung up.
     let _ = asker.send(reply);
 }
+
+#[cfg(test)]
+mod tests;
