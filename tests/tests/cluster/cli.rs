@@ -88,7 +88,8 @@ fn exit_codes_say_what_went_wrong() -> Result<()> {
         cluster.cli_ends(2, &["put"])?;
         cluster.cli_ends(3, &["get", "not-there", "x"])?;
         cluster.cli_ends(3, &["rm", "not-there", "--yes"])?;
-        cluster.cli_ends(1, &["put", "no-such-file", "x"])?;
+        cluster.cli_ends(3, &["put", "no-such-file", "x"])?;
+        cluster.cli_ends(2, &["rm", "x"])?;
 
         let wrong = cluster.folder().join("wrong-token");
         fs::write(&wrong, "0".repeat(64))?;
