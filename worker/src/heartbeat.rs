@@ -71,10 +71,10 @@ impl Beats {
                 beats.reset_after(RETRY.min(every));
             }
         }
-        if worker.leaving().is_cancelled() {
-            if let Err(error) = beat(&worker, &node, &url, &master, FAREWELL).await {
-                tracing::debug!(master, %error, "a master did not hear that the worker stops");
-            }
+        if worker.leaving().is_cancelled()
+            && let Err(error) = beat(&worker, &node, &url, &master, FAREWELL).await
+        {
+            tracing::debug!(master, %error, "a master did not hear that the worker stops");
         }
         drop(said_farewell);
         stop.cancelled().await;

@@ -1,10 +1,18 @@
 //! The routes of a worker: status, code and body of every answer that a caller relies on.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod chain;
+#[cfg(test)]
 mod chunks;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod faulty;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
 mod orders;
+#[cfg(test)]
 mod support;
