@@ -1,5 +1,13 @@
 //! The HTTP interface: names, access, ranges, conditions, and what errors look like.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
 mod support;
 
 use axum::body::Body;
@@ -23,7 +31,10 @@ async fn a_file_goes_in_and_comes_out_with_all_it_is_known_by() {
     assert_eq!(answer.header("location"), target);
     let info: FileInfo = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(info.name, "films/ä film.mkv");
-    assert_eq!((info.crc32, info.blake3), (Crc32::of(&bytes), Blake3::of(&bytes)));
+    assert_eq!(
+        (info.crc32, info.blake3),
+        (Crc32::of(&bytes), Blake3::of(&bytes))
+    );
     assert_eq!(info.content_type, "video/x-matroska");
     assert_eq!(answer.header("etag"), info.etag);
     let read = setup.get(target, "").await;
@@ -31,7 +42,10 @@ async fn a_file_goes_in_and_comes_out_with_all_it_is_known_by() {
     assert!(read.body == bytes);
     assert_eq!(read.header("content-length"), bytes.len().to_string());
     assert_eq!(read.header("etag"), info.etag);
-    assert_eq!(read.header("last-modified"), "Tue, 14 Nov 2023 22:13:14 GMT");
+    assert_eq!(
+        read.header("last-modified"),
+        "Tue, 14 Nov 2023 22:13:14 GMT"
+    );
     assert_eq!(read.header("accept-ranges"), "bytes");
     assert_eq!(read.header("content-type"), "video/x-matroska");
     assert_eq!(read.header("x-content-type-options"), "nosniff");
@@ -42,9 +56,18 @@ async fn a_file_goes_in_and_comes_out_with_all_it_is_known_by() {
     assert_eq!((head.status, &head.headers), (read.status, &read.headers));
     assert!(head.body.is_empty());
     let saved = setup.get(&format!("{target}?download=1"), "").await;
-    assert!(saved.header("content-disposition").starts_with("attachment;"));
-    let played = setup.get("/play/films/%C3%A4%20film.mkv", "range: bytes=0-1").await;
-    assert_eq!((played.status.as_u16(), &played.body[..]), (206, &bytes[..2]));
+    assert!(
+        saved
+            .header("content-disposition")
+            .starts_with("attachment;")
+    );
+    let played = setup
+        .get("/play/films/%C3%A4%20film.mkv", "range: bytes=0-1")
+        .await;
+    assert_eq!(
+        (played.status.as_u16(), &played.body[..]),
+        (206, &bytes[..2])
+    );
 }
 
 #[tokio::test]
@@ -52,7 +75,10 @@ async fn nothing_is_a_file_too() {
     let setup = Setup::new(2).await;
     setup.put("/v1/files/empty", b"").await;
     let read = setup.get("/v1/files/empty", "").await;
-    assert_eq!((read.status.as_u16(), read.header("content-length")), (200, "0"));
+    assert_eq!(
+        (read.status.as_u16(), read.header("content-length")),
+        (200, "0")
+    );
     let ranged = setup.get("/v1/files/empty", "range: bytes=0-0").await;
     ranged.fails(Code::RangeNotSatisfiable);
     assert_eq!(ranged.header("content-range"), "bytes */0");
@@ -75,26 +101,49 @@ async fn ranges_are_answered_as_rfc_9110_has_them() {
         ("bytes=-5000", (206, "bytes 0-999/1000"), 0..1000),
         ("bytes=990-", (206, "bytes 990-999/1000"), 990..1000),
         ("bytes=990-5000", (206, "bytes 990-999/1000"), 990..1000),
-        ("bytes=999-99999999999999999999", (206, "bytes 999-999/1000"), 999..1000),
+        (
+            "bytes=999-99999999999999999999",
+            (206, "bytes 999-999/1000"),
+            999..1000,
+        ),
         ("bytes=5-2", (200, ""), 0..1000),
         ("bytes=x", (200, ""), 0..1000),
         ("lines=0-1", (200, ""), 0..1000),
         ("bytes=0-1,2000-", (206, "bytes 0-1/1000"), 0..2),
     ] {
-        let read = setup.get("/v1/files/f.mp4", &format!("range: {range}")).await;
+        let read = setup
+            .get("/v1/files/f.mp4", &format!("range: {range}"))
+            .await;
         assert_eq!(shape(&read), want, "{range}");
         assert!(read.body == bytes[slice.clone()], "{range}");
-        let head =
-            setup.ask("HEAD", "/v1/files/f.mp4", &format!("range: {range}"), Body::empty()).await;
-        assert_eq!((head.status, &head.headers), (read.status, &read.headers), "{range}");
+        let head = setup
+            .ask(
+                "HEAD",
+                "/v1/files/f.mp4",
+                &format!("range: {range}"),
+                Body::empty(),
+            )
+            .await;
+        assert_eq!(
+            (head.status, &head.headers),
+            (read.status, &read.headers),
+            "{range}"
+        );
     }
     for range in ["bytes=-0", "bytes=1000-", "bytes=99999999999999999999-"] {
-        let read = setup.get("/v1/files/f.mp4", &format!("range: {range}")).await;
+        let read = setup
+            .get("/v1/files/f.mp4", &format!("range: {range}"))
+            .await;
         read.fails(Code::RangeNotSatisfiable);
         assert_eq!(shape(&read), (416, "bytes */1000"), "{range}");
     }
-    let many = (0..17).map(|i| format!("{i}-{i}")).collect::<Vec<_>>().join(",");
-    let read = setup.get("/v1/files/f.mp4", &format!("range: bytes={many}")).await;
+    let many = (0..17)
+        .map(|i| format!("{i}-{i}"))
+        .collect::<Vec<_>>()
+        .join(",");
+    let read = setup
+        .get("/v1/files/f.mp4", &format!("range: bytes={many}"))
+        .await;
     assert_eq!(shape(&read), (200, ""));
 }
 
@@ -103,14 +152,23 @@ async fn several_ranges_come_in_one_answer() {
     let setup = Setup::new(2).await;
     let bytes = content(1000);
     setup.put("/v1/files/f.mp4", &bytes).await;
-    let read = setup.get("/v1/files/f.mp4", "range: bytes=0-9,500-509,-1").await;
+    let read = setup
+        .get("/v1/files/f.mp4", "range: bytes=0-9,500-509,-1")
+        .await;
     assert_eq!(read.status, 206);
     assert_eq!(read.header("content-length"), read.body.len().to_string());
     let kind = read.header("content-type");
-    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let boundary = kind
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap();
     let mut want = Vec::new();
-    for (index, (range, slice)) in
-        [("0-9", 0..10), ("500-509", 500..510), ("999-999", 999..1000)].into_iter().enumerate()
+    for (index, (range, slice)) in [
+        ("0-9", 0..10),
+        ("500-509", 500..510),
+        ("999-999", 999..1000),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let before = if index == 0 { "" } else { "\r\n" };
         let head = format!(
@@ -131,11 +189,15 @@ fn any_range_is_the_same_slice() {
     // Two chunks of 1 MiB and a rest.
     let bytes = content(2 * MIB + 77_777);
     runtime.block_on(async {
-        let answer =
-            setup.ask("PUT", "/v1/files/f?chunk_size=1048576", "", bytes.clone()).await;
+        let answer = setup
+            .ask("PUT", "/v1/files/f?chunk_size=1048576", "", bytes.clone())
+            .await;
         assert_eq!(answer.status, 201);
     });
-    let mut runner = TestRunner::new(Config { cases: 200, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 200,
+        ..Config::default()
+    });
     let length = bytes.len();
     let ranges = (0..length, 0..3 * MIB).prop_map(move |(first, span)| (first, first + span));
     runner
@@ -154,7 +216,11 @@ async fn a_small_range_asks_one_worker_once_for_just_that() {
     let setup = Setup::new(2).await;
     setup.put("/v1/files/f", &content(3 * MIB)).await;
     setup.get("/v1/files/f", "range: bytes=100000-165535").await;
-    let reads: Vec<_> = setup.workers.iter().flat_map(|worker| worker.disk().reads.clone()).collect();
+    let reads: Vec<_> = setup
+        .workers
+        .iter()
+        .flat_map(|worker| worker.disk().reads.clone())
+        .collect();
     assert_eq!(reads, [(100_000, 65_536)]);
 }
 
@@ -162,22 +228,50 @@ async fn a_small_range_asks_one_worker_once_for_just_that() {
 async fn names_that_are_none_are_refused_wherever_they_stand() {
     let setup = Setup::new(2).await;
     for name in [
-        "", "..", "a/../b", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/etc/passwd", "%2Fetc",
-        "a/", "a//b", ".", "a%00b", "a%0Ab", "a%5Cb", "a%C2%85b", "a%FFb", "a%zz", "a%",
+        "",
+        "..",
+        "a/../b",
+        "%2e%2e",
+        "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/etc/passwd",
+        "%2Fetc",
+        "a/",
+        "a//b",
+        ".",
+        "a%00b",
+        "a%0Ab",
+        "a%5Cb",
+        "a%C2%85b",
+        "a%FFb",
+        "a%zz",
+        "a%",
     ] {
         for method in ["GET", "HEAD", "PUT", "DELETE"] {
-            let answer = setup.ask(method, &format!("/v1/files/{name}"), "", "x").await;
+            let answer = setup
+                .ask(method, &format!("/v1/files/{name}"), "", "x")
+                .await;
             answer.fails(Code::InvalidName);
         }
-        setup.get(&format!("/play/{name}"), "").await.fails(Code::InvalidName);
+        setup
+            .get(&format!("/play/{name}"), "")
+            .await
+            .fails(Code::InvalidName);
     }
     let long = "x".repeat(1025);
-    setup.ask("PUT", &format!("/v1/files/{long}"), "", "x").await.fails(Code::InvalidName);
+    setup
+        .ask("PUT", &format!("/v1/files/{long}"), "", "x")
+        .await
+        .fails(Code::InvalidName);
     setup.put(&format!("/v1/files/{}", &long[1..]), b"x").await;
     // Twins in another Unicode form are two files; what is encoded twice is decoded once.
     for name in ["%C3%A9", "e%CC%81", "%252e%252e", "%F0%9F%8E%AC"] {
-        setup.put(&format!("/v1/files/{name}"), name.as_bytes()).await;
-        assert_eq!(setup.get(&format!("/v1/files/{name}"), "").await.body, name.as_bytes());
+        setup
+            .put(&format!("/v1/files/{name}"), name.as_bytes())
+            .await;
+        assert_eq!(
+            setup.get(&format!("/v1/files/{name}"), "").await.body,
+            name.as_bytes()
+        );
     }
     let listed = setup.get("/v1/files?prefix=%25", "").await;
     let listing: Listing = serde_json::from_slice(&listed.body).unwrap();
@@ -189,19 +283,40 @@ async fn names_that_are_none_are_refused_wherever_they_stand() {
 async fn every_route_but_the_probes_is_closed_to_who_is_not_known() {
     let setup = Setup::new(1).await;
     let server = cluster_key().authorization();
-    let callers = ["", "authorization: Bearer wrong", "authorization: Basic cm9vdDp4"];
+    let callers = [
+        "",
+        "authorization: Bearer wrong",
+        "authorization: Basic cm9vdDp4",
+    ];
     for (method, target) in [
-        ("GET", "/v1/files/f"), ("HEAD", "/v1/files/f"), ("PUT", "/v1/files/f"),
-        ("DELETE", "/v1/files/f"), ("GET", "/v1/files/"), ("GET", "/v1/files"),
-        ("POST", "/v1/rename"), ("GET", "/play/f"), ("HEAD", "/play/f"), ("POST", "/v1/sign"),
-        ("GET", "/v1/status"), ("GET", "/v1/workers"), ("POST", "/v1/admin/bootstrap"),
-        ("GET", "/stats"), ("GET", "/metrics"), ("POST", HEARTBEAT), ("GET", "/nowhere"),
-        ("PATCH", "/v1/files/f"), ("GET", "/internal/v1/anything"), ("OPTIONS", "/v1/files/f"),
+        ("GET", "/v1/files/f"),
+        ("HEAD", "/v1/files/f"),
+        ("PUT", "/v1/files/f"),
+        ("DELETE", "/v1/files/f"),
+        ("GET", "/v1/files/"),
+        ("GET", "/v1/files"),
+        ("POST", "/v1/rename"),
+        ("GET", "/play/f"),
+        ("HEAD", "/play/f"),
+        ("POST", "/v1/sign"),
+        ("GET", "/v1/status"),
+        ("GET", "/v1/workers"),
+        ("POST", "/v1/admin/bootstrap"),
+        ("GET", "/stats"),
+        ("GET", "/metrics"),
+        ("POST", HEARTBEAT),
+        ("GET", "/nowhere"),
+        ("PATCH", "/v1/files/f"),
+        ("GET", "/internal/v1/anything"),
+        ("OPTIONS", "/v1/files/f"),
     ] {
         for caller in callers {
             let answer = setup.ask_bare(method, target, caller, Body::empty()).await;
             answer.fails(Code::Unauthorized);
-            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{target}");
+            assert!(
+                answer.header("www-authenticate").starts_with("Bearer"),
+                "{target}"
+            );
         }
         if target != HEARTBEAT {
             let caller = format!("authorization: {server}");
@@ -209,13 +324,22 @@ async fn every_route_but_the_probes_is_closed_to_who_is_not_known() {
             answer.fails(Code::Unauthorized);
         }
     }
-    setup.ask("POST", HEARTBEAT, "", "{}").await.fails(Code::Unauthorized);
+    setup
+        .ask("POST", HEARTBEAT, "", "{}")
+        .await
+        .fails(Code::Unauthorized);
     for probe in ["/health", "/health/live", "/health/ready"] {
         let answer = setup.ask_bare("GET", probe, "", Body::empty()).await;
-        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"OK"[..]));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body[..]),
+            (200, &b"OK"[..])
+        );
     }
     let in_url = format!("/v1/files/f?token={TOKEN}");
-    setup.ask_bare("GET", &in_url, "", Body::empty()).await.fails(Code::InvalidRequest);
+    setup
+        .ask_bare("GET", &in_url, "", Body::empty())
+        .await
+        .fails(Code::InvalidRequest);
     setup.get("/nowhere", "").await.fails(Code::RouteNotFound);
     let patched = setup.ask("PATCH", "/v1/files/f", "", "").await;
     patched.fails(Code::MethodNotAllowed);
@@ -232,7 +356,10 @@ async fn a_wrong_token_is_told_before_the_body_is_read() {
         },
     ));
     let lines = "authorization: Bearer wrong\nexpect: 100-continue\ncontent-length: 1000";
-    setup.ask_bare("PUT", "/v1/files/f", lines, body).await.fails(Code::Unauthorized);
+    setup
+        .ask_bare("PUT", "/v1/files/f", lines, body)
+        .await
+        .fails(Code::Unauthorized);
 }
 
 #[tokio::test]
@@ -248,13 +375,24 @@ async fn a_signed_link_plays_one_file_and_nothing_else() {
         assert_eq!(played.status, 200);
     }
     let other = link.path.replace("film", "book");
-    setup.ask_bare("GET", &other, "", Body::empty()).await.fails(Code::Unauthorized);
+    setup
+        .ask_bare("GET", &other, "", Body::empty())
+        .await
+        .fails(Code::Unauthorized);
     let files = link.path.replace("/play/", "/v1/files/");
-    setup.ask_bare("DELETE", &files, "", Body::empty()).await.fails(Code::Unauthorized);
+    setup
+        .ask_bare("DELETE", &files, "", Body::empty())
+        .await
+        .fails(Code::Unauthorized);
     setup.clock.advance(std::time::Duration::from_secs(61));
-    setup.ask_bare("GET", &link.path, "", Body::empty()).await.fails(Code::Unauthorized);
-    for bad in [r#"{"name":"a","expires_in_seconds":0}"#, r#"{"name":"../a","expires_in_seconds":9}"#]
-    {
+    setup
+        .ask_bare("GET", &link.path, "", Body::empty())
+        .await
+        .fails(Code::Unauthorized);
+    for bad in [
+        r#"{"name":"a","expires_in_seconds":0}"#,
+        r#"{"name":"../a","expires_in_seconds":9}"#,
+    ] {
         assert_eq!(setup.ask("POST", "/v1/sign", "", bad).await.status, 400);
     }
 }
@@ -264,20 +402,37 @@ async fn conditions_guard_changes() {
     let setup = Setup::new(2).await;
     setup.put("/v1/files/f", b"one").await;
     let etag = setup.get("/v1/files/f", "").await.header("etag").to_owned();
-    let create = setup.ask("PUT", "/v1/files/f", "if-none-match: *", "two").await;
+    let create = setup
+        .ask("PUT", "/v1/files/f", "if-none-match: *", "two")
+        .await;
     create.fails(Code::PreconditionFailed);
-    let stale = setup.ask("PUT", "/v1/files/f", "if-match: \"stale\"", "two").await;
+    let stale = setup
+        .ask("PUT", "/v1/files/f", "if-match: \"stale\"", "two")
+        .await;
     stale.fails(Code::PreconditionFailed);
-    let unquoted = setup.ask("PUT", "/v1/files/f", "if-match: stale", "two").await;
+    let unquoted = setup
+        .ask("PUT", "/v1/files/f", "if-match: stale", "two")
+        .await;
     unquoted.fails(Code::InvalidRequest);
-    let known = setup.get("/v1/files/f", &format!("if-none-match: {etag}")).await;
+    let known = setup
+        .get("/v1/files/f", &format!("if-none-match: {etag}"))
+        .await;
     assert_eq!((known.status.as_u16(), known.header("etag")), (304, &*etag));
     assert!(known.body.is_empty());
-    let replaced = setup.ask("PUT", "/v1/files/f", &format!("if-match: {etag}"), "two").await;
+    let replaced = setup
+        .ask("PUT", "/v1/files/f", &format!("if-match: {etag}"), "two")
+        .await;
     assert_eq!(replaced.status, 201);
-    let old = setup.get("/v1/files/f", &format!("range: bytes=0-0\nif-range: {etag}")).await;
+    let old = setup
+        .get(
+            "/v1/files/f",
+            &format!("range: bytes=0-0\nif-range: {etag}"),
+        )
+        .await;
     assert_eq!((old.status.as_u16(), &old.body[..]), (200, &b"two"[..]));
-    let kept = setup.ask("DELETE", "/v1/files/f", &format!("if-match: {etag}"), "").await;
+    let kept = setup
+        .ask("DELETE", "/v1/files/f", &format!("if-match: {etag}"), "")
+        .await;
     kept.fails(Code::PreconditionFailed);
     assert_eq!(setup.ask("DELETE", "/v1/files/f", "", "").await.status, 204);
     setup.get("/v1/files/f", "").await.fails(Code::FileNotFound);
@@ -287,12 +442,18 @@ async fn conditions_guard_changes() {
 async fn without_a_leader_nothing_is_said_to_be_missing() {
     let setup = Setup::new(2).await;
     setup.leader.state().refuse = Some(|| Error::NoLeader);
-    for (method, target) in [("GET", "/v1/files/f"), ("PUT", "/v1/files/f"), ("GET", "/v1/files")] {
+    for (method, target) in [
+        ("GET", "/v1/files/f"),
+        ("PUT", "/v1/files/f"),
+        ("GET", "/v1/files"),
+    ] {
         let answer = setup.ask(method, target, "", "").await;
         answer.fails(Code::NoLeader);
         assert!(!answer.header("retry-after").is_empty());
     }
-    let ready = setup.ask_bare("GET", "/health/ready", "", Body::empty()).await;
+    let ready = setup
+        .ask_bare("GET", "/health/ready", "", Body::empty())
+        .await;
     assert_eq!(ready.status, 200);
     let metrics = setup.get("/metrics", "").await;
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
@@ -306,7 +467,10 @@ async fn monitoring_shows_counts_under_the_names_it_always_had() {
     setup.put("/v1/files/f", b"x").await;
     let stats: serde_json::Value =
         serde_json::from_slice(&setup.get("/stats", "").await.body).unwrap();
-    assert_eq!((&stats["active_workers"], &stats["files"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&stats["active_workers"], &stats["files"]),
+        (&3.into(), &1.into())
+    );
     assert_eq!(stats["ring_size"], 4096);
     let metrics = setup.get("/metrics", "").await;
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
@@ -317,7 +481,10 @@ async fn monitoring_shows_counts_under_the_names_it_always_had() {
         "mdfs_up 1",
         "mdfs_http_requests_total{route=\"/v1/files/{*name}\",status=\"201\"} 1",
     ] {
-        assert!(text.lines().any(|got| got == line), "{line} is not in {text}");
+        assert!(
+            text.lines().any(|got| got == line),
+            "{line} is not in {text}"
+        );
     }
 }
 
@@ -331,17 +498,40 @@ async fn bad_parameters_are_named() {
         "/v1/files/f?replicas=8",
         "/v1/files/f?replica=2",
     ] {
-        setup.ask("PUT", target, "", "x").await.fails(Code::InvalidRequest);
+        setup
+            .ask("PUT", target, "", "x")
+            .await
+            .fails(Code::InvalidRequest);
     }
-    for lines in ["x-mdfs-request-id: 7", "content-type: nonsense", "content-range: bytes 0-0/5"] {
-        setup.ask("PUT", "/v1/files/f", lines, "x").await.fails(Code::InvalidRequest);
+    for lines in [
+        "x-mdfs-request-id: 7",
+        "content-type: nonsense",
+        "content-range: bytes 0-0/5",
+    ] {
+        setup
+            .ask("PUT", "/v1/files/f", lines, "x")
+            .await
+            .fails(Code::InvalidRequest);
     }
-    for target in ["/v1/files?limit=0", "/v1/files?limit=1001", "/v1/files?delimiter=ab"] {
+    for target in [
+        "/v1/files?limit=0",
+        "/v1/files?limit=1001",
+        "/v1/files?delimiter=ab",
+    ] {
         setup.get(target, "").await.fails(Code::InvalidRequest);
     }
-    let rename = setup.ask("POST", "/v1/rename", "", r#"{"from":"a","to":"b","force":1}"#).await;
+    let rename = setup
+        .ask(
+            "POST",
+            "/v1/rename",
+            "",
+            r#"{"from":"a","to":"b","force":1}"#,
+        )
+        .await;
     rename.fails(Code::InvalidRequest);
-    let rename = setup.ask("POST", "/v1/rename", "", "x".repeat(70_000)).await;
+    let rename = setup
+        .ask("POST", "/v1/rename", "", "x".repeat(70_000))
+        .await;
     rename.fails(Code::TooLarge);
     assert!(setup.leader.state().open.is_empty());
 }

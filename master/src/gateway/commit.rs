@@ -66,7 +66,11 @@ fn runs(chunks: &[ChunkDone]) -> Vec<Copies> {
         let disks: Vec<DiskId> = done.sites.iter().map(|site| site.disk).collect();
         match runs.last_mut() {
             Some(run) if run.disks == disks => run.chunks += 1,
-            _ => runs.push(Copies { first_chunk: done.chunk.index, chunks: 1, disks }),
+            _ => runs.push(Copies {
+                first_chunk: done.chunk.index,
+                chunks: 1,
+                disks,
+            }),
         }
     }
     runs
@@ -84,10 +88,10 @@ async fn verify(shared: &Shared, term: Term, chunks: &[ChunkDone]) -> Result<(),
         }
     }
     stream::iter(questions)
-    .buffer_unordered(VERIFIES)
-    .try_collect::<Vec<()>>()
-    .await
-    .map(|_| ())
+        .buffer_unordered(VERIFIES)
+        .try_collect::<Vec<()>>()
+        .await
+        .map(|_| ())
 }
 
 async fn verify_copy(
@@ -102,5 +106,8 @@ async fn verify_copy(
     }
     let (disk, chunk) = (site.disk, done.chunk);
     tracing::warn!(%disk, %chunk, "a copy cannot be verified for a new leader");
-    Err(Error::Unavailable { name: format!("upload {}", chunk.file), index: chunk.index })
+    Err(Error::Unavailable {
+        name: format!("upload {}", chunk.file),
+        index: chunk.index,
+    })
 }

@@ -16,7 +16,10 @@ pub(super) struct SiteMemory {
 
 impl SiteMemory {
     pub(super) fn new(grudge: Duration) -> Self {
-        Self { grudge, failed: Mutex::default() }
+        Self {
+            grudge,
+            failed: Mutex::default(),
+        }
     }
 
     /// The worker did not answer, or not in time.
@@ -34,16 +37,13 @@ impl SiteMemory {
 
     /// The sites in the order to try them: as they were given, but `last` after the others, then
     /// those that are not live, then those that failed a moment ago.
-    pub(super) fn order(
-        &self,
-        sites: &[Site],
-        last: Option<DiskId>,
-        now: Timestamp,
-    ) -> Vec<Site> {
+    pub(super) fn order(&self, sites: &[Site], last: Option<DiskId>, now: Timestamp) -> Vec<Site> {
         let failed = self.lock();
         let mut ordered = sites.to_vec();
         ordered.sort_by_key(|site| {
-            let grudge = failed.get(&site.disk).is_some_and(|at| now.since(*at) < self.grudge);
+            let grudge = failed
+                .get(&site.disk)
+                .is_some_and(|at| now.since(*at) < self.grudge);
             (grudge, !site.live, last == Some(site.disk))
         });
         ordered
@@ -70,7 +70,13 @@ mod tests {
         let sites = [site(1, true), site(2, true), site(3, false)];
         let check = |last: Option<u128>, now, want: [u128; 3]| {
             let order = memory.order(&sites, last.map(DiskId::from_u128), at(now));
-            assert_eq!(order.iter().map(|site| site.disk.as_u128()).collect::<Vec<_>>(), want);
+            assert_eq!(
+                order
+                    .iter()
+                    .map(|site| site.disk.as_u128())
+                    .collect::<Vec<_>>(),
+                want
+            );
         };
         check(None, 0, [1, 2, 3]);
         check(Some(1), 0, [2, 1, 3]);

@@ -3,11 +3,13 @@
 //! A read goes on at another copy, at the exact byte, when a worker fails. A write replaces a
 //! holder that fails. File bytes pass through here and nowhere else in a master.
 
+mod chain;
 mod chunk;
 mod commit;
 mod memory;
 mod peers;
 mod read;
+mod replies;
 mod segments;
 mod source;
 mod store;
@@ -107,7 +109,9 @@ impl Gateway {
             reads: Arc::new(Semaphore::new(limits.reads)),
             uploads: Arc::new(Semaphore::new(limits.uploads)),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Sends pieces of a file, and texts between them, in order. Returns when the first byte of

@@ -35,7 +35,10 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self::Refused { code, detail: detail.into() }
+        Self::Refused {
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// It did not answer in time.
@@ -70,7 +73,10 @@ impl From<LinkError> for Failure {
 }
 
 fn peer(site: &Site) -> Peer {
-    Peer { disk: site.disk, url: site.url.clone() }
+    Peer {
+        disk: site.disk,
+        url: site.url.clone(),
+    }
 }
 
 impl Peers {
@@ -87,7 +93,10 @@ impl Peers {
         length: u64,
         within: Duration,
     ) -> Result<ChunkStream, Failure> {
-        Ok(self.links.read(&peer(site), chunk, offset, length, within).await?)
+        Ok(self
+            .links
+            .read(&peer(site), chunk, offset, length, within)
+            .await?)
     }
 
     /// Sends a segment, and lets the worker pass it on to `next`.
@@ -103,7 +112,10 @@ impl Peers {
         let (bytes, crc): (Bytes, _) = (segment.bytes.clone(), segment.crc32);
         let (chunk, offset) = at;
         let peer = peer(site);
-        Ok(self.links.segment(&peer, chunk, offset, term, bytes, crc, next, within).await?)
+        Ok(self
+            .links
+            .segment(&peer, chunk, offset, term, bytes, crc, next, within)
+            .await?)
     }
 
     /// How far a chunk was received.
@@ -137,7 +149,10 @@ impl Peers {
         bytes: Bytes,
         within: Duration,
     ) -> Result<Stored, Failure> {
-        Ok(self.links.store_whole(&peer(site), chunk, term, bytes, seal, within).await?)
+        Ok(self
+            .links
+            .store_whole(&peer(site), chunk, term, bytes, seal, within)
+            .await?)
     }
 
     /// Has the worker copy a chunk from another one.

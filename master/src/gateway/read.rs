@@ -110,7 +110,10 @@ enum Step {
 
 impl Span {
     fn of(range: &ByteRange) -> Self {
-        Self { position: range.start(), end: range.end_exclusive() }
+        Self {
+            position: range.start(),
+            end: range.end_exclusive(),
+        }
     }
 }
 
@@ -136,7 +139,16 @@ impl ReadBody {
         };
         let left = pieces.iter().map(Piece::length).sum();
         let pieces = pieces.into();
-        Ok(Self { source, pieces, first, state: State::Next, left, breaks: 0, timer, _turn: turn })
+        Ok(Self {
+            source,
+            pieces,
+            first,
+            state: State::Next,
+            left,
+            breaks: 0,
+            timer,
+            _turn: turn,
+        })
     }
 
     /// The state in which the rest of a range is opened; `after` just failed.
@@ -201,7 +213,9 @@ impl ReadBody {
                 Poll::Ready(Step::Give(bytes))
             }
             Poll::Ready(ended) => {
-                let why = ended.and_then(Result::err).map(|failure| failure.to_string());
+                let why = ended
+                    .and_then(Result::err)
+                    .map(|failure| failure.to_string());
                 let why = why.unwrap_or_else(|| "it ended early".to_owned());
                 tracing::warn!(%disk, position = span.position, error = why, "a copy broke off");
                 self.breaks += 1;
@@ -237,7 +251,10 @@ impl ReadBody {
                     }
                     self.timer.as_mut().reset(Instant::now() + limits.patience);
                     if self.source.has_other(span.position, disk) {
-                        self.source.shared().memory.failed(disk, self.source.shared().clock.now());
+                        self.source
+                            .shared()
+                            .memory
+                            .failed(disk, self.source.shared().clock.now());
                         let source = Arc::clone(&self.source);
                         Waiting::Hedges(Box::pin(source.open_elsewhere(
                             span.position,
@@ -277,7 +294,10 @@ impl ReadBody {
 
 impl Streaming {
     fn new(open: Open) -> Self {
-        Self { open, waiting: Waiting::Flows }
+        Self {
+            open,
+            waiting: Waiting::Flows,
+        }
     }
 }
 
@@ -320,6 +340,8 @@ impl Body for ReadBody {
 
 impl fmt::Debug for ReadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadBody").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("ReadBody")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }

@@ -29,9 +29,14 @@ impl Segment {
         if skip == 0 {
             return self.clone();
         }
-        let at = usize::try_from(skip).unwrap_or(usize::MAX).min(self.bytes.len());
+        let at = usize::try_from(skip)
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
         let bytes = self.bytes.slice(at..);
-        Self { crc32: Crc32::of(&bytes), bytes }
+        Self {
+            crc32: Crc32::of(&bytes),
+            bytes,
+        }
     }
 }
 
@@ -89,7 +94,8 @@ impl Segments {
 
     /// Bytes that the client said are still to come, if it did.
     pub(super) fn to_come(&self) -> Option<u64> {
-        self.announced.map(|announced| announced.saturating_sub(self.received))
+        self.announced
+            .map(|announced| announced.saturating_sub(self.received))
     }
 
     /// What all bytes hash to, once [`Segments::next`] has said that there are no more.
@@ -112,7 +118,11 @@ impl Segments {
             return Ok(None);
         }
         let full = usize::try_from(SEGMENT_BYTES).unwrap_or(usize::MAX);
-        let capacity = if self.received == 0 { FIRST_CAPACITY } else { full };
+        let capacity = if self.received == 0 {
+            FIRST_CAPACITY
+        } else {
+            full
+        };
         let mut buffer = BytesMut::with_capacity(capacity.max(self.rest.len().min(full)));
         while buffer.len() < full {
             if self.rest.is_empty() && !self.read_frame().await? {
@@ -147,7 +157,10 @@ impl Segments {
     }
 
     fn hash(&mut self, bytes: Bytes) -> Segment {
-        let segment = Segment { crc32: Crc32::of(&bytes), bytes };
+        let segment = Segment {
+            crc32: Crc32::of(&bytes),
+            bytes,
+        };
         self.crc32 = Crc32::combine(self.crc32, segment.crc32, segment.length());
         self.received += segment.length();
         if let Some(blake3) = &mut self.blake3 {
@@ -168,9 +181,14 @@ impl Segments {
             let why = format!("{announced} bytes were announced");
             return Err(StoreError::IncompleteBody { received, why });
         }
-        let Some(hash) = self.blake3.take().map(FileHasher::finish) else { return Ok(()) };
+        let Some(hash) = self.blake3.take().map(FileHasher::finish) else {
+            return Ok(());
+        };
         self.chunks.extend(hash.chunks);
-        let sums = Sums { crc32: self.crc32, blake3: hash.whole };
+        let sums = Sums {
+            crc32: self.crc32,
+            blake3: hash.whole,
+        };
         let sha256: Option<[u8; 32]> = self.sha256.take().map(|sha256| sha256.finalize().into());
         self.compare(&sums, sha256)?;
         self.sums = Some(sums);
@@ -178,7 +196,11 @@ impl Segments {
     }
 
     fn compare(&self, sums: &Sums, sha256: Option<[u8; 32]>) -> Result<(), StoreError> {
-        let Expected { crc32, blake3, sha256: wanted } = self.expected;
+        let Expected {
+            crc32,
+            blake3,
+            sha256: wanted,
+        } = self.expected;
         let differs = |name, wanted: String, got: String| {
             Err(StoreError::ChecksumMismatch { name, wanted, got })
         };
@@ -189,9 +211,11 @@ impl Segments {
             (_, Some(wanted), ..) if wanted != sums.blake3 => {
                 differs("BLAKE3", wanted.to_string(), sums.blake3.to_string())
             }
-            (.., Some(wanted), Some(got)) if wanted != got => {
-                differs("SHA-256", Blake3(wanted).to_string(), Blake3(got).to_string())
-            }
+            (.., Some(wanted), Some(got)) if wanted != got => differs(
+                "SHA-256",
+                Blake3(wanted).to_string(),
+                Blake3(got).to_string(),
+            ),
             _ => Ok(()),
         }
     }

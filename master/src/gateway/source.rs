@@ -43,7 +43,11 @@ pub(super) struct Open {
 impl Source {
     pub(super) fn new(shared: Arc<Shared>, view: FileView) -> Self {
         let sites = Mutex::new(view.sites.clone().into());
-        Self { shared, view, sites }
+        Self {
+            shared,
+            view,
+            sites,
+        }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -60,8 +64,15 @@ impl Source {
 
     /// The error that says that the chunk with this byte cannot be had.
     pub(super) fn unavailable(&self, position: u64) -> Error {
-        let index = self.record().layout.locate(position).map_or(0, |at| at.index);
-        Error::Unavailable { name: self.name(), index }
+        let index = self
+            .record()
+            .layout
+            .locate(position)
+            .map_or(0, |at| at.index);
+        Error::Unavailable {
+            name: self.name(),
+            index,
+        }
     }
 
     /// Whether another disk than this one has the chunk with this byte.
@@ -72,10 +83,13 @@ impl Source {
 
     fn sites_of(&self, index: u32) -> Vec<Site> {
         let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
-        let holds = |run: &&SitesOfRun| {
-            run.first_chunk <= index && index - run.first_chunk < run.chunks
-        };
-        sites.iter().find(holds).map(|run| run.sites.clone()).unwrap_or_default()
+        let holds =
+            |run: &&SitesOfRun| run.first_chunk <= index && index - run.first_chunk < run.chunks;
+        sites
+            .iter()
+            .find(holds)
+            .map(|run| run.sites.clone())
+            .unwrap_or_default()
     }
 
     /// Opens the bytes from `position` to the end of their chunk, or to `end` if that is before.
@@ -99,7 +113,10 @@ impl Source {
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
         loop {
-            let failures = match self.try_sites(&wanted, &self.sites_of(wanted.chunk.index), after).await {
+            let failures = match self
+                .try_sites(&wanted, &self.sites_of(wanted.chunk.index), after)
+                .await
+            {
                 Ok(open) => return Ok(open),
                 Err(failures) => failures,
             };
@@ -112,12 +129,19 @@ impl Source {
                 if asked_again {
                     let start = position - wanted.offset % block;
                     let end = position + to_block_end.min(wanted.in_chunk) - 1;
-                    return Err(Error::DataDamaged { name: self.name(), start, end });
+                    return Err(Error::DataDamaged {
+                        name: self.name(),
+                        start,
+                        end,
+                    });
                 }
             }
             if asked_again {
                 if Instant::now() + pause >= deadline {
-                    return Err(Error::Unavailable { name: self.name(), index: wanted.chunk.index });
+                    return Err(Error::Unavailable {
+                        name: self.name(),
+                        index: wanted.chunk.index,
+                    });
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
@@ -137,8 +161,13 @@ impl Source {
         let wanted = self.wanted(position, end)?;
         let mut sites = self.sites_of(wanted.chunk.index);
         sites.retain(|site| site.disk != disk);
-        let unavailable = |_| Error::Unavailable { name: self.name(), index: wanted.chunk.index };
-        self.try_sites(&wanted, &sites, None).await.map_err(unavailable)
+        let unavailable = |_| Error::Unavailable {
+            name: self.name(),
+            index: wanted.chunk.index,
+        };
+        self.try_sites(&wanted, &sites, None)
+            .await
+            .map_err(unavailable)
     }
 
     fn wanted(&self, position: u64, end: u64) -> Result<Wanted, Error> {
@@ -146,9 +175,20 @@ impl Source {
         let (Some(at), true) = (layout.locate(position), position < end) else {
             return Err(Error::Broken(format!("byte {position} is in no chunk")));
         };
-        let in_chunk = layout.chunk_len(at.index).unwrap_or(0).saturating_sub(at.offset);
-        let chunk = ChunkId { file: self.record().file, index: at.index };
-        Ok(Wanted { chunk, offset: at.offset, length: in_chunk.min(end - position), in_chunk })
+        let in_chunk = layout
+            .chunk_len(at.index)
+            .unwrap_or(0)
+            .saturating_sub(at.offset);
+        let chunk = ChunkId {
+            file: self.record().file,
+            index: at.index,
+        };
+        Ok(Wanted {
+            chunk,
+            offset: at.offset,
+            length: in_chunk.min(end - position),
+            in_chunk,
+        })
     }
 
     /// Asks the leader where the chunks are now. If the name stands for another version or for
@@ -171,7 +211,12 @@ impl Source {
         sites: &[Site],
         after: Option<DiskId>,
     ) -> Result<Open, Vec<Failure>> {
-        let Shared { memory, clock, limits, .. } = &*self.shared;
+        let Shared {
+            memory,
+            clock,
+            limits,
+            ..
+        } = &*self.shared;
         let mut rest = memory.order(sites, after, clock.now()).into_iter();
         let mut asked = FuturesUnordered::new();
         let mut slow: Vec<DiskId> = Vec::new();
@@ -187,7 +232,11 @@ impl Source {
             if asked.is_empty() {
                 return Err(failures);
             }
-            let waits = if rest.len() == 0 { ANSWER } else { Duration::ZERO };
+            let waits = if rest.len() == 0 {
+                ANSWER
+            } else {
+                Duration::ZERO
+            };
             tokio::select! {
                 Some((disk, answer)) = asked.next() => match answer {
                     Ok(stream) => {
@@ -220,8 +269,19 @@ impl Source {
     }
 
     async fn ask(&self, wanted: &Wanted, site: Site) -> (DiskId, Result<ChunkStream, Failure>) {
-        let Wanted { chunk, offset, length, .. } = *wanted;
-        (site.disk, self.shared.peers.read(&site, chunk, offset, length, SILENCE).await)
+        let Wanted {
+            chunk,
+            offset,
+            length,
+            ..
+        } = *wanted;
+        (
+            site.disk,
+            self.shared
+                .peers
+                .read(&site, chunk, offset, length, SILENCE)
+                .await,
+        )
     }
 
     fn note(&self, wanted: &Wanted, disk: DiskId, failure: &Failure) {
@@ -244,7 +304,12 @@ struct Wanted {
 /// Whether all copies were looked at, and at least one is damaged. A copy on a worker that cannot
 /// be reached may be good.
 fn all_damaged(failures: &[Failure]) -> bool {
-    let code_is = |code: Code| failures.iter().filter(|failure| failure.code() == Some(code)).count();
+    let code_is = |code: Code| {
+        failures
+            .iter()
+            .filter(|failure| failure.code() == Some(code))
+            .count()
+    };
     let damaged = code_is(Code::BadBlock);
     damaged > 0 && damaged + code_is(Code::ChunkNotFound) == failures.len()
 }

@@ -73,7 +73,11 @@ pub(super) async fn run(
     upload: Upload,
     mut body: Body,
 ) -> Result<FileInfo, StoreError> {
-    let Upload { begin, length, expected } = upload;
+    let Upload {
+        begin,
+        length,
+        expected,
+    } = upload;
     let name = begin.name.clone();
     let open = match shared.leader.begin_upload(begin).await? {
         Begun::Open(open) => open,
@@ -133,13 +137,17 @@ async fn store(
         sealing = Some(Box::pin(chunks.make_durable(staged, seal)));
         head = next;
         if head.is_some() {
-            index = index.checked_add(1).ok_or(StoreError::TooManyChunks { max: u32::MAX })?;
+            index = index
+                .checked_add(1)
+                .ok_or(StoreError::TooManyChunks { max: u32::MAX })?;
         }
     }
     if let Some(last) = sealing {
         done.push(last.await?);
     }
-    let sums = segments.sums().ok_or_else(|| Error::Broken("a body has no sums".to_owned()))?;
+    let sums = segments
+        .sums()
+        .ok_or_else(|| Error::Broken("a body has no sums".to_owned()))?;
     Ok(commit(shared, open, done, sums).await?)
 }
 
@@ -157,7 +165,9 @@ async fn stream_chunk(
         let staged = chunks.whole(index, first);
         return Ok((staged, segments.next().await?));
     }
-    let to_come = segments.to_come().map(|rest| rest.saturating_add(first.length()));
+    let to_come = segments
+        .to_come()
+        .map(|rest| rest.saturating_add(first.length()));
     let bytes = to_come.map_or(chunk_bytes, |rest| rest.min(chunk_bytes));
     let mut chain = chunks.place(index, bytes).await?;
     let mut segment = first;

@@ -60,9 +60,13 @@ impl Access {
     ) -> Result<(), HttpError> {
         if let Some(name) = secret_parameter(raw_query) {
             let hint = "send it as 'Authorization: Bearer TOKEN', or sign a link with /v1/sign";
-            return Err(HttpError::invalid(format!("{name:?} does not belong in a URL: {hint}")));
+            return Err(HttpError::invalid(format!(
+                "{name:?} does not belong in a URL: {hint}"
+            )));
         }
-        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let authorization = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         match rule {
             Rule::Anyone => Ok(()),
             Rule::Root => self.check_root(authorization),
@@ -78,7 +82,10 @@ impl Access {
                 if self.cluster.iter().any(|key| key.admits(authorization)) {
                     Ok(())
                 } else {
-                    Err(HttpError::new(Code::Unauthorized, "only servers of the cluster may ask"))
+                    Err(HttpError::new(
+                        Code::Unauthorized,
+                        "only servers of the cluster may ask",
+                    ))
                 }
             }
         }
@@ -87,7 +94,10 @@ impl Access {
     fn check_root(&self, authorization: Option<&str>) -> Result<(), HttpError> {
         let token = authorization.and_then(bearer);
         match token {
-            None => Err(HttpError::new(Code::Unauthorized, "no bearer token was sent")),
+            None => Err(HttpError::new(
+                Code::Unauthorized,
+                "no bearer token was sent",
+            )),
             Some(token) if self.root.iter().any(|root| root.matches(token.as_bytes())) => Ok(()),
             Some(_) => Err(HttpError::new(Code::Unauthorized, "the token is not known")),
         }
@@ -117,12 +127,17 @@ fn is_signed(raw_query: &str) -> bool {
 }
 
 fn secret_parameter(raw_query: &str) -> Option<&str> {
-    keys(raw_query)
-        .find(|key| SECRET_PARAMETERS.iter().any(|secret| key.eq_ignore_ascii_case(secret)))
+    keys(raw_query).find(|key| {
+        SECRET_PARAMETERS
+            .iter()
+            .any(|secret| key.eq_ignore_ascii_case(secret))
+    })
 }
 
 fn keys(raw_query: &str) -> impl Iterator<Item = &str> {
-    raw_query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key))
+    raw_query
+        .split('&')
+        .map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key))
 }
 
 #[cfg(test)]
@@ -161,11 +176,22 @@ mod tests {
             (Rule::RootOrLink, false, true, false),
             (Rule::Servers, false, false, true),
         ] {
-            for (authorization, let_in) in
-                [("", anyone), ("Bearer wrong", anyone), (&root, with_root), (&server, with_key)]
-            {
-                let want = if let_in { Ok(()) } else { Err(Code::Unauthorized) };
-                assert_eq!(check(rule, &Method::GET, "", authorization), want, "{rule:?}");
+            for (authorization, let_in) in [
+                ("", anyone),
+                ("Bearer wrong", anyone),
+                (&root, with_root),
+                (&server, with_key),
+            ] {
+                let want = if let_in {
+                    Ok(())
+                } else {
+                    Err(Code::Unauthorized)
+                };
+                assert_eq!(
+                    check(rule, &Method::GET, "", authorization),
+                    want,
+                    "{rule:?}"
+                );
             }
         }
     }

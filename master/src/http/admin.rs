@@ -30,7 +30,11 @@ pub(crate) async fn bootstrap(
     State(app): State<App>,
     body: Body,
 ) -> Result<Json<Bootstrapped>, HttpError> {
-    let Bootstrap { disks, replicas, chunk_size } = json(body).await?;
+    let Bootstrap {
+        disks,
+        replicas,
+        chunk_size,
+    } = json(body).await?;
     let invalid = |what: String| HttpError::invalid(what);
     let replicas = replicas
         .map(|copies| ReplicationFactor::new(copies).map_err(|error| invalid(error.to_string())))
@@ -40,8 +44,18 @@ pub(crate) async fn bootstrap(
         .map(|bytes| ChunkSize::new(bytes).map_err(|error| invalid(error.to_string())))
         .transpose()?
         .unwrap_or_default();
-    let started = app.0.leader.bootstrap(command::Bootstrap { disks, replicas, chunk_size }).await?;
-    Ok(Json(Bootstrapped { cluster_id: started.cluster }))
+    let started = app
+        .0
+        .leader
+        .bootstrap(command::Bootstrap {
+            disks,
+            replicas,
+            chunk_size,
+        })
+        .await?;
+    Ok(Json(Bootstrapped {
+        cluster_id: started.cluster,
+    }))
 }
 
 /// Signs a link to one file. The file need not exist yet.
@@ -49,14 +63,20 @@ pub(crate) async fn sign(
     State(app): State<App>,
     body: Body,
 ) -> Result<Json<SignedLink>, HttpError> {
-    let SignRequest { name, expires_in_seconds, download } = json(body).await?;
+    let SignRequest {
+        name,
+        expires_in_seconds,
+        download,
+    } = json(body).await?;
     let name = parse_name(&name)?;
     if !(1..=LINK_MAX_SECONDS).contains(&expires_in_seconds) {
         let range = format!("expires_in_seconds must be 1 to {LINK_MAX_SECONDS}");
         return Err(HttpError::invalid(range));
     }
     let Some(key) = app.0.access.links.first() else {
-        return Err(HttpError::invalid("this master has no key to sign links with"));
+        return Err(HttpError::invalid(
+            "this master has no key to sign links with",
+        ));
     };
     let expires = app.0.clock.wall().as_millis() / 1000 + expires_in_seconds;
     let (path, query) = if download {
@@ -65,5 +85,8 @@ pub(crate) async fn sign(
         (play_path(name.as_str()), "")
     };
     let signed = key.sign(&path, query, expires);
-    Ok(Json(SignedLink { path: format!("{path}?{signed}"), expires }))
+    Ok(Json(SignedLink {
+        path: format!("{path}?{signed}"),
+        expires,
+    }))
 }

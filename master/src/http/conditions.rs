@@ -48,7 +48,10 @@ pub(crate) fn read_outcome(
     now: LogTime,
 ) -> Result<Outcome, HttpError> {
     let asked = precondition(headers)?;
-    let first = Precondition { if_none_match: None, ..asked.clone() };
+    let first = Precondition {
+        if_none_match: None,
+        ..asked.clone()
+    };
     if let Err(what) = first.check(Some(record)) {
         return Ok(Outcome::Failed(what));
     }
@@ -126,7 +129,10 @@ impl Asked {
         match self {
             Asked::Any => EtagMatch::Any,
             Asked::Tags(tags) => EtagMatch::Tags(
-                tags.into_iter().filter(|(weak, _)| wanted(*weak)).map(|(_, tag)| tag).collect(),
+                tags.into_iter()
+                    .filter(|(weak, _)| wanted(*weak))
+                    .map(|(_, tag)| tag)
+                    .collect(),
             ),
         }
     }

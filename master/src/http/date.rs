@@ -3,8 +3,9 @@
 use mdfs_core::time::LogTime;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 const DAY_SECONDS: u64 = 86_400;
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const EPOCH_DAYS: u64 = 719_468;
@@ -33,9 +34,15 @@ impl Moment {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         // Years begin in March here, so that the leap day is the last one.
         let march_month = (5 * day_of_year + 2) / 153;
-        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let month = if march_month < 10 {
+            march_month + 3
+        } else {
+            march_month - 9
+        };
         // 1970-01-01 was a Thursday.
-        let weekday = usize::try_from((days + 3) % 7).ok().and_then(|day| DAYS.get(day));
+        let weekday = usize::try_from((days + 3) % 7)
+            .ok()
+            .and_then(|day| DAYS.get(day));
         Self {
             year: year_of_era + era * 400 + u64::from(month <= 2),
             month,
@@ -74,27 +81,40 @@ pub(crate) fn rfc3339(time: LogTime) -> String {
     let millis = time.as_millis();
     let moment = Moment::of(millis / 1000);
     let (year, month, day, clock) = (moment.year, moment.month, moment.day, moment.clock());
-    format!("{year:04}-{month:02}-{day:02}T{clock}.{:03}Z", millis % 1000)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{clock}.{:03}Z",
+        millis % 1000
+    )
 }
 
 /// The time as HTTP headers have it, cut to a whole second: `Sun, 01 Mar 2026 12:00:00 GMT`.
 pub(crate) fn http_date(time: LogTime) -> String {
     let moment = Moment::of(time.as_millis() / 1000);
     let (weekday, day, month) = (moment.weekday, moment.day, moment.month_name());
-    format!("{weekday}, {day:02} {month} {:04} {} GMT", moment.year, moment.clock())
+    format!(
+        "{weekday}, {day:02} {month} {:04} {} GMT",
+        moment.year,
+        moment.clock()
+    )
 }
 
 /// Reads an HTTP date in any of the three forms of RFC 9110 §5.6.7; none if it is no date from
 /// 1970 on.
 pub(crate) fn parse_http_date(text: &str) -> Option<LogTime> {
-    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split([' ', ',', '-'])
+        .filter(|word| !word.is_empty())
+        .collect();
     let (day, month, year, clock) = match words.as_slice() {
         [_, day, month, year, clock, "GMT"] => (day, month, year, clock),
         [_, month, day, clock, year] => (day, month, year, clock),
         _ => return None,
     };
     let number = |digits: &str| {
-        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?
+        digits
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| digits.parse::<u64>().ok())?
     };
     let month = MONTHS.iter().position(|name| name == month)?;
     let year = match (year.len(), number(year)?) {
@@ -120,16 +140,39 @@ mod tests {
     #[test]
     fn known_moments_have_their_known_texts() {
         for (millis, rfc, http) in [
-            (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (784_111_777_250, "1994-11-06T08:49:37.250Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (4_107_542_399_999, "2100-02-28T23:59:59.999Z", "Sun, 28 Feb 2100 23:59:59 GMT"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z", "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (
+                0,
+                "1970-01-01T00:00:00.000Z",
+                "Thu, 01 Jan 1970 00:00:00 GMT",
+            ),
+            (
+                784_111_777_250,
+                "1994-11-06T08:49:37.250Z",
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+            ),
+            (
+                951_782_400_000,
+                "2000-02-29T00:00:00.000Z",
+                "Tue, 29 Feb 2000 00:00:00 GMT",
+            ),
+            (
+                4_107_542_399_999,
+                "2100-02-28T23:59:59.999Z",
+                "Sun, 28 Feb 2100 23:59:59 GMT",
+            ),
+            (
+                4_107_542_400_000,
+                "2100-03-01T00:00:00.000Z",
+                "Mon, 01 Mar 2100 00:00:00 GMT",
+            ),
         ] {
             let time = LogTime::from_millis(millis);
             assert_eq!(rfc3339(time), rfc);
             assert_eq!(http_date(time), http);
-            assert_eq!(parse_http_date(http), Some(LogTime::from_millis(millis / 1000 * 1000)));
+            assert_eq!(
+                parse_http_date(http),
+                Some(LogTime::from_millis(millis / 1000 * 1000))
+            );
         }
     }
 
@@ -137,7 +180,12 @@ mod tests {
     fn every_day_of_two_centuries_reads_back() {
         for day in 0..73_000 {
             let time = LogTime::from_millis((day * DAY_SECONDS + day % DAY_SECONDS) * 1000);
-            assert_eq!(parse_http_date(&http_date(time)), Some(time), "{}", rfc3339(time));
+            assert_eq!(
+                parse_http_date(&http_date(time)),
+                Some(time),
+                "{}",
+                rfc3339(time)
+            );
         }
     }
 

@@ -26,9 +26,13 @@ fn parsed<T>(headers: &HeaderMap, name: &str) -> Result<Option<T>, HttpError>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default().trim();
-    text.parse().map(Some).map_err(|error| HttpError::invalid(format!("{name}: {error}")))
+    text.parse()
+        .map(Some)
+        .map_err(|error| HttpError::invalid(format!("{name}: {error}")))
 }
 
 fn content_digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, HttpError> {
@@ -36,9 +40,13 @@ fn content_digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, HttpError> {
     for value in headers.get_all(CONTENT_DIGEST) {
         present = true;
         for member in value.to_str().unwrap_or_default().split(',') {
-            let Some((algorithm, digest)) = member.trim().split_once('=') else { continue };
+            let Some((algorithm, digest)) = member.trim().split_once('=') else {
+                continue;
+            };
             if algorithm.eq_ignore_ascii_case("sha-256") {
-                let digest = digest.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
+                let digest = digest
+                    .strip_prefix(':')
+                    .and_then(|rest| rest.strip_suffix(':'));
                 return digest.and_then(base64_32).map(Some).ok_or_else(|| {
                     HttpError::invalid("content-digest: sha-256 is not 32 bytes of base64")
                 });
@@ -47,7 +55,9 @@ fn content_digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, HttpError> {
     }
     if present {
         let refused = HttpError::invalid("content-digest: only sha-256 is compared here");
-        return Err(refused.with_header(WANT_CONTENT_DIGEST, HeaderValue::from_static("sha-256=10")));
+        return Err(
+            refused.with_header(WANT_CONTENT_DIGEST, HeaderValue::from_static("sha-256=10"))
+        );
     }
     Ok(None)
 }

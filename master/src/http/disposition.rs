@@ -4,7 +4,11 @@ use mdfs_core::media_type::is_active;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What RFC 8187 lets stand in `filename*` as it is.
-const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const KEEP: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// How a file is to be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,10 @@ pub(crate) fn content_disposition(
         Disposition::Inline | Disposition::Attachment => "attachment",
     };
     let plain = |c: char| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '"' | '\\' | '%');
-    let fallback: String = base_name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let fallback: String = base_name
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect();
     if fallback == base_name {
         format!("{word}; filename=\"{fallback}\"")
     } else {
@@ -43,11 +50,20 @@ mod tests {
     #[test]
     fn names_survive_and_cannot_break_out_of_the_header() {
         let check = |name: &str, want: &str| {
-            assert_eq!(content_disposition(Disposition::Inline, name, "video/mp4"), want);
+            assert_eq!(
+                content_disposition(Disposition::Inline, name, "video/mp4"),
+                want
+            );
         };
         check("film one.mkv", "inline; filename=\"film one.mkv\"");
-        check("ä.mkv", "inline; filename=\"_.mkv\"; filename*=UTF-8''%C3%A4.mkv");
-        check("a\";b", "inline; filename=\"a_;b\"; filename*=UTF-8''a%22%3Bb");
+        check(
+            "ä.mkv",
+            "inline; filename=\"_.mkv\"; filename*=UTF-8''%C3%A4.mkv",
+        );
+        check(
+            "a\";b",
+            "inline; filename=\"a_;b\"; filename*=UTF-8''a%22%3Bb",
+        );
     }
 
     #[test]

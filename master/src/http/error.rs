@@ -30,7 +30,12 @@ pub(crate) struct HttpError {
 impl HttpError {
     /// An error with this code; `detail` goes to the client.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), headers: Vec::new(), source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            headers: Vec::new(),
+            source: None,
+        }
     }
 
     /// A parameter, header or body that makes no sense.
@@ -101,7 +106,11 @@ fn status_of(code: Code) -> StatusCode {
 pub(crate) fn render(error: &HttpError, request_id: &str, had: &HeaderMap) -> Response {
     let status = status_of(error.code);
     log(error, request_id);
-    let detail = if error.code == Code::Internal { "internal error" } else { &error.detail };
+    let detail = if error.code == Code::Internal {
+        "internal error"
+    } else {
+        &error.detail
+    };
     let problem = Problem::new(error.code, detail, request_id);
     // A problem is texts and a number: it always encodes.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -111,14 +120,20 @@ pub(crate) fn render(error: &HttpError, request_id: &str, had: &HeaderMap) -> Re
     if let Some(allow) = had.get(ALLOW) {
         headers.insert(ALLOW, allow.clone());
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(problem::CONTENT_TYPE),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mdfs\""));
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"mdfs\""),
+        );
     }
     for (name, value) in &error.headers {
         headers.insert(name, value.clone());
@@ -130,9 +145,19 @@ fn log(error: &HttpError, request_id: &str) {
     let Some(source) = &error.source else { return };
     let chain = chain_of(source.as_ref());
     if error.code == Code::Internal || error.code == Code::DataDamaged {
-        tracing::error!(request_id, code = error.code.as_str(), error = chain, "request failed");
+        tracing::error!(
+            request_id,
+            code = error.code.as_str(),
+            error = chain,
+            "request failed"
+        );
     } else {
-        tracing::warn!(request_id, code = error.code.as_str(), error = chain, "request refused");
+        tracing::warn!(
+            request_id,
+            code = error.code.as_str(),
+            error = chain,
+            "request refused"
+        );
     }
 }
 
@@ -149,9 +174,15 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// The answer to a range without a byte in the file.
 pub(crate) fn range_not_satisfiable(size: u64, etag: &str) -> HttpError {
-    HttpError::new(Code::RangeNotSatisfiable, format!("the file has {size} bytes"))
-        .with_text(CONTENT_RANGE, &mdfs_core::range::content_range_unsatisfied(size))
-        .with_text(ETAG, etag)
+    HttpError::new(
+        Code::RangeNotSatisfiable,
+        format!("the file has {size} bytes"),
+    )
+    .with_text(
+        CONTENT_RANGE,
+        &mdfs_core::range::content_range_unsatisfied(size),
+    )
+    .with_text(ETAG, etag)
 }
 
 #[cfg(test)]
@@ -175,7 +206,12 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_says_when_to_try_again() {
-        for error in [Error::NoLeader, Error::NoQuorum, Error::Busy, Error::NotBootstrapped] {
+        for error in [
+            Error::NoLeader,
+            Error::NoQuorum,
+            Error::Busy,
+            Error::NotBootstrapped,
+        ] {
             let response = render(&error.into(), "r1", &HeaderMap::new());
             assert_eq!(response.status(), 503);
             assert!(response.headers().contains_key(RETRY_AFTER));

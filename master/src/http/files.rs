@@ -30,14 +30,24 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Listin
     let delimiter = query.text("delimiter").filter(|text| !text.is_empty());
     let delimiter = delimiter
         .map(|text| {
-            text.parse().map_err(|_| HttpError::invalid("delimiter: not a single character"))
+            text.parse()
+                .map_err(|_| HttpError::invalid("delimiter: not a single character"))
         })
         .transpose()?;
     let limit = query.value::<usize>("limit")?.unwrap_or(PAGE_MAX);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(HttpError::invalid(format!("limit must be 1 to {PAGE_MAX}")));
     }
-    let page = app.0.leader.list(command::List { prefix, delimiter, after, limit }).await?;
+    let page = app
+        .0
+        .leader
+        .list(command::List {
+            prefix,
+            delimiter,
+            after,
+            limit,
+        })
+        .await?;
     Ok(Json(listing(page)))
 }
 
@@ -56,9 +66,22 @@ pub(crate) async fn rename(
     body: Body,
 ) -> Result<Json<FileInfo>, HttpError> {
     let request = request_id(&headers)?;
-    let Rename { from, to, overwrite } = json(body).await?;
+    let Rename {
+        from,
+        to,
+        overwrite,
+    } = json(body).await?;
     let (from, to) = (parse_name(&from)?, parse_name(&to)?);
-    let info = app.0.leader.rename(command::Rename { request, from, to, overwrite }).await?;
+    let info = app
+        .0
+        .leader
+        .rename(command::Rename {
+            request,
+            from,
+            to,
+            overwrite,
+        })
+        .await?;
     Ok(Json(file_info(&info)))
 }
 
@@ -72,7 +95,14 @@ pub(crate) async fn delete(
     Query::parse(uri.query().unwrap_or_default())?.only(&[])?;
     let request = request_id(&headers)?;
     let precondition = precondition(&headers)?;
-    app.0.leader.delete(command::Delete { request, name, precondition }).await?;
+    app.0
+        .leader
+        .delete(command::Delete {
+            request,
+            name,
+            precondition,
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -81,7 +111,11 @@ pub(crate) async fn delete(
 /// # Errors
 /// If it is no id.
 pub(crate) fn request_id(headers: &HeaderMap) -> Result<Option<RequestId>, HttpError> {
-    let Some(value) = headers.get(REQUEST_HEADER) else { return Ok(None) };
+    let Some(value) = headers.get(REQUEST_HEADER) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default();
-    text.parse().map(Some).map_err(|error| HttpError::invalid(format!("{REQUEST_HEADER}: {error}")))
+    text.parse()
+        .map(Some)
+        .map_err(|error| HttpError::invalid(format!("{REQUEST_HEADER}: {error}")))
 }

@@ -19,10 +19,22 @@ pub(crate) struct Guard {
 /// Lets a request through if its rule says so, before a byte of its body is read: a client that
 /// waits for `100 Continue` does not get one with a wrong token.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let Inner { access, clock, metrics, .. } = &*guard.app.0;
+    let Inner {
+        access,
+        clock,
+        metrics,
+        ..
+    } = &*guard.app.0;
     let started = clock.now();
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::random);
-    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .cloned()
+        .unwrap_or_else(RequestId::random);
+    let matched = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(MatchedPath::as_str);
     let (label, rule) = guard.rules.find(matched);
     let allowed = access.check(
         rule,
@@ -40,6 +52,10 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Some(error) => render(error, id.as_str(), response.headers()),
         None => response,
     };
-    metrics.count(label, response.status().as_u16(), clock.now().since(started));
+    metrics.count(
+        label,
+        response.status().as_u16(),
+        clock.now().since(started),
+    );
     response
 }

@@ -34,7 +34,9 @@ impl HttpMetrics {
             latency.insert(*route, histogram);
         }
         let gauge = |name, help| registry.gauge(name, help, &[]);
-        registry.gauge("mdfs_up", "Whether this master runs.", &[])?.set_u64(1);
+        registry
+            .gauge("mdfs_up", "Whether this master runs.", &[])?
+            .set_u64(1);
         Ok(Self {
             active_nodes: gauge("mdfs_active_nodes", "Workers that are live.")?,
             total_files: gauge("mdfs_total_files", "Files that have a name.")?,
@@ -65,7 +67,10 @@ impl HttpMetrics {
         }
         let labels = [("route", route), ("status", &status.to_string())];
         let help = "Requests by route and status.";
-        match self.registry.counter("mdfs_http_requests_total", help, &labels) {
+        match self
+            .registry
+            .counter("mdfs_http_requests_total", help, &labels)
+        {
             Ok(counter) => {
                 counter.inc();
                 requests.insert((route, status), counter);
@@ -84,7 +89,9 @@ impl HttpMetrics {
         set(&self.active_nodes, |status| status.live_workers);
         set(&self.total_files, |status| status.files);
         set(&self.total_bytes, |status| status.bytes);
-        set(&self.under_replicated, |status| status.under_replicated_files);
+        set(&self.under_replicated, |status| {
+            status.under_replicated_files
+        });
         set(&self.missing, |status| status.missing_files);
         self.registry.render()
     }

@@ -67,8 +67,22 @@ impl App {
     /// # Errors
     /// If the registry has metrics of these names already.
     pub fn new(parts: Parts) -> Result<Self, MetricError> {
-        let Parts { gateway, leader, access, clock, tasks, registry } = parts;
+        let Parts {
+            gateway,
+            leader,
+            access,
+            clock,
+            tasks,
+            registry,
+        } = parts;
         let metrics = HttpMetrics::new(registry, &routes::labels())?;
-        Ok(Self(Arc::new(Inner { gateway, leader, access, clock, tasks, metrics })))
+        Ok(Self(Arc::new(Inner {
+            gateway,
+            leader,
+            access,
+            clock,
+            tasks,
+            metrics,
+        })))
     }
 }

@@ -32,7 +32,10 @@ pub(crate) fn lay_out(
         pieces.push(Piece::File(*range));
     }
     pieces.push(Piece::Text(Bytes::from(format!("\r\n--{boundary}--\r\n"))));
-    Multipart { content_type: format!("multipart/byteranges; boundary={boundary}"), pieces }
+    Multipart {
+        content_type: format!("multipart/byteranges; boundary={boundary}"),
+        pieces,
+    }
 }
 
 /// How many bytes the pieces are together.
@@ -60,7 +63,10 @@ mod tests {
             }
         }
         let boundary = format!("mdfs-{:032x}", 7);
-        assert_eq!(laid.content_type, format!("multipart/byteranges; boundary={boundary}"));
+        assert_eq!(
+            laid.content_type,
+            format!("multipart/byteranges; boundary={boundary}")
+        );
         assert_eq!(
             text,
             format!(

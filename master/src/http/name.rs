@@ -93,7 +93,10 @@ mod tests {
         ] {
             assert_eq!(name(path), Err(Code::InvalidName), "{path}");
         }
-        assert_eq!(name(&format!("/v1/files/{}", "x".repeat(1024))), Ok("x".repeat(1024)));
+        assert_eq!(
+            name(&format!("/v1/files/{}", "x".repeat(1024))),
+            Ok("x".repeat(1024))
+        );
         let long = format!("/v1/files/{}", "x".repeat(1025));
         assert_eq!(name(&long), Err(Code::InvalidName));
     }

@@ -23,7 +23,9 @@ impl Query {
             };
             let (key, value) = (text(key)?, text(value)?);
             if pairs.iter().any(|(known, _)| *known == key) {
-                return Err(HttpError::invalid(format!("the parameter {key:?} occurs twice")));
+                return Err(HttpError::invalid(format!(
+                    "the parameter {key:?} occurs twice"
+                )));
             }
             pairs.push((key, value));
         }
@@ -35,7 +37,11 @@ impl Query {
     /// # Errors
     /// Names the parameter that is not known.
     pub(crate) fn only(self, known: &[&str]) -> Result<Self, HttpError> {
-        match self.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+        match self
+            .0
+            .iter()
+            .find(|(key, _)| !known.contains(&key.as_str()))
+        {
             Some((key, _)) => Err(HttpError::invalid(format!("unknown parameter {key:?}"))),
             None => Ok(self),
         }
@@ -43,7 +49,10 @@ impl Query {
 
     /// The text of a parameter.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter, read from its text.
@@ -55,7 +64,8 @@ impl Query {
         T: FromStr<Err: Display>,
     {
         let read = |text: &str| {
-            text.parse().map_err(|error| HttpError::invalid(format!("{key}={text:?}: {error}")))
+            text.parse()
+                .map_err(|error| HttpError::invalid(format!("{key}={text:?}: {error}")))
         };
         self.text(key).map(read).transpose()
     }

@@ -62,7 +62,10 @@ async fn answer(
     };
     let view = app.0.leader.look_up(name).await?;
     let record = &view.info.record;
-    let mut answer = Answer { status: StatusCode::OK, headers: HeaderMap::new() };
+    let mut answer = Answer {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+    };
     answer.describe(&view);
     let specs = match read_outcome(headers, record, view.log_time)? {
         Outcome::NotModified => {
@@ -83,7 +86,10 @@ async fn answer(
         }
         Resolution::Whole => {
             answer.set(CONTENT_TYPE, &record.content_type);
-            ByteRange::new(0, record.size).map(Piece::File).into_iter().collect()
+            ByteRange::new(0, record.size)
+                .map(Piece::File)
+                .into_iter()
+                .collect()
         }
         Resolution::Ranges(ranges) => answer.partial(&ranges, record),
     };
@@ -114,11 +120,15 @@ impl Answer {
         let record = &view.info.record;
         self.set(ETAG, &record.etag());
         self.set(LAST_MODIFIED, &last_modified(record));
-        self.set(HeaderName::from_static(VERSION_HEADER), &record.version.to_string());
+        self.set(
+            HeaderName::from_static(VERSION_HEADER),
+            &record.version.to_string(),
+        );
         let log_time = view.log_time.as_millis().to_string();
         self.set(HeaderName::from_static(LOG_TIME_HEADER), &log_time);
         // Whoever keeps a copy asks whether it is still the version: names are overwritten.
-        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        self.headers
+            .insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
 
     fn present(&mut self, view: &FileView, disposition: Disposition) {
@@ -126,10 +136,18 @@ impl Answer {
         let base_name = view.info.name.base_name();
         let value = content_disposition(disposition, base_name, &record.content_type);
         self.set(CONTENT_DISPOSITION, &value);
-        self.set(HeaderName::from_static(CRC_HEADER), &record.crc32.to_string());
-        self.set(HeaderName::from_static(BLAKE3_HEADER), &record.blake3.to_string());
-        self.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        self.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.set(
+            HeaderName::from_static(CRC_HEADER),
+            &record.crc32.to_string(),
+        );
+        self.set(
+            HeaderName::from_static(BLAKE3_HEADER),
+            &record.blake3.to_string(),
+        );
+        self.headers
+            .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        self.headers
+            .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
 
     fn partial(&mut self, ranges: &[ByteRange], record: &FileRecord) -> Vec<Piece> {

@@ -65,7 +65,11 @@ pub(crate) fn table() -> Vec<Route> {
 
 /// The labels that requests are counted under: one for each route, and one for the rest.
 pub(crate) fn labels() -> Vec<&'static str> {
-    table().iter().map(|route| route.path).chain([NO_ROUTE]).collect()
+    table()
+        .iter()
+        .map(|route| route.path)
+        .chain([NO_ROUTE])
+        .collect()
 }
 
 /// The rule and the label of a matched path. What is not in the table is for root alone: so that
@@ -87,16 +91,25 @@ impl Rules {
 pub fn router(app: App) -> Router {
     let table = table();
     let rules = std::sync::Arc::new(Rules::of(&table));
-    let routes = table
-        .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.handlers));
-    let guard_state = guard::Guard { app: app.clone(), rules };
+    let routes = table.into_iter().fold(Router::new(), |router, route| {
+        router.route(route.path, route.handlers)
+    });
+    let guard_state = guard::Guard {
+        app: app.clone(),
+        rules,
+    };
     routes
         .fallback(|| async { HttpError::new(Code::RouteNotFound, "no route has this path") })
         .method_not_allowed_fallback(|| async {
-            HttpError::new(Code::MethodNotAllowed, "the route does not take this method")
+            HttpError::new(
+                Code::MethodNotAllowed,
+                "the route does not take this method",
+            )
         })
-        .layer(axum::middleware::from_fn_with_state(guard_state, guard::guard))
+        .layer(axum::middleware::from_fn_with_state(
+            guard_state,
+            guard::guard,
+        ))
         .with_state(app)
 }
 
@@ -118,6 +131,9 @@ mod tests {
         let rules = Rules::of(&table());
         assert_eq!(rules.find(None), (NO_ROUTE, Rule::Root));
         assert_eq!(rules.find(Some("/unknown")), (NO_ROUTE, Rule::Root));
-        assert_eq!(rules.find(Some(public::HEALTH)), (public::HEALTH, Rule::Anyone));
+        assert_eq!(
+            rules.find(Some(public::HEALTH)),
+            (public::HEALTH, Rule::Anyone)
+        );
     }
 }

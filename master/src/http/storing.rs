@@ -35,7 +35,9 @@ pub(crate) async fn put(
     let query = Query::parse(uri.query().unwrap_or_default())?;
     let query = query.only(&["chunk_size", "replicas"])?;
     if headers.contains_key(CONTENT_RANGE) {
-        return Err(HttpError::invalid("a part of a file cannot be put; send the whole"));
+        return Err(HttpError::invalid(
+            "a part of a file cannot be put; send the whole",
+        ));
     }
     let begin = BeginUpload {
         request: request_id(&headers)?,
@@ -45,15 +47,25 @@ pub(crate) async fn put(
         replicas: query.value("replicas")?,
         precondition: precondition(&headers)?,
     };
-    let upload = Upload { begin, length: length(&headers)?, expected: expected(&headers)? };
+    let upload = Upload {
+        begin,
+        length: length(&headers)?,
+        expected: expected(&headers)?,
+    };
     let info = app.0.gateway.store(upload, body).await?;
     let wire = file_info(&info);
     let answer_headers = [
         (LOCATION, file_path(&wire.name)),
         (ETAG, wire.etag.clone()),
-        (HeaderName::from_static(VERSION_HEADER), wire.version.to_string()),
+        (
+            HeaderName::from_static(VERSION_HEADER),
+            wire.version.to_string(),
+        ),
         (HeaderName::from_static(CRC_HEADER), wire.crc32.to_string()),
-        (HeaderName::from_static(BLAKE3_HEADER), wire.blake3.to_string()),
+        (
+            HeaderName::from_static(BLAKE3_HEADER),
+            wire.blake3.to_string(),
+        ),
     ];
     let mut response = (StatusCode::CREATED, Json(wire)).into_response();
     for (name, text) in answer_headers {
@@ -66,9 +78,13 @@ pub(crate) async fn put(
 
 /// How many bytes the body is said to have; none if it comes in chunks of unknown number.
 fn length(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
-    let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let Some(value) = headers.get(CONTENT_LENGTH) else {
+        return Ok(None);
+    };
     let length = value.to_str().ok().and_then(|text| text.parse().ok());
-    length.map(Some).ok_or_else(|| HttpError::invalid("content-length: not a number of bytes"))
+    length
+        .map(Some)
+        .ok_or_else(|| HttpError::invalid("content-length: not a number of bytes"))
 }
 
 /// The media type that was sent, or the one that goes with the name.
@@ -82,9 +98,13 @@ fn content_type(headers: &HeaderMap, name: &str) -> Result<String, HttpError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+*'`|~%".contains(&b);
         !part.is_empty() && part.bytes().all(allowed)
     };
-    let sound = essence.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub));
+    let sound = essence
+        .split_once('/')
+        .is_some_and(|(kind, sub)| token(kind) && token(sub));
     if !sound || text.len() > CONTENT_TYPE_MAX_BYTES {
-        return Err(HttpError::invalid("content-type: not a media type of at most 255 bytes"));
+        return Err(HttpError::invalid(
+            "content-type: not a media type of at most 255 bytes",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -103,8 +123,18 @@ mod tests {
             content_type(&headers, "a/film.mp4").map_err(|error| error.code().status())
         };
         assert_eq!(check(None), Ok("video/mp4".to_owned()));
-        assert_eq!(check(Some("text/plain; charset=utf-8")), Ok("text/plain; charset=utf-8".into()));
-        for bad in ["", "nonsense", "a/b/c", "text/ plain", "/", &format!("a/{}", "b".repeat(255))] {
+        assert_eq!(
+            check(Some("text/plain; charset=utf-8")),
+            Ok("text/plain; charset=utf-8".into())
+        );
+        for bad in [
+            "",
+            "nonsense",
+            "a/b/c",
+            "text/ plain",
+            "/",
+            &format!("a/{}", "b".repeat(255)),
+        ] {
             assert_eq!(check(Some(bad)), Err(400), "{bad}");
         }
     }

@@ -48,6 +48,14 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
 
 /// A page of names as clients see it.
 pub(crate) fn listing(page: Page) -> public::Listing {
-    let Page { files, folders, next } = page;
-    public::Listing { files: files.iter().map(file_info).collect(), folders, next }
+    let Page {
+        files,
+        folders,
+        next,
+    } = page;
+    public::Listing {
+        files: files.iter().map(file_info).collect(),
+        folders,
+        next,
+    }
 }

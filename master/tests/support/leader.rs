@@ -19,37 +19,40 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-pub const NOW: LogTime = LogTime::from_millis(1_700_000_000_000);
+pub(crate) const NOW: LogTime = LogTime::from_millis(1_700_000_000_000);
 
 #[derive(Clone)]
-pub struct FakeLeader {
+pub(crate) struct FakeLeader {
     handle: LeaderHandle,
     state: Arc<Mutex<State>>,
 }
 
-pub struct State {
-    pub files: BTreeMap<FileName, (FileRecord, Vec<Copies>)>,
-    pub open: BTreeMap<FileId, BeginUpload>,
-    pub aborted: Vec<FileId>,
-    pub places: Vec<Place>,
-    pub commits: Vec<CommitUpload>,
+pub(crate) struct State {
+    pub(crate) files: BTreeMap<FileName, (FileRecord, Vec<Copies>)>,
+    pub(crate) open: BTreeMap<FileId, BeginUpload>,
+    pub(crate) aborted: Vec<FileId>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) commits: Vec<CommitUpload>,
     /// Every worker, in the order of preference.
-    pub sites: Vec<Site>,
+    pub(crate) sites: Vec<Site>,
     /// What is answered to every question, if anything.
-    pub refuse: Option<fn() -> Error>,
+    pub(crate) refuse: Option<fn() -> Error>,
     /// What is answered to the next question for a place.
-    pub refuse_place: Option<fn() -> Error>,
+    pub(crate) refuse_place: Option<fn() -> Error>,
     /// The term in which copies have to be verified.
-    pub term: Term,
+    pub(crate) term: Term,
     next: u64,
 }
 
-pub fn term(round: u64) -> Term {
-    Term { round, incarnation: Incarnation(7) }
+pub(crate) fn term(round: u64) -> Term {
+    Term {
+        round,
+        incarnation: Incarnation(7),
+    }
 }
 
 impl FakeLeader {
-    pub fn start(tasks: &Tasks, sites: Vec<Site>) -> Self {
+    pub(crate) fn start(tasks: &Tasks, sites: Vec<Site>) -> Self {
         let (sender, mut inbox) = mpsc::channel(64);
         let state = Arc::new(Mutex::new(State {
             files: BTreeMap::new(),
@@ -69,14 +72,17 @@ impl FakeLeader {
                 shared.lock().unwrap().answer(question);
             }
         });
-        Self { handle: LeaderHandle::new(sender), state }
+        Self {
+            handle: LeaderHandle::new(sender),
+            state,
+        }
     }
 
-    pub fn handle(&self) -> LeaderHandle {
+    pub(crate) fn handle(&self) -> LeaderHandle {
         self.handle.clone()
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 }
@@ -107,17 +113,30 @@ impl State {
             }
             Question::Lookup(name, answer) => reply!(answer, self.look_up(name)),
             Question::List(list, answer) => {
-                let names = self.files.keys().filter(|n| n.as_str().starts_with(&list.prefix));
+                let names = self
+                    .files
+                    .keys()
+                    .filter(|n| n.as_str().starts_with(&list.prefix));
                 let files = names.map(|name| self.info(name)).take(list.limit).collect();
-                reply!(answer, Ok(Page { files, folders: Vec::new(), next: None }));
+                reply!(
+                    answer,
+                    Ok(Page {
+                        files,
+                        folders: Vec::new(),
+                        next: None
+                    })
+                );
             }
             Question::Delete(delete, answer) => {
                 let current = self.files.get(&delete.name).map(|(record, _)| record);
                 let checked = match (delete.precondition.check(current), current) {
-                    (Err(what), _) => {
-                        Err(Error::PreconditionFailed { name: delete.name.to_string(), what })
-                    }
-                    (Ok(()), None) => Err(Error::FileNotFound { name: delete.name.to_string() }),
+                    (Err(what), _) => Err(Error::PreconditionFailed {
+                        name: delete.name.to_string(),
+                        what,
+                    }),
+                    (Ok(()), None) => Err(Error::FileNotFound {
+                        name: delete.name.to_string(),
+                    }),
                     (Ok(()), Some(_)) => Ok(()),
                 };
                 if checked.is_ok() {
@@ -131,25 +150,46 @@ impl State {
                         self.files.insert(rename.to.clone(), file);
                         Ok(self.info(&rename.to))
                     }
-                    None => Err(Error::FileNotFound { name: rename.from.to_string() }),
+                    None => Err(Error::FileNotFound {
+                        name: rename.from.to_string(),
+                    }),
                 };
                 reply!(answer, moved);
             }
             Question::Bootstrap(_, answer) => {
-                reply!(answer, Ok(Bootstrapped { cluster: ClusterId::from_u128(1) }));
+                reply!(
+                    answer,
+                    Ok(Bootstrapped {
+                        cluster: ClusterId::from_u128(1)
+                    })
+                );
             }
             Question::Heartbeat(_, _, answer) => {
-                reply!(answer, Ok(HeartbeatReply { leader: None, directory: None }));
+                reply!(
+                    answer,
+                    Ok(HeartbeatReply {
+                        leader: None,
+                        directory: None
+                    })
+                );
             }
             Question::Status(_) => {}
-            Question::Workers(answer) => reply!(answer, Ok(Workers { workers: Vec::new() })),
+            Question::Workers(answer) => reply!(
+                answer,
+                Ok(Workers {
+                    workers: Vec::new()
+                })
+            ),
         }
     }
 
     fn begin(&mut self, begin: BeginUpload) -> Result<Begun, Error> {
         let current = self.files.get(&begin.name).map(|(record, _)| record);
         if let Err(what) = begin.precondition.check(current) {
-            return Err(Error::PreconditionFailed { name: begin.name.to_string(), what });
+            return Err(Error::PreconditionFailed {
+                name: begin.name.to_string(),
+                what,
+            });
         }
         if let (Some(_), true) = (begin.request, current.is_some()) {
             return Ok(Begun::Already(self.info(&begin.name)));
@@ -175,9 +215,18 @@ impl State {
         let replicas = self.open.get(&place.file).and_then(|begin| begin.replicas);
         let wanted = usize::from(replicas.unwrap_or_default().get());
         let fit = |site: &&Site| site.live && !place.avoid.contains(&site.disk);
-        let sites: Vec<_> = self.sites.iter().filter(fit).take(wanted).cloned().collect();
+        let sites: Vec<_> = self
+            .sites
+            .iter()
+            .filter(fit)
+            .take(wanted)
+            .cloned()
+            .collect();
         if sites.len() < wanted {
-            return Err(Error::TooFewWorkers { wanted, found: sites.len() });
+            return Err(Error::TooFewWorkers {
+                wanted,
+                found: sites.len(),
+            });
         }
         Ok(sites)
     }
@@ -203,17 +252,23 @@ impl State {
             modified: LogTime::from_millis(NOW.as_millis() - 5_500),
             exceptions: Vec::new(),
         };
-        self.files.insert(begin.name.clone(), (record, commit.copies));
+        self.files
+            .insert(begin.name.clone(), (record, commit.copies));
         Ok(self.info(&begin.name))
     }
 
     fn info(&self, name: &FileName) -> FileInfo {
-        FileInfo { name: name.clone(), record: self.files[name].0.clone() }
+        FileInfo {
+            name: name.clone(),
+            record: self.files[name].0.clone(),
+        }
     }
 
     fn look_up(&mut self, name: FileName) -> Result<FileView, Error> {
         let Some((_, copies)) = self.files.get(&name) else {
-            return Err(Error::FileNotFound { name: name.to_string() });
+            return Err(Error::FileNotFound {
+                name: name.to_string(),
+            });
         };
         let site = |disk: &DiskId| self.sites.iter().find(|site| site.disk == *disk).cloned();
         let sites = copies
@@ -224,13 +279,21 @@ impl State {
                 sites: run.disks.iter().filter_map(site).collect(),
             })
             .collect();
-        Ok(FileView { info: self.info(&name), sites, log_time: NOW })
+        Ok(FileView {
+            info: self.info(&name),
+            sites,
+            log_time: NOW,
+        })
     }
 
     fn status(&self) -> Status {
         Status {
             cluster_id: None,
-            health: if self.refuse.is_some() { Health::Unknown } else { Health::Ok },
+            health: if self.refuse.is_some() {
+                Health::Unknown
+            } else {
+                Health::Ok
+            },
             reasons: Vec::new(),
             files: u64::try_from(self.files.len()).unwrap(),
             bytes: 0,

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod leader;
-pub mod worker;
+pub(crate) mod leader;
+pub(crate) mod worker;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,45 +23,47 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use worker::FakeWorker;
 
-pub const TOKEN: &str = "root-token-root-token-root-token-root";
-pub const MIB: usize = 1 << 20;
+pub(crate) const TOKEN: &str = "root-token-root-token-root-token-root";
+pub(crate) const MIB: usize = 1 << 20;
 
-pub fn cluster_key() -> ClusterKey {
+pub(crate) fn cluster_key() -> ClusterKey {
     ClusterKey::new(&Secret::new(&[b'c'; 32]).unwrap())
 }
 
-pub fn link_key() -> LinkKey {
+pub(crate) fn link_key() -> LinkKey {
     LinkKey::new(Secret::new(&[b'l'; 32]).unwrap())
 }
 
 /// A master with its surroundings.
-pub struct Setup {
-    pub router: Router,
-    pub leader: FakeLeader,
-    pub workers: Vec<FakeWorker>,
-    pub clock: Clock,
-    pub tasks: Tasks,
+pub(crate) struct Setup {
+    pub(crate) router: Router,
+    pub(crate) leader: FakeLeader,
+    pub(crate) workers: Vec<FakeWorker>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
 }
 
 /// What came back.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         assert_eq!(self.header("content-type"), "application/problem+json");
         serde_json::from_slice(&self.body).unwrap()
     }
 
     #[track_caller]
-    pub fn fails(&self, code: Code) {
+    pub(crate) fn fails(&self, code: Code) {
         assert_eq!(self.status.as_u16(), code.status(), "{:?}", self.body);
         // An answer to HEAD has no body.
         if !self.body.is_empty() {
@@ -72,7 +74,7 @@ impl Answer {
 
 impl Setup {
     /// A master with so many workers.
-    pub async fn new(workers: u128) -> Self {
+    pub(crate) async fn new(workers: u128) -> Self {
         let tasks = Tasks::new(CancellationToken::new());
         let links = Links::new(&cluster_key(), None).unwrap();
         let mut running = Vec::new();
@@ -93,8 +95,7 @@ impl Setup {
             seal: Duration::from_secs(2),
             ..Limits::default()
         };
-        let gateway =
-            Gateway::new(leader.handle(), links, clock.clone(), tasks.clone(), limits);
+        let gateway = Gateway::new(leader.handle(), links, clock.clone(), tasks.clone(), limits);
         let parts = Parts {
             gateway,
             leader: leader.handle(),
@@ -108,17 +109,29 @@ impl Setup {
             registry: Registry::new(),
         };
         let router = router(App::new(parts).unwrap());
-        Self { router, leader, workers: running, clock, tasks }
+        Self {
+            router,
+            leader,
+            workers: running,
+            clock,
+            tasks,
+        }
     }
 
     /// The answer to a request with the root token and these header lines.
-    pub async fn ask(&self, method: &str, target: &str, lines: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        lines: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
         let lines = format!("authorization: Bearer {TOKEN}\n{lines}");
         self.ask_bare(method, target, &lines, body).await
     }
 
     /// The answer to a request with just these header lines.
-    pub async fn ask_bare(
+    pub(crate) async fn ask_bare(
         &self,
         method: &str,
         target: &str,
@@ -127,11 +140,15 @@ impl Setup {
     ) -> Answer {
         let (status, headers, body) = self.begin(method, target, lines, body).await;
         let body = body.collect().await.expect("the whole body").to_bytes();
-        Answer { status, headers, body }
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// The head of an answer, and its body still to be read.
-    pub async fn begin(
+    pub(crate) async fn begin(
         &self,
         method: &str,
         target: &str,
@@ -149,19 +166,19 @@ impl Setup {
         (parts.status, parts.headers, body)
     }
 
-    pub async fn get(&self, target: &str, lines: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str, lines: &str) -> Answer {
         self.ask("GET", target, lines, Body::empty()).await
     }
 
     /// Stores a file and says that it worked.
-    pub async fn put(&self, target: &str, bytes: &[u8]) {
+    pub(crate) async fn put(&self, target: &str, bytes: &[u8]) {
         let answer = self.ask("PUT", target, "", bytes.to_vec()).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
     }
 }
 
 /// So many bytes that differ from place to place.
-pub fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -32,47 +32,47 @@ use tokio_util::sync::CancellationToken;
 const BLOCK: u64 = 65_536;
 const WITHIN: Duration = Duration::from_millis(500);
 
-pub struct FakeWorker {
+pub(crate) struct FakeWorker {
     site: Site,
-    pub inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     serving: JoinHandle<io::Result<()>>,
 }
 
-pub struct Inner {
+pub(crate) struct Inner {
     disk: DiskId,
     links: Links,
     state: Mutex<Disk>,
 }
 
 #[derive(Default)]
-pub struct Disk {
-    pub sealed: HashMap<ChunkId, Bytes>,
-    pub seals: HashMap<ChunkId, Seal>,
-    pub staged: HashMap<ChunkId, Vec<u8>>,
+pub(crate) struct Disk {
+    pub(crate) sealed: HashMap<ChunkId, Bytes>,
+    pub(crate) seals: HashMap<ChunkId, Seal>,
+    pub(crate) staged: HashMap<ChunkId, Vec<u8>>,
     directory: HashMap<DiskId, String>,
-    pub faults: Faults,
+    pub(crate) faults: Faults,
     /// Requests for bytes: offset and length.
-    pub reads: Vec<(u64, u64)>,
-    pub verified: Vec<Term>,
+    pub(crate) reads: Vec<(u64, u64)>,
+    pub(crate) verified: Vec<Term>,
 }
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// Reads never answer.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// Reads answer, give this many bytes of the chunk, then nothing more.
-    pub stall_at: Option<u64>,
+    pub(crate) stall_at: Option<u64>,
     /// Reads break off at this byte of a chunk.
-    pub cut_at: Option<u64>,
+    pub(crate) cut_at: Option<u64>,
     /// These blocks of every chunk are damaged.
-    pub bad_blocks: Vec<u64>,
+    pub(crate) bad_blocks: Vec<u64>,
     /// Writes that reach beyond this byte of a chunk fail.
-    pub full_at: Option<u64>,
+    pub(crate) full_at: Option<u64>,
     /// Writes that reach beyond this byte never answer.
-    pub hang_at: Option<u64>,
+    pub(crate) hang_at: Option<u64>,
     /// Sealing fails.
-    pub no_seal: bool,
+    pub(crate) no_seal: bool,
 }
 
 type Shared = State<Arc<Inner>>;
@@ -80,9 +80,13 @@ type Target = Path<(FileId, u32)>;
 type Parameters = Query<HashMap<String, String>>;
 
 impl FakeWorker {
-    pub async fn start(disk: u128, tasks: &Tasks, links: Links) -> Self {
+    pub(crate) async fn start(disk: u128, tasks: &Tasks, links: Links) -> Self {
         let disk = DiskId::from_u128(disk);
-        let inner = Arc::new(Inner { disk, links, state: Mutex::default() });
+        let inner = Arc::new(Inner {
+            disk,
+            links,
+            state: Mutex::default(),
+        });
         let router = Router::new()
             .route(internal::CHUNK, get(read).put(whole))
             .route(internal::CHUNK_SEGMENT, put(segment))
@@ -94,37 +98,53 @@ impl FakeWorker {
             .with_state(Arc::clone(&inner));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = serve(listener, router, Limits::default(), CancellationToken::new());
+        let serving = serve(
+            listener,
+            router,
+            Limits::default(),
+            CancellationToken::new(),
+        );
         let serving = tasks.spawn_request("worker", serving);
-        Self { site: Site { disk, url, live: true }, inner, serving }
+        Self {
+            site: Site {
+                disk,
+                url,
+                live: true,
+            },
+            inner,
+            serving,
+        }
     }
 
-    pub fn site(&self) -> Site {
+    pub(crate) fn site(&self) -> Site {
         self.site.clone()
     }
 
-    pub fn meet(&self, sites: &[Site]) {
+    pub(crate) fn meet(&self, sites: &[Site]) {
         let known = sites.iter().map(|site| (site.disk, site.url.clone()));
         self.inner.disk().directory = known.collect();
     }
 
     /// Ends all connections and takes no more.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.serving.abort();
     }
 
-    pub fn disk(&self) -> MutexGuard<'_, Disk> {
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
         self.inner.disk()
     }
 }
 
 impl Inner {
-    pub fn disk(&self) -> MutexGuard<'_, Disk> {
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
         self.state.lock().unwrap()
     }
 
     fn peer(&self, disk: DiskId) -> Peer {
-        Peer { disk, url: self.disk().directory[&disk].clone() }
+        Peer {
+            disk,
+            url: self.disk().directory[&disk].clone(),
+        }
     }
 
     fn is_full(&self, end: u64) -> bool {
@@ -148,7 +168,10 @@ fn length(bytes: &[u8]) -> u64 {
 }
 
 fn stored(bytes: &[u8]) -> Stored {
-    Stored { length: length(bytes), crc32: Crc32::of(bytes) }
+    Stored {
+        length: length(bytes),
+        crc32: Crc32::of(bytes),
+    }
 }
 
 async fn read(State(inner): Shared, target: Target, parameters: Parameters) -> Response {
@@ -158,15 +181,27 @@ async fn read(State(inner): Shared, target: Target, parameters: Parameters) -> R
     let (bytes, faults) = {
         let mut disk = inner.disk();
         disk.reads.push((offset, asked));
-        (disk.sealed.get(&ChunkId { file, index }).cloned(), disk.faults.clone())
+        (
+            disk.sealed.get(&ChunkId { file, index }).cloned(),
+            disk.faults.clone(),
+        )
     };
     if faults.silent {
         std::future::pending::<()>().await;
     }
-    let Some(bytes) = bytes else { return refuse(Code::ChunkNotFound) };
-    let bad = faults.bad_blocks.iter().map(|block| block * BLOCK).find(|at| at + BLOCK > offset);
+    let Some(bytes) = bytes else {
+        return refuse(Code::ChunkNotFound);
+    };
+    let bad = faults
+        .bad_blocks
+        .iter()
+        .map(|block| block * BLOCK)
+        .find(|at| at + BLOCK > offset);
     let end = offset + asked;
-    let good_to = [bad, faults.cut_at.filter(|at| *at >= offset)].into_iter().flatten().min();
+    let good_to = [bad, faults.cut_at.filter(|at| *at >= offset)]
+        .into_iter()
+        .flatten()
+        .min();
     let good_to = good_to.unwrap_or(end).min(end);
     if bad.is_some_and(|at| at <= offset) {
         return refuse(Code::BadBlock);
@@ -238,11 +273,16 @@ async fn segment(
         }
         length(staged)
     };
-    let mut hops =
-        vec![Hop { disk: inner.disk, outcome: HopOutcome::Received(Staged { received }) }];
+    let mut hops = vec![Hop {
+        disk: inner.disk,
+        outcome: HopOutcome::Received(Staged { received }),
+    }];
     if let Some((first, rest)) = next.split_first() {
         let (peer, crc) = (inner.peer(*first), Crc32::of(&body));
-        let sent = inner.links.segment(&peer, chunk, offset, term, body, crc, rest, WITHIN).await;
+        let sent = inner
+            .links
+            .segment(&peer, chunk, offset, term, body, crc, rest, WITHIN)
+            .await;
         match sent {
             Ok(reply) => hops.extend(reply.hops),
             Err(error) => hops.extend(next.iter().map(|disk| Hop {
@@ -261,7 +301,10 @@ async fn staged(State(inner): Shared, Path((file, index)): Target) -> Response {
     let disk = inner.disk();
     let staged = disk.staged.get(&ChunkId { file, index });
     match staged {
-        Some(staged) => Json(Staged { received: length(staged) }).into_response(),
+        Some(staged) => Json(Staged {
+            received: length(staged),
+        })
+        .into_response(),
         None => refuse(Code::ChunkNotFound),
     }
 }
@@ -277,7 +320,10 @@ async fn seal(
         let mut disk = inner.disk();
         let bytes = Bytes::from(disk.staged.get(&chunk).cloned().unwrap_or_default());
         let outcome = if disk.faults.no_seal {
-            HopOutcome::Failed { code: Code::ReadOnly, detail: "as told".to_owned() }
+            HopOutcome::Failed {
+                code: Code::ReadOnly,
+                detail: "as told".to_owned(),
+            }
         } else {
             HopOutcome::Durable(stored(&bytes))
         };
@@ -286,11 +332,17 @@ async fn seal(
             disk.seals.insert(chunk, request.seal.clone());
             disk.sealed.insert(chunk, bytes);
         }
-        hops.push(Hop { disk: inner.disk, outcome });
+        hops.push(Hop {
+            disk: inner.disk,
+            outcome,
+        });
     }
     if let Some((first, rest)) = request.next.split_first() {
         let peer = inner.peer(*first);
-        let onward = SealRequest { next: rest.to_vec(), ..request.clone() };
+        let onward = SealRequest {
+            next: rest.to_vec(),
+            ..request.clone()
+        };
         match inner.links.seal(&peer, chunk, &onward, WITHIN).await {
             Ok(reply) => hops.extend(reply.hops),
             Err(error) => hops.extend(request.next.iter().map(|disk| Hop {
@@ -312,8 +364,13 @@ async fn pull(
 ) -> Response {
     let chunk = ChunkId { file, index };
     let peer = inner.peer(request.from);
-    let read = inner.links.read(&peer, chunk, 0, request.seal.length, WITHIN).await;
-    let Ok(mut source) = read else { return refuse(Code::Unavailable) };
+    let read = inner
+        .links
+        .read(&peer, chunk, 0, request.seal.length, WITHIN)
+        .await;
+    let Ok(mut source) = read else {
+        return refuse(Code::Unavailable);
+    };
     let mut bytes = Vec::new();
     while let Ok(Some(frame)) = source.frame().await {
         bytes.extend_from_slice(&frame);

@@ -8,8 +8,10 @@ fn body(pieces: &[usize]) -> (Body, Vec<u8>) {
     let total = pieces.iter().sum();
     let bytes: Vec<u8> = (0..=250_u8).cycle().take(total).collect();
     let mut rest = Bytes::from(bytes.clone());
-    let frames: Vec<Result<Bytes, axum::Error>> =
-        pieces.iter().map(|length| Ok(rest.split_to(*length))).collect();
+    let frames: Vec<Result<Bytes, axum::Error>> = pieces
+        .iter()
+        .map(|length| Ok(rest.split_to(*length)))
+        .collect();
     (Body::from_stream(stream::iter(frames)), bytes)
 }
 
@@ -34,10 +36,17 @@ async fn frames_of_any_size_become_full_segments_with_the_hashes_of_the_whole() 
         let (body, bytes) = body(&pieces);
         let announced = u64::try_from(bytes.len()).unwrap();
         let sha256 = Some(Sha256::digest(&bytes).into());
-        let expected = Expected { crc32: Some(Crc32::of(&bytes)), blake3: None, sha256 };
+        let expected = Expected {
+            crc32: Some(Crc32::of(&bytes)),
+            blake3: None,
+            sha256,
+        };
         let mut segments = Segments::new(body, Some(announced), expected, CHUNK);
         let read = all(&mut segments).await.unwrap();
-        let joined: Vec<u8> = read.iter().flat_map(|segment| segment.bytes.to_vec()).collect();
+        let joined: Vec<u8> = read
+            .iter()
+            .flat_map(|segment| segment.bytes.to_vec())
+            .collect();
         assert!(joined == bytes);
         for (index, segment) in read.iter().enumerate() {
             assert!(index + 1 == read.len() || segment.bytes.len() == 1 << 20);
@@ -69,17 +78,32 @@ async fn a_body_of_another_length_is_refused() {
         let (body, _) = body(&[60, 40]);
         let mut segments = Segments::new(body, Some(announced), Expected::default(), CHUNK);
         let error = all(&mut segments).await.unwrap_err();
-        assert!(matches!(error, StoreError::IncompleteBody { received: 100, .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::IncompleteBody { received: 100, .. }),
+            "{error}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_told_with_how_far_it_came() {
-    let frames = [Ok(Bytes::from(vec![0; 2 << 20])), Err(axum::Error::new("gone"))];
+    let frames = [
+        Ok(Bytes::from(vec![0; 2 << 20])),
+        Err(axum::Error::new("gone")),
+    ];
     let body = Body::from_stream(stream::iter(frames));
     let mut segments = Segments::new(body, None, Expected::default(), CHUNK);
     let error = all(&mut segments).await.unwrap_err();
-    assert!(matches!(error, StoreError::IncompleteBody { received: 2_097_152, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::IncompleteBody {
+                received: 2_097_152,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(segments.sums().is_none());
 }
 
@@ -87,9 +111,27 @@ async fn a_body_that_breaks_off_is_told_with_how_far_it_came() {
 async fn each_checksum_that_differs_is_told() {
     let right = Expected::default();
     for (expected, name) in [
-        (Expected { crc32: Some(Crc32(1)), ..right }, "CRC-32"),
-        (Expected { blake3: Some(Blake3([1; 32])), ..right }, "BLAKE3"),
-        (Expected { sha256: Some([1; 32]), ..right }, "SHA-256"),
+        (
+            Expected {
+                crc32: Some(Crc32(1)),
+                ..right
+            },
+            "CRC-32",
+        ),
+        (
+            Expected {
+                blake3: Some(Blake3([1; 32])),
+                ..right
+            },
+            "BLAKE3",
+        ),
+        (
+            Expected {
+                sha256: Some([1; 32]),
+                ..right
+            },
+            "SHA-256",
+        ),
     ] {
         let (body, _) = body(&[100]);
         let mut segments = Segments::new(body, None, expected, CHUNK);

@@ -30,7 +30,10 @@ fn check(lines: &str, want: u16) {
     for line in lines.lines().filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(": ").unwrap();
         let value = value.replace("TAG", &record().etag());
-        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            value.parse().unwrap(),
+        );
     }
     let now = LogTime::from_millis(784_111_900_000);
     let got = match read_outcome(&headers, &record(), now) {
@@ -57,7 +60,10 @@ fn conditions_are_taken_in_the_order_of_the_rfc() {
     check("if-match: W/TAG", 412);
     check("if-match: unquoted", 400);
     check("if-match: TAG TAG", 400);
-    check(&format!("if-match: TAG\nif-unmodified-since: {EARLIER}"), 200);
+    check(
+        &format!("if-match: TAG\nif-unmodified-since: {EARLIER}"),
+        200,
+    );
     check(&format!("if-unmodified-since: {EARLIER}"), 412);
     check(&format!("if-unmodified-since: {MODIFIED}"), 200);
     check("if-unmodified-since: yesterday", 200);
@@ -65,7 +71,10 @@ fn conditions_are_taken_in_the_order_of_the_rfc() {
     check("if-none-match: W/TAG", 304);
     check("if-none-match: *", 304);
     check("if-none-match: \"other\"", 200);
-    check(&format!("if-none-match: \"other\"\nif-modified-since: {LATER}"), 200);
+    check(
+        &format!("if-none-match: \"other\"\nif-modified-since: {LATER}"),
+        200,
+    );
     check(&format!("if-modified-since: {MODIFIED}"), 304);
     check(&format!("if-modified-since: {LATER}"), 304);
     check(&format!("if-modified-since: {EARLIER}"), 200);
