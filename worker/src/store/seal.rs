@@ -173,7 +173,9 @@ impl ChunkStore {
         disk.sync_dir(&dir).map_err(|error| {
             lock(&self.inner.dirs).doubtful.insert(chunk);
             self.sync_dir_failed(&dir)(error)
-        })
+        })?;
+        lock(&self.inner.dirs).settled.insert(dir);
+        Ok(())
     }
 
     /// Reads the first block back as the disk has it: what was right in memory may have been

@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex};
 
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
+/// How much of a chunk of more than one segment is allocated at once.
+const ALLOCATED: u64 = 16 * SEGMENT;
+
 /// A chunk being received. What it says it received is in the file, though not durable.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
@@ -168,6 +171,11 @@ impl ChunkStore {
             Some(file) => Arc::clone(file),
             None => Arc::clone(staged.file.insert(self.create_staged(&path)?)),
         };
+        if offset % ALLOCATED == SEGMENT {
+            // In few pieces on the disk; sealing gives back what was too much.
+            file.allocate(offset - SEGMENT + ALLOCATED)
+                .map_err(self.write_failed("allocate", &path))?;
+        }
         // Until the new bytes are all there, the segment is neither the old nor the new one.
         staged.segments.remove(&number);
         file.write_at(bytes, offset)

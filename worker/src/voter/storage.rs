@@ -76,10 +76,6 @@ impl VoterStorage {
         let file = disk
             .open(path, true)
             .map_err(|error| io_error("open", path, error))?;
-        // An earlier run may have been killed between a commit and its sync: what it left is seen
-        // now, so it must not be lost later.
-        file.sync_data()
-            .map_err(|error| io_error("sync", path, error))?;
         if file
             .is_empty()
             .map_err(|error| io_error("measure", path, error))?
@@ -88,6 +84,8 @@ impl VoterStorage {
                 reason: "it is empty".to_owned(),
             });
         }
+        // An earlier run may have been killed between a commit and its sync. Opening a database
+        // syncs it, so that what is seen now cannot be lost later.
         let database = open_database(Backend { file }).map_err(|failure| failure.at("open"))?;
         let storage = Self {
             database,

@@ -1,0 +1,223 @@
+//! Damage, full disks and I/O errors: a typed error, never wrong bytes, nothing acknowledged.
+
+mod support;
+
+use mdfs_core::checksum::Crc32;
+use mdfs_core::chunk::{BLOCK_BYTES, SEGMENT_BYTES};
+use mdfs_core::id::DiskId;
+use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::problem::Code;
+use mdfs_worker::disk::Disk;
+use mdfs_worker::store::{ChunkStore, Error, StoreSettings};
+use std::io;
+use std::sync::Arc;
+use support::sim_disk::{Kind, SimDisk};
+use support::{CLUSTER, adopted, bytes_of, chunk_of, only_chunk_file, open, seal_of, term};
+
+const SEGMENT: usize = SEGMENT_BYTES as usize;
+const BLOCK: usize = BLOCK_BYTES as usize;
+
+#[test]
+fn a_flip_of_any_bit_is_found_and_never_read() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 2 * BLOCK + 100));
+    store
+        .store_whole(chunk, &bytes, Crc32::of(&bytes), &seal_of(&bytes))
+        .unwrap();
+    let path = only_chunk_file(&disk);
+    drop(store);
+    let length = usize::try_from(disk.metadata(&path).unwrap().len).unwrap();
+    let (data, tail) = ((0..bytes.len()).step_by(9973), bytes.len()..length);
+    for place in data.chain(tail) {
+        disk.tamper(&path, |file| file[place] ^= 1 << (place % 8));
+        let store = open(Arc::new(disk.clone())).unwrap();
+        let error = store.verify(chunk, true).unwrap_err();
+        match error {
+            Error::BadBlock { block, .. } if place < bytes.len() => {
+                assert_eq!(block, (place / BLOCK) as u64);
+                assert_eq!(store.usage().unwrap().bad_blocks, 1);
+                // The other blocks still read.
+                let good = if block == 0 { BLOCK } else { 0 };
+                let read = store
+                    .open_chunk(chunk)
+                    .unwrap()
+                    .read(good as u64, 10)
+                    .unwrap();
+                assert_eq!(read, bytes[good..good + 10]);
+            }
+            Error::Damaged { .. } if place >= bytes.len() => {
+                let usage = store.usage().unwrap();
+                assert_eq!((usage.chunks, usage.damaged_chunks), (0, 1));
+            }
+            other => panic!("a flip at {place}: {other:?}"),
+        }
+        disk.tamper(&path, |file| file[place] ^= 1 << (place % 8));
+    }
+}
+
+#[test]
+fn a_cut_or_misplaced_chunk_is_damaged_stays_and_can_be_replaced() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, BLOCK + 100));
+    let (crc32, seal) = (Crc32::of(&bytes), seal_of(&bytes));
+    store.store_whole(chunk, &bytes, crc32, &seal).unwrap();
+    let open_before = store.open_chunk(chunk).unwrap();
+    let path = only_chunk_file(&disk);
+    let mut whole = Vec::new();
+    disk.tamper(&path, |file| whole.clone_from(file));
+    for length in [0, 1, BLOCK, BLOCK + 100, whole.len() - 1] {
+        disk.tamper(&path, |file| file.truncate(length));
+        let error = store.verify(chunk, false).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{length}: {error}");
+        disk.tamper(&path, |file| file.clone_from(&whole));
+    }
+    disk.tamper(&path, |file| file.truncate(50));
+    assert!(matches!(
+        open_before.read(0, 10),
+        Err(Error::Damaged { .. })
+    ));
+    assert_eq!(store.usage().unwrap().chunks, 0);
+    disk.metadata(&path).unwrap();
+    store.store_whole(chunk, &bytes, crc32, &seal).unwrap();
+    assert_eq!(store.verify(chunk, true).unwrap().crc32, crc32);
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.chunks, usage.damaged_chunks), (1, 0));
+
+    // Right bytes under the name of another chunk.
+    disk.rename(&path, &path.with_extension("1")).unwrap();
+    let error = store.open_chunk(chunk_of(9, 1)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("is damaged: it is another chunk"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_disk_refuses_chunks_gives_space_back_and_still_deletes() {
+    let disk = SimDisk::new();
+    let settings = StoreSettings {
+        reserve_bytes: Some(1 << 20),
+        ..Default::default()
+    };
+    let store = ChunkStore::open(Arc::new(disk.clone()), settings, DiskId::from_u128(1)).unwrap();
+    store.adopt(CLUSTER).unwrap();
+    let (small, bytes) = (chunk_of(9, 0), bytes_of(7, 1000));
+    store
+        .store_whole(small, &bytes, Crc32::of(&bytes), &seal_of(&bytes))
+        .unwrap();
+    disk.set_total(4 << 20);
+    let large = bytes_of(8, SEGMENT);
+    let write = |number: usize| {
+        store.write_segment(
+            chunk_of(10, 0),
+            (number * SEGMENT) as u64,
+            &large,
+            Crc32::of(&large),
+        )
+    };
+    write(0).unwrap();
+    write(1).unwrap();
+    assert_eq!(write(2).unwrap_err().code(), Code::NoSpace);
+    assert_eq!(store.received(chunk_of(10, 0)), None);
+    assert!(disk.space().unwrap().free > 3 << 20);
+
+    // The file system itself is full, reserve or not.
+    write(0).unwrap();
+    disk.fail(|call| (call.kind == Kind::Write).then(|| io::ErrorKind::StorageFull.into()));
+    assert_eq!(write(1).unwrap_err().code(), Code::NoSpace);
+    disk.fail(|call| {
+        let staged = call.path.starts_with("staging");
+        (call.kind == Kind::SyncData && staged).then(|| io::ErrorKind::StorageFull.into())
+    });
+    let refused = store.store_whole(chunk_of(11, 0), &bytes, Crc32::of(&bytes), &seal_of(&bytes));
+    assert_eq!(refused.unwrap_err().code(), Code::NoSpace);
+    disk.heal();
+    assert_eq!(store.state(), DiskState::Healthy);
+    assert_eq!(store.usage().unwrap().staged, 0);
+    assert_eq!(
+        store.open_chunk(small).unwrap().read(0, 1000).unwrap(),
+        bytes
+    );
+    disk.set_total(0);
+    assert_eq!(store.drop_file(small.file).unwrap(), 1);
+}
+
+#[test]
+fn an_error_on_any_write_ends_all_writing_and_acknowledges_nothing() {
+    for kind in [
+        Kind::Write,
+        Kind::SetLen,
+        Kind::SyncData,
+        Kind::Rename,
+        Kind::SyncDir,
+    ] {
+        let disk = SimDisk::new();
+        let store = adopted(Arc::new(disk.clone()));
+        let bytes = bytes_of(7, 1000);
+        let put = |chunk| store.store_whole(chunk, &bytes, Crc32::of(&bytes), &seal_of(&bytes));
+        put(chunk_of(9, 0)).unwrap();
+        disk.fail(move |call| (call.kind == kind).then(|| io::Error::from_raw_os_error(5)));
+        let failed = put(chunk_of(10, 0)).unwrap_err();
+        assert!(matches!(failed, Error::Io { .. }), "{kind:?}: {failed}");
+        // The disk would work again, which proves nothing about what it lost.
+        disk.heal();
+        assert_eq!(store.state(), DiskState::ReadOnly);
+        assert!(
+            matches!(put(chunk_of(10, 0)), Err(Error::ReadOnly)),
+            "{kind:?}"
+        );
+        assert!(store.verify(chunk_of(10, 0), false).is_err(), "{kind:?}");
+        assert!(matches!(store.raise_fence(term(9)), Err(Error::ReadOnly)));
+        assert!(matches!(
+            store.drop_file(chunk_of(9, 0).file),
+            Err(Error::ReadOnly)
+        ));
+        assert_eq!(
+            store
+                .open_chunk(chunk_of(9, 0))
+                .unwrap()
+                .read(0, 1000)
+                .unwrap(),
+            bytes
+        );
+        assert!(store.verify(chunk_of(9, 0), true).is_ok(), "{kind:?}");
+    }
+}
+
+#[test]
+fn an_error_on_a_read_is_an_error_of_that_read_alone() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 1000));
+    store
+        .store_whole(chunk, &bytes, Crc32::of(&bytes), &seal_of(&bytes))
+        .unwrap();
+    let open = store.open_chunk(chunk).unwrap();
+    disk.fail(|call| (call.kind == Kind::Read).then(|| io::Error::from_raw_os_error(5)));
+    assert!(matches!(open.read(0, 10), Err(Error::Io { .. })));
+    disk.heal();
+    assert_eq!(open.read(0, 10).unwrap(), bytes[..10]);
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.state, usage.bad_blocks), (DiskState::Healthy, 1));
+}
+
+#[test]
+fn what_the_disk_does_not_give_back_is_not_sealed() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 1000));
+    store
+        .write_segment(chunk, 0, &bytes, Crc32::of(&bytes))
+        .unwrap();
+    disk.tamper(&disk.files_below("staging")[0], |file| file[500] ^= 1);
+    let error = store.seal(chunk, &seal_of(&bytes)).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert_eq!(
+        (store.received(chunk), disk.files_below("chunks")),
+        (None, vec![])
+    );
+}
