@@ -35,8 +35,8 @@ pub struct Options {
     pub restart: bool,
     /// Where the data is; none makes a folder that goes with the cluster.
     pub data: Option<PathBuf>,
-    /// Puts the data on a file system in memory of so many bytes, which only the cluster's processes
-    /// see, and which is gone with the last of them. Needs root.
+    /// Puts the data on a file system in memory of so many bytes, which only the cluster's
+    /// processes see, and which is gone with the last of them. Needs root.
     pub memory_bytes: Option<u64>,
 }
 

@@ -64,8 +64,6 @@ const IMPURE: &[&str] = &[
 
 /// Lines of a source file before its tests.
 const LINES_MOST: usize = 400;
-/// Characters of a line.
-const COLUMNS_MOST: usize = 100;
 
 /// What no source or page says, and what to do instead. Each is cut in two, so that this table does
 /// not name itself.
@@ -258,11 +256,6 @@ fn sources_are_short_enough_to_be_read() -> Result<()> {
             .count();
         if before_tests > LINES_MOST && !is_test(&path) {
             violations.push(format!("{} has {before_tests} lines", shown(&path)));
-        }
-        for (number, line) in (1..).zip(source.lines()) {
-            if line.chars().count() > COLUMNS_MOST || line.contains('\t') {
-                violations.push(format!("{}:{number} is too wide or has tabs", shown(&path)));
-            }
         }
     }
     none(violations)

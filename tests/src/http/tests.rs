@@ -30,7 +30,8 @@ fn answering_and_then(
 #[test]
 fn a_body_in_chunks_is_joined() {
     let mut connection = answering(
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+          3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
     );
     assert_eq!(
         connection.request("GET", "/", &[], &[]).unwrap().text(),
@@ -42,7 +43,8 @@ fn a_body_in_chunks_is_joined() {
 #[test]
 fn an_informational_answer_is_passed_over() {
     let mut connection = answering(
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n{\"code\": \"x\"}",
+        b"HTTP/1.1 100 Continue\r\n\r\n\
+          HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n{\"code\": \"x\"}",
     );
     assert_eq!(
         connection.request("GET", "/", &[], &[]).unwrap().problem(),
