@@ -3,6 +3,7 @@
 //! The database writes through `Disk`, so that whatever is shown of a power cut is shown of it too.
 
 mod backend;
+mod value;
 
 use crate::disk::{Disk, Writes};
 use crate::store::{ChunkStore, Error, LOG, LOG_STAGED, Result};
@@ -11,12 +12,14 @@ use mdfs_core::id::DiskId;
 use mdfs_core::log::message::{Entry, Record};
 use mdfs_core::log::persist::{DurableVoter, Persist};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use value::{
+    Failure, Tried, decode, encode, guarded, protect, read_or_default, read_value, reveal,
+    write_value,
+};
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const STAGED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("staged");
@@ -35,16 +38,14 @@ const FORMAT: u32 = 1;
 /// Pages kept in memory: enough for the upper levels of a table of millions of records.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// What the calls below do with the database, before its errors are wrapped.
-type Tried<T> = std::result::Result<T, Failure>;
-
 /// A voter's durable state. One owner: the driver of the voter.
 ///
 /// All calls block. After the first error it does nothing any more, and the disk takes no more
 /// writes: what a failed write left is known only after the next mount.
 #[derive(Debug)]
 pub struct VoterStorage {
-    database: Database,
+    /// Taken when it is dropped.
+    database: Option<Database>,
     store: ChunkStore,
     failed: AtomicBool,
 }
@@ -86,9 +87,10 @@ impl VoterStorage {
         }
         // An earlier run may have been killed between a commit and its sync. Opening a database
         // syncs it, so that what is seen now cannot be lost later.
-        let database = open_database(Backend { file }).map_err(|failure| failure.at("open"))?;
+        let database =
+            guarded(|| open_database(Backend { file })).map_err(|failure| failure.at("open"))?;
         let storage = Self {
-            database,
+            database: Some(database),
             store: store.clone(),
             failed: AtomicBool::new(false),
         };
@@ -102,14 +104,15 @@ impl VoterStorage {
     /// `LogDamaged` if a record does not decode; otherwise what the database says.
     pub fn load(&self) -> Result<DurableVoter> {
         self.attempt("read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let meta = reading.open_table(META)?;
             let log = reading.open_table(ENTRIES)?;
             let mut entries = Vec::new();
             for item in log.iter()? {
                 let (index, bytes) = item?;
-                let entry: Entry = decode(bytes.value())?;
-                if entry.index != index.value() {
+                let index = index.value();
+                let entry: Entry = decode(&index.to_le_bytes(), bytes.value())?;
+                if entry.index != index {
                     return Err(Failure::Damaged(
                         "an entry stands at another index".to_owned(),
                     ));
@@ -134,7 +137,7 @@ impl VoterStorage {
     pub fn persist(&self, persist: &Persist) -> Result<()> {
         self.store.check_writable()?;
         self.attempt("write", || {
-            let mut writing = self.database.begin_write()?;
+            let mut writing = self.database()?.begin_write()?;
             let durability = if persist.sync {
                 Durability::Immediate
             } else {
@@ -166,14 +169,15 @@ impl VoterStorage {
     /// What the database says.
     pub fn page(&self, after: Option<&[u8]>, limit_bytes: usize) -> Result<(Vec<Record>, bool)> {
         self.attempt("read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let table = reading.open_table(RECORDS)?;
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let mut records = Vec::new();
             let mut room = limit_bytes;
             for item in table.range::<&[u8]>((from, Bound::Unbounded))? {
                 let (key, value) = item?;
-                let (key, value) = (key.value(), value.value());
+                let key = key.value();
+                let value = reveal(key, value.value())?;
                 let size = key.len() + value.len();
                 if size > room && !records.is_empty() {
                     return Ok((records, true));
@@ -185,9 +189,15 @@ impl VoterStorage {
         })
     }
 
+    fn database(&self) -> Tried<&Database> {
+        self.database
+            .as_ref()
+            .ok_or_else(|| Failure::Damaged("it is closed".to_owned()))
+    }
+
     fn check(&self, disk: DiskId) -> Result<()> {
         self.attempt("read", || {
-            let reading = self.database.begin_read()?;
+            let reading = self.database()?.begin_read()?;
             let meta = reading.open_table(META)?;
             let damaged = |reason: &str| Failure::Damaged(reason.to_owned());
             match read_value::<u32>(&meta, FORMAT_KEY)? {
@@ -205,11 +215,23 @@ impl VoterStorage {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::ReadOnly);
         }
-        work().map_err(|failure| {
+        guarded(work).map_err(|failure| {
             self.failed.store(true, Ordering::Release);
             self.store.fail_stop();
             failure.at(operation)
         })
+    }
+}
+
+impl Drop for VoterStorage {
+    /// Closing a database writes to it once more, and what is damaged may panic then. Whatever
+    /// comes of it, all that was acknowledged is durable already.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 }
 
@@ -261,7 +283,7 @@ fn write_records(writing: &redb::WriteTransaction, persist: &Persist) -> Tried<(
     if persist.clear_staged || !persist.stage.is_empty() {
         let mut staged = writing.open_table(STAGED)?;
         for (key, value) in &persist.stage {
-            staged.insert(key.as_slice(), value.as_slice())?;
+            staged.insert(key.as_slice(), protect(key, value).as_slice())?;
         }
     }
     if persist.install {
@@ -273,7 +295,9 @@ fn write_records(writing: &redb::WriteTransaction, persist: &Persist) -> Tried<(
         let mut records = writing.open_table(RECORDS)?;
         for put in &persist.apply {
             match &put.value {
-                Some(value) => records.insert(put.key.as_slice(), value.as_slice())?,
+                Some(value) => {
+                    records.insert(put.key.as_slice(), protect(&put.key, value).as_slice())?
+                }
                 None => records.remove(put.key.as_slice())?,
             };
         }
@@ -290,66 +314,15 @@ fn write_entries(writing: &redb::WriteTransaction, persist: &Persist) -> Tried<(
         log.retain_in(from.., |_, _| false)?;
     }
     for entry in &persist.append {
-        log.insert(entry.index, encode(entry)?.as_slice())?;
+        log.insert(
+            entry.index,
+            encode(&entry.index.to_le_bytes(), entry)?.as_slice(),
+        )?;
     }
     if let Some(base) = &persist.base {
         log.retain_in(..=base.position.index, |_, _| false)?;
     }
     Ok(())
-}
-
-fn encode<T: Serialize>(value: &T) -> Tried<Vec<u8>> {
-    postcard::to_stdvec(value).map_err(|error| Failure::Damaged(error.to_string()))
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Tried<T> {
-    postcard::from_bytes(bytes).map_err(|error| Failure::Damaged(error.to_string()))
-}
-
-fn read_value<T: DeserializeOwned>(
-    meta: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: &str,
-) -> Tried<Option<T>> {
-    meta.get(key)?
-        .map(|bytes| decode(bytes.value()))
-        .transpose()
-}
-
-fn read_or_default<T: DeserializeOwned + Default>(
-    meta: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: &str,
-) -> Tried<T> {
-    Ok(read_value(meta, key)?.unwrap_or_default())
-}
-
-fn write_value<T: Serialize>(
-    meta: &mut redb::Table<'_, &'static str, &'static [u8]>,
-    key: &str,
-    value: &T,
-) -> Tried<()> {
-    meta.insert(key, encode(value)?.as_slice())?;
-    Ok(())
-}
-
-/// Why the database could not be used.
-enum Failure {
-    Database(Box<redb::Error>),
-    Damaged(String),
-}
-
-impl Failure {
-    fn at(self, operation: &'static str) -> Error {
-        match self {
-            Self::Database(source) => Error::Log { operation, source },
-            Self::Damaged(reason) => Error::LogDamaged { reason },
-        }
-    }
-}
-
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Database(Box::new(error.into()))
-    }
 }
 
 fn io_error(operation: &'static str, path: &Path, source: io::Error) -> Error {

@@ -77,8 +77,13 @@ impl Ledger {
         }
     }
 
-    /// Mounts what was found after a power cut and compares.
+    /// Mounts what was found after a power cut and compares. A panic is damage as well.
     pub(crate) fn check(&self, found: &SimDisk) -> Result<(), String> {
+        let check = std::panic::AssertUnwindSafe(|| self.compare(found));
+        std::panic::catch_unwind(check).unwrap_or_else(|_| Err("it panics".to_owned()))
+    }
+
+    fn compare(&self, found: &SimDisk) -> Result<(), String> {
         let store = mount(found)?;
         let identity = store.identity();
         self.check_identity(&identity)?;

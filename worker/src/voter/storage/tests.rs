@@ -191,3 +191,52 @@ fn the_log_of_another_disk_is_refused() {
         "the metadata log of this disk is damaged: it belongs to another disk"
     );
 }
+
+/// The database panics on some damage and does not notice other; neither may come through.
+#[test]
+fn a_flip_anywhere_in_the_log_is_an_error_or_harmless() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mount(dir.path());
+    let storage = VoterStorage::open(&store).unwrap();
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let puts: Vec<_> = keys
+        .iter()
+        .map(|key| put(key, Some("0123456789")))
+        .collect();
+    let append = (1..=20).map(|index| entry(index, puts.clone())).collect();
+    let apply = puts;
+    storage
+        .persist(&Persist {
+            append,
+            apply,
+            sync: true,
+            ..Persist::default()
+        })
+        .unwrap();
+    let want = (storage.load().unwrap(), storage.page(None, 10_000).unwrap());
+    drop((storage, store));
+    let path = dir.path().join(LOG);
+    let good = std::fs::read(&path).unwrap();
+    // The pages in use; the rest of the file is free.
+    let used: Vec<_> = good
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte != 0)
+        .collect();
+    let mut found = 0;
+    for (place, _) in used.iter().step_by(1 + used.len() / 300) {
+        let mut bad = good.clone();
+        bad[*place] ^= 0x10;
+        std::fs::write(&path, &bad).unwrap();
+        let store = mount(dir.path());
+        let read = || -> Result<_> {
+            let storage = VoterStorage::open(&store)?;
+            Ok((storage.load()?, storage.page(None, 10_000)?))
+        };
+        match read() {
+            Ok(read) => assert_eq!(read, want, "flip at {place}"),
+            Err(_) => found += 1,
+        }
+    }
+    assert!(found > 0);
+}
