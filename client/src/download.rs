@@ -249,8 +249,12 @@ async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<R
             subject: head.name.clone(),
         });
     }
-    let whole = at == 0 && end == head.size;
-    if !(resumed && part_of(&head.name, &response)? == (at, end)) && !(whole && !resumed) {
+    let got = if resumed {
+        part_of(&head.name, &response)?
+    } else {
+        (0, head.size)
+    };
+    if got != (at, end) {
         return Err(Error::protocol(&head.name, "another part than asked for"));
     }
     Ok(response)

@@ -31,3 +31,6 @@ pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;
 pub use put::{PutBody, PutOptions};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The public API against a server that fails in every way a client must bear.
 
+use crate::{Client, ClientConfig, Error, GetOptions, ListOptions, PutBody, PutOptions};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -9,7 +10,6 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, Method, StatusCode};
-use mdfs_client::{Client, ClientConfig, Error, GetOptions, ListOptions, PutBody, PutOptions};
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::FileId;
 use mdfs_protocol::problem::Code;
@@ -39,8 +39,13 @@ struct Fake {
 
 impl Fake {
     fn of(length: usize) -> Self {
-        let bytes = (0..length).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect();
-        Self { bytes, ..Self::default() }
+        let bytes = (0..length)
+            .map(|at| u8::try_from(at * 31 % 251).unwrap())
+            .collect();
+        Self {
+            bytes,
+            ..Self::default()
+        }
     }
 
     async fn client(self) -> Client {
@@ -62,7 +67,11 @@ impl Fake {
     }
 
     fn info(&self, name: &str, bytes: &[u8]) -> FileInfo {
-        let crc32 = if self.lies { Crc32(7) } else { Crc32::of(bytes) };
+        let crc32 = if self.lies {
+            Crc32(7)
+        } else {
+            Crc32::of(bytes)
+        };
         FileInfo {
             name: name.to_owned(),
             version: 5,
@@ -97,14 +106,17 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
     let mut head = Response::new(());
     let range = headers.get(RANGE).map(|range| range.to_str().unwrap());
     if let Some((first, last)) = range.and_then(|range| range[6..].split_once('-')) {
-        let end = last.parse().map_or(part.end, |last: usize| part.end.min(last + 1));
+        let end = last
+            .parse()
+            .map_or(part.end, |last: usize| part.end.min(last + 1));
         part = first.parse().unwrap()..end;
         if part.start >= part.end {
             return refuse(Code::RangeNotSatisfiable);
         }
         *head.status_mut() = StatusCode::PARTIAL_CONTENT;
         let text = format!("bytes {}-{}/{}", part.start, part.end - 1, fake.bytes.len());
-        head.headers_mut().insert(CONTENT_RANGE, text.parse().unwrap());
+        head.headers_mut()
+            .insert(CONTENT_RANGE, text.parse().unwrap());
     }
     for (name, text) in [
         (CONTENT_LENGTH.as_str(), part.len().to_string()),
@@ -122,7 +134,10 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
     let body = if method == Method::HEAD {
         Body::empty()
     } else if asked - fake.busy < fake.breaks {
-        let pieces = [Ok(bytes.slice(..bytes.len() / 2)), Err(io::Error::other("cut"))];
+        let pieces = [
+            Ok(bytes.slice(..bytes.len() / 2)),
+            Err(io::Error::other("cut")),
+        ];
         Body::from_stream(stream::iter(pieces).then(|piece| async {
             tokio::task::yield_now().await;
             piece
@@ -150,7 +165,11 @@ async fn change(State(fake): State<Fake>, headers: HeaderMap) -> Response {
         ids.push(id);
         ids.len()
     };
-    if tries < 3 { refuse(Code::NoQuorum) } else { StatusCode::NO_CONTENT.into_response() }
+    if tries < 3 {
+        refuse(Code::NoQuorum)
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    }
 }
 
 async fn list(uri: http::Uri) -> Response {
@@ -161,28 +180,54 @@ async fn list(uri: http::Uri) -> Response {
     let name = if last { "two" } else { "one" };
     let next = (!last).then(|| "one".to_owned());
     let files = vec![fake.info(name, b"")];
-    axum::Json(Listing { files, folders: Vec::new(), next }).into_response()
+    axum::Json(Listing {
+        files,
+        folders: Vec::new(),
+        next,
+    })
+    .into_response()
 }
 
 #[tokio::test]
 async fn a_download_goes_on_where_it_broke_off() {
-    let fake = Fake { breaks: 3, ..Fake::of(3_000_000) };
+    let fake = Fake {
+        breaks: 3,
+        ..Fake::of(3_000_000)
+    };
     let want = fake.bytes.clone();
     let asked = fake.asked.clone();
-    let got = fake.client().await.get("a").await.unwrap().bytes(1 << 22).await.unwrap();
+    let got = fake
+        .client()
+        .await
+        .get("a")
+        .await
+        .unwrap()
+        .bytes(1 << 22)
+        .await
+        .unwrap();
     assert!(got == want);
     assert_eq!(asked.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
 async fn a_whole_file_is_held_against_its_checksum() {
-    let client = Fake { lies: true, ..Fake::of(1000) }.client().await;
+    let client = Fake {
+        lies: true,
+        ..Fake::of(1000)
+    }
+    .client()
+    .await;
     let mut download = client.get("a").await.unwrap();
     assert_eq!(download.next().await.unwrap().unwrap().len(), 1000);
     let error = download.next().await.unwrap_err();
     assert!(matches!(error, Error::ChecksumMismatch { .. }), "{error:?}");
-    let error = client.put("a", PutBody::bytes("hello"), &PutOptions::default()).await;
-    assert!(matches!(error, Err(Error::ChecksumMismatch { .. })), "{error:?}");
+    let error = client
+        .put("a", PutBody::bytes("hello"), &PutOptions::default())
+        .await;
+    assert!(
+        matches!(error, Err(Error::ChecksumMismatch { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -191,7 +236,11 @@ async fn parts_are_what_was_asked_for() {
     let want = fake.bytes.clone();
     let client = fake.client().await;
     let part = async |offset, length| {
-        let options = GetOptions { offset, length, if_range: None };
+        let options = GetOptions {
+            offset,
+            length,
+            if_range: None,
+        };
         client.get_part("a", &options).await?.bytes(5000).await
     };
     assert_eq!(part(10, Some(5)).await.unwrap(), want[10..15]);
@@ -207,10 +256,16 @@ async fn parts_are_what_was_asked_for() {
 async fn too_much_is_not_gathered_and_absence_is_told() {
     let client = Fake::of(1000).client().await;
     let error = client.get("a").await.unwrap().bytes(999).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { size: 1000, .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::TooLarge { size: 1000, .. }),
+        "{error:?}"
+    );
     assert_eq!(client.stat("a").await.unwrap().size, 1000);
     let client = Fake::default().client().await;
-    for error in [client.get("a").await.map(|_| ()), client.stat("a").await.map(|_| ())] {
+    for error in [
+        client.get("a").await.map(|_| ()),
+        client.stat("a").await.map(|_| ()),
+    ] {
         assert_eq!(error.unwrap_err().code(), Some(Code::FileNotFound));
     }
 }
@@ -218,15 +273,34 @@ async fn too_much_is_not_gathered_and_absence_is_told() {
 #[tokio::test]
 async fn what_changed_nothing_is_tried_again_if_it_can_be() {
     let hello = || PutBody::bytes("hello");
-    let client = Fake { busy: 2, ..Fake::default() }.client().await;
-    let info = client.put("a", hello(), &PutOptions::default()).await.unwrap();
+    let client = Fake {
+        busy: 2,
+        ..Fake::default()
+    }
+    .client()
+    .await;
+    let info = client
+        .put("a", hello(), &PutOptions::default())
+        .await
+        .unwrap();
     assert_eq!((info.size, info.crc32), (5, Crc32::of(b"hello")));
-    let client = Fake { busy: 2, ..Fake::default() }.client().await;
+    let client = Fake {
+        busy: 2,
+        ..Fake::default()
+    }
+    .client()
+    .await;
     let pipe = PutBody::reader(&b"hello"[..], None);
-    let error = client.put("a", pipe, &PutOptions::default()).await.unwrap_err();
+    let error = client
+        .put("a", pipe, &PutOptions::default())
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Some(Code::TooFewWorkers));
     let client = Fake::default().client().await;
-    let if_absent = PutOptions { if_absent: true, ..PutOptions::default() };
+    let if_absent = PutOptions {
+        if_absent: true,
+        ..PutOptions::default()
+    };
     let error = client.put("a", hello(), &if_absent).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::PreconditionFailed));
 }
@@ -246,7 +320,10 @@ async fn a_repeated_deletion_carries_one_id_in_the_clusters_time() {
 #[tokio::test]
 async fn a_pager_follows_to_the_last_page() {
     let client = Fake::default().client().await;
-    let options = ListOptions { prefix: "a/b".to_owned(), ..ListOptions::default() };
+    let options = ListOptions {
+        prefix: "a/b".to_owned(),
+        ..ListOptions::default()
+    };
     let mut pages = client.pages(options);
     let mut names = Vec::new();
     while let Some(page) = pages.next().await.unwrap() {
@@ -257,20 +334,36 @@ async fn a_pager_follows_to_the_last_page() {
 
 #[tokio::test]
 async fn a_cluster_that_is_not_there_is_unreachable_and_another_master_is_tried() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let mut config = ClientConfig::new(format!("http://{gone}")).with_token("secret");
     config.retry_for = Duration::ZERO;
-    let error = Client::new(config.clone()).unwrap().stat("a").await.unwrap_err();
+    let error = Client::new(config.clone())
+        .unwrap()
+        .stat("a")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
-    config.urls.push(Fake::of(10).client().await.base_url().to_owned());
+    config
+        .urls
+        .push(Fake::of(10).client().await.base_url().to_owned());
     config.retry_for = Duration::from_secs(5);
-    assert_eq!(Client::new(config).unwrap().stat("a").await.unwrap().size, 10);
+    assert_eq!(
+        Client::new(config).unwrap().stat("a").await.unwrap().size,
+        10
+    );
 }
 
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
     for url in ["", "nonsense", "https://a", "ftp://a", "http://"] {
-        assert!(matches!(Client::new(ClientConfig::new(url)), Err(Error::Config(_))), "{url:?}");
+        assert!(
+            matches!(Client::new(ClientConfig::new(url)), Err(Error::Config(_))),
+            "{url:?}"
+        );
     }
     let odd = ClientConfig::new("http://a").with_token("a\nb");
     assert!(matches!(Client::new(odd), Err(Error::Config(_))));
