@@ -1,20 +1,24 @@
 //! Explores the model of the log protocol in full and prints what it saw.
 //!
 //! `cargo run --release -p mdfs-core --features mutants --example model`. It ends with an error if
-//! an invariant breaks, or if a broken rule goes unnoticed.
+//! an invariant breaks, or if a broken rule goes unnoticed. With an argument it makes only the runs
+//! whose names contain that text.
 
 #[path = "../tests/model/mod.rs"]
 mod model;
 
 use model::Found;
+use model::bounds::Bounds;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let part = std::env::args().nth(1).unwrap_or_default();
+    let named = |bounds: &Bounds| bounds.name.contains(&part);
     let mut failed = false;
     println!("| run | states | distinct | depth | time | result |");
     println!("|---|---|---|---|---|---|");
-    for bounds in model::runs::full() {
+    for bounds in model::runs::full().into_iter().filter(named) {
         let found = model::explore(&bounds, threads);
         let good = found.broken.is_empty() && found.whole;
         failed |= !good;
@@ -26,7 +30,7 @@ fn main() -> ExitCode {
         };
         print_row(&found, &result);
     }
-    for bounds in mutants() {
+    for bounds in mutants().into_iter().filter(named) {
         let found = model::explore(&bounds, threads);
         failed |= found.broken.is_empty();
         let caught = found.broken.first().map(|(invariant, steps)| {
@@ -41,11 +45,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn mutants() -> Vec<model::world::Bounds> {
-    let mut mutants = model::runs::mutants();
+fn mutants() -> Vec<Bounds> {
+    let outer = model::runs::mutants();
     #[cfg(feature = "mutants")]
-    mutants.extend(model::runs::inner_mutants());
-    mutants
+    let outer = [outer, model::runs::inner_mutants()].concat();
+    outer
 }
 
 fn print_row(found: &Found, result: &str) {

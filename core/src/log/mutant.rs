@@ -11,8 +11,6 @@ pub enum Mutant {
     ReadBeforeOwnEntry,
     /// Append does not mind the lease of another term.
     AppendIgnoresLease,
-    /// A snapshot drops what the voter holds behind it.
-    SnapshotDropsSuffix,
 }
 
 /// The rules that are broken.

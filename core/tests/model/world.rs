@@ -1,74 +1,16 @@
-//! The state that the model explores: masters, voters, the messages between them, and what an
-//! onlooker who sees everything remembers.
+//! The state that the model explores: masters, voters, the messages between them; and what can
+//! happen to them.
 
-use super::disk::{Disk, DiskFault, Stored};
-use mdfs_core::id::{DiskId, Incarnation, RequestId, Term};
-use mdfs_core::log::Window;
-use mdfs_core::log::leader::{Effect, Event, Leader, LeaderSettings};
-use mdfs_core::log::message::{Base, Change, Config, Entry, Put, Reply, Request};
-use mdfs_core::log::mutant::Mutant;
-use mdfs_core::log::persist::DurableVoter;
-use mdfs_core::log::voter::VoterSettings;
-use mdfs_core::time::{LogTime, Timestamp};
+use super::bounds::{Bounds, Left, MasterFault};
+use super::disk::Disk;
+use super::history::History;
+use mdfs_core::id::{DiskId, RequestId};
+use mdfs_core::log::leader::{Effect, Event, Leader};
+use mdfs_core::log::message::{Put, Reply, Request};
+use mdfs_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// One step of the model's clock. Leases last two; a leader counts on them for one.
-pub const TICK: Duration = Duration::from_millis(10);
-
-/// Longer than any run: heartbeats go out when a read or a first lease asks for them.
-const NEVER: Duration = Duration::from_millis(u64::MAX);
-
-/// How a master's driver may be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MasterFault {
-    /// Reads are answered by whoever leads, without lease or heartbeat.
-    ReadWithoutLease,
-    /// All masters have the same incarnation.
-    NoIncarnation,
-    /// Repeated requests are looked for in the committed table only.
-    DeduplicateCommittedOnly,
-}
-
-/// What is explored, and what is broken.
-#[derive(Clone, Debug)]
-pub struct Bounds {
-    pub name: &'static str,
-    pub voters: u128,
-    pub masters: usize,
-    /// Campaigns of all masters together: the number of terms.
-    pub campaigns: u8,
-    /// Client requests; each is a change of its own.
-    pub requests: u8,
-    /// How often the first request is sent again.
-    pub repeats: u8,
-    pub reads: u8,
-    pub voter_restarts: u8,
-    pub master_restarts: u8,
-    pub ticks: u8,
-    /// How often masters look at the clock: to send again, or to give up a campaign.
-    pub looks: u8,
-    /// Applied entries kept in logs; few of them make leaders send tables.
-    pub window: usize,
-    /// Whether messages may arrive more than once.
-    pub duplicates: bool,
-    /// Whether answers may be late; if not, they arrive at once or are lost.
-    pub late_answers: bool,
-    /// Whether voters lease themselves; without, no order but that of messages matters, and
-    /// leaders believe in leases that do not exist.
-    pub leases: bool,
-    /// Whether leases are given back.
-    pub releases: bool,
-    /// Whether M4 is checked; off, a mutant must show by what it leads to.
-    pub check_promises: bool,
-    pub disk_fault: Option<DiskFault>,
-    pub master_fault: Option<MasterFault>,
-    pub mutant: Option<Mutant>,
-    /// A run that takes longer is no proof.
-    pub at_most: Duration,
-}
 
 /// A message under way, with its hash: most comparisons end there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,43 +44,6 @@ pub struct Master {
     pub reads: BTreeMap<u64, u64>,
 }
 
-/// What the onlooker remembers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct History {
-    /// Who led in which term.
-    pub leaders: BTreeMap<Term, u64>,
-    /// The committed log.
-    pub committed: Vec<Committed>,
-    /// The highest promise each voter ever made.
-    pub promised: Vec<Term>,
-    /// A read was answered in another term than the first that led.
-    pub late_read: bool,
-    /// The invariant that was broken.
-    pub broken: Option<&'static str>,
-}
-
-/// A committed entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Committed {
-    pub term: Term,
-    /// The term of the leader that committed it first.
-    pub by: Term,
-    pub request: Option<RequestId>,
-}
-
-/// What is left of the bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Left {
-    pub campaigns: u8,
-    pub requests: u8,
-    pub repeats: u8,
-    pub reads: u8,
-    pub voter_restarts: u8,
-    pub master_restarts: u8,
-    pub ticks: u8,
-    pub looks: u8,
-}
-
 /// A state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
@@ -150,7 +55,7 @@ pub struct World {
     pub left: Left,
     pub processes: u64,
     /// Of disks, masters and history, in this order.
-    hashes: Vec<u64>,
+    pub hashes: Vec<u64>,
 }
 
 impl Hash for World {
@@ -176,156 +81,7 @@ fn disk_number(id: DiskId) -> usize {
     usize::try_from(id.as_u128()).map_or(usize::MAX, |id| id.wrapping_sub(1))
 }
 
-impl Bounds {
-    pub fn voter_settings(&self) -> VoterSettings {
-        let lease = if self.leases {
-            2 * TICK
-        } else {
-            Duration::ZERO
-        };
-        VoterSettings {
-            lease,
-            window: self.window(),
-        }
-    }
-
-    fn window(&self) -> Window {
-        Window {
-            entries: self.window,
-            bytes: usize::MAX,
-        }
-    }
-
-    fn leader(&self, process: u64) -> Leader {
-        let settings = LeaderSettings {
-            lease: if self.leases { 2 * TICK } else { NEVER },
-            heartbeat: NEVER,
-            retry: TICK,
-            jitter: Duration::ZERO,
-            window: self.window(),
-            url: String::new(),
-        };
-        let shared = self.master_fault == Some(MasterFault::NoIncarnation);
-        let incarnation = if shared { 0 } else { process };
-        let mut leader = Leader::new(Incarnation(incarnation), settings, 1);
-        break_rule(&mut leader, self.mutant);
-        leader
-    }
-
-    fn master(&self, process: u64) -> Arc<Master> {
-        Arc::new(Master {
-            leader: self.leader(process),
-            process,
-            reads: BTreeMap::new(),
-        })
-    }
-
-    pub fn all_disks(&self) -> BTreeSet<DiskId> {
-        (1..=self.voters).map(DiskId::from_u128).collect()
-    }
-
-    /// A founded cluster without masters: the first config is committed on all voters.
-    pub fn first_world(&self) -> World {
-        let founder = Term {
-            round: 1,
-            incarnation: Incarnation(0),
-        };
-        let entry = Entry {
-            index: 1,
-            term: founder,
-            time: LogTime::default(),
-            request: None,
-            change: Change::Config(Config {
-                voters: self.all_disks(),
-            }),
-        };
-        let voter = DurableVoter {
-            promised: founder,
-            base: Base::default(),
-            entries: vec![entry],
-            applied: 1,
-        };
-        let stored = Stored {
-            voter,
-            ..Stored::default()
-        };
-        let began = Timestamp::default();
-        let disk = Disk::start(stored, began, self.voter_settings(), self.mutant);
-        let disks = match disk {
-            Ok(disk) => (0..self.voters).map(|_| Arc::new(disk.clone())).collect(),
-            Err(_) => Vec::new(),
-        };
-        let masters = (1..)
-            .take(self.masters)
-            .map(|process| self.master(process))
-            .collect();
-        World {
-            now: began.plus(2 * TICK),
-            disks,
-            masters,
-            messages: BTreeSet::new(),
-            history: Arc::new(History {
-                committed: vec![Committed {
-                    term: founder,
-                    by: founder,
-                    request: None,
-                }],
-                promised: vec![founder; usize::try_from(self.voters).unwrap_or(0)],
-                ..History::default()
-            }),
-            left: Left {
-                campaigns: self.campaigns,
-                requests: self.requests,
-                repeats: self.repeats,
-                reads: self.reads,
-                voter_restarts: self.voter_restarts,
-                master_restarts: self.master_restarts,
-                ticks: self.ticks,
-                looks: self.looks,
-            },
-            processes: self.masters as u64,
-            hashes: Vec::new(),
-        }
-    }
-}
-
-#[cfg(feature = "mutants")]
-fn break_rule(leader: &mut Leader, mutant: Option<Mutant>) {
-    if let Some(mutant) = mutant {
-        leader.mutate(mutant);
-    }
-}
-
-#[cfg(not(feature = "mutants"))]
-fn break_rule(_leader: &mut Leader, _mutant: Option<Mutant>) {}
-
-impl Master {
-    /// M3: a leader's log holds what was committed in lower terms.
-    fn holds(&self, committed: &[Committed]) -> bool {
-        let (Some(own), Some(last)) = (self.leader.term(), self.leader.last()) else {
-            return true;
-        };
-        committed
-            .iter()
-            .zip(1..)
-            .filter(|(entry, _)| entry.by < own)
-            .all(|(entry, index)| {
-                // Below its base a log tells no terms.
-                let differs = self
-                    .leader
-                    .position(index)
-                    .is_some_and(|at| at.term != entry.term);
-                index <= last.index && !differs
-            })
-    }
-}
-
 impl World {
-    fn broken(&mut self, invariant: &'static str) {
-        let history = Arc::make_mut(&mut self.history);
-        history.broken = history.broken.or(Some(invariant));
-    }
-
     pub fn campaign(&mut self, bounds: &Bounds, master: usize) {
         self.left.campaigns -= 1;
         let now = self.now;
@@ -480,94 +236,6 @@ impl World {
         }
     }
 
-    /// M1, and M3 for a new leader.
-    fn elected(&mut self, master: usize, term: Term) {
-        let process = self.masters[master].process;
-        let first = *Arc::make_mut(&mut self.history)
-            .leaders
-            .entry(term)
-            .or_insert(process);
-        if first != process {
-            self.broken("M1");
-        }
-        if !self.masters[master].holds(&self.history.committed) {
-            self.broken("M3");
-        }
-    }
-
-    /// M3 for what two leaders commit, and M6.
-    fn committed(&mut self, master: usize, up_to: u64) {
-        let leader = &self.masters[master].leader;
-        let mut broken = None;
-        let mut committed = self.history.committed.clone();
-        let by = leader.term().unwrap_or_default();
-        for index in 1..=up_to {
-            let Some(term) = leader.position(index).map(|own| own.term) else {
-                continue;
-            };
-            let known = usize::try_from(index)
-                .ok()
-                .and_then(|index| committed.get(index - 1));
-            match known {
-                Some(known) if known.term != term => broken = Some("M3"),
-                Some(_) => {}
-                None => committed.push(Committed {
-                    term,
-                    by,
-                    request: leader.request(index),
-                }),
-            }
-        }
-        // Leaders of higher terms may have been elected before.
-        if !self.masters.iter().all(|other| other.holds(&committed)) {
-            broken = Some("M3");
-        }
-        let requests: Vec<_> = committed.iter().filter_map(|entry| entry.request).collect();
-        if requests.iter().collect::<BTreeSet<_>>().len() < requests.len() {
-            broken = broken.or(Some("M6"));
-        }
-        Arc::make_mut(&mut self.history).committed = committed;
-        if let Some(broken) = broken {
-            self.broken(broken);
-        }
-    }
-
-    /// M5.
-    fn read_answered(&mut self, master: usize, ticket: u64) {
-        let asked = Arc::make_mut(&mut self.masters[master]);
-        let must_see = asked.reads.remove(&ticket).unwrap_or_default();
-        let sees = asked.leader.commit().unwrap_or_default();
-        let term = asked.leader.term();
-        if sees < must_see {
-            self.broken("M5");
-        }
-        if self.history.leaders.len() > 1
-            && self.history.leaders.keys().next_back() == term.as_ref()
-        {
-            Arc::make_mut(&mut self.history).late_read = true;
-        }
-    }
-
-    /// M4 for this disk, M2 for this disk and each other.
-    fn look_at_disk(&mut self, bounds: &Bounds, disk: usize) {
-        let own = &self.disks[disk];
-        let promised = own.voter.promised();
-        let entries = &own.live.voter;
-        let matches = self
-            .disks
-            .iter()
-            .all(|other| same_where_equal(entries, &other.live.voter));
-        if promised < self.history.promised[disk] && bounds.check_promises {
-            self.broken("M4");
-        }
-        if !matches {
-            self.broken("M2");
-        }
-        if promised > self.history.promised[disk] {
-            Arc::make_mut(&mut self.history).promised[disk] = promised;
-        }
-    }
-
     /// Drops messages that can change nothing any more, or only by what a lost message does too.
     pub fn sweep(&mut self, before: &Self) {
         let now = self.now;
@@ -639,23 +307,4 @@ impl World {
         hashes.push(kept.unwrap_or_else(|| hash_of(&self.history)));
         self.hashes = hashes;
     }
-}
-
-/// Two logs that agree on a place agree on everything before it, as far as both reach back.
-fn same_where_equal(one: &DurableVoter, other: &DurableVoter) -> bool {
-    let find = |entry: &Entry| other.entries.iter().find(|own| own.index == entry.index);
-    let mut agreed = false;
-    for entry in one.entries.iter().rev() {
-        match find(entry) {
-            Some(own) if own.term == entry.term => {
-                if own != entry {
-                    return false;
-                }
-                agreed = true;
-            }
-            Some(_) if agreed => return false,
-            Some(_) | None => {}
-        }
-    }
-    true
 }

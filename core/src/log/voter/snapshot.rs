@@ -2,7 +2,6 @@
 
 use super::Voter;
 use crate::log::message::{Position, Reply, SnapshotPage};
-use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::time::Timestamp;
 
@@ -74,9 +73,7 @@ impl Voter {
         }
         self.staging = None;
         // What follows a matching entry may be committed on the strength of this voter: it stays.
-        let keeps = self.log.position(position.index) == Some(position)
-            && !self.mutants.has(Mutant::SnapshotDropsSuffix);
-        if !keeps {
+        if self.log.position(position.index) != Some(position) {
             self.log.cut_from(position.index);
             persist.cut_from = Some(position.index);
         }

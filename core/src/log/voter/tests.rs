@@ -257,6 +257,41 @@ fn a_snapshot_is_swapped_in_with_its_last_page() {
 }
 
 #[test]
+fn a_late_snapshot_keeps_what_follows_its_entry() {
+    let mut voter = blank();
+    let entries = [entry(1, 1), entry(1, 2), entry(1, 3)];
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(1, at(0, 0), &entries, 0),
+        "holds 3 synced",
+    );
+    let mut snapshot = |round, index| {
+        let page = SnapshotPage {
+            term: term(2),
+            base: Base {
+                position: at(round, index),
+                ..Base::default()
+            },
+            page: 0,
+            records: Vec::new(),
+            last: true,
+            send: 1,
+            leader_url: String::new(),
+        };
+        let output = voter.step(seconds(5), Request::Snapshot(page)).unwrap();
+        (
+            output.persist.and_then(|persist| persist.cut_from),
+            voter.last(),
+        )
+    };
+    assert_eq!(snapshot(1, 2), (None, at(1, 3)));
+    // One that the log contradicts replaces it, and one that is old changes nothing.
+    assert_eq!(snapshot(2, 3), (Some(3), at(2, 3)));
+    assert_eq!(snapshot(1, 2), (None, at(2, 3)));
+}
+
+#[test]
 fn a_disk_that_no_voter_wrote_is_refused() {
     let good = DurableVoter {
         promised: term(3),

@@ -1,0 +1,207 @@
+//! What is explored, what is broken, and where it begins.
+
+use super::disk::{Disk, DiskFault, Stored};
+use super::history::{Committed, History};
+use super::world::{Master, World};
+use mdfs_core::id::{DiskId, Incarnation, Term};
+use mdfs_core::log::Window;
+use mdfs_core::log::leader::{Leader, LeaderSettings};
+use mdfs_core::log::message::{Base, Change, Config, Entry};
+use mdfs_core::log::mutant::Mutant;
+use mdfs_core::log::persist::DurableVoter;
+use mdfs_core::log::voter::VoterSettings;
+use mdfs_core::time::{LogTime, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One step of the model's clock. Leases last two; a leader counts on them for one.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Longer than any run: heartbeats go out when a read or a first lease asks for them.
+const NEVER: Duration = Duration::from_millis(u64::MAX);
+
+/// How a master's driver may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MasterFault {
+    /// Reads are answered by whoever leads, without lease or heartbeat.
+    ReadWithoutLease,
+    /// All masters have the same incarnation.
+    NoIncarnation,
+    /// Repeated requests are looked for in the committed table only.
+    DeduplicateCommittedOnly,
+}
+
+/// What is explored, and what is broken.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    pub name: &'static str,
+    pub voters: u128,
+    pub masters: usize,
+    /// Campaigns of all masters together: the number of terms.
+    pub campaigns: u8,
+    /// Client requests; each is a change of its own.
+    pub requests: u8,
+    /// How often the first request is sent again.
+    pub repeats: u8,
+    pub reads: u8,
+    pub voter_restarts: u8,
+    pub master_restarts: u8,
+    pub ticks: u8,
+    /// How often masters look at the clock: to send again, or to give up a campaign.
+    pub looks: u8,
+    /// Applied entries kept in logs; few of them make leaders send tables.
+    pub window: usize,
+    /// Whether messages may arrive more than once.
+    pub duplicates: bool,
+    /// Whether answers may be late; if not, they arrive at once or are lost.
+    pub late_answers: bool,
+    /// Whether voters lease themselves; without, no order but that of messages matters, and
+    /// leaders believe in leases that do not exist.
+    pub leases: bool,
+    /// Whether leases are given back.
+    pub releases: bool,
+    /// Whether M4 is checked; off, a mutant must show by what it leads to.
+    pub check_promises: bool,
+    pub disk_fault: Option<DiskFault>,
+    pub master_fault: Option<MasterFault>,
+    pub mutant: Option<Mutant>,
+    /// A run that takes longer is no proof.
+    pub at_most: Duration,
+}
+
+/// What is left of the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Left {
+    pub campaigns: u8,
+    pub requests: u8,
+    pub repeats: u8,
+    pub reads: u8,
+    pub voter_restarts: u8,
+    pub master_restarts: u8,
+    pub ticks: u8,
+    pub looks: u8,
+}
+
+impl Bounds {
+    pub fn voter_settings(&self) -> VoterSettings {
+        let lease = if self.leases {
+            2 * TICK
+        } else {
+            Duration::ZERO
+        };
+        VoterSettings {
+            lease,
+            window: self.window(),
+        }
+    }
+
+    fn window(&self) -> Window {
+        Window {
+            entries: self.window,
+            bytes: usize::MAX,
+        }
+    }
+
+    fn leader(&self, process: u64) -> Leader {
+        let settings = LeaderSettings {
+            lease: if self.leases { 2 * TICK } else { NEVER },
+            heartbeat: NEVER,
+            retry: TICK,
+            jitter: Duration::ZERO,
+            window: self.window(),
+            url: String::new(),
+        };
+        let shared = self.master_fault == Some(MasterFault::NoIncarnation);
+        let incarnation = if shared { 0 } else { process };
+        let mut leader = Leader::new(Incarnation(incarnation), settings, 1);
+        break_rule(&mut leader, self.mutant);
+        leader
+    }
+
+    pub fn master(&self, process: u64) -> Arc<Master> {
+        Arc::new(Master {
+            leader: self.leader(process),
+            process,
+            reads: BTreeMap::new(),
+        })
+    }
+
+    pub fn all_disks(&self) -> BTreeSet<DiskId> {
+        (1..=self.voters).map(DiskId::from_u128).collect()
+    }
+
+    /// A founded cluster without masters: the first config is committed on all voters.
+    pub fn first_world(&self) -> World {
+        let founder = Term {
+            round: 1,
+            incarnation: Incarnation(0),
+        };
+        let entry = Entry {
+            index: 1,
+            term: founder,
+            time: LogTime::default(),
+            request: None,
+            change: Change::Config(Config {
+                voters: self.all_disks(),
+            }),
+        };
+        let voter = DurableVoter {
+            promised: founder,
+            base: Base::default(),
+            entries: vec![entry],
+            applied: 1,
+        };
+        let stored = Stored {
+            voter,
+            ..Stored::default()
+        };
+        let began = Timestamp::default();
+        let disk = Disk::start(stored, began, self.voter_settings(), self.mutant);
+        let disks = match disk {
+            Ok(disk) => (0..self.voters).map(|_| Arc::new(disk.clone())).collect(),
+            Err(_) => Vec::new(),
+        };
+        let masters = (1..)
+            .take(self.masters)
+            .map(|process| self.master(process))
+            .collect();
+        World {
+            now: began.plus(2 * TICK),
+            disks,
+            masters,
+            messages: BTreeSet::new(),
+            history: Arc::new(History {
+                committed: vec![Committed {
+                    term: founder,
+                    by: founder,
+                    request: None,
+                }],
+                promised: vec![founder; usize::try_from(self.voters).unwrap_or(0)],
+                ..History::default()
+            }),
+            left: Left {
+                campaigns: self.campaigns,
+                requests: self.requests,
+                repeats: self.repeats,
+                reads: self.reads,
+                voter_restarts: self.voter_restarts,
+                master_restarts: self.master_restarts,
+                ticks: self.ticks,
+                looks: self.looks,
+            },
+            processes: self.masters as u64,
+            hashes: Vec::new(),
+        }
+    }
+}
+
+#[cfg(feature = "mutants")]
+fn break_rule(leader: &mut Leader, mutant: Option<Mutant>) {
+    if let Some(mutant) = mutant {
+        leader.mutate(mutant);
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+fn break_rule(_leader: &mut Leader, _mutant: Option<Mutant>) {}
