@@ -51,7 +51,7 @@ impl Put {
                 path: self.file.clone(),
                 source,
             })?;
-            let total = metadata.is_file().then(|| metadata.len());
+            let total = metadata.is_file().then_some(metadata.len());
             (PutBody::file(&self.file), total)
         };
         let client = context.client()?;
