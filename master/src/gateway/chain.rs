@@ -2,7 +2,7 @@
 
 use super::chunk::{Chunks, ROUNDS, Staged, together};
 use super::peers::Failure;
-use super::replies::{failure_of, received_by};
+use super::replies::{failure_of, has_received};
 use super::segments::Segment;
 use crate::error::Error;
 use crate::leader::command::{Place, Site};
@@ -12,7 +12,9 @@ use mdfs_core::id::DiskId;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::HopsReply;
 use mdfs_protocol::problem::Code;
+use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// In which a worker must say how far it has received a chunk.
 const PROBE: Duration = Duration::from_secs(1);
@@ -20,31 +22,55 @@ const PROBE: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A chunk whose bytes are under way.
+///
+/// Keeps the segments that were not answered yet, and no others: a hop that dies takes nothing
+/// along that somebody else does not have.
 pub(super) struct Chain<'a> {
     chunks: &'a Chunks<'a>,
     chunk: ChunkId,
     /// Bytes that need room on a new holder.
     bytes: u64,
-    /// Who has received everything so far, in the order of the chain.
+    /// Who has received everything before the window, in the order of the chain.
     hops: Vec<Site>,
+    /// Segments under way, in order.
+    window: VecDeque<Sending>,
     length: u64,
     crc32: Crc32,
     /// When the leader last heard of the upload.
     told: Timestamp,
 }
 
+/// A segment under way.
+struct Sending {
+    piece: Piece,
+    reply: JoinHandle<Result<HopsReply, Failure>>,
+}
+
+/// A segment and where it is in its chunk.
+#[derive(Clone)]
+struct Piece {
+    offset: u64,
+    segment: Segment,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.offset + self.segment.length()
+    }
+}
+
 impl<'a> Chain<'a> {
     /// A chain of hops that have received nothing yet.
     pub(super) fn new(chunks: &'a Chunks<'a>, chunk: ChunkId, bytes: u64, hops: Vec<Site>) -> Self {
-        let told = chunks.shared().clock.now();
         Self {
             chunks,
             chunk,
             bytes,
             hops,
+            window: VecDeque::new(),
             length: 0,
             crc32: Crc32::default(),
-            told,
+            told: chunks.shared().clock.now(),
         }
     }
 
@@ -54,34 +80,84 @@ impl<'a> Chain<'a> {
     }
 
     /// Ends the chunk.
-    pub(super) fn staged(self) -> Staged {
-        let Self {
-            chunk,
-            length,
-            crc32,
-            hops,
-            ..
-        } = self;
-        Staged::on(hops, chunk, length, crc32)
+    ///
+    /// # Errors
+    /// As [`Chain::settle`].
+    pub(super) async fn end(mut self) -> Result<Staged, Error> {
+        self.settle(0).await?;
+        Ok(Staged::on(self.hops, self.chunk, self.length, self.crc32))
     }
 
-    /// Sends the next segment along the chain. Hops that fail are left out from now on; in a
-    /// chunk's first segment they are replaced, later a copy is pulled at the chunk's end.
+    /// Starts to send the next segment along the chain.
+    pub(super) fn send(&mut self, segment: Segment) {
+        let piece = Piece {
+            offset: self.length,
+            segment,
+        };
+        self.crc32 = Crc32::combine(self.crc32, piece.segment.crc32, piece.segment.length());
+        self.length = piece.end();
+        let Some((first, next)) = self.hops.split_first() else {
+            return;
+        };
+        let next: Vec<DiskId> = next.iter().map(|site| site.disk).collect();
+        let (first, sent) = (first.clone(), piece.clone());
+        let shared = self.chunks.shared();
+        let (peers, within) = (shared.peers.clone(), shared.limits.segment);
+        let (at, term) = ((self.chunk, piece.offset), self.chunks.open().term);
+        // A task of its own, so that it goes on while the client's next bytes are waited for.
+        let reply = shared.tasks.spawn_request("segment", async move {
+            peers
+                .segment(&first, at, term, &sent.segment, &next, within)
+                .await
+        });
+        self.window.push_back(Sending { piece, reply });
+    }
+
+    /// Waits until at most `under_way` segments are not answered. Hops that fail are left out from
+    /// then on; at a chunk's beginning they are replaced, later a copy is pulled at its end.
     ///
     /// # Errors
     /// If no hop is left that has the bytes before, or nobody takes the place of one that failed.
-    pub(super) async fn send(&mut self, segment: &Segment) -> Result<(), Error> {
+    ///
+    /// # Cancel safety
+    /// None: a chain whose future was dropped has to be given up.
+    pub(super) async fn settle(&mut self, under_way: usize) -> Result<(), Error> {
         self.keep_alive().await;
-        let mut hops = std::mem::take(&mut self.hops);
-        let mut behind = self.send_along(&mut hops, segment).await;
+        while self.window.len() > under_way
+            && let Some(Sending { piece, reply }) = self.window.pop_front()
+        {
+            let reply = answered(reply).await;
+            if !self.hops.iter().all(|site| has(&reply, site.disk)) {
+                self.recover(piece, reply).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on without the hops that did not answer for a piece and those after it.
+    async fn recover(
+        &mut self,
+        piece: Piece,
+        reply: Result<HopsReply, Failure>,
+    ) -> Result<(), Error> {
+        let at_beginning = piece.offset == 0;
+        let mut replies = vec![reply];
+        let mut pieces = vec![piece];
+        for Sending { piece, reply } in std::mem::take(&mut self.window) {
+            replies.push(answered(reply).await);
+            pieces.push(piece);
+        }
+        let got_all = |site: &Site| replies.iter().all(|reply| has(reply, site.disk));
+        let (mut hops, mut behind): (Vec<_>, Vec<_>) = std::mem::take(&mut self.hops)
+            .into_iter()
+            .partition(got_all);
         let mut rounds = 0..ROUNDS;
         loop {
-            let caught_up = self.catch_up(behind, segment).await;
-            hops.extend(caught_up);
-            if self.length > 0 || hops.len() >= self.chunks.copies() {
+            hops.extend(self.catch_up(behind, &pieces).await);
+            if !at_beginning || hops.len() >= self.chunks.copies() {
                 break;
             }
-            // Nothing else of the chunk has been sent: a new hop can still get all of it.
+            // All that was sent of the chunk is here: a new hop can still get it.
             let (chunks, bytes) = (self.chunks, self.bytes);
             rounds
                 .next()
@@ -89,40 +165,20 @@ impl<'a> Chain<'a> {
             behind = self.chunks.sites(self.chunk, self.bytes, &hops).await?;
         }
         if hops.is_empty() {
-            let what = format!("chunk {}", self.chunk);
+            let name = format!("upload {}", self.chunk.file);
             return Err(Error::Unavailable {
-                name: what,
+                name,
                 index: self.chunk.index,
             });
         }
         self.hops = hops;
-        self.crc32 = Crc32::combine(self.crc32, segment.crc32, segment.length());
-        self.length += segment.length();
         Ok(())
     }
 
-    /// Sends a segment to the first hop, which passes it on. Takes out of `hops`, and returns,
-    /// those that did not get it that way.
-    async fn send_along(&self, hops: &mut Vec<Site>, segment: &Segment) -> Vec<Site> {
-        let Some((first, next)) = hops.split_first() else {
-            return Vec::new();
-        };
-        let next: Vec<DiskId> = next.iter().map(|site| site.disk).collect();
-        let reply = self.send_segment(first, segment, 0, &next).await;
-        let end = self.length + segment.length();
-        let (got, behind) = std::mem::take(hops).into_iter().partition(|site| {
-            reply
-                .as_ref()
-                .is_ok_and(|reply| received_by(reply, site.disk) == Some(end))
-        });
-        *hops = got;
-        behind
-    }
-
-    /// Sends the segment directly to hops that the chain did not reach. Those that got it.
-    async fn catch_up(&self, behind: Vec<Site>, segment: &Segment) -> Vec<Site> {
+    /// Sends pieces directly to hops that the chain did not reach. Those that got them all.
+    async fn catch_up(&self, behind: Vec<Site>, pieces: &[Piece]) -> Vec<Site> {
         let sent = behind.into_iter().map(|site| async move {
-            let outcome = self.send_directly(&site, segment).await;
+            let outcome = self.send_missing(&site, pieces).await;
             (outcome, site)
         });
         let mut reached = Vec::new();
@@ -135,50 +191,31 @@ impl<'a> Chain<'a> {
         reached
     }
 
-    async fn send_directly(&self, site: &Site, segment: &Segment) -> Result<(), Failure> {
-        let end = self.length + segment.length();
-        let received = match self
-            .chunks
-            .shared()
-            .peers
-            .staged(site, self.chunk, PROBE)
-            .await
-        {
+    async fn send_missing(&self, site: &Site, pieces: &[Piece]) -> Result<(), Failure> {
+        let shared = self.chunks.shared();
+        let received = match shared.peers.staged(site, self.chunk, PROBE).await {
             Ok(staged) => staged.received,
             Err(failure) if failure.code() == Some(Code::ChunkNotFound) => 0,
             Err(failure) => return Err(failure),
         };
-        if received >= end {
-            return Ok(());
-        }
-        let Some(skip) = received.checked_sub(self.length) else {
+        if pieces.first().is_some_and(|first| received < first.offset) {
             return Err(Failure::new(
                 Code::ChunkNotFound,
                 "the worker lost what it had received",
             ));
-        };
-        let reply = self.send_segment(site, segment, skip, &[]).await?;
-        match received_by(&reply, site.disk) {
-            Some(received) if received == end => Ok(()),
-            Some(_) | None => Err(failure_of(&reply, site.disk)),
         }
-    }
-
-    /// Sends a segment from its byte `skip` on.
-    async fn send_segment(
-        &self,
-        first: &Site,
-        segment: &Segment,
-        skip: u64,
-        next: &[DiskId],
-    ) -> Result<HopsReply, Failure> {
-        let (shared, open) = (self.chunks.shared(), self.chunks.open());
-        let rest = segment.skip(skip);
-        let at = (self.chunk, self.length + skip);
-        shared
-            .peers
-            .segment(first, at, open.term, &rest, next, shared.limits.segment)
-            .await
+        let (term, within) = (self.chunks.open().term, shared.limits.segment);
+        for piece in pieces.iter().filter(|piece| piece.end() > received) {
+            let at = (self.chunk, piece.offset);
+            let reply = shared
+                .peers
+                .segment(site, at, term, &piece.segment, &[], within)
+                .await?;
+            if !has_received(&reply, site.disk) {
+                return Err(failure_of(&reply, site.disk));
+            }
+        }
+        Ok(())
     }
 
     /// Tells the leader that the upload goes on, if it has not heard of it for long.
@@ -201,4 +238,13 @@ impl<'a> Chain<'a> {
             })
             .await;
     }
+}
+
+async fn answered(reply: JoinHandle<Result<HopsReply, Failure>>) -> Result<HopsReply, Failure> {
+    // A task that died is as good as a worker that did not answer.
+    reply.await.unwrap_or_else(|_| Err(Failure::silent()))
+}
+
+fn has(reply: &Result<HopsReply, Failure>, disk: DiskId) -> bool {
+    reply.as_ref().is_ok_and(|reply| has_received(reply, disk))
 }

@@ -13,12 +13,9 @@ fn outcome_of(reply: &HopsReply, disk: DiskId) -> Option<&HopOutcome> {
         .map(|hop| &hop.outcome)
 }
 
-/// How far a disk has received the chunk, if it says so.
-pub(super) fn received_by(reply: &HopsReply, disk: DiskId) -> Option<u64> {
-    match outcome_of(reply, disk)? {
-        HopOutcome::Received(staged) => Some(staged.received),
-        HopOutcome::Durable(_) | HopOutcome::Failed { .. } => None,
-    }
+/// Whether a disk has received a segment. Not how far it is: segments may overtake each other.
+pub(super) fn has_received(reply: &HopsReply, disk: DiskId) -> bool {
+    matches!(outcome_of(reply, disk), Some(HopOutcome::Received(_)))
 }
 
 /// What a disk has made durable.

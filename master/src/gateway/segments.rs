@@ -23,21 +23,6 @@ impl Segment {
     pub(super) fn length(&self) -> u64 {
         u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
     }
-
-    /// The segment without its first `skip` bytes.
-    pub(super) fn skip(&self, skip: u64) -> Self {
-        if skip == 0 {
-            return self.clone();
-        }
-        let at = usize::try_from(skip)
-            .unwrap_or(usize::MAX)
-            .min(self.bytes.len());
-        let bytes = self.bytes.slice(at..);
-        Self {
-            crc32: Crc32::of(&bytes),
-            bytes,
-        }
-    }
 }
 
 /// What all bytes of a body hash to.

@@ -12,6 +12,10 @@ use http_body_util::BodyExt;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_protocol::internal::Seal;
 
+/// Segments of one upload that are under way at a time. With the one that is being read, this is
+/// the memory of an upload; more would not be faster, as the disks are busy already.
+const WINDOW: usize = 2;
+
 /// A file to be stored.
 #[derive(Clone, Debug)]
 pub struct Upload {
@@ -172,11 +176,12 @@ async fn stream_chunk(
     let mut chain = chunks.place(index, bytes).await?;
     let mut segment = first;
     loop {
-        let sending = async { chain.send(&segment).await.map_err(StoreError::from) };
-        let ((), next) = try_join(sending, segments.next()).await?;
+        chain.send(segment);
+        let settled = async { chain.settle(WINDOW - 1).await.map_err(StoreError::from) };
+        let ((), next) = try_join(settled, segments.next()).await?;
         match next {
             Some(next) if chain.length() < chunk_bytes => segment = next,
-            next => return Ok((chain.staged(), next)),
+            next => return Ok((chain.end().await?, next)),
         }
     }
 }

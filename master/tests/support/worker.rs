@@ -21,7 +21,7 @@ use mdfs_protocol::internal::{
 use mdfs_protocol::problem::Code;
 use mdfs_service::serve::problem_response;
 use mdfs_service::{Limits, RequestId, Tasks, serve};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) struct Inner {
 pub(crate) struct Disk {
     pub(crate) sealed: HashMap<ChunkId, Bytes>,
     pub(crate) seals: HashMap<ChunkId, Seal>,
-    pub(crate) staged: HashMap<ChunkId, Vec<u8>>,
+    pub(crate) staged: HashMap<ChunkId, BTreeMap<u64, Bytes>>,
     directory: HashMap<DiskId, String>,
     pub(crate) faults: Faults,
     /// Requests for bytes: offset and length.
@@ -167,6 +167,26 @@ fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap()
 }
 
+/// Bytes from the start without a gap.
+fn gapless(staged: &BTreeMap<u64, Bytes>) -> u64 {
+    let next = |end, (offset, bytes): (&u64, &Bytes)| {
+        if end == *offset {
+            end + length(bytes)
+        } else {
+            end
+        }
+    };
+    staged.iter().fold(0, next)
+}
+
+fn joined(staged: Option<&BTreeMap<u64, Bytes>>) -> Bytes {
+    let mut all = Vec::new();
+    for bytes in staged.into_iter().flat_map(BTreeMap::values) {
+        all.extend_from_slice(bytes);
+    }
+    all.into()
+}
+
 fn stored(bytes: &[u8]) -> Stored {
     Stored {
         length: length(bytes),
@@ -268,10 +288,8 @@ async fn segment(
     let received = {
         let mut disk = inner.disk();
         let staged = disk.staged.entry(chunk).or_default();
-        if length(staged) == offset {
-            staged.extend_from_slice(&body);
-        }
-        length(staged)
+        staged.insert(offset, body.clone());
+        gapless(staged)
     };
     let mut hops = vec![Hop {
         disk: inner.disk,
@@ -302,7 +320,7 @@ async fn staged(State(inner): Shared, Path((file, index)): Target) -> Response {
     let staged = disk.staged.get(&ChunkId { file, index });
     match staged {
         Some(staged) => Json(Staged {
-            received: length(staged),
+            received: gapless(staged),
         })
         .into_response(),
         None => refuse(Code::ChunkNotFound),
@@ -318,7 +336,7 @@ async fn seal(
     let mut hops = Vec::new();
     {
         let mut disk = inner.disk();
-        let bytes = Bytes::from(disk.staged.get(&chunk).cloned().unwrap_or_default());
+        let bytes = joined(disk.staged.get(&chunk));
         let outcome = if disk.faults.no_seal {
             HopOutcome::Failed {
                 code: Code::ReadOnly,
