@@ -5,10 +5,12 @@ mod support;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{BLOCK_BYTES, SEGMENT_BYTES};
 use mdfs_core::id::DiskId;
+use mdfs_core::log::persist::Persist;
 use mdfs_protocol::internal::DiskState;
 use mdfs_protocol::problem::Code;
 use mdfs_worker::disk::Disk;
 use mdfs_worker::store::{ChunkStore, Error, StoreSettings};
+use mdfs_worker::voter::VoterStorage;
 use std::io;
 use std::sync::Arc;
 use support::sim_disk::{Kind, SimDisk};
@@ -220,4 +222,51 @@ fn what_the_disk_does_not_give_back_is_not_sealed() {
         (store.received(chunk), disk.files_below("chunks")),
         (None, vec![])
     );
+}
+
+#[test]
+fn a_process_out_of_file_handles_says_busy_and_the_disk_is_well() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    disk.fail(|call| (call.kind == Kind::Create).then(|| io::Error::from_raw_os_error(24)));
+    let refused = store
+        .write_segment(chunk_of(9, 0), 0, b"x", Crc32::of(b"x"))
+        .unwrap_err();
+    assert!(refused.is_transient(), "{refused}");
+    disk.heal();
+    assert_eq!(store.state(), DiskState::Healthy);
+    assert_eq!(
+        store
+            .write_segment(chunk_of(9, 0), 0, b"x", Crc32::of(b"x"))
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn a_voter_whose_disk_failed_once_does_nothing_more() {
+    for kind in [Kind::Write, Kind::SyncData] {
+        let disk = SimDisk::new();
+        let store = adopted(Arc::new(disk.clone()));
+        let storage = VoterStorage::open(&store).unwrap();
+        let promise = |round| Persist {
+            promised: Some(term(round)),
+            sync: true,
+            ..Persist::default()
+        };
+        storage.persist(&promise(1)).unwrap();
+        disk.fail(move |call| (call.kind == kind).then(|| io::Error::from_raw_os_error(5)));
+        assert!(matches!(
+            storage.persist(&promise(2)),
+            Err(Error::Log { .. })
+        ));
+        disk.heal();
+        assert!(matches!(storage.persist(&promise(2)), Err(Error::ReadOnly)));
+        assert!(matches!(storage.load(), Err(Error::ReadOnly)));
+        assert_eq!(store.state(), DiskState::ReadOnly);
+        drop((storage, store));
+        let store = open(Arc::new(disk.after_kill())).unwrap();
+        let promised = VoterStorage::open(&store).unwrap().load().unwrap().promised;
+        assert!(promised >= term(1));
+    }
 }

@@ -173,8 +173,7 @@ impl Error {
             Self::LengthMismatch { .. } => Code::IncompleteBody,
             Self::ChunkNotFound { .. } => Code::ChunkNotFound,
             Self::Conflict { .. } => Code::Conflict,
-            Self::BadBlock { .. } => Code::BadBlock,
-            Self::Damaged { .. } => Code::DataDamaged,
+            Self::BadBlock { .. } | Self::Damaged { .. } => Code::BadBlock,
             Self::Io { source, .. } if out_of_handles(source) => Code::Busy,
             Self::UnknownFormat { .. }
             | Self::DamagedIdentity { .. }

@@ -58,7 +58,7 @@ impl ChunkStore {
         Ok(open.stored())
     }
 
-    fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
+    pub(super) fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
         let path = layout::chunk_path(chunk);
         let file = self
             .inner

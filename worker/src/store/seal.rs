@@ -43,7 +43,8 @@ impl ChunkStore {
                 return self.seal_staged(chunk, &mut staged, seal);
             }
         }
-        let open = match self.open_chunk(chunk) {
+        // From the file as it is now: what is kept open may be dropped already.
+        let open = match self.open_anew(chunk) {
             Err(Error::Damaged { .. }) => return Err(Error::ChunkNotFound { chunk }),
             open => open?,
         };
