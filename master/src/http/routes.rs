@@ -116,6 +116,15 @@ pub fn router(app: App) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::{Gateway, Limits};
+    use crate::http::{Access, Parts};
+    use crate::leader::handle::LeaderHandle;
+    use mdfs_client::link::Links;
+    use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+    use mdfs_service::metrics::Registry;
+    use mdfs_service::{Clock, Tasks};
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
 
     #[test]
     fn every_route_has_a_rule_and_only_probes_are_open() {
@@ -123,6 +132,56 @@ mod tests {
             let open = route.path.starts_with("/health");
             assert_eq!(route.rule == Rule::Anyone, open, "{}", route.path);
             assert!(!route.methods.is_empty());
+        }
+    }
+
+    /// A router whose leader is gone.
+    fn lonely_router() -> Router {
+        let secret = |fill: u8| Secret::new(&[fill; 32]).unwrap();
+        let leader = LeaderHandle::new(tokio::sync::mpsc::channel(1).0);
+        let (clock, tasks) = (Clock::manual(), Tasks::new(CancellationToken::new()));
+        let cluster = ClusterKey::new(&secret(b'c'));
+        let links = Links::new(&cluster, None).unwrap();
+        let (limits, registry) = (Limits::default(), Registry::new());
+        let gateway = Gateway::new(leader.clone(), links, clock.clone(), tasks.clone(), limits);
+        let access = Access {
+            root: vec![secret(b'r')],
+            cluster: vec![cluster],
+            links: vec![LinkKey::new(secret(b'l'))],
+        };
+        router(
+            App::new(Parts {
+                gateway,
+                leader,
+                access,
+                clock,
+                tasks,
+                registry,
+            })
+            .unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn every_method_of_every_route_keeps_to_its_rule() {
+        let router = lonely_router();
+        let root = format!("Bearer {}", "r".repeat(32));
+        let server = ClusterKey::new(&Secret::new(&[b'c'; 32]).unwrap()).authorization();
+        for route in table() {
+            let path = route.path.replace("{*name}", "name");
+            for method in route.methods {
+                for (caller, let_in) in [
+                    ("Bearer nobody", route.rule == Rule::Anyone),
+                    (&root, route.rule != Rule::Servers),
+                    (&server, matches!(route.rule, Rule::Anyone | Rule::Servers)),
+                ] {
+                    let request = http::Request::builder().method(*method).uri(&path);
+                    let request = request.header(http::header::AUTHORIZATION, caller);
+                    let request = request.body(axum::body::Body::empty()).unwrap();
+                    let status = router.clone().oneshot(request).await.unwrap().status();
+                    assert_eq!(status != 401, let_in, "{method} {path} by {caller}");
+                }
+            }
         }
     }
 
