@@ -17,7 +17,11 @@ impl Tables for Fake {
 
     fn write(&mut self, batch: Vec<Persist>) -> Result<(), &'static str> {
         self.writes.send(batch).unwrap();
-        if self.let_through.recv().unwrap() { Ok(()) } else { Err("the disk is gone") }
+        if self.let_through.recv().unwrap() {
+            Ok(())
+        } else {
+            Err("the disk is gone")
+        }
     }
 
     fn read(&self, _: Option<&[u8]>, _: usize) -> Result<(Vec<Record>, bool), &'static str> {
@@ -39,22 +43,46 @@ fn bench(inbox: usize) -> Bench {
     let (let_through, allowed) = mpsc::channel();
     let (written, writes) = mpsc::channel();
     let (fail, failed) = mpsc::channel();
-    let tables = Fake { let_through: allowed, writes: written };
+    let tables = Fake {
+        let_through: allowed,
+        writes: written,
+    };
     let tell = move || fail.send(()).unwrap();
     let (voter, end) = start(voter.unwrap(), tables, clock, inbox, tell).unwrap();
-    Bench { voter, end, let_through, writes, failed }
+    Bench {
+        voter,
+        end,
+        let_through,
+        writes,
+        failed,
+    }
 }
 
 fn term(round: u64) -> Term {
-    Term { round, incarnation: Incarnation(1) }
+    Term {
+        round,
+        incarnation: Incarnation(1),
+    }
 }
 
 fn append(index: u64) -> Request {
     let term = term(1);
-    let previous =
-        if index == 1 { Position::default() } else { Position { term, index: index - 1 } };
+    let previous = if index == 1 {
+        Position::default()
+    } else {
+        Position {
+            term,
+            index: index - 1,
+        }
+    };
     let time = LogTime::from_millis(index);
-    let entry = Entry { index, term, time, request: None, change: Change::Blank };
+    let entry = Entry {
+        index,
+        term,
+        time,
+        request: None,
+        change: Change::Blank,
+    };
     Request::Append(Append {
         term,
         previous,
@@ -77,8 +105,9 @@ async fn what_waits_during_a_sync_shares_the_next_one_and_no_answer_is_early() {
     let mut first = Box::pin(bench.voter.ask(append(1)));
     pending(&mut first);
     assert_eq!(bench.writes.recv().unwrap().len(), 1);
-    let mut others: Vec<_> =
-        (2..=5).map(|index| Box::pin(bench.voter.ask(append(index)))).collect();
+    let mut others: Vec<_> = (2..=5)
+        .map(|index| Box::pin(bench.voter.ask(append(index))))
+        .collect();
     others.iter_mut().for_each(|ask| pending(ask));
     pending(&mut first);
     bench.let_through.send(true).unwrap();
@@ -94,7 +123,11 @@ async fn what_waits_during_a_sync_shares_the_next_one_and_no_answer_is_early() {
 #[tokio::test]
 async fn what_changes_nothing_is_answered_without_the_disk() {
     let bench = bench(16);
-    let vote = bench.voter.ask(Request::PreVote { term: term(2) }).await.unwrap();
+    let vote = bench
+        .voter
+        .ask(Request::PreVote { term: term(2) })
+        .await
+        .unwrap();
     assert!(matches!(vote, Reply::PreVoted(_)));
     assert!(bench.writes.try_recv().is_err());
 }
@@ -130,10 +163,18 @@ async fn a_full_queue_is_told_so() {
 #[tokio::test]
 async fn a_broken_invariant_ends_the_voter_before_it_writes_or_answers() {
     let mut bench = bench(16);
-    let Request::Append(mut gap) = append(1) else { panic!("an append") };
+    let Request::Append(mut gap) = append(1) else {
+        panic!("an append")
+    };
     gap.entries.extend(gap.entries.clone());
-    assert_eq!(bench.voter.ask(Request::Append(gap)).await, Err(VoterError::Stopping));
-    assert!(matches!(bench.end.wait().await, Err(VoterEnded::Violation(_))));
+    assert_eq!(
+        bench.voter.ask(Request::Append(gap)).await,
+        Err(VoterError::Stopping)
+    );
+    assert!(matches!(
+        bench.end.wait().await,
+        Err(VoterEnded::Violation(_))
+    ));
     assert!(bench.writes.try_recv().is_err());
     let later = bench.voter.ask(Request::PreVote { term: term(2) }).await;
     assert_eq!(later, Err(VoterError::Stopping));
