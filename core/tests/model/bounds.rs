@@ -6,7 +6,7 @@ use super::world::{Master, World};
 use mdfs_core::id::{DiskId, Incarnation, Term};
 use mdfs_core::log::Window;
 use mdfs_core::log::leader::{Leader, LeaderSettings};
-use mdfs_core::log::message::{Base, Change, Config, Entry};
+use mdfs_core::log::message::{Base, Change, Config, Entry, PAGE_BYTES};
 use mdfs_core::log::mutant::Mutant;
 use mdfs_core::log::persist::DurableVoter;
 use mdfs_core::log::voter::VoterSettings;
@@ -56,6 +56,11 @@ pub struct Bounds {
     pub duplicates: bool,
     /// Whether answers may be late; if not, they arrive at once or are lost.
     pub late_answers: bool,
+    /// Whether an answer may be lost when answers are not late.
+    pub lost_answers: bool,
+    /// Whether the first voter begins with an entry of the founder's that nobody else has,
+    /// and messages carry one entry each.
+    pub straggler: bool,
     /// Whether voters lease themselves; without, no order but that of messages matters, and
     /// leaders believe in leases that do not exist.
     pub leases: bool,
@@ -110,6 +115,7 @@ impl Bounds {
             retry: TICK,
             jitter: Duration::ZERO,
             window: self.window(),
+            page_bytes: if self.straggler { 1 } else { PAGE_BYTES },
             url: String::new(),
         };
         let shared = self.master_fault == Some(MasterFault::NoIncarnation);
@@ -125,6 +131,26 @@ impl Bounds {
             process,
             reads: BTreeMap::new(),
         })
+    }
+
+    fn add_straggler(&self, disks: &mut [Arc<Disk>], term: Term) {
+        let Some(first) = disks.first_mut() else {
+            return;
+        };
+        let mut stored = (*first.durable).clone();
+        let time = LogTime::default();
+        let entry = Entry {
+            index: 2,
+            term,
+            time,
+            request: None,
+            change: Change::Blank,
+        };
+        stored.voter.entries.push(entry);
+        let began = Timestamp::default();
+        if let Ok(disk) = Disk::start(stored, began, self.voter_settings(), self.mutant) {
+            *first = Arc::new(disk);
+        }
     }
 
     pub fn all_disks(&self) -> BTreeSet<DiskId> {
@@ -162,6 +188,10 @@ impl Bounds {
             Ok(disk) => (0..self.voters).map(|_| Arc::new(disk.clone())).collect(),
             Err(_) => Vec::new(),
         };
+        let mut disks: Vec<Arc<Disk>> = disks;
+        if self.straggler {
+            self.add_straggler(&mut disks, founder);
+        }
         let masters = (1..)
             .take(self.masters)
             .map(|process| self.master(process))

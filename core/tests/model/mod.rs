@@ -55,7 +55,7 @@ impl Model for Bounds {
             return;
         }
         actions.extend(world.messages.iter().cloned().map(Action::Deliver));
-        if !self.late_answers {
+        if !self.late_answers && self.lost_answers {
             actions.extend(world.messages.iter().cloned().map(Action::DeliverInVain));
         }
         let left = world.left;

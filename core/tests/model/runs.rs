@@ -22,6 +22,8 @@ const LEAST: Bounds = Bounds {
     window: 4096,
     duplicates: false,
     late_answers: true,
+    lost_answers: true,
+    straggler: false,
     leases: true,
     releases: false,
     check_promises: true,
@@ -229,10 +231,12 @@ pub fn inner_mutants() -> Vec<Bounds> {
         Bounds {
             name: "entries of older terms counted",
             voters: 3,
-            campaigns: 4,
+            campaigns: 3,
             requests: 0,
+            lost_answers: false,
+            straggler: true,
             mutant: Some(Mutant::OlderTermsCount),
-            at_most: Duration::from_secs(100),
+            at_most: Duration::from_secs(240),
             ..ORDER
         },
     ]

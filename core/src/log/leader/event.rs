@@ -2,7 +2,7 @@
 
 use crate::id::{DiskId, Term};
 use crate::log::entries::Window;
-use crate::log::message::{Config, Reply, Request};
+use crate::log::message::{Config, PAGE_BYTES, Reply, Request};
 use crate::log::violation::Violation;
 use crate::time::LogTime;
 use std::collections::BTreeSet;
@@ -21,6 +21,8 @@ pub struct LeaderSettings {
     pub jitter: Duration,
     /// How much of the committed log is kept for voters that are behind.
     pub window: Window,
+    /// About how many bytes of entries or records go in one message.
+    pub page_bytes: usize,
     /// Where this master is reached by other masters.
     pub url: String,
 }
@@ -34,6 +36,7 @@ impl LeaderSettings {
             retry: Duration::from_millis(250),
             jitter: Duration::from_millis(100),
             window: Window::DEFAULT,
+            page_bytes: PAGE_BYTES,
             url,
         }
     }

@@ -6,7 +6,7 @@ use super::peer::{Flight, Sending};
 use super::{Effect, LeaderSettings};
 use crate::id::DiskId;
 use crate::log::entries::Window;
-use crate::log::message::{Append, PAGE_BYTES, Request, SnapshotPage};
+use crate::log::message::{Append, Request, SnapshotPage};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -98,7 +98,9 @@ impl Leading {
         }
         let (request, previous) = match &mut peer.snapshot {
             Some(sending) => {
-                let (records, more) = sending.table.page(sending.after.as_deref(), PAGE_BYTES);
+                let (records, more) = sending
+                    .table
+                    .page(sending.after.as_deref(), settings.page_bytes);
                 sending.page_end = records.last().map(|(key, _)| key.clone());
                 let page = SnapshotPage {
                     term: self.term,
@@ -119,7 +121,7 @@ impl Leading {
                 };
                 let previous = self.log.position(before).unwrap_or_else(|| self.log.last());
                 let entries = if opened {
-                    self.log.page(previous.index, PAGE_BYTES)
+                    self.log.page(previous.index, settings.page_bytes)
                 } else {
                     Vec::new()
                 };

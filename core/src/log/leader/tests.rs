@@ -5,18 +5,13 @@ use crate::log::persist::{Answer, DurableVoter, Persist};
 use crate::log::voter::{Voter, VoterSettings};
 use std::collections::BTreeMap;
 
+type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Masters and voters whose messages arrive at once, unless a disk is down.
 struct Cluster {
     now: Timestamp,
     masters: Vec<Leader>,
-    voters: BTreeMap<
-        DiskId,
-        (
-            Voter,
-            BTreeMap<Vec<u8>, Vec<u8>>,
-            BTreeMap<Vec<u8>, Vec<u8>>,
-        ),
-    >,
+    voters: BTreeMap<DiskId, (Voter, Records, Records)>,
     down: BTreeSet<DiskId>,
     window: Window,
     /// What masters reported, but for sends.
