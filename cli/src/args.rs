@@ -1,7 +1,9 @@
 //! What can be typed.
 
 use crate::commands::{cat, get, ls, mv, put, rm, sign, stat};
+use crate::dev::DevArgs;
 use crate::output::Format;
+use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -58,6 +60,8 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a whole cluster on this machine
+    Dev(DevArgs),
     /// Store a file
     Put(put::Put),
     /// Fetch a file; goes on where an earlier try broke off
@@ -78,4 +82,29 @@ pub enum Command {
     Status,
     /// Show the workers
     Workers,
+    /// Run a master: leads the cluster, and is its HTTP interface
+    Master(MasterArgs),
+    /// Run a worker: keeps chunks on a disk
+    Worker(WorkerArgs),
+}
+
+impl Command {
+    /// How a server logs; none for the commands for people.
+    pub(crate) fn server_log(&self) -> Option<&ServerLog> {
+        match self {
+            Command::Dev(args) => Some(&args.log),
+            Command::Master(args) => Some(&args.log),
+            Command::Worker(args) => Some(&args.log),
+            Command::Put(_)
+            | Command::Get(_)
+            | Command::Cat(_)
+            | Command::Ls(_)
+            | Command::Stat(_)
+            | Command::Mv(_)
+            | Command::Rm(_)
+            | Command::Sign(_)
+            | Command::Status
+            | Command::Workers => None,
+        }
+    }
 }

@@ -75,6 +75,9 @@ pub enum CliError {
         /// What is wrong.
         what: String,
     },
+    /// A server failed.
+    #[error(transparent)]
+    Server(anyhow::Error),
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(String),
@@ -104,9 +107,11 @@ impl CliError {
             Self::Usage(_) | Self::ConfigFile { .. } | Self::NoCluster | Self::NotConfirmed => {
                 Exit::Usage
             }
-            Self::File { .. } | Self::Stdio { .. } | Self::Runtime(_) | Self::Interrupted => {
-                Exit::Failed
-            }
+            Self::File { .. }
+            | Self::Stdio { .. }
+            | Self::Runtime(_)
+            | Self::Server(_)
+            | Self::Interrupted => Exit::Failed,
         }
     }
 
@@ -138,6 +143,7 @@ impl CliError {
             | Self::ConfigFile { .. }
             | Self::Usage(_)
             | Self::Runtime(_)
+            | Self::Server(_)
             | Self::Interrupted => None,
         }
     }

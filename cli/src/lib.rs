@@ -6,10 +6,12 @@
 mod args;
 mod commands;
 mod connect;
+pub mod dev;
 mod duration;
 mod error;
 mod output;
 mod progress;
+pub mod roles;
 mod stdio;
 pub mod telemetry;
 
@@ -48,14 +50,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(cli: Cli) -> Result<Exit, CliError> {
     let Cli { global, command } = cli;
-    telemetry::init(&telemetry::Telemetry::of_command(global.verbose))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::Runtime)?;
+    let server_log = command.server_log();
+    telemetry::init(&match server_log {
+        Some(log) => log.telemetry(global.verbose),
+        None => telemetry::Telemetry::of_command(global.verbose),
+    })?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if server_log.is_none() {
+        builder.worker_threads(2);
+    }
+    let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
+    let serves = server_log.is_some();
     let context = Context::new(global);
     let result = runtime.block_on(async {
+        if serves {
+            // Servers take signals themselves, and stop in order.
+            return commands::execute(&context, command).await;
+        }
         tokio::select! {
             result = commands::execute(&context, command) => result,
             _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),

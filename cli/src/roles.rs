@@ -1,5 +1,6 @@
 //! `mdfs master` and `mdfs worker`: one server role each, until a signal stops it.
 
+use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use mdfs_core::detect::DetectSettings;
@@ -10,6 +11,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// How a server logs, to standard error.
+#[derive(Args, Clone, Debug)]
+pub struct ServerLog {
+    /// What to log, such as `info` or `warn,mdfs_master=debug` [default: info; dev: warn]
+    #[arg(long, env = "MDFS_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// One JSON object a line
+    #[arg(long, env = "MDFS_LOG_JSON")]
+    pub log_json: bool,
+}
+
+impl ServerLog {
+    pub(crate) fn telemetry(&self, verbose: u8) -> Telemetry {
+        let usual = if verbose > 0 { "debug" } else { "info" };
+        let filter = self.log.clone().unwrap_or_else(|| usual.to_owned());
+        Telemetry {
+            filter,
+            json: self.log_json,
+        }
+    }
+}
 
 /// What a master is started with.
 #[derive(Args, Clone, Debug)]
@@ -66,6 +89,9 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
+    /// How it logs
+    #[command(flatten)]
+    pub log: ServerLog,
     /// Stop when the process with this id is no longer the parent
     #[arg(long, hide = true, value_name = "PID")]
     pub exit_with_parent: Option<u32>,
@@ -126,6 +152,9 @@ pub struct WorkerArgs {
         default_value_t = 1000
     )]
     pub heartbeat_millis: u64,
+    /// How it logs
+    #[command(flatten)]
+    pub log: ServerLog,
     /// Stop when the process with this id is no longer the parent
     #[arg(long, hide = true, value_name = "PID")]
     pub exit_with_parent: Option<u32>,
@@ -170,12 +199,10 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         .iter()
         .map(|file| Ok(LinkKey::new(read_secret(file)?)))
         .collect::<Result<Vec<_>>>()?;
-    let first = |_: &()| anyhow!("a root token and a link key are needed");
     let (token, link) = root_tokens
         .first()
         .zip(link_keys.first())
-        .ok_or(())
-        .map_err(|e| first(&e))?;
+        .ok_or_else(|| anyhow!("a root token and a link key are needed"))?;
     let beat = Duration::from_millis(args.heartbeat_millis);
     let dead_after = Duration::from_secs(args.dead_after_seconds);
     let detect = DetectSettings::new(beat, 3, dead_after)

@@ -44,7 +44,15 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Workers => workers::execute(context).await,
+        Command::Dev(args) => served(crate::dev::run(args).await),
+        Command::Master(args) => served(crate::roles::run_master(args).await),
+        Command::Worker(args) => served(crate::roles::run_worker(args).await),
     }
+}
+
+/// How a server ended.
+fn served(result: anyhow::Result<()>) -> Result<Exit, CliError> {
+    result.map(|()| Exit::Ok).map_err(CliError::Server)
 }
 
 /// The last part of a name or path, after the last slash.

@@ -6,7 +6,7 @@ mod inside;
 mod ready;
 mod state;
 
-use crate::roles::{listen, stop_signal};
+use crate::roles::{ServerLog, listen, stop_signal};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use folder::Folder;
@@ -41,6 +41,9 @@ pub struct DevArgs {
     /// JSON
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
+    /// How the servers log
+    #[command(flatten)]
+    pub log: ServerLog,
 }
 
 /// What the parts of a development cluster have in common.

@@ -2,12 +2,12 @@
 
 use super::InvalidChecksum;
 use crate::id::FileId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
 /// A CRC-32 (IEEE 802.3), shown as 8 hexadecimal digits. Finds accidents, not forgery.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Crc32(pub u32);
 
 impl Crc32 {
@@ -106,6 +106,28 @@ impl fmt::Display for Crc32 {
 impl fmt::Debug for Crc32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Crc32({self})")
+    }
+}
+
+/// 8 hexadecimal digits where people read it, a number elsewhere.
+impl Serialize for Crc32 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Crc32 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+            text.parse().map_err(serde::de::Error::custom)
+        } else {
+            u32::deserialize(deserializer).map(Self)
+        }
     }
 }
 
