@@ -34,7 +34,6 @@ fn a_file_goes_in_is_seen_moved_read_and_removed() -> Result<()> {
         let stat = cluster.cli_ends(0, &["stat", "films/a b.mkv", "-o", "json"])?;
         let stat: serde_json::Value = serde_json::from_slice(&stat.stdout)?;
         ensure!(stat["size"] == 5_000_000, "stat says {stat}");
-        ensure!(stat["replicas"] == 2, "stat says {stat}");
 
         cluster.cli_ends(0, &["mv", "films/a b.mkv", "films/b.mkv"])?;
         cluster.cli_ends(3, &["stat", "films/a b.mkv"])?;
@@ -77,13 +76,12 @@ fn a_pipe_can_be_put() -> Result<()> {
 #[test]
 fn exit_codes_say_what_went_wrong() -> Result<()> {
     with_cluster(|cluster| {
+        // Until the files were counted, the health is unknown.
+        cluster.wait_healthy()?;
         cluster.cli_ends(0, &["status"])?;
         let status = cluster.cli_ends(0, &["status", "-o", "json"])?;
         let status: serde_json::Value = serde_json::from_slice(&status.stdout)?;
-        ensure!(
-            status.to_string().contains("\"health\":\"ok\""),
-            "status says {status}"
-        );
+        ensure!(status["health"] == "ok", "status says {status}");
         cluster.cli_ends(2, &["no-such-command"])?;
         cluster.cli_ends(2, &["put"])?;
         cluster.cli_ends(3, &["get", "not-there", "x"])?;

@@ -126,14 +126,8 @@ fn a_signed_link_reads_one_file_and_nothing_else() -> Result<()> {
 #[test]
 fn monitoring_keeps_its_names() -> Result<()> {
     with_cluster(|cluster| {
-        transfer::put(
-            &mut cluster.connect()?,
-            "a/very secret name",
-            Content::new(1),
-            10,
-        )
-        .ok();
         transfer::put(&mut cluster.connect()?, "secret", Content::new(1), 10)?;
+        cluster.wait_healthy()?;
         let metrics = ask(cluster, "GET", "/metrics")?.text();
         let wanted = [
             "mdfs_active_nodes 3",

@@ -172,7 +172,17 @@ impl Server {
         .map_err(anyhow::Error::msg)?;
         // What it prints is what a person goes by: the API's address must be there.
         wait_for("address on the terminal", LIMIT, || {
-            Ok(fs::read_to_string(&log)?.contains(&url).then_some(()))
+            let said = fs::read_to_string(&log)?;
+            Ok((said.contains("MDFS is ready") && said.contains(&url)).then_some(()))
+        })?;
+        // A new cluster counts its files before it says that all is well.
+        let data = self.log.with_extension("").join("mdfs-data");
+        wait_for("counted files", LIMIT, || {
+            let token = fs::read_to_string(data.join("root-token"))?;
+            let mut connection = http::Connection::open(&url, Some(token.trim()))?;
+            let status = connection.request("GET", "/v1/status", &[], &[])?.json()?;
+            let healthy = status.get("health").and_then(|health| health.as_str()) == Some("ok");
+            Ok((healthy && data.join("dev.json").exists()).then_some(()))
         })
     }
 

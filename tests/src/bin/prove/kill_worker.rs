@@ -174,6 +174,7 @@ fn during(
 
 /// Uploads from a body that exists only once, while a worker that receives it is killed for good.
 fn upload(cluster: &mut DevCluster, sizes: Sizes, round: u64, chance: &mut Chance) -> Result<()> {
+    cluster.wait_healthy()?;
     let content = Content::new(1000 + round);
     let name = format!("uploads/{round}");
     let moment = chance.within(sizes.length / 10, sizes.length * 9 / 10);
