@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The sealed chunks of the file id `file_id` on the disk at `data_dir`: index and path. The layout
@@ -32,11 +33,11 @@ pub fn chunks(data_dir: &Path, file_id: &str) -> Result<BTreeMap<u64, PathBuf>> 
     Ok(found)
 }
 
-/// How many of these disks have each chunk of a file with `count` chunks; the least of them.
+/// How many of these disks have each of these chunks of a file; the least of them.
 ///
 /// # Errors
 /// If a disk cannot be read.
-pub fn least_copies(data_dirs: &[PathBuf], file_id: &str, count: u64) -> Result<u64> {
+pub fn least_copies(data_dirs: &[PathBuf], file_id: &str, wanted: Range<u64>) -> Result<u64> {
     let mut copies: BTreeMap<u64, BTreeSet<&Path>> = BTreeMap::new();
     for data_dir in data_dirs {
         for index in chunks(data_dir, file_id)?.into_keys() {
@@ -44,6 +45,6 @@ pub fn least_copies(data_dirs: &[PathBuf], file_id: &str, count: u64) -> Result<
         }
     }
     let of = |index: u64| copies.get(&index).map_or(0, BTreeSet::len);
-    let least = (0..count).map(of).min().unwrap_or_default();
+    let least = wanted.map(of).min().unwrap_or_default();
     Ok(u64::try_from(least)?)
 }

@@ -199,17 +199,24 @@ fn upload(cluster: &mut DevCluster, sizes: Sizes, round: u64, chance: &mut Chanc
     let killed = killed.context("nothing was killed")?;
 
     let file_id = text(&answer.json()?, "file_id")?;
-    let live: Vec<PathBuf> = cluster
-        .role("worker")
-        .into_iter()
-        .filter(|worker| worker.name != killed)
-        .filter_map(|worker| worker.data_dir)
-        .collect();
+    let disks_of = |with_killed: bool| -> Vec<PathBuf> {
+        let workers = cluster.role("worker").into_iter();
+        let wanted = workers.filter(|worker| with_killed || worker.name != killed);
+        wanted.filter_map(|worker| worker.data_dir).collect()
+    };
+    let (live, all) = (disks_of(false), disks_of(true));
     let count = sizes.length.div_ceil(sizes.chunk_size);
-    let copies = disks::least_copies(&live, &file_id, count)?;
+    let copies = disks::least_copies(&all, &file_id, 0..count)?;
     ensure!(
         copies == 2,
-        "a chunk has {copies} copies on live workers instead of 2"
+        "a chunk has {copies} durable copies instead of 2"
+    );
+    // A dead worker's disk keeps what was durable; what came after is on live ones alone.
+    let after = moment / sizes.chunk_size..count;
+    let copies = disks::least_copies(&live, &file_id, after)?;
+    ensure!(
+        copies == 2,
+        "a later chunk has {copies} copies on live workers instead of 2"
     );
     for data_dir in &live {
         for (index, path) in disks::chunks(data_dir, &file_id)? {
