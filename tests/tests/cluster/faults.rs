@@ -113,6 +113,11 @@ fn a_disk_of_another_cluster_is_refused_and_left_alone() -> Result<()> {
     let content = Content::new(1);
     transfer::put(&mut one.connect()?, "x", content, LENGTH)?;
     transfer::put(&mut other.connect()?, "theirs", Content::new(2), LENGTH)?;
+    // Each is on two of three disks: of so many, one is on the disk that will be moved.
+    for number in 0..20 {
+        let content = Content::new(number);
+        transfer::put(&mut other.connect()?, &format!("f/{number}"), content, 1000)?;
+    }
     let disk = |cluster: &DevCluster| cluster.first("worker")?.data_dir.context("no data_dir");
     let (ours, theirs) = (disk(&one)?, disk(&other)?);
     one.stop()?;
@@ -121,10 +126,7 @@ fn a_disk_of_another_cluster_is_refused_and_left_alone() -> Result<()> {
     fs::rename(&ours, one.folder().join("aside"))?;
     fs::rename(&theirs, &ours)?;
     let before = bytes_below(&ours.join("chunks"))?;
-    ensure!(
-        before >= LENGTH / 3,
-        "the foreign disk has only {before} bytes of chunks"
-    );
+    ensure!(before > 0, "the foreign disk has no chunks");
 
     let options = Options {
         data: Some(data),
