@@ -1,7 +1,7 @@
 //! Where log lines go: to stderr, as text for people or JSON for machines.
 
 use crate::error::CliError;
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -36,7 +36,11 @@ impl Telemetry {
 pub fn init(telemetry: &Telemetry) -> Result<(), CliError> {
     let filter = EnvFilter::try_new(&telemetry.filter)
         .map_err(|error| CliError::Usage(format!("log filter: {error}")))?;
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let colours = io::stderr().is_terminal();
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colours);
     // Already started is fine: several commands may run in one test process.
     let _started = if telemetry.json {
         builder.json().try_init()

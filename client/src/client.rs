@@ -1,22 +1,22 @@
 //! The client: calls that are answered by a small document.
 
+use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::retry::Retry;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED};
+use http::header::HeaderValue;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::RequestId;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::problem::REQUEST_ID_HEADER;
 use mdfs_protocol::public::{
-    self, BLAKE3_HEADER, Bootstrap, Bootstrapped, CRC_HEADER, FileInfo, LOG_TIME_HEADER, Listing,
-    REQUEST_HEADER, Rename, SignRequest, SignedLink, Status, VERSION_HEADER, Workers, file_path,
+    self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, Listing, REQUEST_HEADER, Rename,
+    SignRequest, SignedLink, Status, Workers, file_path,
 };
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -375,56 +375,4 @@ impl Pager {
         });
         Ok(Some(page))
     }
-}
-
-pub(crate) async fn document<A: DeserializeOwned>(
-    subject: &str,
-    response: Response,
-) -> Result<A, Error> {
-    let body = response.bytes().await.map_err(|source| Error::Broken {
-        subject: subject.to_owned(),
-        source: source.without_url(),
-    })?;
-    serde_json::from_slice(&body).map_err(|why| Error::protocol(subject, why))
-}
-
-pub(crate) fn file_head(name: &str, headers: &HeaderMap) -> Result<FileHead, Error> {
-    let text = |header: &str| parsed::<String>(name, headers, header);
-    let size = match content_range_total(headers) {
-        Some(total) => total,
-        None => parsed(name, headers, CONTENT_LENGTH.as_str())?,
-    };
-    Ok(FileHead {
-        name: name.to_owned(),
-        size,
-        etag: text(ETAG.as_str())?,
-        version: parsed(name, headers, VERSION_HEADER)?,
-        crc32: parsed(name, headers, CRC_HEADER)?,
-        blake3: parsed(name, headers, BLAKE3_HEADER)?,
-        content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
-        modified: text(LAST_MODIFIED.as_str()).unwrap_or_default(),
-    })
-}
-
-/// The size of the whole file in the answer to a range.
-fn content_range_total(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(http::header::CONTENT_RANGE)?
-        .to_str()
-        .ok()?
-        .rsplit('/')
-        .next()?
-        .parse()
-        .ok()
-}
-
-pub(crate) fn parsed<T: FromStr>(
-    subject: &str,
-    headers: &HeaderMap,
-    header: &str,
-) -> Result<T, Error> {
-    headers
-        .get(header)
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .ok_or_else(|| Error::protocol(subject, format!("no valid {header}")))
 }

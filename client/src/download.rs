@@ -1,6 +1,7 @@
 //! Reading a file as a stream that goes on where a connection broke off.
 
-use crate::client::{Client, FileHead, file_head};
+use crate::answer::file_head;
+use crate::client::{Client, FileHead};
 use crate::error::Error;
 use crate::retry::Retry;
 use bytes::{Bytes, BytesMut};

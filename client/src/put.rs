@@ -1,6 +1,7 @@
 //! Storing a file.
 
-use crate::client::{Client, document};
+use crate::answer::document;
+use crate::client::Client;
 use crate::error::Error;
 use crate::retry::Retry;
 use bytes::Bytes;

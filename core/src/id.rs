@@ -156,7 +156,10 @@ impl FromStr for Term {
         let (round, incarnation) = text.split_once('.').ok_or_else(refuse)?;
         let round = round.parse().map_err(|_| refuse())?;
         let incarnation = u64::from_str_radix(incarnation, 16).map_err(|_| refuse())?;
-        Ok(Self { round, incarnation: Incarnation(incarnation) })
+        Ok(Self {
+            round,
+            incarnation: Incarnation(incarnation),
+        })
     }
 }
 
@@ -179,14 +182,22 @@ mod tests {
     fn an_id_reads_back_from_its_text_and_nothing_else_does() {
         let id = DiskId::from_u128(0xabc);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["", "abc", "0000000000000000000000000000ABCD", "+000000000000000000000000000000a"] {
+        for bad in [
+            "",
+            "abc",
+            "0000000000000000000000000000ABCD",
+            "+000000000000000000000000000000a",
+        ] {
             assert!(bad.parse::<DiskId>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn terms_order_by_round_then_incarnation_and_read_back() {
-        let term = |round, incarnation| Term { round, incarnation: Incarnation(incarnation) };
+        let term = |round, incarnation| Term {
+            round,
+            incarnation: Incarnation(incarnation),
+        };
         assert!(term(2, 0) > term(1, 9));
         assert!(term(2, 1) > term(2, 0));
         assert_eq!(term(7, 0xfeed).to_string().parse(), Ok(term(7, 0xfeed)));

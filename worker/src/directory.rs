@@ -4,12 +4,18 @@ use mdfs_core::id::DiskId;
 use mdfs_protocol::internal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The members and their URLs. The only source of addresses a worker sends to: a request names
 /// disks, never URLs, so nobody can make a worker call a host of his choice.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     held: Arc<RwLock<Held>>,
+    /// Fires when somebody wants an address that is not known.
+    wanted: Arc<Notify>,
+    /// Fires when what is known was replaced.
+    replaced: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +33,37 @@ impl Directory {
             .map(|address| (address.disk, address.url))
             .collect();
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held { version, urls };
+        self.replaced.notify_waiters();
+    }
+
+    /// Where a disk is. When no master has named it yet, they are asked at once, and the answer is
+    /// waited for up to `patience`: a disk that has just joined is known to its master first.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    pub(crate) async fn find(&self, disk: DiskId, patience: Duration) -> Option<String> {
+        let search = async {
+            loop {
+                let replaced = self.replaced.notified();
+                tokio::pin!(replaced);
+                // From here on no change is missed.
+                replaced.as_mut().enable();
+                if let Some(url) = self.url(disk) {
+                    return url;
+                }
+                self.wanted.notify_waiters();
+                replaced.await;
+            }
+        };
+        tokio::time::timeout(patience, search).await.ok()
+    }
+
+    /// Waits until somebody wants an address that is not known.
+    ///
+    /// # Cancel safety
+    /// May be dropped; what was wanted meanwhile is asked for with the next beat.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// Where a disk is, if a master named it.
@@ -51,6 +88,24 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_not_known_is_asked_for_and_waited_for() {
+        let directory = Directory::default();
+        let disk = DiskId::from_u128(1);
+        let patience = Duration::from_secs(1);
+        let master = async {
+            directory.wanted().await;
+            let disks = vec![internal::DiskAddress {
+                disk,
+                url: "http://a".to_owned(),
+            }];
+            directory.replace(internal::Directory { version: 7, disks });
+        };
+        let ((), found) = tokio::join!(master, directory.find(disk, patience));
+        assert_eq!(found.as_deref(), Some("http://a"));
+        assert_eq!(directory.find(DiskId::from_u128(2), patience).await, None);
+    }
 
     #[test]
     fn a_later_directory_replaces_the_earlier_one_whole() {

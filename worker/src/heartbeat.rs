@@ -59,6 +59,7 @@ impl Beats {
                 () = stop.cancelled() => break,
                 () = worker.leaving().cancelled() => break,
                 _ = beats.tick() => {}
+                () = node.directory.wanted() => {}
             }
             // Not cut short by the signal: a beat that arrives behind the last one would undo it.
             let sent = beat(&worker, &node, &url, &master, PATIENCE).await;

@@ -82,12 +82,12 @@ pub(super) async fn run(
     let mut pids: Vec<Option<u32>> = vec![None; roles.len()];
     let bring_up = async {
         let ready = ready::bring_up(&plan, &urls).await?;
-        report.greet(&ready);
         // The receiver lives as long as this function.
         let _ = ready_tx.send(Some(ready));
         std::future::pending::<Result<()>>().await
     };
     let keep_record = async {
+        let mut greeted = false;
         loop {
             tokio::select! {
                 Some(Started { number, pid }) = starts.recv() => {
@@ -98,9 +98,12 @@ pub(super) async fn run(
                 Ok(()) = ready_rx.changed() => {}
                 else => return Ok(()),
             }
-            let cluster = ready_rx.borrow().as_ref().map(|ready| ready.cluster);
-            if let Some(cluster) = cluster {
-                write_down(&report, cluster, &roles, &pids)?;
+            let ready = ready_rx.borrow().clone();
+            if let Some(ready) = ready {
+                write_down(&report, ready.cluster, &roles, &pids)?;
+                if !std::mem::replace(&mut greeted, true) {
+                    report.greet(&ready);
+                }
             }
         }
     };

@@ -13,7 +13,7 @@ use folder::Folder;
 use state::{DevState, ProcessState};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Most workers that one machine is asked to run.
 const MAX_WORKERS: u16 = 64;
@@ -136,10 +136,13 @@ impl Report {
             1 => "1 worker".to_owned(),
             workers => format!("{workers} workers"),
         };
+        // As it was typed, so that the commands below work where this one did.
+        let program = std::env::args_os().next().unwrap_or_else(|| "mdfs".into());
+        let program = Path::new(&program).display();
         let mut text = format!(
             "\nMDFS is ready: 1 master, {workers}, data in {}\n\n  API    {url}\n  token  {}\n\n\
-             Try, in another terminal:\n\n{root}  mdfs put FILM.mp4\n  mdfs ls\n  \
-             mdfs sign FILM.mp4    # prints a link that any player opens\n\n\
+             Try, in another terminal:\n\n{root}  {program} put FILM.mp4\n  {program} ls\n  \
+             {program} sign FILM.mp4    # prints a link that any player opens\n\n\
              Ctrl-C stops the cluster; the data stays.\n",
             folder.root().display(),
             token.display(),

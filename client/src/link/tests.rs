@@ -9,6 +9,7 @@ use http::HeaderMap;
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::Incarnation;
 use mdfs_protocol::access::Secret;
+use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
 use mdfs_protocol::problem::Code;
 use mdfs_service::{Limits, RequestId, Tasks, serve};
 use std::io;

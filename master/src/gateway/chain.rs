@@ -147,10 +147,19 @@ impl<'a> Chain<'a> {
             replies.push(answered(reply).await);
             pieces.push(piece);
         }
+        let first = self.hops.first().map(|site| site.disk);
         let got_all = |site: &Site| replies.iter().all(|reply| has(reply, site.disk));
         let (mut hops, mut behind): (Vec<_>, Vec<_>) = std::mem::take(&mut self.hops)
             .into_iter()
             .partition(got_all);
+        // A full disk has given up what it had received: nothing can be sent after it.
+        behind.retain(|site| match full(&replies, first, site.disk) {
+            Some(failure) => {
+                self.chunks.note(self.chunk, site.disk, &failure);
+                false
+            }
+            None => true,
+        });
         let mut rounds = 0..ROUNDS;
         loop {
             hops.extend(self.catch_up(behind, &pieces).await);
@@ -165,6 +174,9 @@ impl<'a> Chain<'a> {
             behind = self.chunks.sites(self.chunk, self.bytes, &hops).await?;
         }
         if hops.is_empty() {
+            if self.chunks.is_full() {
+                return Err(self.chunks.too_few(0, self.bytes));
+            }
             let name = format!("upload {}", self.chunk.file);
             return Err(Error::Unavailable {
                 name,
@@ -247,4 +259,22 @@ async fn answered(reply: JoinHandle<Result<HopsReply, Failure>>) -> Result<HopsR
 
 fn has(reply: &Result<HopsReply, Failure>, disk: DiskId) -> bool {
     reply.as_ref().is_ok_and(|reply| has_received(reply, disk))
+}
+
+/// What a disk said when it had no room for one of the pieces. What refuses a whole request is the
+/// first disk of the chain.
+fn full(
+    replies: &[Result<HopsReply, Failure>],
+    first: Option<DiskId>,
+    disk: DiskId,
+) -> Option<Failure> {
+    let no_room = |code: Option<Code>| code == Some(Code::NoSpace);
+    replies.iter().find_map(|reply| match reply {
+        Ok(reply) if has_received(reply, disk) => None,
+        Ok(reply) => Some(failure_of(reply, disk)).filter(|failure| no_room(failure.code())),
+        Err(failure) if first == Some(disk) && no_room(failure.code()) => {
+            Some(Failure::new(Code::NoSpace, failure.to_string()))
+        }
+        Err(_) => None,
+    })
 }

@@ -165,6 +165,11 @@ impl<'a> Chunks<'a> {
         }
     }
 
+    /// Whether a disk had no room for a part of this upload.
+    pub(super) fn is_full(&self) -> bool {
+        self.known().full
+    }
+
     /// The disks that failed a moment ago.
     pub(super) fn avoid(&self) -> Vec<DiskId> {
         let now = self.shared.clock.now();

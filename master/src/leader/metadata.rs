@@ -6,6 +6,8 @@
 //! refusal too, is answered only once all that was looked at is committed and the leader knows that
 //! it still leads.
 
+mod certain;
+mod election;
 mod founding;
 mod membership;
 mod names;
@@ -13,22 +15,23 @@ mod report;
 mod upkeep;
 mod uploads;
 
-use super::catalog::{Catalog, Step, steps};
+use super::catalog::{Catalog, Step};
 use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::survey::{Survey, SurveyRequest};
 use crate::error::Error;
+use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
 use mdfs_core::detect::DetectSettings;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, Term};
 use mdfs_core::log::leader::{self as log, Leader, LeaderSettings, NotLeading};
-use mdfs_core::log::message::{Put, Reply, Request};
+use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::table::View;
 use mdfs_core::log::violation::Violation;
-use mdfs_core::records::plan::{At, Planned, Refusal};
+use mdfs_core::records::plan::{At, Refusal};
 use mdfs_core::time::{LogTime, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Questions held while nobody leads. More are answered "busy": memory stays bounded.
@@ -129,23 +132,6 @@ pub enum Effect {
     Survey(SurveyRequest),
     /// An invariant is broken: stop the process.
     Broken(Violation),
-}
-
-/// Called once what it waits for is certain, or will not be.
-type Certain = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// Called once the committed records may be read, or cannot be.
-type Read = Box<dyn FnOnce(Result<&Metadata, Error>, Now) + Send>;
-
-/// An answer that waits for a commit.
-struct Waiting {
-    answer: Certain,
-    /// Carried out when it commits.
-    then: Vec<Effect>,
-}
-
-enum Held {
-    Question(Question),
-    Read(Read),
 }
 
 /// The metadata service. One owner; everything goes through [`Metadata::step`].
@@ -289,270 +275,6 @@ impl Metadata {
     /// What changes are planned against. Only while leading.
     fn view(&self) -> Result<View<'_>, Error> {
         self.log.view().ok_or(Error::NoLeader)
-    }
-
-    /// Appends what was planned. `answer` is called once it is committed, or its fate is open.
-    fn append(
-        &mut self,
-        now: Now,
-        request: Option<RequestId>,
-        puts: Vec<Put>,
-        then: Vec<Effect>,
-        answer: Certain,
-    ) -> Result<(), (NotLeading, Certain)> {
-        let steps = match self.log.view().map(|view| steps(&view, &puts)) {
-            Some(Ok(steps)) => steps,
-            Some(Err(corrupt)) => {
-                answer(Err(Error::Broken(corrupt.to_string())));
-                return Ok(());
-            }
-            None => return Err((NotLeading::Follower, answer)),
-        };
-        match self.log.append(now.mono, request, puts) {
-            Ok((index, effects)) => {
-                for step in &steps {
-                    self.planned.apply(step);
-                }
-                self.steps.insert(index, steps);
-                self.waiting
-                    .entry(index)
-                    .or_default()
-                    .push(Waiting { answer, then });
-                self.absorb(now, effects);
-                Ok(())
-            }
-            Err(refused) => Err((refused, answer)),
-        }
-    }
-
-    /// Carries out a plan: appends it if it changes anything, and answers when it is certain.
-    fn carry_out<T: Send + 'static, A: Send + 'static>(
-        &mut self,
-        now: Now,
-        deadline: Timestamp,
-        request: Option<RequestId>,
-        planned: Result<Planned<T>, Error>,
-        answer: Answer<A>,
-        then: impl FnOnce(&T) -> Vec<Effect>,
-        convert: impl FnOnce(T) -> A + Send + 'static,
-    ) {
-        match planned {
-            Ok(Planned {
-                puts,
-                answer: result,
-            }) if puts.is_empty() => {
-                let certain = move |certain: Result<(), Error>| {
-                    respond(answer, certain.map(|()| convert(result)));
-                };
-                self.when_certain(now, deadline, Box::new(certain));
-            }
-            Ok(Planned {
-                puts,
-                answer: result,
-            }) => {
-                let then = then(&result);
-                let certain = Box::new(move |certain: Result<(), Error>| {
-                    respond(answer, certain.map(|()| convert(result)));
-                });
-                if let Err((refused, certain)) = self.append(now, request, puts, then, certain) {
-                    certain(Err(refusal_of(refused)));
-                }
-            }
-            Err(refusal) => {
-                let certain = move |certain: Result<(), Error>| {
-                    respond(answer, Err(certain.err().unwrap_or(refusal)));
-                };
-                self.when_certain(now, deadline, Box::new(certain));
-            }
-        }
-    }
-
-    /// Calls back once all that the log holds now is committed, and this master leads at that time.
-    fn when_certain(&mut self, now: Now, deadline: Timestamp, answer: Certain) {
-        let (last, commit) = (self.log.last(), self.log.commit());
-        match (last, commit) {
-            (Some(last), Some(commit)) if last.index > commit => {
-                let waiting = Waiting {
-                    answer,
-                    then: Vec::new(),
-                };
-                self.waiting.entry(last.index).or_default().push(waiting);
-            }
-            _ => {
-                let read =
-                    move |metadata: Result<&Metadata, Error>, _| answer(metadata.map(|_| ()));
-                self.read(now, deadline, Box::new(read));
-            }
-        }
-    }
-
-    /// Calls back once the committed records may be read.
-    fn read(&mut self, now: Now, deadline: Timestamp, read: Read) {
-        if self.log.committed().is_none() {
-            self.hold(now, deadline, Held::Read(read));
-            return;
-        }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.reads.insert(ticket, (deadline, read));
-        let effects = self.log.read(now.mono, ticket);
-        self.absorb(now, effects);
-    }
-
-    fn hold(&mut self, now: Now, deadline: Timestamp, held: Held) {
-        if self.held.len() >= MAX_HELD {
-            held.refuse(now, Error::Busy);
-            return;
-        }
-        self.held.push_back((deadline, held));
-    }
-
-    /// Asks again what was held; what was held for too long is answered.
-    fn retry_held(&mut self, now: Now) {
-        for (deadline, held) in std::mem::take(&mut self.held) {
-            if now.mono >= deadline {
-                held.refuse(now, self.why_held());
-                continue;
-            }
-            match held {
-                Held::Read(read) => self.read(now, deadline, read),
-                Held::Question(question) => self.change(now, deadline, question),
-            }
-        }
-    }
-
-    fn why_held(&self) -> Error {
-        if self.log.term().is_some() {
-            Error::NoQuorum
-        } else if self.is_unborn() {
-            Error::NotBootstrapped
-        } else {
-            Error::NoLeader
-        }
-    }
-
-    fn log_step(&mut self, now: Now, event: log::Event) {
-        let effects = self.log.step(now.mono, event);
-        self.absorb(now, effects);
-    }
-
-    /// Takes what the log wants done.
-    fn absorb(&mut self, now: Now, effects: Vec<log::Effect>) {
-        for effect in effects {
-            match effect {
-                log::Effect::Send { to, request } => self.send(now, to, request),
-                log::Effect::Elected { term } => {
-                    tracing::info!(%term, "elected");
-                    self.reload();
-                }
-                log::Effect::SteppedDown { term } => self.step_down(term),
-                log::Effect::Committed { up_to } => self.committed(up_to),
-                log::Effect::ReadReady { ticket } => {
-                    if let Some((_, read)) = self.reads.remove(&ticket) {
-                        read(Ok(self), now);
-                    }
-                }
-                log::Effect::ReadRefused { ticket } => {
-                    if let Some((deadline, read)) = self.reads.remove(&ticket) {
-                        self.hold(now, deadline, Held::Read(read));
-                    }
-                }
-                log::Effect::Bootstrapped { ticket } => self.founded(ticket),
-                log::Effect::BootstrapRefused { ticket, refusal } => {
-                    self.founding_refused(ticket, Error::BootstrapRefused(refusal.to_string()));
-                }
-                log::Effect::Broken(violation) => self.effects.push(Effect::Broken(violation)),
-            }
-        }
-        self.establish(now);
-    }
-
-    /// Hands a message of the log to the driver; a disk whose address is not known is unreachable.
-    fn send(&mut self, now: Now, disk: DiskId, request: Request) {
-        match self.fleet.url(disk) {
-            Some(url) => {
-                let url = url.to_owned();
-                self.effects.push(Effect::Send { disk, url, request });
-            }
-            None => self.log_step(now, log::Event::Unreachable { disk }),
-        }
-    }
-
-    /// Once an entry of the own term is committed, changes can be planned and orders given.
-    fn establish(&mut self, now: Now) {
-        let term = self.log.term().filter(|_| self.log.is_established());
-        if term.is_none() || term == self.established {
-            return;
-        }
-        self.established = term;
-        self.reload();
-        match self
-            .log
-            .view()
-            .map(|view| Catalog::of(view.range(&[], None)))
-        {
-            Some(Ok(planned)) => self.planned = planned,
-            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
-            None => {}
-        }
-        let known: BTreeSet<FileId> = self.planned.uploads.keys().copied().collect();
-        self.uploads = known
-            .into_iter()
-            .map(|file| (file, uploads::Activity::inherited(now.mono)))
-            .collect();
-        tracing::info!(term = ?self.established, files = self.catalog.files, "established");
-    }
-
-    /// Derives the catalog anew from the committed records.
-    fn reload(&mut self) {
-        self.steps.clear();
-        match self
-            .log
-            .committed()
-            .map(|table| Catalog::of(table.range(&[], None)))
-        {
-            Some(Ok(catalog)) => self.catalog = catalog,
-            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
-            None => {}
-        }
-    }
-
-    fn committed(&mut self, up_to: u64) {
-        let later = self.steps.split_off(&up_to.saturating_add(1));
-        for step in std::mem::replace(&mut self.steps, later)
-            .into_values()
-            .flatten()
-        {
-            self.catalog.apply(&step);
-        }
-        let later = self.waiting.split_off(&up_to.saturating_add(1));
-        for waiting in std::mem::replace(&mut self.waiting, later)
-            .into_values()
-            .flatten()
-        {
-            (waiting.answer)(Ok(()));
-            self.effects.extend(waiting.then);
-        }
-    }
-
-    /// What was appended and not committed may be kept or lost: those who wait are told so.
-    fn step_down(&mut self, term: Term) {
-        tracing::warn!(%term, "stepped down");
-        self.established = None;
-        self.steps.clear();
-        self.recent.clear();
-        for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {
-            (waiting.answer)(Err(Error::NoLeader));
-        }
-    }
-}
-
-impl Held {
-    fn refuse(self, now: Now, error: Error) {
-        match self {
-            Held::Read(read) => read(Err(error), now),
-            Held::Question(question) => question.refuse(error),
-        }
     }
 }
 

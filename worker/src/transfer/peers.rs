@@ -19,6 +19,9 @@ const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the rest of a chain may take to make a chunk durable: up to 1 GiB may wait for the disk.
 const SEAL_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the masters may take to name a disk that is not known here yet.
+const ADDRESS_PATIENCE: Duration = Duration::from_millis(1500);
+
 /// How long a source may send nothing.
 const READ_STALL: Duration = Duration::from_secs(10);
 
@@ -70,7 +73,7 @@ impl Peers {
         bytes: Bytes,
         crc: Crc32,
     ) -> Result<HopsReply, Error> {
-        let peer = self.peer(disk)?;
+        let peer = self.peer(disk).await?;
         self.links
             .segment(
                 &peer,
@@ -93,7 +96,7 @@ impl Peers {
         chunk: ChunkId,
         request: &SealRequest,
     ) -> Result<HopsReply, Error> {
-        let peer = self.peer(disk)?;
+        let peer = self.peer(disk).await?;
         self.links
             .seal(&peer, chunk, request, SEAL_PATIENCE)
             .await
@@ -107,7 +110,7 @@ impl Peers {
         chunk: ChunkId,
         length: u64,
     ) -> Result<ChunkStream, Error> {
-        let peer = self.peer(disk)?;
+        let peer = self.peer(disk).await?;
         self.links
             .read(&peer, chunk, 0, length, READ_STALL)
             .await
@@ -131,10 +134,11 @@ impl Peers {
             })
     }
 
-    fn peer(&self, disk: DiskId) -> Result<Peer, Error> {
+    async fn peer(&self, disk: DiskId) -> Result<Peer, Error> {
         let url = self
             .directory
-            .url(disk)
+            .find(disk, ADDRESS_PATIENCE)
+            .await
             .ok_or(Error::UnknownDisk { disk })?;
         Ok(Peer { disk, url })
     }

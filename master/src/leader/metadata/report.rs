@@ -25,6 +25,11 @@ impl Figures {
         self.running = false;
     }
 
+    /// Nothing is known of the files any more.
+    pub(super) fn forget(&mut self) {
+        self.counted = None;
+    }
+
     /// Whether to count anew: only one survey runs at a time, and none is needed while every
     /// member is reachable, for then every recorded copy is.
     pub(super) fn next_survey(

@@ -115,7 +115,6 @@ impl Metadata {
 
     /// Has the files counted whose copies cannot all be reached, unless all can.
     fn survey(&mut self, now: Now) {
-        self.upkeep.surveyed = now.mono;
         let reachable = self.reachable(now);
         let all_there = reachable.len() == self.catalog.members.len();
         let Some(table) = self.log.committed() else {

@@ -8,7 +8,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::{self, Refusal, Stored};
-use mdfs_core::records::{Copies, Key, UploadRecord, get};
+use mdfs_core::records::{Copies, FileRecord, Key, UploadRecord, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -197,8 +197,7 @@ impl Metadata {
         answer: Answer<FileInfo>,
     ) {
         let file = commit.file;
-        if let Some((_, info)) = self.recent.iter().find(|(recent, _)| *recent == file) {
-            let info = info.clone();
+        if let Some(info) = self.committed_before(file) {
             let certain = move |certain: Result<(), Error>| {
                 respond(answer, certain.map(|()| info));
             };
@@ -223,6 +222,17 @@ impl Metadata {
             |_| Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
         );
+    }
+
+    /// The file that an upload became, if its commit is in the log: a gateway asks again when it
+    /// did not hear of it.
+    fn committed_before(&self, file: FileId) -> Option<FileInfo> {
+        let (_, info) = self.recent.iter().find(|(recent, _)| *recent == file)?;
+        let key = Key::File(info.name.clone());
+        let present: Option<FileRecord> = get(&self.view().ok()?, &key).ok()?;
+        present
+            .filter(|present| present.file == file)
+            .map(|_| info.clone())
     }
 
     fn plan_commit(&self, now: Now, commit: CommitUpload) -> Result<plan::Planned<Stored>, Error> {

@@ -1,0 +1,102 @@
+//! How a call is put together, sent, and its answer read.
+
+use super::{LinkError, Links, Peer};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, request};
+use http_body_util::Full;
+use mdfs_core::id::DiskId;
+use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Write;
+use std::time::Duration;
+
+impl Links {
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: &str,
+        disk: Option<DiskId>,
+        path: &str,
+    ) -> Result<request::Builder, LinkError> {
+        let uri: http::Uri = format!("{}{path}", url.trim_end_matches('/'))
+            .parse()
+            .map_err(|why| LinkError::protocol(url, why))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(AUTHORIZATION, self.authorization.clone());
+        if let Some(disk) = disk {
+            request = request.header(DISK_HEADER, disk.to_string());
+        }
+        if let Some(cluster) = self.cluster.get() {
+            request = request.header(CLUSTER_HEADER, cluster.to_string());
+        }
+        Ok(request)
+    }
+
+    pub(super) async fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        peer: &Peer,
+        path: &str,
+        body: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let request = self.request(Method::POST, &peer.url, Some(peer.disk), path)?;
+        self.send_json(&peer.url, request, body, within).await
+    }
+
+    pub(super) async fn send_json<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let body = serde_json::to_vec(body).map_err(|why| LinkError::protocol(url, why))?;
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.json(url, request, body.into(), within).await
+    }
+
+    pub(super) async fn json<A: DeserializeOwned>(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let answer = self.send(url, request, body, within).await?;
+        serde_json::from_slice(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
+    pub(super) async fn send(
+        &self,
+        url: &str,
+        request: request::Builder,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, LinkError> {
+        let request = request
+            .body(Full::new(body))
+            .map_err(|why| LinkError::protocol(url, why))?;
+        self.transport.call(url, request, within).await
+    }
+}
+
+/// JSON that fits in a header: characters above `~` are escaped, so a name may have any.
+pub(super) fn ascii_json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(value)?;
+    let mut ascii = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char <= '~' {
+            ascii.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(ascii, "\\u{unit:04x}");
+        }
+    }
+    Ok(ascii)
+}

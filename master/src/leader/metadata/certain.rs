@@ -1,0 +1,183 @@
+//! Answers that wait: for a commit, for the certainty that this master still leads, for a leader.
+
+use super::super::catalog::steps;
+use super::super::handle::{Answer, Question};
+use super::{Effect, MAX_HELD, Metadata, Now, refusal_of, respond};
+use crate::error::Error;
+use mdfs_core::id::RequestId;
+use mdfs_core::log::leader::NotLeading;
+use mdfs_core::log::message::Put;
+use mdfs_core::records::plan::Planned;
+use mdfs_core::time::Timestamp;
+
+/// Called once what it waits for is certain, or will not be.
+pub(super) type Certain = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// Called once the committed records may be read, or cannot be.
+pub(super) type Read = Box<dyn FnOnce(Result<&Metadata, Error>, Now) + Send>;
+
+/// An answer that waits for a commit.
+pub(super) struct Waiting {
+    pub(super) answer: Certain,
+    /// Carried out when it commits.
+    pub(super) then: Vec<Effect>,
+}
+
+pub(super) enum Held {
+    Question(Question),
+    Read(Read),
+}
+
+impl Metadata {
+    /// Appends what was planned. `answer` is called once it is committed, or its fate is open.
+    pub(super) fn append(
+        &mut self,
+        now: Now,
+        request: Option<RequestId>,
+        puts: Vec<Put>,
+        then: Vec<Effect>,
+        answer: Certain,
+    ) -> Result<(), (NotLeading, Certain)> {
+        let steps = match self.log.view().map(|view| steps(&view, &puts)) {
+            Some(Ok(steps)) => steps,
+            Some(Err(corrupt)) => {
+                answer(Err(Error::Broken(corrupt.to_string())));
+                return Ok(());
+            }
+            None => return Err((NotLeading::Follower, answer)),
+        };
+        match self.log.append(now.mono, request, puts) {
+            Ok((index, effects)) => {
+                for step in &steps {
+                    self.planned.apply(step);
+                }
+                self.steps.insert(index, steps);
+                self.waiting
+                    .entry(index)
+                    .or_default()
+                    .push(Waiting { answer, then });
+                self.absorb(now, effects);
+                Ok(())
+            }
+            Err(refused) => Err((refused, answer)),
+        }
+    }
+
+    /// Carries out a plan: appends it if it changes anything, and answers when it is certain.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a plan, whom it answers, and when"
+    )]
+    pub(super) fn carry_out<T: Send + 'static, A: Send + 'static>(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        request: Option<RequestId>,
+        planned: Result<Planned<T>, Error>,
+        answer: Answer<A>,
+        then: impl FnOnce(&T) -> Vec<Effect>,
+        convert: impl FnOnce(T) -> A + Send + 'static,
+    ) {
+        match planned {
+            Ok(Planned {
+                puts,
+                answer: result,
+            }) if puts.is_empty() => {
+                let certain = move |certain: Result<(), Error>| {
+                    respond(answer, certain.map(|()| convert(result)));
+                };
+                self.when_certain(now, deadline, Box::new(certain));
+            }
+            Ok(Planned {
+                puts,
+                answer: result,
+            }) => {
+                let then = then(&result);
+                let certain = Box::new(move |certain: Result<(), Error>| {
+                    respond(answer, certain.map(|()| convert(result)));
+                });
+                if let Err((refused, certain)) = self.append(now, request, puts, then, certain) {
+                    certain(Err(refusal_of(refused)));
+                }
+            }
+            Err(refusal) => {
+                let certain = move |certain: Result<(), Error>| {
+                    respond(answer, Err(certain.err().unwrap_or(refusal)));
+                };
+                self.when_certain(now, deadline, Box::new(certain));
+            }
+        }
+    }
+
+    /// Calls back once all that the log holds now is committed, and this master leads at that time.
+    pub(super) fn when_certain(&mut self, now: Now, deadline: Timestamp, answer: Certain) {
+        let (last, commit) = (self.log.last(), self.log.commit());
+        match (last, commit) {
+            (Some(last), Some(commit)) if last.index > commit => {
+                let waiting = Waiting {
+                    answer,
+                    then: Vec::new(),
+                };
+                self.waiting.entry(last.index).or_default().push(waiting);
+            }
+            _ => {
+                let read =
+                    move |metadata: Result<&Metadata, Error>, _| answer(metadata.map(|_| ()));
+                self.read(now, deadline, Box::new(read));
+            }
+        }
+    }
+
+    /// Calls back once the committed records may be read.
+    pub(super) fn read(&mut self, now: Now, deadline: Timestamp, read: Read) {
+        if self.log.committed().is_none() {
+            self.hold(now, deadline, Held::Read(read));
+            return;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.reads.insert(ticket, (deadline, read));
+        let effects = self.log.read(now.mono, ticket);
+        self.absorb(now, effects);
+    }
+
+    pub(super) fn hold(&mut self, now: Now, deadline: Timestamp, held: Held) {
+        if self.held.len() >= MAX_HELD {
+            held.refuse(now, Error::Busy);
+            return;
+        }
+        self.held.push_back((deadline, held));
+    }
+
+    /// Asks again what was held; what was held for too long is answered.
+    pub(super) fn retry_held(&mut self, now: Now) {
+        for (deadline, held) in std::mem::take(&mut self.held) {
+            if now.mono >= deadline {
+                held.refuse(now, self.why_held());
+                continue;
+            }
+            match held {
+                Held::Read(read) => self.read(now, deadline, read),
+                Held::Question(question) => self.change(now, deadline, question),
+            }
+        }
+    }
+
+    pub(super) fn why_held(&self) -> Error {
+        if self.log.term().is_some() {
+            Error::NoQuorum
+        } else if self.is_unborn() {
+            Error::NotBootstrapped
+        } else {
+            Error::NoLeader
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn refuse(self, now: Now, error: Error) {
+        match self {
+            Held::Read(read) => read(Err(error), now),
+            Held::Question(question) => question.refuse(error),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the log wants done, and what follows from it.
+
+use super::super::catalog::Catalog;
+use super::certain::Held;
+use super::{Effect, Metadata, Now, uploads};
+use crate::error::Error;
+use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_core::log::leader as log;
+use mdfs_core::log::message::Request;
+use std::collections::BTreeSet;
+
+impl Metadata {
+    pub(super) fn log_step(&mut self, now: Now, event: log::Event) {
+        let effects = self.log.step(now.mono, event);
+        self.absorb(now, effects);
+    }
+
+    /// Takes what the log wants done.
+    pub(super) fn absorb(&mut self, now: Now, effects: Vec<log::Effect>) {
+        for effect in effects {
+            match effect {
+                log::Effect::Send { to, request } => self.send(now, to, request),
+                log::Effect::Elected { term } => {
+                    tracing::info!(%term, "elected");
+                    self.reload();
+                }
+                log::Effect::SteppedDown { term } => self.step_down(term),
+                log::Effect::Committed { up_to } => self.committed(up_to),
+                log::Effect::ReadReady { ticket } => {
+                    if let Some((_, read)) = self.reads.remove(&ticket) {
+                        read(Ok(self), now);
+                    }
+                }
+                log::Effect::ReadRefused { ticket } => {
+                    if let Some((deadline, read)) = self.reads.remove(&ticket) {
+                        self.hold(now, deadline, Held::Read(read));
+                    }
+                }
+                log::Effect::Bootstrapped { ticket } => self.founded(ticket),
+                log::Effect::BootstrapRefused { ticket, refusal } => {
+                    self.founding_refused(ticket, Error::BootstrapRefused(refusal.to_string()));
+                }
+                log::Effect::Broken(violation) => self.effects.push(Effect::Broken(violation)),
+            }
+        }
+        self.establish(now);
+    }
+
+    /// Hands a message of the log to the driver; a disk whose address is not known is unreachable.
+    pub(super) fn send(&mut self, now: Now, disk: DiskId, request: Request) {
+        match self.fleet.url(disk) {
+            Some(url) => {
+                let url = url.to_owned();
+                self.effects.push(Effect::Send { disk, url, request });
+            }
+            None => self.log_step(now, log::Event::Unreachable { disk }),
+        }
+    }
+
+    /// Once an entry of the own term is committed, changes can be planned and orders given.
+    pub(super) fn establish(&mut self, now: Now) {
+        let term = self.log.term().filter(|_| self.log.is_established());
+        if term.is_none() || term == self.established {
+            return;
+        }
+        self.established = term;
+        self.reload();
+        match self
+            .log
+            .view()
+            .map(|view| Catalog::of(view.range(&[], None)))
+        {
+            Some(Ok(planned)) => self.planned = planned,
+            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
+            None => {}
+        }
+        let known: BTreeSet<FileId> = self.planned.uploads.keys().copied().collect();
+        self.uploads = known
+            .into_iter()
+            .map(|file| (file, uploads::Activity::inherited(now.mono)))
+            .collect();
+        tracing::info!(term = ?self.established, files = self.catalog.files, "established");
+    }
+
+    /// Derives the catalog anew from the committed records.
+    pub(super) fn reload(&mut self) {
+        self.steps.clear();
+        match self
+            .log
+            .committed()
+            .map(|table| Catalog::of(table.range(&[], None)))
+        {
+            Some(Ok(catalog)) => self.catalog = catalog,
+            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
+            None => {}
+        }
+    }
+
+    pub(super) fn committed(&mut self, up_to: u64) {
+        let later = self.steps.split_off(&up_to.saturating_add(1));
+        for step in std::mem::replace(&mut self.steps, later)
+            .into_values()
+            .flatten()
+        {
+            self.catalog.apply(&step);
+        }
+        let later = self.waiting.split_off(&up_to.saturating_add(1));
+        for waiting in std::mem::replace(&mut self.waiting, later)
+            .into_values()
+            .flatten()
+        {
+            (waiting.answer)(Ok(()));
+            self.effects.extend(waiting.then);
+        }
+    }
+
+    /// What was appended and not committed may be kept or lost: those who wait are told so.
+    pub(super) fn step_down(&mut self, term: Term) {
+        tracing::warn!(%term, "stepped down");
+        self.established = None;
+        self.steps.clear();
+        self.report.forget();
+        for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {
+            (waiting.answer)(Err(Error::NoLeader));
+        }
+    }
+}
