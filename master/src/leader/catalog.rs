@@ -10,6 +10,7 @@ use mdfs_core::records::{
 };
 use mdfs_core::ring::{Assignment, BytesPerPartition};
 use mdfs_core::time::LogTime;
+use mdfs_protocol::internal::Heartbeat;
 use std::collections::BTreeMap;
 
 /// Figures and small records, kept in step with the table.
@@ -111,6 +112,17 @@ impl Catalog {
                 self.uploads.remove(file);
             }
         }
+    }
+
+    /// Whether a disk may take part, as far as these records say: it belongs to this cluster or to
+    /// none yet, and is no older than it was.
+    pub(super) fn admits(&self, disk: DiskId, beat: &Heartbeat) -> bool {
+        let ours = self.cluster.as_ref().map(|record| record.cluster);
+        let same = ours
+            .zip(beat.identity.cluster)
+            .is_none_or(|(ours, theirs)| ours == theirs);
+        let member = self.members.get(&disk);
+        same && member.is_none_or(|member| member.generation <= beat.identity.generation)
     }
 
     /// Whether no file, in the trash or out of it, has a chunk in the partition.

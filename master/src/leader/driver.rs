@@ -150,12 +150,12 @@ impl Outside {
                 }
             }
             Effect::Survey(request) => self.start("survey", async move {
-                // Nothing is lost by a survey that panics but its figures: they stay as they were.
-                if let Ok(found) = tokio::task::spawn_blocking(move || survey(&request)).await {
-                    let _ = events.send(Event::Surveyed(found)).await;
-                }
+                let found = tokio::task::spawn_blocking(move || survey(&request)).await;
+                // A survey that panics leaves the figures unknown, not as they were.
+                let _ = events.send(Event::Surveyed(found.ok())).await;
             }),
             Effect::Broken(violation) => return Err(Error::Broken(violation.to_string())),
+            Effect::Unreadable(why) => return Err(Error::Broken(why)),
         }
         Ok(())
     }

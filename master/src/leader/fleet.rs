@@ -64,6 +64,12 @@ impl Fleet {
         });
     }
 
+    /// Forgets the disks that do not meet a condition.
+    pub(super) fn keep(&mut self, admits: impl Fn(DiskId, &Heartbeat) -> bool) {
+        self.disks
+            .retain(|&disk, observed| admits(disk, &observed.beat));
+    }
+
     pub(super) fn get(&self, disk: DiskId) -> Option<&Observed> {
         self.disks.get(&disk)
     }

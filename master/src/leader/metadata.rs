@@ -94,8 +94,8 @@ pub enum Event {
         /// The cluster.
         cluster: ClusterId,
     },
-    /// A survey has ended.
-    Surveyed(Survey),
+    /// A survey has ended; without figures if it failed.
+    Surveyed(Option<Survey>),
 }
 
 /// Everything the driver has to do, none of which it may wait for.
@@ -132,6 +132,8 @@ pub enum Effect {
     Survey(SurveyRequest),
     /// An invariant is broken: stop the process.
     Broken(Violation),
+    /// A record cannot be read, by this version at least: stop the process.
+    Unreadable(String),
 }
 
 /// The metadata service. One owner; everything goes through [`Metadata::step`].
@@ -217,6 +219,7 @@ impl Metadata {
 
     fn tick(&mut self, now: Now) {
         self.log_step(now, log::Event::Tick);
+        self.answer_overdue(now);
         self.retry_held(now);
         self.upkeep(now);
     }

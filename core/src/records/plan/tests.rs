@@ -355,6 +355,17 @@ fn a_second_attempt_ends_the_first_so_that_only_one_is_stored() {
 }
 
 #[test]
+fn a_request_id_does_not_end_the_upload_of_another_name() {
+    let mut world = World::new();
+    world.begin(7, "a", request(1)).unwrap();
+    assert!(matches!(
+        world.begin(8, "b", request(1)),
+        Err(Refusal::RequestReused(_))
+    ));
+    world.commit(7, 10, vec![copies(0, 1, &[1, 2])]).unwrap();
+}
+
+#[test]
 fn a_request_id_from_another_time_is_refused() {
     let mut world = World::new();
     for time in [0, 10_000_000] {

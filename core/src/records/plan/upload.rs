@@ -61,7 +61,10 @@ pub struct Stored {
 pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned<Begun>, Refusal> {
     let replaced = match earlier(records, begin.request, at.time)? {
         None => None,
-        Some(Outcome::Begun(file)) => Some(file),
+        Some(Outcome::Begun(file)) => match get::<UploadRecord>(records, &Key::Upload(file))? {
+            Some(upload) if upload.name != begin.name => return Err(reused(begin.request)),
+            Some(_) | None => Some(file),
+        },
         Some(Outcome::Stored(name, record)) if name == begin.name => {
             let answer = Begun::Already(Stored {
                 name,

@@ -17,8 +17,11 @@ pub(super) type Read = Box<dyn FnOnce(Result<&Metadata, Error>, Now) + Send>;
 
 /// An answer that waits for a commit.
 pub(super) struct Waiting {
-    pub(super) answer: Certain,
-    /// Carried out when it commits.
+    /// None once it was answered that its fate is open.
+    pub(super) answer: Option<Certain>,
+    /// Until when it waits.
+    deadline: Timestamp,
+    /// Carried out when it commits, however late.
     pub(super) then: Vec<Effect>,
 }
 
@@ -28,10 +31,12 @@ pub(super) enum Held {
 }
 
 impl Metadata {
-    /// Appends what was planned. `answer` is called once it is committed, or its fate is open.
+    /// Appends what was planned. `answer` is called once it is committed, or its fate is open: when
+    /// this master steps down, or at the deadline.
     pub(super) fn append(
         &mut self,
         now: Now,
+        deadline: Timestamp,
         request: Option<RequestId>,
         puts: Vec<Put>,
         then: Vec<Effect>,
@@ -49,12 +54,14 @@ impl Metadata {
             Ok((index, effects)) => {
                 for step in &steps {
                     self.planned.apply(step);
+                    self.note_upload(now, step);
                 }
                 self.steps.insert(index, steps);
-                self.waiting
-                    .entry(index)
-                    .or_default()
-                    .push(Waiting { answer, then });
+                self.waiting.entry(index).or_default().push(Waiting {
+                    answer: Some(answer),
+                    deadline,
+                    then,
+                });
                 self.absorb(now, effects);
                 Ok(())
             }
@@ -63,6 +70,7 @@ impl Metadata {
     }
 
     /// Carries out a plan: appends it if it changes anything, and answers when it is certain.
+    /// Returns whether an entry was appended.
     #[expect(
         clippy::too_many_arguments,
         reason = "a plan, whom it answers, and when"
@@ -76,7 +84,7 @@ impl Metadata {
         answer: Answer<A>,
         then: impl FnOnce(&T) -> Vec<Effect>,
         convert: impl FnOnce(T) -> A + Send + 'static,
-    ) {
+    ) -> bool {
         match planned {
             Ok(Planned {
                 puts,
@@ -86,6 +94,7 @@ impl Metadata {
                     respond(answer, certain.map(|()| convert(result)));
                 };
                 self.when_certain(now, deadline, Box::new(certain));
+                false
             }
             Ok(Planned {
                 puts,
@@ -95,15 +104,20 @@ impl Metadata {
                 let certain = Box::new(move |certain: Result<(), Error>| {
                     respond(answer, certain.map(|()| convert(result)));
                 });
-                if let Err((refused, certain)) = self.append(now, request, puts, then, certain) {
+                if let Err((refused, certain)) =
+                    self.append(now, deadline, request, puts, then, certain)
+                {
                     certain(Err(refusal_of(refused)));
+                    return false;
                 }
+                true
             }
             Err(refusal) => {
                 let certain = move |certain: Result<(), Error>| {
                     respond(answer, Err(certain.err().unwrap_or(refusal)));
                 };
                 self.when_certain(now, deadline, Box::new(certain));
+                false
             }
         }
     }
@@ -114,7 +128,8 @@ impl Metadata {
         match (last, commit) {
             (Some(last), Some(commit)) if last.index > commit => {
                 let waiting = Waiting {
-                    answer,
+                    answer: Some(answer),
+                    deadline,
                     then: Vec::new(),
                 };
                 self.waiting.entry(last.index).or_default().push(waiting);
@@ -146,6 +161,18 @@ impl Metadata {
             return;
         }
         self.held.push_back((deadline, held));
+    }
+
+    /// Answers those who have waited for a commit for too long: its fate is open.
+    pub(super) fn answer_overdue(&mut self, now: Now) {
+        let overdue = self
+            .waiting
+            .values_mut()
+            .flatten()
+            .filter(|waiting| now.mono >= waiting.deadline);
+        for answer in overdue.filter_map(|waiting| waiting.answer.take()) {
+            answer(Err(Error::NoQuorum));
+        }
     }
 
     /// Asks again what was held; what was held for too long is answered.

@@ -4,10 +4,10 @@ use super::super::catalog::Catalog;
 use super::certain::Held;
 use super::{Effect, Metadata, Now, uploads};
 use crate::error::Error;
-use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader as log;
 use mdfs_core::log::message::Request;
-use std::collections::BTreeSet;
+use mdfs_core::records::Corrupt;
 
 impl Metadata {
     pub(super) fn log_step(&mut self, now: Now, event: log::Event) {
@@ -63,7 +63,6 @@ impl Metadata {
         if term.is_none() || term == self.established {
             return;
         }
-        self.established = term;
         self.reload();
         match self
             .log
@@ -71,13 +70,15 @@ impl Metadata {
             .map(|view| Catalog::of(view.range(&[], None)))
         {
             Some(Ok(planned)) => self.planned = planned,
-            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
-            None => {}
+            Some(Err(corrupt)) => return self.cannot_read(&corrupt),
+            None => return,
         }
-        let known: BTreeSet<FileId> = self.planned.uploads.keys().copied().collect();
-        self.uploads = known
-            .into_iter()
-            .map(|file| (file, uploads::Activity::inherited(now.mono)))
+        self.established = term;
+        self.uploads = self
+            .planned
+            .uploads
+            .keys()
+            .map(|&file| (file, uploads::Activity::inherited(now.mono)))
             .collect();
         tracing::info!(term = ?self.established, files = self.catalog.files, "established");
     }
@@ -91,9 +92,17 @@ impl Metadata {
             .map(|table| Catalog::of(table.range(&[], None)))
         {
             Some(Ok(catalog)) => self.catalog = catalog,
-            Some(Err(corrupt)) => tracing::error!(%corrupt, "a record cannot be read"),
+            Some(Err(corrupt)) => self.cannot_read(&corrupt),
             None => {}
         }
+        // What beat here before the records were known may be an old copy of a disk, or foreign.
+        let catalog = &self.catalog;
+        self.fleet.keep(|disk, beat| catalog.admits(disk, beat));
+    }
+
+    /// Decisions on half of the records would be wrong ones: the process stops.
+    fn cannot_read(&mut self, corrupt: &Corrupt) {
+        self.effects.push(Effect::Unreadable(corrupt.to_string()));
     }
 
     pub(super) fn committed(&mut self, up_to: u64) {
@@ -109,7 +118,9 @@ impl Metadata {
             .into_values()
             .flatten()
         {
-            (waiting.answer)(Ok(()));
+            if let Some(answer) = waiting.answer {
+                answer(Ok(()));
+            }
             self.effects.extend(waiting.then);
         }
     }
@@ -121,7 +132,9 @@ impl Metadata {
         self.steps.clear();
         self.report.forget();
         for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {
-            (waiting.answer)(Err(Error::NoLeader));
+            if let Some(answer) = waiting.answer {
+                answer(Err(Error::NoLeader));
+            }
         }
     }
 }

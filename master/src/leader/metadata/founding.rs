@@ -238,7 +238,14 @@ impl Metadata {
         let assignment = assign(&empty, None, &ring, record.replicas, |_| true);
         match plan_bootstrap(&record, &members, &assignment) {
             Ok(planned) => {
-                let appended = self.append(now, None, planned.puts, Vec::new(), answer);
+                let appended = self.append(
+                    now,
+                    founding.deadline,
+                    None,
+                    planned.puts,
+                    Vec::new(),
+                    answer,
+                );
                 if let Err((refused, answer)) = appended {
                     answer(Err(super::refusal_of(refused)));
                 }

@@ -9,7 +9,11 @@ use mdfs_core::records::{MemberRecord, MemberState};
 use mdfs_core::ring::{Member, ZoneId, assign};
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long a blank disk may take to join before it is asked again.
+const ADOPT_AGAIN: Duration = Duration::from_secs(5);
 
 /// A unit of weight in the ring.
 const GIB: u64 = 1 << 30;
@@ -123,6 +127,11 @@ impl Metadata {
             }
         }
         for (disk, url) in blank {
+            let asked = self.upkeep.adopting.get(&disk);
+            if asked.is_some_and(|&at| now.mono.since(at) < ADOPT_AGAIN) {
+                continue;
+            }
+            self.upkeep.adopting.insert(disk, now.mono);
             self.effects.push(Effect::Adopt {
                 disk,
                 url,
@@ -164,7 +173,15 @@ impl Metadata {
         }
         self.upkeep.membership = true;
         // The flag falls with the entry: at its commit, or when this master steps down.
-        let appended = self.append(now, None, planned.puts, Vec::new(), Box::new(|_| ()));
+        let deadline = now.mono.plus(self.settings.hold);
+        let appended = self.append(
+            now,
+            deadline,
+            None,
+            planned.puts,
+            Vec::new(),
+            Box::new(|_| ()),
+        );
         if appended.is_err() {
             self.upkeep.membership = false;
         } else {

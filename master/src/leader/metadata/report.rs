@@ -20,8 +20,8 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn take(&mut self, survey: Survey) {
-        self.counted = Some(survey);
+    pub(super) fn take(&mut self, survey: Option<Survey>) {
+        self.counted = survey;
         self.running = false;
     }
 

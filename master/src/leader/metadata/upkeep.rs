@@ -6,9 +6,9 @@ use crate::leader::survey::SurveyRequest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::records::plan::plan_abort;
-use mdfs_core::records::{Key, Kind, REQUEST_WINDOW};
+use mdfs_core::records::{Key, Kind, Outcome, REQUEST_WINDOW, decode};
 use mdfs_core::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often members are compared with the disks that beat.
@@ -19,6 +19,8 @@ const CLEAN_EVERY: Duration = Duration::from_secs(10);
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
 /// Request ids forgotten and uploads ended by one entry.
 const CLEAN_AT_ONCE: usize = 256;
+/// Request ids looked at each time, the oldest first.
+const LOOKED_AT: usize = 4096;
 
 /// When each of it was done last.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub(super) struct Schedule {
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
     pub(super) membership: bool,
+    /// Blank disks that were asked to join, and when.
+    pub(super) adopting: BTreeMap<DiskId, Timestamp>,
     pub(super) membership_index: u64,
 }
 
@@ -65,25 +69,35 @@ impl Metadata {
         if self.established.is_none() || !self.log.can_write(now.mono) {
             return;
         }
-        let is_old = |key: &[u8]| {
+        let is_old = |key: &[u8], value: &[u8]| {
             let Ok(Key::Request(request)) = Key::from_bytes(key) else {
                 return false;
             };
-            at.time.since(request.issued_at()) > REQUEST_WINDOW
+            let known_since = match decode::<Outcome>(value) {
+                // A repeat of a long upload is recognised for as long as it is open.
+                Ok(Outcome::Begun(file)) if self.planned.uploads.contains_key(&file) => {
+                    return false;
+                }
+                Ok(Outcome::Stored(_, record)) => record.modified.max(request.issued_at()),
+                Ok(Outcome::Begun(_) | Outcome::Deleted) => request.issued_at(),
+                Err(_) => return false,
+            };
+            at.time.since(known_since) > REQUEST_WINDOW
         };
         let puts: Vec<Put> = view
             .range(&prefix(Kind::Request), None)
-            .map(|(key, _)| key)
-            .take_while(|key| is_old(key))
+            .take(LOOKED_AT)
+            .filter(|(key, value)| is_old(key, value))
             .take(CLEAN_AT_ONCE)
-            .map(|key| Put {
+            .map(|(key, _)| Put {
                 key: key.to_vec(),
                 value: None,
             })
             .collect();
         if !puts.is_empty() {
             // Refused: tried again next time.
-            let _ = self.append(now, None, puts, Vec::new(), Box::new(|_| ()));
+            let deadline = now.mono.plus(self.settings.hold);
+            let _ = self.append(now, deadline, None, puts, Vec::new(), Box::new(|_| ()));
         }
     }
 
@@ -105,10 +119,19 @@ impl Metadata {
                 return;
             };
             let drop = self.drop_of(file, term);
-            self.uploads.remove(&file);
-            if planned.answer {
+            if !planned.answer {
+                self.uploads.remove(&file);
+            } else {
+                let deadline = now.mono.plus(self.settings.hold);
                 tracing::info!(%file, "ending an idle upload");
-                let _ = self.append(now, None, planned.puts, vec![drop], Box::new(|_| ()));
+                let _ = self.append(
+                    now,
+                    deadline,
+                    None,
+                    planned.puts,
+                    vec![drop],
+                    Box::new(|_| ()),
+                );
             }
         }
     }

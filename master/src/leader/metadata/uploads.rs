@@ -1,5 +1,6 @@
 //! Uploads: begun, placed, committed or ended.
 
+use super::super::catalog::Step;
 use super::super::command::{BeginUpload, Begun, CommitUpload, FileInfo, OpenUpload, Place, Site};
 use super::super::handle::Answer;
 use super::{Effect, MAX_RECENT, Metadata, Now, respond};
@@ -42,17 +43,7 @@ impl Metadata {
         let planned = self.plan_begin(now, &begin, file);
         let term = self.log.term();
         let replaced = match planned.as_ref().map(|planned| &planned.answer.0) {
-            Ok(plan::Begun::Open { replaced }) => {
-                let disks = Some(BTreeSet::new());
-                self.uploads.insert(
-                    file,
-                    Activity {
-                        last: now.mono,
-                        disks,
-                    },
-                );
-                *replaced
-            }
+            Ok(plan::Begun::Open { replaced }) => *replaced,
             Ok(plan::Begun::Already(_)) | Err(_) => None,
         };
         let drops = replaced
@@ -205,15 +196,11 @@ impl Metadata {
             return;
         }
         let planned = self.plan_commit(now, commit);
-        if let Ok(planned) = &planned {
+        let info = planned.as_ref().ok().map(|planned| {
             let Stored { name, record } = planned.answer.clone();
-            self.uploads.remove(&file);
-            self.recent.push_back((file, FileInfo { name, record }));
-            if self.recent.len() > MAX_RECENT {
-                self.recent.pop_front();
-            }
-        }
-        self.carry_out(
+            FileInfo { name, record }
+        });
+        let appended = self.carry_out(
             now,
             deadline,
             None,
@@ -222,6 +209,35 @@ impl Metadata {
             |_| Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
         );
+        if let Some(info) = info.filter(|_| appended) {
+            self.recent.push_back((file, info));
+            if self.recent.len() > MAX_RECENT {
+                self.recent.pop_front();
+            }
+        }
+    }
+
+    /// Keeps what is known of open uploads in step with the log.
+    pub(super) fn note_upload(&mut self, now: Now, step: &Step) {
+        match step {
+            Step::UploadAdded(file, _) => {
+                let activity = Activity {
+                    last: now.mono,
+                    disks: Some(BTreeSet::new()),
+                };
+                self.uploads.insert(*file, activity);
+            }
+            Step::UploadRemoved(file) => {
+                self.uploads.remove(file);
+            }
+            Step::Cluster(_)
+            | Step::Member(..)
+            | Step::Holders(..)
+            | Step::FileAdded(_)
+            | Step::FileRemoved(_)
+            | Step::TrashAdded(_)
+            | Step::TrashRemoved(_) => {}
+        }
     }
 
     /// The file that an upload became, if its commit is in the log: a gateway asks again when it
@@ -280,9 +296,6 @@ impl Metadata {
             (Ok(planned), Some(term)) if planned.answer => Some(self.drop_of(file, term)),
             _ => None,
         };
-        if drops.is_some() {
-            self.uploads.remove(&file);
-        }
         self.carry_out(
             now,
             deadline,
