@@ -92,9 +92,11 @@ async fn farewell(metadata: &mut Metadata, outside: &Outside) {
                 let sent = outside.links.log(&peer, &request, FAREWELL).await;
                 sent.map(|_: mdfs_core::log::message::Reply| ())
             }),
-            Effect::Adopt { .. } | Effect::Drop { .. } | Effect::Survey(_) | Effect::Broken(_) => {
-                None
-            }
+            Effect::Adopt { .. }
+            | Effect::Drop { .. }
+            | Effect::Survey(_)
+            | Effect::Broken(_)
+            | Effect::Unreadable(_) => None,
         });
     // A voter that is not told waits for the lease to run out.
     let _ = futures_util::future::join_all(sends).await;
