@@ -132,6 +132,12 @@ pub trait DiskFile: Debug + Send + Sync {
     /// What the file system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Says that these bytes will be read soon, so that the system may fetch them meanwhile. A hint:
+    /// does nothing where the file system cannot.
+    fn prefetch(&self, offset: u64, length: u64) {
+        let _ = (offset, length);
+    }
+
     /// Writes all of `bytes` at `offset`, extending the file when needed.
     ///
     /// # Errors

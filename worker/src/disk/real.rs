@@ -1,9 +1,10 @@
 //! A directory of a file system.
 
 use super::{ALIGNMENT, DirEntry, Disk, DiskFile, DiskLock, Metadata, Space, Writes};
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -182,6 +183,12 @@ impl DiskFile for RealFile {
             }
         }
         Ok(done)
+    }
+
+    fn prefetch(&self, offset: u64, length: u64) {
+        let length = NonZeroU64::new(length);
+        // A hint that is not taken costs only time.
+        let _ = rustix::fs::fadvise(&self.cached, offset, length, Advice::WillNeed);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

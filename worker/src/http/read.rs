@@ -30,6 +30,9 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 const FIRST_BYTES: u64 = 4 * BLOCK;
 /// The largest piece.
 const MOST_BYTES: u64 = 16 * BLOCK;
+/// How far ahead of a long answer the system is asked to fetch from the disk: uploads leave nothing
+/// in the page cache, and the kernel's own read-ahead is too short for the rate of a fast disk.
+const AHEAD_BYTES: u64 = 128 * BLOCK;
 
 #[derive(Deserialize)]
 pub(crate) struct Range {
@@ -53,6 +56,9 @@ pub(crate) async fn read(
         let open = store.open_chunk(chunk)?;
         let (from, to) = bounds(&range, open.len())?;
         let first = piece(from, to, FIRST_BYTES);
+        if from + first < to {
+            open.prefetch(from, AHEAD_BYTES.min(to - from));
+        }
         let bytes = if first == 0 {
             Bytes::new()
         } else {
@@ -165,7 +171,7 @@ impl ChunkBody {
             None if must => (small, source.memory.try_take(small)),
             None => return,
         };
-        let from = self.next;
+        let (from, end) = (self.next, self.end);
         self.next += length;
         self.size = (2 * self.size).min(MOST_BYTES);
         let reading = async move {
@@ -175,6 +181,8 @@ impl ChunkBody {
             };
             let open = Arc::clone(&source.open);
             let read = source.threads.run(move || {
+                let ahead = from.saturating_add(AHEAD_BYTES);
+                open.prefetch(ahead, length.min(end.saturating_sub(ahead)));
                 if length > FIRST_BYTES {
                     open.read(from, length)
                 } else {

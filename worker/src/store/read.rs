@@ -127,6 +127,14 @@ impl OpenChunk {
         }
     }
 
+    /// Says that these bytes will be read soon; what lies behind the end is left out.
+    pub fn prefetch(&self, offset: u64, length: u64) {
+        let length = length.min(self.len().saturating_sub(offset));
+        if length > 0 {
+            self.file.prefetch(offset, length);
+        }
+    }
+
     /// Reads `length` bytes from `offset`, less at the chunk's end, at most 1 MiB. The blocks they
     /// lie in are read whole and verified.
     ///
