@@ -3,6 +3,7 @@
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
+use crate::log_time::{LogClock, new_request_id};
 use crate::retry::Retry;
 use http::HeaderMap;
 use http::header::HeaderValue;
@@ -30,6 +31,7 @@ use std::time::Duration;
 pub struct Client {
     pub(crate) http: reqwest::Client,
     pub(crate) config: Arc<ClientConfig>,
+    pub(crate) log_clock: Arc<LogClock>,
     preferred: Arc<AtomicUsize>,
 }
 
@@ -107,6 +109,7 @@ impl Client {
         Ok(Self {
             http,
             config: Arc::new(config),
+            log_clock: Arc::default(),
             preferred: Arc::default(),
         })
     }
@@ -267,10 +270,7 @@ impl Client {
             .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
             .await?;
         let now = LogTime::from_millis(parsed(name, response.headers(), LOG_TIME_HEADER)?);
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|why| Error::Config(format!("the system gives no random bytes: {why}")))?;
-        Ok(RequestId::issue(now, u128::from_ne_bytes(random)))
+        new_request_id(now)
     }
 
     /// Sends a request that may be sent more than once until it is answered.
@@ -307,6 +307,7 @@ impl Client {
                 .send()
                 .await
                 .map_err(|source| self.lost(subject, source))?;
+            self.log_clock.learn(response.headers());
             if response.status().is_success() {
                 return Ok(response);
             }

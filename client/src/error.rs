@@ -4,6 +4,10 @@ use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::{Code, Problem};
 use std::path::PathBuf;
 
+/// What a master says of a request id that lies outside the window in which it is recognised; the
+/// code alone also stands for other conflicts.
+const OLD_REQUEST_ID: &str = "the request id was issued too long ago";
+
 /// Everything that can go wrong with the public API.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,9 +120,29 @@ impl Error {
         }
     }
 
-    /// Whether the call surely changed nothing, so that even a change may be tried again.
+    /// Whether the call surely changed nothing and may succeed later, so that even a change without
+    /// an id may be tried again. After other failures its fate may be open.
     pub(crate) fn did_nothing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Refused { .. }) && self.is_transient()
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => {
+                matches!(code, Code::TooFewWorkers | Code::NotBootstrapped)
+            }
+            Self::Broken { .. }
+            | Self::ChecksumMismatch { .. }
+            | Self::Changed { .. }
+            | Self::Source { .. }
+            | Self::TooLarge { .. }
+            | Self::Protocol { .. }
+            | Self::Config(_) => false,
+        }
+    }
+
+    /// Whether the cluster refused, before anything else, the id of the change, because it was not
+    /// issued lately in the cluster's time.
+    pub(crate) fn is_old_request_id(&self) -> bool {
+        matches!(self, Self::Refused { code: Code::Conflict, detail, .. }
+            if detail == OLD_REQUEST_ID)
     }
 
     pub(crate) fn protocol(subject: &str, what: impl ToString) -> Self {
@@ -199,6 +223,21 @@ mod tests {
         assert_eq!(code(401), Some(Code::Unauthorized));
         assert_eq!(code(503), Some(Code::Unavailable));
         assert_eq!(code(418), None);
-        assert!(Error::refused("a", 503, None, b"").did_nothing());
+    }
+
+    #[test]
+    fn only_a_refusal_before_anything_was_done_surely_did_nothing() {
+        for &code in Code::ALL {
+            let body = serde_json::to_vec(&Problem::new(code, "why", "r1")).unwrap();
+            let error = Error::refused("a", code.status(), None, &body);
+            let nothing = matches!(code, Code::TooFewWorkers | Code::NotBootstrapped);
+            assert_eq!(error.did_nothing(), nothing, "{code}");
+            assert!(!error.is_old_request_id());
+        }
+        // A status alone leaves open what was done.
+        assert!(!Error::refused("a", 503, None, b"").did_nothing());
+        let old = Problem::new(Code::Conflict, OLD_REQUEST_ID, "r1");
+        let old = serde_json::to_vec(&old).unwrap();
+        assert!(Error::refused("a", 409, None, &old).is_old_request_id());
     }
 }

@@ -24,14 +24,17 @@ mod config;
 mod download;
 mod error;
 pub mod link;
+mod log_time;
 mod put;
 mod retry;
+mod source;
 
 pub use client::{Client, FileHead, ListOptions, Pager};
 pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;
-pub use put::{PutBody, PutOptions};
+pub use put::PutOptions;
+pub use source::PutBody;
 
 #[cfg(test)]
 mod tests;

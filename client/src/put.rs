@@ -3,32 +3,17 @@
 use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
+use crate::log_time::new_request_id;
 use crate::retry::Retry;
+use crate::source::{Opened, Pieces, PutBody};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use mdfs_core::checksum::Crc32;
-use mdfs_protocol::public::{CRC_HEADER, FileInfo, file_path};
+use mdfs_core::id::RequestId;
+use mdfs_protocol::public::{CRC_HEADER, FileInfo, REQUEST_HEADER, file_path};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::AsyncRead;
-use tokio_util::io::ReaderStream;
-
-/// Bytes that are read and sent at a time.
-const PIECE_BYTES: usize = 1024 * 1024;
-
-type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// Where the bytes of an upload come from.
-pub struct PutBody(Source);
-
-enum Source {
-    Bytes(Bytes),
-    File(PathBuf),
-    Stream(Pieces, Option<u64>),
-}
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How to store a file.
 #[derive(Clone, Default)]
@@ -48,41 +33,18 @@ pub struct PutOptions {
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
-impl PutBody {
-    /// Bytes in memory.
-    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self(Source::Bytes(bytes.into()))
-    }
-
-    /// A local file, read as it is sent. If it grows or shrinks meanwhile, the upload fails.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Source::File(path.into()))
-    }
-
-    /// Anything that can be read, such as a pipe, and its length if that is known. Cannot be sent
-    /// twice, so an upload of it is not tried again.
-    pub fn reader(reader: impl AsyncRead + Send + 'static, length: Option<u64>) -> Self {
-        Self::stream(ReaderStream::with_capacity(reader, PIECE_BYTES), length)
-    }
-
-    /// Pieces of bytes, and their length in all if that is known. As [`PutBody::reader`].
-    pub fn stream(
-        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-        length: Option<u64>,
-    ) -> Self {
-        Self(Source::Stream(Box::pin(pieces), length))
-    }
-}
-
 impl Client {
     /// Stores a file; when this returns, all its copies are durable. An existing file of the name is
     /// replaced.
     ///
     /// Bytes and files are sent again, for up to [`crate::ClientConfig::retry_for`], after failures
-    /// that surely changed nothing.
+    /// that pass: the upload has an id by which the cluster knows it again, so it takes effect once.
+    /// If the cluster does not take the id because the clocks differ, and for bodies that can be sent
+    /// but once, there is no id, and nothing is repeated unless it surely changed nothing.
     ///
     /// # Errors
-    /// [`Error`]. After [`Error::Broken`] the file is stored whole or not at all.
+    /// [`Error`]. After [`Error::Broken`] and refusals that pass the file is stored whole or not at
+    /// all.
     ///
     /// # Cancel safety
     /// When the future is dropped, the file is stored whole or not at all; most likely not.
@@ -93,33 +55,45 @@ impl Client {
         options: &PutOptions,
     ) -> Result<FileInfo, Error> {
         let mut retry = Retry::new(self.config.retry_for);
-        let mut source = Some(body.0);
+        let mut opened = body.open().await?;
+        let mut id = match opened.again {
+            Some(_) => Some(new_request_id(self.log_clock.now())?),
+            None => None,
+        };
         loop {
-            let (again, pieces, length) = open(source.take()).await?;
+            let Opened {
+                again,
+                pieces,
+                length,
+                path,
+            } = opened;
             let sent = Sent::default();
-            let result = self.put_once(name, pieces, length, options, &sent).await;
-            match result {
-                Err(error) if error.did_nothing() && again.is_some() => {
-                    if !retry.pause().await {
-                        return Err(error);
-                    }
-                    tracing::debug!(%error, "trying again");
-                    source = again;
-                }
-                Err(error) => return Err(error),
-                Ok(info) => {
-                    let got = sent.get().crc;
-                    if info.crc32 == got {
-                        return Ok(info);
-                    }
-                    let subject = name.to_owned();
-                    return Err(Error::ChecksumMismatch {
-                        subject,
-                        want: got,
-                        got: info.crc32,
-                    });
+            let result = self
+                .put_once(name, pieces, length, id, options, &sent)
+                .await;
+            let error = match result {
+                Ok(info) => return as_sent(name, info, &sent),
+                Err(error) => error,
+            };
+            if let (Some(source), Some(path)) = (sent.take_failure(), path) {
+                return Err(Error::Source { path, source });
+            }
+            let Some(again) = again else {
+                return Err(error);
+            };
+            if id.is_some() && error.is_old_request_id() {
+                id = None;
+            } else {
+                let repeatable = match id {
+                    Some(_) => error.is_transient(),
+                    None => error.did_nothing(),
+                };
+                if !repeatable || !retry.pause().await {
+                    return Err(error);
                 }
             }
+            tracing::debug!(%error, "trying again");
+            opened = again.open().await?;
         }
     }
 
@@ -128,6 +102,7 @@ impl Client {
         name: &str,
         pieces: Pieces,
         length: Option<u64>,
+        id: Option<RequestId>,
         options: &PutOptions,
         sent: &Sent,
     ) -> Result<FileInfo, Error> {
@@ -147,6 +122,9 @@ impl Client {
             if let Some(length) = length {
                 request = request.header(CONTENT_LENGTH, length);
             }
+            if let Some(id) = id {
+                request = request.header(REQUEST_HEADER, id.to_string());
+            }
             if let Some(kind) = &options.content_type {
                 request = request.header(CONTENT_TYPE, kind);
             }
@@ -162,26 +140,56 @@ impl Client {
     }
 }
 
+/// The answer, if it is about the bytes that went out.
+fn as_sent(name: &str, info: FileInfo, sent: &Sent) -> Result<FileInfo, Error> {
+    let want = sent.crc();
+    if info.crc32 == want {
+        return Ok(info);
+    }
+    Err(Error::ChecksumMismatch {
+        subject: name.to_owned(),
+        want,
+        got: info.crc32,
+    })
+}
+
 /// What went out, as seen from both sides of the request.
 #[derive(Clone, Default)]
 struct Sent(Arc<Mutex<Count>>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Count {
     bytes: u64,
     crc: Crc32,
+    failure: Option<io::Error>,
 }
 
 impl Sent {
-    fn get(&self) -> Count {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn crc(&self) -> Crc32 {
+        self.count().crc
+    }
+
+    /// Why the source could not be read to its end, if so.
+    fn take_failure(&self) -> Option<io::Error> {
+        self.count().failure.take()
     }
 
     fn add(&self, bytes: &[u8]) -> u64 {
-        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = self.count();
         count.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         count.crc = count.crc.then(bytes);
         count.bytes
+    }
+
+    /// Keeps `failure`; what is given back ends the request's body.
+    fn fail(&self, failure: io::Error) -> io::Error {
+        let kind = failure.kind();
+        self.count().failure = Some(failure);
+        kind.into()
     }
 }
 
@@ -191,43 +199,11 @@ fn counted(
     progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
     pieces.map(move |piece| {
-        let bytes = piece?;
+        let bytes = piece.map_err(|failure| sent.fail(failure))?;
         let total = sent.add(&bytes);
         if let Some(progress) = &progress {
             progress(total);
         }
         Ok(bytes)
     })
-}
-
-/// Opens a source: what to open again if it can be, its bytes, and their number.
-async fn open(source: Option<Source>) -> Result<(Option<Source>, Pieces, Option<u64>), Error> {
-    match source {
-        Some(Source::Bytes(bytes)) => {
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            let again = Source::Bytes(bytes.clone());
-            let pieces = futures_util::stream::iter([Ok(bytes)]).boxed();
-            Ok((Some(again), pieces, Some(length)))
-        }
-        Some(Source::File(path)) => {
-            let (file, length) = open_file(&path).await.map_err(|source| Error::Source {
-                path: path.clone(),
-                source,
-            })?;
-            let pieces = ReaderStream::with_capacity(file, PIECE_BYTES).boxed();
-            Ok((Some(Source::File(path)), pieces, Some(length)))
-        }
-        Some(Source::Stream(pieces, length)) => Ok((None, pieces, length)),
-        None => Err(Error::Config("the bytes were sent already".to_owned())),
-    }
-}
-
-async fn open_file(path: &Path) -> io::Result<(tokio::fs::File, u64)> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let metadata = file.metadata().await?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    file.set_max_buf_size(PIECE_BYTES);
-    Ok((file, metadata.len()))
 }

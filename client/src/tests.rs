@@ -31,6 +31,8 @@ struct Fake {
     breaks: usize,
     /// First requests that are answered by 503.
     busy: usize,
+    /// What the first uploads are answered.
+    refusals: Vec<(Code, &'static str)>,
     /// The checksum is that of other bytes.
     lies: bool,
     asked: Arc<AtomicUsize>,
@@ -59,11 +61,6 @@ impl Fake {
         Tasks::new(stop.clone())
             .spawn_request("serve", serve(listener, router, Limits::default(), stop));
         Client::new(ClientConfig::new(url).with_token("secret")).unwrap()
-    }
-
-    /// Whether this is one of the first `times` requests.
-    fn first(&self, times: usize) -> bool {
-        self.asked.fetch_add(1, Ordering::SeqCst) < times
     }
 
     fn info(&self, name: &str, bytes: &[u8]) -> FileInfo {
@@ -149,8 +146,12 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
 }
 
 async fn store(State(fake): State<Fake>, headers: HeaderMap, body: Bytes) -> Response {
-    if fake.first(fake.busy) {
-        return refuse(Code::TooFewWorkers);
+    let id = headers.get(public::REQUEST_HEADER);
+    let id = id.map(|id| id.to_str().unwrap().to_owned());
+    fake.ids.lock().unwrap().push(id.unwrap_or_default());
+    let asked = fake.asked.fetch_add(1, Ordering::SeqCst);
+    if let Some((code, why)) = fake.refusals.get(asked) {
+        return problem_response(*code, *why, &RequestId::random());
     }
     if headers.contains_key(IF_NONE_MATCH) {
         return refuse(Code::PreconditionFailed);
@@ -270,38 +271,94 @@ async fn too_much_is_not_gathered_and_absence_is_told() {
     }
 }
 
+/// Uploads to a server that first answers `refusals`. What comes of it, and the ids it had.
+async fn put_to(
+    refusals: &[(Code, &'static str)],
+    body: PutBody,
+) -> (Result<FileInfo, Error>, Vec<String>) {
+    let refusals = refusals.to_vec();
+    let fake = Fake {
+        refusals,
+        ..Fake::default()
+    };
+    let ids = fake.ids.clone();
+    let result = fake.client().await;
+    let result = result.put("a", body, &PutOptions::default()).await;
+    let ids = ids.lock().unwrap().clone();
+    (result, ids)
+}
+
 #[tokio::test]
-async fn what_changed_nothing_is_tried_again_if_it_can_be() {
-    let hello = || PutBody::bytes("hello");
-    let client = Fake {
-        busy: 2,
-        ..Fake::default()
-    }
-    .client()
-    .await;
-    let info = client
-        .put("a", hello(), &PutOptions::default())
-        .await
-        .unwrap();
+async fn an_upload_whose_fate_is_open_is_repeated_under_one_id() {
+    let refusals = [(Code::NoQuorum, ""), (Code::TooFewWorkers, "")];
+    let (info, ids) = put_to(&refusals, PutBody::bytes("hello")).await;
+    let info = info.unwrap();
     assert_eq!((info.size, info.crc32), (5, Crc32::of(b"hello")));
-    let client = Fake {
-        busy: 2,
-        ..Fake::default()
-    }
-    .client()
-    .await;
+    assert_eq!(ids.len(), 3);
+    assert!(!ids[0].is_empty() && ids.iter().all(|id| *id == ids[0]));
+}
+
+#[tokio::test]
+async fn what_can_be_sent_once_is_neither_repeated_nor_named() {
     let pipe = PutBody::reader(&b"hello"[..], None);
-    let error = client
-        .put("a", pipe, &PutOptions::default())
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), Some(Code::TooFewWorkers));
+    let (result, ids) = put_to(&[(Code::TooFewWorkers, "")], pipe).await;
+    assert_eq!(result.unwrap_err().code(), Some(Code::TooFewWorkers));
+    assert_eq!(ids, [""]);
+}
+
+#[tokio::test]
+async fn without_an_id_that_is_taken_only_what_did_nothing_is_repeated() {
+    let old = (Code::Conflict, "the request id was issued too long ago");
+    let (result, ids) = put_to(&[old, (Code::TooFewWorkers, "")], PutBody::bytes("a")).await;
+    assert!(result.is_ok());
+    assert_eq!((ids.len(), ids[0].is_empty()), (3, false));
+    assert_eq!(ids[1..], ["", ""]);
+    let (result, ids) = put_to(&[old, (Code::NoLeader, "")], PutBody::bytes("a")).await;
+    assert_eq!(result.unwrap_err().code(), Some(Code::NoLeader));
+    assert_eq!(ids.len(), 2);
+    let other = (Code::Conflict, "another reason");
+    let (result, ids) = put_to(&[other], PutBody::bytes("a")).await;
+    assert_eq!(result.unwrap_err().code(), Some(Code::Conflict));
+    assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_carries_an_id_in_the_clusters_time_once_that_is_known() {
+    let fake = Fake::of(10);
+    let ids = fake.ids.clone();
+    let client = fake.client().await;
+    client.stat("a").await.unwrap();
+    let body = PutBody::bytes("hello");
+    client.put("a", body, &PutOptions::default()).await.unwrap();
+    let id = ids.lock().unwrap()[0].clone();
+    let id: mdfs_core::id::RequestId = id.parse().unwrap();
+    let after = id.issued_at().as_millis() - 1_700_000_000_000;
+    assert!(after < 600_000, "{after}");
+}
+
+#[tokio::test]
+async fn a_file_that_shrinks_while_it_is_sent_is_not_stored() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(64 << 20).unwrap();
+    let shrunk = file.reopen().unwrap();
+    let options = PutOptions {
+        progress: Some(Arc::new(move |_| shrunk.set_len(5).unwrap())),
+        ..PutOptions::default()
+    };
+    let client = Fake::default().client().await;
+    let error = client.put("a", PutBody::file(file.path()), &options).await;
+    assert!(matches!(error, Err(Error::Source { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_condition_that_does_not_hold_is_told() {
     let client = Fake::default().client().await;
     let if_absent = PutOptions {
         if_absent: true,
         ..PutOptions::default()
     };
-    let error = client.put("a", hello(), &if_absent).await.unwrap_err();
+    let body = PutBody::bytes("hello");
+    let error = client.put("a", body, &if_absent).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::PreconditionFailed));
 }
 
