@@ -74,6 +74,18 @@ pub(crate) struct Memory {
     wait: Duration,
 }
 
+/// Memory for bytes on their way to the disk, apart by how much of the chain lies behind.
+///
+/// A segment keeps its share until the rest of its chain has answered. Were there one memory for
+/// all, workers that are each other's next hop could wait for each other in a circle; so a request
+/// only ever waits for requests with a shorter rest, and the last hop for its disk alone.
+#[derive(Debug)]
+pub(crate) struct ChainMemory {
+    last: Memory,
+    /// For one, two, … disks behind this one.
+    passing: Vec<Memory>,
+}
+
 /// A share of the [`Memory`]; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -111,6 +123,25 @@ impl Memory {
             .try_acquire_many_owned(units(bytes))
             .ok()?;
         Some(Share { _permit: permit })
+    }
+}
+
+impl ChainMemory {
+    /// At most `bytes` at once for each length of the rest, up to `longest`.
+    pub(crate) fn new(bytes: u64, longest: usize, wait: Duration) -> Self {
+        let memory = || Memory::new(bytes, wait);
+        Self {
+            last: memory(),
+            passing: std::iter::repeat_with(memory).take(longest).collect(),
+        }
+    }
+
+    /// The memory for requests with so many disks behind this one.
+    pub(crate) fn with_behind(&self, behind: usize) -> &Memory {
+        behind
+            .checked_sub(1)
+            .and_then(|index| self.passing.get(index))
+            .unwrap_or(&self.last)
     }
 }
 

@@ -44,7 +44,8 @@ pub struct Limits {
     pub disk_threads: usize,
     /// Memory for bytes on their way from the disk to a reader.
     pub read_buffer_bytes: u64,
-    /// Memory for bytes on their way from a writer to the disk.
+    /// Memory for bytes on their way from a writer to the disk: half of it for chunks that go no
+    /// further, and half of it for each number of disks behind this one.
     pub write_buffer_bytes: u64,
     /// How long a request may wait for a thread or a buffer before it is told to come back.
     pub queue_wait: Duration,

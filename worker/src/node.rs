@@ -1,10 +1,11 @@
 //! What a worker has once its disk is open.
 
-use crate::blocking::{DiskThreads, Memory};
+use crate::blocking::{ChainMemory, DiskThreads, Memory};
 use crate::config::Limits;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
+use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
@@ -35,7 +36,7 @@ pub(crate) struct Node {
     /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
     probe_thread: DiskThreads,
     pub(crate) read_memory: Memory,
-    pub(crate) write_memory: Memory,
+    pub(crate) write_memory: ChainMemory,
 }
 
 impl Node {
@@ -60,7 +61,11 @@ impl Node {
             write_threads: threads(),
             probe_thread: DiskThreads::new(1, PROBE_WAIT),
             read_memory: Memory::new(limits.read_buffer_bytes, limits.queue_wait),
-            write_memory: Memory::new(limits.write_buffer_bytes, limits.queue_wait),
+            write_memory: ChainMemory::new(
+                limits.write_buffer_bytes / 2,
+                CHAIN_MAX,
+                limits.queue_wait,
+            ),
         }
     }
 

@@ -96,7 +96,9 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the names in a directory durable as they are. The root is the empty path.
     ///
     /// # Errors
-    /// What the file system says; then nothing is known about what a crash would leave.
+    /// A limit of the process, see [`out_of_handles`], before anything was tried: then a later call
+    /// does what this one should have done. Otherwise what the file system says; then nothing is
+    /// known about what a crash would leave.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
     /// The names in a directory, in no order, without `.` and `..`.
@@ -170,10 +172,19 @@ pub trait DiskFile: Debug + Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// Reserves room up to `len` bytes without changing the file's length. A hint: does nothing
-    /// where the file system cannot.
+    /// Reserves room up to `len` bytes without changing the file's length, and says whether that
+    /// was done. A hint: does nothing where the file system cannot.
     ///
     /// # Errors
-    /// `StorageFull` if there is no room; otherwise what the file system says.
-    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// `StorageFull` or `QuotaExceeded` if there is no room; otherwise what the disk failed with.
+    fn allocate(&self, len: u64) -> io::Result<bool>;
+}
+
+/// Whether a call failed at a limit of the process or a shortage of memory, which says nothing
+/// about the disk.
+pub fn out_of_handles(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

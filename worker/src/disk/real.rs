@@ -1,7 +1,9 @@
 //! A directory of a file system.
 
+use super::out_of_handles;
 use super::{ALIGNMENT, DirEntry, Disk, DiskFile, DiskLock, Metadata, Space, Writes};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
@@ -85,7 +87,12 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(self.at(path))?.sync_all()
+        let synced = File::open(self.at(path))?.sync_all();
+        // Of a sync that was begun nothing is known, whatever it failed for.
+        synced.map_err(|error| match out_of_handles(&error) {
+            true => io::Error::other(error),
+            false => error,
+        })
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
@@ -162,7 +169,7 @@ impl RealFile {
         let front = bytes.get(..front_len).unwrap_or_default();
         match direct.write_all_at(front, offset) {
             Ok(()) => Ok(front_len),
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 self.use_direct.store(false, Ordering::Relaxed);
                 Ok(0)
             }
@@ -213,10 +220,14 @@ impl DiskFile for RealFile {
         Ok(self.cached.metadata()?.len())
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, len: u64) -> io::Result<bool> {
         match rustix::fs::fallocate(&self.cached, FallocateFlags::KEEP_SIZE, 0, len) {
-            Err(error) if error != rustix::io::Errno::OPNOTSUPP => Err(error.into()),
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            // These tell of the disk; all others only that the hint was not taken.
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
+                Err(error.into())
+            }
+            Err(_) => Ok(false),
         }
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 const JSON_MAX_BYTES: u64 = 64 << 10;
 
 /// The longest chain: a chunk has at most 7 copies.
-const CHAIN_MAX: usize = 6;
+pub(crate) const CHAIN_MAX: usize = 6;
 
 /// The open disk; refuses the request while there is none.
 pub(crate) struct Open(pub(crate) Arc<Node>);

@@ -9,6 +9,8 @@ mod orders;
 mod read;
 mod status;
 
+pub(crate) use extract::CHAIN_MAX;
+
 use crate::metrics::Route;
 use crate::worker::Worker;
 use axum::Router;

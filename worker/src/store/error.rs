@@ -1,5 +1,6 @@
 //! Everything that can go wrong on a worker's disk.
 
+use crate::disk::out_of_handles;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::problem::Code;
@@ -208,12 +209,4 @@ pub(crate) fn out_of_space(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
-}
-
-/// The process is at a limit that says nothing about the disk.
-pub(crate) fn out_of_handles(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

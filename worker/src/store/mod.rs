@@ -22,9 +22,9 @@ pub(crate) use layout::{LOG, LOG_STAGED};
 
 use error::io_error;
 
-use crate::disk::{BufferPool, Disk, DiskLock};
+use crate::disk::{BufferPool, Disk, DiskLock, out_of_handles};
 use cache::OpenChunks;
-use error::{out_of_handles, out_of_space};
+use error::out_of_space;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::internal::DiskState;
@@ -112,6 +112,8 @@ struct Inner {
     chunks: AtomicU64,
     chunk_bytes: AtomicU64,
     foreign_files: u64,
+    /// Bytes let through that the file system does not count as used yet.
+    room_taken: Mutex<u64>,
     pool: BufferPool,
     /// Held for its drop.
     _lock: DiskLock,

@@ -68,6 +68,7 @@ impl ChunkStore {
                 chunks: AtomicU64::new(scan.chunks),
                 chunk_bytes: AtomicU64::new(scan.chunk_bytes),
                 foreign_files: scan.foreign_files,
+                room_taken: Mutex::new(0),
                 _lock: lock,
             }),
         })

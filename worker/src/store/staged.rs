@@ -23,12 +23,27 @@ pub(super) struct Staged {
     pub(super) file: Option<Arc<dyn DiskFile>>,
     /// What was received, by the segment's number.
     pub(super) segments: BTreeMap<u64, Segment>,
+    /// Up to here the file system has set room apart for the file.
+    granted: u64,
     /// Sealed or discarded: whoever waited for it must look again.
     pub(super) closed: bool,
     /// Got a segment since the last sweep.
     touched: bool,
     /// When a sweep first found it without a new segment.
     idle_since: Option<Timestamp>,
+}
+
+/// Room on the file system for bytes that it does not count yet; given back when dropped.
+struct Room<'a> {
+    taken: &'a Mutex<u64>,
+    length: u64,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut taken = lock(self.taken);
+        *taken = taken.saturating_sub(self.length);
+    }
 }
 
 /// A received segment, whose bytes were hashed once, when they came.
@@ -166,15 +181,20 @@ impl ChunkStore {
             return Ok(());
         }
         let path = layout::staged_path(chunk);
-        self.check_room(segment.length)?;
+        let end = offset + segment.length;
+        // Held until the file system counts the bytes itself.
+        let _room = if end > staged.granted {
+            Some(self.take_room(segment.length)?)
+        } else {
+            None
+        };
         let file = match &staged.file {
             Some(file) => Arc::clone(file),
             None => Arc::clone(staged.file.insert(self.create_staged(&path)?)),
         };
         if offset % ALLOCATED == SEGMENT {
-            // In few pieces on the disk; sealing gives back what was too much.
-            file.allocate(offset - SEGMENT + ALLOCATED)
-                .map_err(self.write_failed("allocate", &path))?;
+            let up_to = offset - SEGMENT + ALLOCATED;
+            staged.granted = self.allocate(&*file, &path, staged, segment.length, up_to)?;
         }
         // Until the new bytes are all there, the segment is neither the old nor the new one.
         staged.segments.remove(&number);
@@ -198,21 +218,57 @@ impl ChunkStore {
         .map_err(self.write_failed("create", path))
     }
 
-    fn check_room(&self, length: u64) -> Result<()> {
+    /// Has the file system give a file its room up to `up_to`, so that it lies in few pieces; sealing
+    /// gives back what was too much. Left out where it would use what is kept in reserve. Up to
+    /// where the file has its room; `length` bytes of it are taken already.
+    fn allocate(
+        &self,
+        file: &dyn DiskFile,
+        path: &Path,
+        staged: &Staged,
+        length: u64,
+        up_to: u64,
+    ) -> Result<u64> {
+        let written: u64 = staged.segments.values().map(|segment| segment.length).sum();
+        let has = written.max(staged.granted).saturating_add(length);
+        let _room = match self.take_room(up_to.saturating_sub(has)) {
+            Ok(room) => room,
+            Err(Error::NoSpace { .. }) => return Ok(staged.granted),
+            Err(error) => return Err(error),
+        };
+        let granted = file
+            .allocate(up_to)
+            .map_err(self.write_failed("allocate", path))?;
+        Ok(if granted {
+            up_to.max(staged.granted)
+        } else {
+            staged.granted
+        })
+    }
+
+    /// Sets room apart for bytes about to be written, so that those who write at the same time do
+    /// not use the reserve together.
+    fn take_room(&self, length: u64) -> Result<Room<'_>> {
         let reserve_bytes = self.inner.reserve_bytes;
+        let mut taken = lock(&self.inner.room_taken);
         let free_bytes = self
             .inner
             .disk
             .space()
             .map_err(io_error("measure", Path::new("")))?
-            .free;
+            .free
+            .saturating_sub(*taken);
         if free_bytes.saturating_sub(length) < reserve_bytes {
             return Err(Error::NoSpace {
                 free_bytes,
                 reserve_bytes,
             });
         }
-        Ok(())
+        *taken += length;
+        Ok(Room {
+            taken: &self.inner.room_taken,
+            length,
+        })
     }
 
     /// How many bytes of a chunk were received from its start without a gap; its length if it is

@@ -5,7 +5,7 @@ use crate::error::Error;
 use bytes::Bytes;
 use mdfs_client::link::{ChunkStream, LinkError, Links, Peer};
 use mdfs_core::checksum::Crc32;
-use mdfs_core::chunk::ChunkId;
+use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, SealRequest};
@@ -13,11 +13,14 @@ use mdfs_protocol::problem::Code;
 use std::time::Duration;
 
 /// How long the rest of a chain may take over a segment. Longer than a disk's worst write, shorter
-/// than the gateway waits.
-const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
+/// than the gateway waits: it hears which disk failed instead of giving up the whole chain.
+const SEGMENT_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long the rest of a chain may take to make a chunk durable: up to 1 GiB may wait for the disk.
-const SEAL_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the rest of a chain may take to make [`SEAL_UNIT_BYTES`] durable, or less.
+const SEAL_PATIENCE: Duration = Duration::from_secs(20);
+
+/// All bytes of a chunk may wait for the disk: a larger one may take longer.
+const SEAL_UNIT_BYTES: u64 = 64 << 20;
 
 /// How long the masters may take to name a disk that is not known here yet.
 const ADDRESS_PATIENCE: Duration = Duration::from_millis(1500);
@@ -98,7 +101,7 @@ impl Peers {
     ) -> Result<HopsReply, Error> {
         let peer = self.peer(disk).await?;
         self.links
-            .seal(&peer, chunk, request, SEAL_PATIENCE)
+            .seal(&peer, chunk, request, seal_patience(request.seal.length))
             .await
             .map_err(failed(disk))
     }
@@ -142,6 +145,12 @@ impl Peers {
             .ok_or(Error::UnknownDisk { disk })?;
         Ok(Peer { disk, url })
     }
+}
+
+/// How long the rest of a chain may take to make so many bytes durable.
+fn seal_patience(bytes: u64) -> Duration {
+    let units = bytes.min(ChunkSize::MAX.bytes()).div_ceil(SEAL_UNIT_BYTES);
+    SEAL_PATIENCE.saturating_mul(u32::try_from(units.max(1)).unwrap_or(1))
 }
 
 /// What a failed call to another worker means here.

@@ -105,7 +105,8 @@ struct Source {
 impl Source {
     /// The next whole segment, or what is left before the end; none at the end.
     async fn segment(&mut self, node: &Node) -> Result<Option<(AlignedBuffer, Share)>, Error> {
-        let share = node.write_memory.take(u64::from(SEGMENT_BYTES)).await?;
+        let memory = node.write_memory.with_behind(0);
+        let share = memory.take(u64::from(SEGMENT_BYTES)).await?;
         let mut buffer = node.buffers.get();
         while buffer.room() > 0 {
             let mut piece = match self.left.take() {

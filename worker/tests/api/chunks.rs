@@ -3,10 +3,13 @@
 use crate::support::{Api, Call, MIB, chunk, content, seal_of, term};
 use http::Method;
 use mdfs_core::checksum::Crc32;
+use mdfs_core::id::DiskId;
 use mdfs_protocol::internal::{
-    CRC_HEADER, HopOutcome, HopsReply, SEAL_HEADER, Seal, Staged, Stored, chunk_path,
+    CRC_HEADER, Directory, DiskAddress, HopOutcome, HopsReply, SEAL_HEADER, Seal, Staged, Stored,
+    chunk_path,
 };
 use mdfs_protocol::problem::Code;
+use tokio::net::TcpListener;
 
 /// What the answering worker itself did.
 #[track_caller]
@@ -245,4 +248,37 @@ async fn any_range_is_exactly_those_bytes() {
     api.send(api.read(chunk(1), ""))
         .await
         .refused(Code::ChunkNotFound);
+}
+
+#[tokio::test]
+async fn segments_that_wait_for_the_next_hop_keep_no_last_hop_from_its_disk() {
+    let api = Api::with_limits(|limits| limits.write_buffer_bytes = 4 << 20).await;
+    api.adopt().await;
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let next = DiskId::from_u128(9);
+    api.worker.directory().replace(Directory {
+        version: 1,
+        disks: vec![DiskAddress {
+            disk: next,
+            url: format!("http://{}", silent.local_addr().unwrap()),
+        }],
+    });
+    let passed_on = |index| {
+        let call = api.segment(chunk(index), 0, b"bytes");
+        let target = format!("{}&next={next}", call.target);
+        api.send(Call { target, ..call })
+    };
+    let waiting = futures_util::future::join(passed_on(0), passed_on(1));
+    let others = async {
+        passed_on(2).await.refused(Code::Busy);
+        let last = api.send(api.segment(chunk(3), 0, b"bytes")).await;
+        let received = Staged { received: 5 };
+        assert_eq!(own(&last.json()), &HopOutcome::Received(received));
+    };
+    tokio::select! {
+        biased;
+        _ = waiting => panic!("a silent hop answered"),
+        () = others => {}
+    }
 }

@@ -155,7 +155,7 @@ impl DiskFile for FaultyFile {
         self.file.len()
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, len: u64) -> io::Result<bool> {
         self.faults.room()?;
         self.file.allocate(len)
     }

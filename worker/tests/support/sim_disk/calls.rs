@@ -221,7 +221,7 @@ impl DiskFile for SimFile {
         Ok(state.inodes[self.inode].live.len() as u64)
     }
 
-    fn allocate(&self, _len: u64) -> io::Result<()> {
-        Ok(())
+    fn allocate(&self, _len: u64) -> io::Result<bool> {
+        Ok(false)
     }
 }
