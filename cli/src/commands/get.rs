@@ -1,6 +1,7 @@
 //! `mdfs get`
 
 use super::cat::pour;
+use super::part::{LeftOver, Part, failed};
 use super::{Context, last_part};
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
@@ -10,7 +11,7 @@ use indicatif::ProgressBar;
 use mdfs_client::{Client, Download, Error as ClientError, FileHead, GetOptions};
 use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::Code;
-use std::io::{self, Read, SeekFrom};
+use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use tokio::fs;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
@@ -70,46 +71,28 @@ fn destination(name: &str, file: Option<PathBuf>) -> Result<PathBuf, CliError> {
     }
 }
 
-/// What was fetched before, and of which version.
-struct Part {
-    bytes: u64,
-    crc: Crc32,
-    etag: String,
-}
-
 async fn fetch(
     client: &Client,
     name: &str,
     path: &Path,
     quiet: bool,
 ) -> Result<FileHead, CliError> {
-    let (part_path, etag_path) = (beside(path, ".part"), beside(path, ".part.etag"));
-    let failed = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| CliError::File {
-            action,
-            path,
-            source,
+    let part = Part::lock(path)?;
+    let left_over = part.left_over().await;
+    let (mut download, left_over) = match open(client, name, left_over).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            part.discard_if_empty();
+            return Err(error);
         }
     };
-    let part = left_over(&part_path, &etag_path).await;
-    let (mut download, part) = open(client, name, part).await?;
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(part.is_none())
-        .open(&part_path)
-        .await
-        .map_err(failed("write", &part_path))?;
-    let (at, mut crc) = part.map_or((0, Crc32::default()), |part| (part.bytes, part.crc));
+    let (at, mut crc) = left_over.map_or((0, Crc32::default()), |left| (left.bytes, left.crc));
+    part.begin(at, &download.head().etag)?;
+    let mut file = fs::File::from_std(part.file()?);
     file.set_max_buf_size(1 << 20);
     file.seek(SeekFrom::Start(at))
         .await
-        .map_err(failed("write", &part_path))?;
-    let etag = download.head().etag.clone();
-    fs::write(&etag_path, &etag)
-        .await
-        .map_err(failed("write", &etag_path))?;
+        .map_err(failed("write", part.path()))?;
     let bar = progress::bar(name, Some(download.head().size), quiet);
     bar.set_position(at);
     bar.reset_eta();
@@ -118,13 +101,12 @@ async fn fetch(
     match result {
         Ok(()) => {}
         Err(Failure::Client(error)) => return Err(error.into()),
-        Err(Failure::File(source)) => return Err(failed("write", &part_path)(source)),
+        Err(Failure::File(source)) => return Err(failed("write", part.path())(source)),
     }
     let head = download.head().clone();
     if crc != head.crc32 {
         // Wrong bytes are no start for another try.
-        let _ = fs::remove_file(&part_path).await;
-        let _ = fs::remove_file(&etag_path).await;
+        part.discard();
         let (want, got) = (head.crc32, crc);
         return Err(ClientError::ChecksumMismatch {
             subject: head.name,
@@ -133,12 +115,7 @@ async fn fetch(
         }
         .into());
     }
-    file.sync_all().await.map_err(failed("write", &part_path))?;
-    fs::rename(&part_path, path)
-        .await
-        .map_err(failed("write", path))?;
-    // Without its part the tag means nothing.
-    let _ = fs::remove_file(&etag_path).await;
+    part.finish()?;
     Ok(head)
 }
 
@@ -165,8 +142,8 @@ async fn receive(
 async fn open(
     client: &Client,
     name: &str,
-    part: Option<Part>,
-) -> Result<(Download, Option<Part>), CliError> {
+    part: Option<LeftOver>,
+) -> Result<(Download, Option<LeftOver>), CliError> {
     if let Some(part) = part {
         let if_range = Some(part.etag.clone());
         let options = GetOptions {
@@ -190,34 +167,6 @@ async fn open(
     Ok((client.get(name).await?, None))
 }
 
-/// A part that an earlier try left, if it says of which version it is.
-async fn left_over(part_path: &Path, etag_path: &Path) -> Option<Part> {
-    let etag = fs::read_to_string(etag_path).await.ok()?;
-    let file = std::fs::File::open(part_path).ok()?;
-    let hashed = tokio::task::spawn_blocking(move || hash(file)).await.ok()?;
-    let (bytes, crc) = hashed.ok()?;
-    (bytes > 0).then_some(Part { bytes, crc, etag })
-}
-
-fn hash(mut file: std::fs::File) -> io::Result<(u64, Crc32)> {
-    let mut buffer = vec![0; 1 << 20];
-    let (mut total, mut crc) = (0, Crc32::default());
-    loop {
-        let count = file.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            return Ok((total, crc));
-        };
-        total += u64::try_from(count).unwrap_or(0);
-        crc = crc.then(bytes);
-    }
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,21 +184,5 @@ mod tests {
         assert_eq!(check("a/b.mkv", Some(here.join("c"))), Some(here.join("c")));
         assert_eq!(check("a/..", None), None);
         assert_eq!(check("a/", None), None);
-    }
-
-    #[tokio::test]
-    async fn a_part_counts_only_with_its_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let (part, etag) = (
-            folder.path().join("a.part"),
-            folder.path().join("a.part.etag"),
-        );
-        assert!(left_over(&part, &etag).await.is_none());
-        std::fs::write(&part, "hello").unwrap();
-        assert!(left_over(&part, &etag).await.is_none());
-        std::fs::write(&etag, "\"7\"").unwrap();
-        let found = left_over(&part, &etag).await.unwrap();
-        assert_eq!((found.bytes, found.crc), (5, Crc32::of(b"hello")));
-        assert_eq!(found.etag, "\"7\"");
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cat;
 pub(crate) mod get;
 pub(crate) mod ls;
 pub(crate) mod mv;
+mod part;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod sign;
