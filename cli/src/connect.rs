@@ -2,13 +2,15 @@
 //!
 //! Flags and environment come first, then the configuration file, then a cluster that `mdfs dev`
 //! runs in this folder. A token goes only to the address it was found with, unless it was given by
-//! hand.
+//! hand together with another address. Whoever made the folder one stands in may be a stranger: its
+//! state names an address on this machine and a token inside itself, or it is not believed.
 
 use crate::args::Global;
 use crate::error::CliError;
 use mdfs_client::{Client, ClientConfig};
 use serde::Deserialize;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Where `mdfs dev` says how to reach the cluster it runs, unless it was given another folder.
@@ -48,9 +50,19 @@ pub(crate) fn connect(global: &Global) -> Result<Client, CliError> {
 }
 
 fn find(global: &Global, home: Option<&Path>, here: &Path) -> Result<Target, CliError> {
-    let known = match from_config(global.config.as_deref(), home)? {
-        Some(target) => Some(target),
-        None => from_dev(here)?,
+    let configured = from_config(global.config.as_deref(), home)?;
+    if configured.is_none() && global.url.is_empty() && global.token_file.is_some() {
+        // The address would be that of whatever this folder says.
+        return Err(CliError::Usage(
+            "a token file was given, but not the cluster it is for: name it by --url or MDFS_URL"
+                .to_owned(),
+        ));
+    }
+    let known = match (configured, from_dev(here)) {
+        (Some(target), _) => Some(target),
+        // Who names a cluster does not depend on what lies in the folder.
+        (None, Err(_)) if !global.url.is_empty() => None,
+        (None, dev) => dev?,
     };
     let mut target = match known {
         Some(known) if global.url.is_empty() || global.url == known.urls => known,
@@ -96,15 +108,33 @@ fn from_dev(here: &Path) -> Result<Option<Target>, CliError> {
             path: path.clone(),
             what: error.to_string(),
         })?;
-    let token_file = if here.join(&token_file).exists() {
-        here.join(token_file)
-    } else {
-        near(&path, token_file)
+    let refuse = |what: &str| CliError::ConfigFile {
+        path: path.clone(),
+        what: what.to_owned(),
     };
+    if !is_on_this_machine(&url) {
+        return Err(refuse("its url is not http://ADDRESS:PORT on this machine"));
+    }
+    let token_file = inside(&path, &token_file)
+        .ok_or_else(|| refuse("its token file is not a file in the same folder"))?;
     Ok(Some(Target {
         urls: vec![url],
         token_file: Some(token_file),
     }))
+}
+
+fn is_on_this_machine(url: &str) -> bool {
+    let address = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.parse::<SocketAddr>().ok());
+    address.is_some_and(|address| address.ip().is_loopback())
+}
+
+/// The real path of a file that lies, links followed, in the folder of `dev_file`.
+fn inside(dev_file: &Path, token_file: &Path) -> Option<PathBuf> {
+    let folder = dev_file.parent()?.canonicalize().ok()?;
+    let file = folder.join(token_file).canonicalize().ok()?;
+    (file.starts_with(&folder) && file.is_file()).then_some(file)
 }
 
 /// A path in a configuration file counts from that file's folder.
@@ -171,20 +201,22 @@ mod tests {
         );
 
         std::fs::create_dir(here.join("mdfs-data")).unwrap();
-        let dev = r#"{"url": "http://dev", "token_file": "root.token", "processes": []}"#;
+        let dev = r#"{"url": "http://127.0.0.1:80", "token_file": "root.token", "processes": []}"#;
         std::fs::write(here.join(DEV_FILE), dev).unwrap();
-        let dev_token = Some(here.join("mdfs-data/root.token"));
+        let dev_token = here.join("mdfs-data/root.token");
+        std::fs::write(&dev_token, "secret").unwrap();
+        let dev_token = Some(dev_token.canonicalize().unwrap());
         assert_eq!(
             found(&global(&[], None)).unwrap(),
-            target("http://dev", dev_token.clone())
+            target("http://127.0.0.1:80", dev_token.clone())
         );
         assert_eq!(
             found(&global(&["http://a"], None)).unwrap(),
             target("http://a", None)
         );
         assert_eq!(
-            found(&global(&["http://dev"], None)).unwrap(),
-            target("http://dev", dev_token)
+            found(&global(&["http://127.0.0.1:80"], None)).unwrap(),
+            target("http://127.0.0.1:80", dev_token)
         );
 
         std::fs::create_dir_all(home.join(".config/mdfs")).unwrap();
@@ -202,5 +234,49 @@ mod tests {
             found(&global(&[], None)),
             Err(CliError::ConfigFile { .. })
         ));
+    }
+    #[test]
+    fn a_foreign_folder_gets_no_token_but_its_own() {
+        let here = tempfile::tempdir().unwrap();
+        let (folder, outside) = (here.path().join("mdfs-data"), here.path().join("mine"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&outside, "secret").unwrap();
+        std::fs::write(folder.join("own"), "secret").unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("link")).unwrap();
+        let found = |url: &str, token_file: &str, global: &Global| {
+            let dev = serde_json::json!({"url": url, "token_file": token_file});
+            std::fs::write(here.path().join(DEV_FILE), dev.to_string()).unwrap();
+            find(global, None, here.path())
+        };
+        let plain = global(&[], None);
+        let here_url = "http://127.0.0.1:80";
+        let own = folder.join("own");
+        for token_file in ["own", own.to_str().unwrap()] {
+            let target = found("http://[::1]:80", token_file, &plain).unwrap();
+            assert_eq!(target.token_file, Some(own.canonicalize().unwrap()));
+        }
+        for (url, token_file) in [
+            ("http://10.0.0.1:80", "own"),
+            ("https://127.0.0.1:80", "own"),
+            ("http://127.0.0.1:80@evil", "own"),
+            ("http://127.0.0.1.evil:80", "own"),
+            (here_url, "../mine"),
+            (here_url, outside.to_str().unwrap()),
+            (here_url, "link"),
+            (here_url, "absent"),
+            (here_url, "."),
+        ] {
+            let refused = found(url, token_file, &plain);
+            assert!(
+                matches!(refused, Err(CliError::ConfigFile { .. })),
+                "{url} {token_file}"
+            );
+            let named = found(url, token_file, &global(&["http://a"], None)).unwrap();
+            assert_eq!(named, target("http://a", None));
+        }
+        let with_token = found(here_url, "own", &global(&[], Some("mine")));
+        assert!(matches!(with_token, Err(CliError::Usage(_))));
+        let by_hand = found(here_url, "own", &global(&[here_url], Some("mine"))).unwrap();
+        assert_eq!(by_hand, target(here_url, Some("mine".into())));
     }
 }
