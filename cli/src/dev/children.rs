@@ -32,10 +32,11 @@ struct Role {
     arguments: Vec<String>,
 }
 
-/// A process was started.
-struct Started {
+/// A process was started, or has ended.
+struct Change {
     number: usize,
-    pid: u32,
+    /// None once it has ended.
+    pid: Option<u32>,
 }
 
 /// Runs master and workers as children until `stop` fires. Whatever happens to this process, the
@@ -49,7 +50,7 @@ pub(super) async fn run(
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let roles = roles(&plan)?;
     let tasks = mdfs_service::Tasks::new(CancellationToken::new());
-    let (started, mut starts) = mpsc::channel(EVENTS);
+    let (changed, mut changes) = mpsc::channel(EVENTS);
     let (stop_master, stop_workers) = (CancellationToken::new(), CancellationToken::new());
     let mut keepers: Vec<(String, JoinHandle<Result<()>>)> = Vec::new();
     for (number, role) in roles.iter().enumerate() {
@@ -63,7 +64,7 @@ pub(super) async fn run(
             role: role.clone(),
             number,
             restart,
-            started: started.clone(),
+            changed: changed.clone(),
             stop: stop.clone(),
         };
         keepers.push((
@@ -71,7 +72,7 @@ pub(super) async fn run(
             tasks.spawn_request("keeper", keeper.keep()),
         ));
     }
-    drop(started);
+    drop(changed);
 
     let (ready_tx, mut ready_rx) = watch::channel(None::<ready::Ready>);
     let urls: Vec<String> = roles
@@ -90,9 +91,9 @@ pub(super) async fn run(
         let mut greeted = false;
         loop {
             tokio::select! {
-                Some(Started { number, pid }) = starts.recv() => {
+                Some(Change { number, pid }) = changes.recv() => {
                     if let Some(slot) = pids.get_mut(number) {
-                        *slot = Some(pid);
+                        *slot = pid;
                     }
                 }
                 Ok(()) = ready_rx.changed() => {}
@@ -222,32 +223,33 @@ struct Keeper {
     role: Role,
     number: usize,
     restart: bool,
-    started: mpsc::Sender<Started>,
+    changed: mpsc::Sender<Change>,
     stop: CancellationToken,
 }
 
 impl Keeper {
     async fn keep(self) -> Result<()> {
+        let name = &self.role.name;
         loop {
-            let mut child = self.start()?;
-            if let Some(pid) = child.id() {
-                // The receiver is gone only while everything stops.
-                let _ = self
-                    .started
-                    .send(Started {
-                        number: self.number,
-                        pid,
-                    })
-                    .await;
-            }
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return stop_child(child).await,
-                status = child.wait() => {
-                    let name = &self.role.name;
-                    let status = status.with_context(|| format!("cannot wait for {name}"))?;
-                    tracing::warn!(name, %status, restart = self.restart, "a process ended");
+            match self.start() {
+                Ok(mut child) => {
+                    self.tell(child.id()).await;
+                    tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return stop_child(child).await,
+                        status = child.wait() => {
+                            let status =
+                                status.with_context(|| format!("cannot wait for {name}"))?;
+                            tracing::warn!(name, %status, restart = self.restart, "a process ended");
+                        }
+                    }
+                    self.tell(None).await;
                 }
+                // The machine may be short of something for a while.
+                Err(error) if self.restart => {
+                    tracing::warn!(name, %error, "a process cannot be started; trying again");
+                }
+                Err(error) => return Err(error),
             }
             if !self.restart {
                 self.stop.cancelled().await;
@@ -259,6 +261,13 @@ impl Keeper {
                 () = tokio::time::sleep(RESTART_AFTER) => {}
             }
         }
+    }
+
+    /// Has it written down which process runs now.
+    async fn tell(&self, pid: Option<u32>) {
+        let number = self.number;
+        // The receiver is gone only while everything stops.
+        let _ = self.changed.send(Change { number, pid }).await;
     }
 
     fn start(&self) -> Result<Child> {
