@@ -20,13 +20,14 @@ fn main() -> ExitCode {
     println!("|---|---|---|---|---|---|");
     for bounds in model::runs::full().into_iter().filter(named) {
         let found = model::explore(&bounds, threads);
-        let good = found.broken.is_empty() && found.whole;
+        let good = found.broken.is_empty() && found.whole && found.alive;
         failed |= !good;
         let broken = found.broken.first().map(|(invariant, _)| *invariant);
         let result = match broken {
             Some(invariant) => format!("{invariant} broken"),
-            None if found.whole => "holds".to_owned(),
-            None => "not finished".to_owned(),
+            None if !found.whole => "not exhausted".to_owned(),
+            None if !found.alive => "holds, and shows too little".to_owned(),
+            None => "holds".to_owned(),
         };
         print_row(&found, &result);
     }

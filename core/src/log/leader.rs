@@ -8,6 +8,7 @@ mod event;
 mod founding;
 mod leading;
 mod loading;
+mod model;
 mod peer;
 mod replicate;
 mod replies;
@@ -221,48 +222,6 @@ impl Leader {
     /// while leading.
     pub fn replicated(&self) -> Option<Vec<(DiskId, u64)>> {
         self.leading().map(Leading::replicated)
-    }
-
-    /// Campaigns at once, as if a quorum had just answered PreVote with yes. For models.
-    #[doc(hidden)]
-    pub fn campaign(&mut self, now: Timestamp, disks: BTreeSet<DiskId>) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if matches!(self.state, State::Waiting(_)) {
-            self.prepare(now, disks, false, &mut effects);
-        }
-        effects
-    }
-
-    /// The term in which this master campaigns or leads. For models.
-    #[doc(hidden)]
-    pub fn campaign_term(&self) -> Option<Term> {
-        self.active_term()
-    }
-
-    /// Forgets what can no longer matter, and stops log time: states that behave alike become
-    /// equal. For models.
-    #[doc(hidden)]
-    pub fn forget_past(&mut self, now: Timestamp) {
-        match &mut self.state {
-            State::Waiting(waiting) => *waiting = Waiting::default(),
-            State::Preparing(_) | State::Loading(_) => {}
-            State::Leading(leading) => leading.forget_past(now),
-        }
-    }
-
-    /// Where `index` stands in the log, if that reaches there; only while leading. For models.
-    #[doc(hidden)]
-    pub fn position(&self, index: u64) -> Option<Position> {
-        self.leading()
-            .and_then(|leading| leading.log.position(index))
-    }
-
-    /// The request behind the entry at `index`; only while leading. For models.
-    #[doc(hidden)]
-    pub fn request(&self, index: u64) -> Option<RequestId> {
-        self.leading()
-            .and_then(|leading| leading.log.entry(index))
-            .and_then(|entry| entry.request)
     }
 
     /// Breaks one rule, to see that a model notices.

@@ -1,7 +1,8 @@
 //! What is explored, what is broken, and where it begins.
 
 use super::disk::{Disk, DiskFault, Stored};
-use super::history::{Committed, History};
+use super::history::{Committed, History, Seen};
+use super::print::Parts;
 use super::world::{Master, World};
 use mdfs_core::id::{DiskId, Incarnation, Term};
 use mdfs_core::log::Window;
@@ -130,6 +131,7 @@ impl Bounds {
             leader: self.leader(process),
             process,
             reads: BTreeMap::new(),
+            below: Vec::new(),
         })
     }
 
@@ -196,16 +198,18 @@ impl Bounds {
             .take(self.masters)
             .map(|process| self.master(process))
             .collect();
-        World {
+        let mut world = World {
             now: began.plus(2 * TICK),
             disks,
             masters,
-            messages: BTreeSet::new(),
+            messages: Vec::new(),
             history: Arc::new(History {
                 committed: vec![Committed {
-                    term: founder,
+                    entry: Seen {
+                        term: founder,
+                        request: None,
+                    },
                     by: founder,
-                    request: None,
                 }],
                 promised: vec![founder; usize::try_from(self.voters).unwrap_or(0)],
                 ..History::default()
@@ -221,8 +225,12 @@ impl Bounds {
                 looks: self.looks,
             },
             processes: self.masters as u64,
-            hashes: Vec::new(),
-        }
+            print: 0,
+            parts: Parts::default(),
+        };
+        let before = world.clone();
+        world.fingerprint(&before);
+        world
     }
 }
 

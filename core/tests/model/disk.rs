@@ -1,6 +1,7 @@
 //! A voter and its disk: what the process sees, and what a crash leaves, kept apart.
 
-use mdfs_core::log::message::{Reply, Request};
+use super::history::Seen;
+use mdfs_core::log::message::{Entry, Reply, Request};
 use mdfs_core::log::mutant::Mutant;
 use mdfs_core::log::persist::{Answer, DurableVoter, Persist};
 use mdfs_core::log::voter::{Voter, VoterSettings};
@@ -12,6 +13,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stored {
     pub voter: DurableVoter,
+    /// What the log held up to its base: only the onlooker remembers it.
+    pub below: Vec<Seen>,
     pub records: BTreeMap<Vec<u8>, Vec<u8>>,
     pub staged: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -80,6 +83,7 @@ impl Disk {
         &mut self,
         now: Timestamp,
         request: Request,
+        below: &[Seen],
         fault: Option<DiskFault>,
     ) -> Result<Reply, String> {
         let output = self
@@ -87,7 +91,7 @@ impl Disk {
             .step(now, request)
             .map_err(|error| error.to_string())?;
         if let Some(persist) = output.persist {
-            self.write(persist, fault);
+            self.write(persist, below, fault);
         }
         let mut reply = match output.answer {
             Answer::Ready(reply) => *reply,
@@ -109,21 +113,22 @@ impl Disk {
         Ok(reply)
     }
 
-    fn write(&mut self, persist: Persist, fault: Option<DiskFault>) {
+    fn write(&mut self, persist: Persist, below: &[Seen], fault: Option<DiskFault>) {
         let sync = persist.sync;
         let forgets = match fault {
             Some(DiskFault::PromiseNotDurable) => persist.append.is_empty(),
             Some(DiskFault::EntriesNotDurable) => true,
             _ => false,
         };
-        apply(Arc::make_mut(&mut self.live), persist);
+        apply(Arc::make_mut(&mut self.live), persist, below);
         if sync && !forgets {
             self.durable = Arc::clone(&self.live);
         }
     }
 }
 
-fn apply(stored: &mut Stored, persist: Persist) {
+/// `below` is what the log of a table's sender held up to the table's base.
+fn apply(stored: &mut Stored, persist: Persist, below: &[Seen]) {
     let Persist {
         promised,
         clear_staged,
@@ -144,6 +149,7 @@ fn apply(stored: &mut Stored, persist: Persist) {
     stored.staged.extend(stage);
     if install {
         stored.records = std::mem::take(&mut stored.staged);
+        stored.below = below.to_vec();
     }
     if let Some(from) = cut_from {
         voter.entries.retain(|entry| entry.index < from);
@@ -157,9 +163,14 @@ fn apply(stored: &mut Stored, persist: Persist) {
     }
     voter.applied = applied.unwrap_or(voter.applied);
     if let Some(base) = base {
-        voter
+        let kept = |entry: &Entry| entry.index > base.position.index;
+        let known = stored.below.len() as u64;
+        let passed = voter
             .entries
-            .retain(|entry| entry.index > base.position.index);
+            .iter()
+            .filter(|entry| !kept(entry) && entry.index > known);
+        stored.below.extend(passed.map(Seen::of));
+        voter.entries.retain(kept);
         voter.base = base;
     }
 }

@@ -1,10 +1,10 @@
 //! What an onlooker who sees everything remembers, and the invariants.
 
 use super::bounds::Bounds;
-use super::world::{Master, World};
+use super::disk::Stored;
+use super::world::{Master, World, hash_of};
 use mdfs_core::id::{RequestId, Term};
 use mdfs_core::log::message::Entry;
-use mdfs_core::log::persist::DurableVoter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,34 +23,110 @@ pub struct History {
     pub broken: Option<&'static str>,
 }
 
-/// A committed entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Committed {
+/// What the onlooker compares of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seen {
     pub term: Term,
-    /// The term of the leader that committed it first.
-    pub by: Term,
     pub request: Option<RequestId>,
 }
 
+/// A committed entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Committed {
+    pub entry: Seen,
+    /// The term of the leader that committed it first.
+    pub by: Term,
+}
+
+impl Seen {
+    pub fn of(entry: &Entry) -> Self {
+        Self {
+            term: entry.term,
+            request: entry.request,
+        }
+    }
+}
+
+impl History {
+    /// All but what is remembered of each disk.
+    pub fn hash_unnamed(&self) -> u64 {
+        let Self {
+            leaders,
+            committed,
+            promised: _,
+            late_read,
+            broken,
+        } = self;
+        hash_of(&(leaders, committed, late_read, broken))
+    }
+}
+
 impl Master {
+    /// The entry at `index` of a leader's log, also below its base.
+    fn seen(&self, index: u64) -> Option<Seen> {
+        let at = usize::try_from(index).ok()?.checked_sub(1)?;
+        self.below.get(at).cloned().or_else(|| {
+            Some(Seen {
+                term: self.leader.position(index)?.term,
+                request: self.leader.request(index),
+            })
+        })
+    }
+
+    /// A leader's log from its beginning up to `index`.
+    pub fn seen_up_to(&self, index: u64) -> Vec<Seen> {
+        (1..=index).filter_map(|index| self.seen(index)).collect()
+    }
+
+    /// After a step: keeps what the leader's log had up to its base. `loaded` is the log it loaded
+    /// in this step, if it did.
+    pub fn remember(&mut self, before: &Self, loaded: &[Seen]) {
+        let Some(term) = self.leader.term() else {
+            self.below.clear();
+            return;
+        };
+        let known = self.below.len() as u64;
+        let Some(last) = self.leader.last() else {
+            return;
+        };
+        let mut held = known..=last.index;
+        let base = held.find(|index| self.leader.position(*index).is_some());
+        let base = base.unwrap_or(known);
+        if before.leader.term() == Some(term) {
+            let passed = (known + 1..=base).filter_map(|index| before.seen(index));
+            self.below.extend(passed);
+        } else {
+            let up_to = usize::try_from(base).unwrap_or(usize::MAX);
+            self.below = loaded.iter().take(up_to).cloned().collect();
+        }
+    }
+
     /// M3: a leader's log holds what was committed in lower terms.
     fn holds(&self, committed: &[Committed]) -> bool {
-        let (Some(own), Some(last)) = (self.leader.term(), self.leader.last()) else {
+        let Some(own) = self.leader.term() else {
             return true;
         };
         committed
             .iter()
             .zip(1..)
-            .filter(|(entry, _)| entry.by < own)
-            .all(|(entry, index)| {
-                // Below its base a log tells no terms.
-                let differs = self
-                    .leader
-                    .position(index)
-                    .is_some_and(|at| at.term != entry.term);
-                index <= last.index && !differs
-            })
+            .filter(|(known, _)| known.by < own)
+            .all(|(known, index)| self.seen(index).as_ref() == Some(&known.entry))
     }
+
+    /// The table of a leader holds what its log says, up to the commit.
+    fn table_fits(&self) -> bool {
+        let (Some(table), Some(commit)) = (self.leader.committed(), self.leader.commit()) else {
+            return true;
+        };
+        let keys: BTreeSet<_> = self.seen_up_to(commit).iter().filter_map(key).collect();
+        table.len() == keys.len() && keys.iter().all(|key| table.get(key).is_some())
+    }
+}
+
+/// The record that an entry writes.
+fn key(entry: &Seen) -> Option<Vec<u8>> {
+    let id = u8::try_from(entry.request?.as_u128()).ok()?;
+    Some(vec![b'r', id])
 }
 
 impl World {
@@ -72,6 +148,9 @@ impl World {
         if !self.masters[master].holds(&self.history.committed) {
             self.broken("M3");
         }
+        if !self.masters[master].table_fits() {
+            self.broken("table");
+        }
     }
 
     /// M3 for what two leaders commit, and M6.
@@ -80,28 +159,30 @@ impl World {
         let mut broken = None;
         let mut committed = self.history.committed.clone();
         let by = leader.term().unwrap_or_default();
-        for index in 1..=up_to {
-            let Some(term) = leader.position(index).map(|own| own.term) else {
-                continue;
-            };
-            let known = usize::try_from(index)
-                .ok()
-                .and_then(|index| committed.get(index - 1));
-            match known {
-                Some(known) if known.term != term => broken = Some("M3"),
+        for (entry, at) in self.masters[master].seen_up_to(up_to).iter().zip(0..) {
+            match committed.get(at) {
+                Some(known) if known.entry != *entry => broken = Some("M3"),
                 Some(_) => {}
                 None => committed.push(Committed {
-                    term,
+                    entry: entry.clone(),
                     by,
-                    request: leader.request(index),
                 }),
             }
+        }
+        if committed.len() < usize::try_from(up_to).unwrap_or(usize::MAX) {
+            broken = Some("assertion");
+        }
+        if !self.masters[master].table_fits() {
+            broken = Some("table");
         }
         // Leaders of higher terms may have been elected before.
         if !self.masters.iter().all(|other| other.holds(&committed)) {
             broken = Some("M3");
         }
-        let requests: Vec<_> = committed.iter().filter_map(|entry| entry.request).collect();
+        let requests: Vec<_> = committed
+            .iter()
+            .filter_map(|known| known.entry.request)
+            .collect();
         if requests.iter().collect::<BTreeSet<_>>().len() < requests.len() {
             broken = broken.or(Some("M6"));
         }
@@ -131,16 +212,20 @@ impl World {
     pub fn look_at_disk(&mut self, bounds: &Bounds, disk: usize) {
         let own = &self.disks[disk];
         let promised = own.voter.promised();
-        let entries = &own.live.voter;
-        let matches = self
-            .disks
-            .iter()
-            .all(|other| same_where_equal(entries, &other.live.voter));
+        let log = own.live.whole_log();
+        let others = self.disks.iter().enumerate();
+        let matches = others
+            .filter(|(other, _)| *other != disk)
+            .all(|(_, other)| same_where_equal(&log, &other.live.whole_log()));
+        let fits = own.live.table_fits(&log);
         if promised < self.history.promised[disk] && bounds.check_promises {
             self.broken("M4");
         }
         if !matches {
             self.broken("M2");
+        }
+        if !fits {
+            self.broken("table");
         }
         if promised > self.history.promised[disk] {
             Arc::make_mut(&mut self.history).promised[disk] = promised;
@@ -148,21 +233,26 @@ impl World {
     }
 }
 
-/// Two logs that agree on a place agree on everything before it, as far as both reach back.
-fn same_where_equal(one: &DurableVoter, other: &DurableVoter) -> bool {
-    let find = |entry: &Entry| other.entries.iter().find(|own| own.index == entry.index);
-    let mut agreed = false;
-    for entry in one.entries.iter().rev() {
-        match find(entry) {
-            Some(own) if own.term == entry.term => {
-                if own != entry {
-                    return false;
-                }
-                agreed = true;
-            }
-            Some(_) if agreed => return false,
-            Some(_) | None => {}
-        }
+impl Stored {
+    /// The log from its beginning.
+    fn whole_log(&self) -> Vec<Seen> {
+        let held = self.voter.entries.iter().map(Seen::of);
+        self.below.iter().cloned().chain(held).collect()
     }
-    true
+
+    /// The table holds what the log says, as far as it is applied.
+    fn table_fits(&self, log: &[Seen]) -> bool {
+        let applied = usize::try_from(self.voter.applied).unwrap_or(usize::MAX);
+        let keys: BTreeSet<_> = log.iter().take(applied).filter_map(key).collect();
+        self.records.len() == keys.len() && keys.iter().all(|key| self.records.contains_key(key))
+    }
+}
+
+/// Two logs that agree on a place agree on everything before it.
+fn same_where_equal(one: &[Seen], other: &[Seen]) -> bool {
+    let both = one.iter().zip(other);
+    let agreed = both
+        .clone()
+        .rposition(|(own, other)| own.term == other.term);
+    agreed.is_none_or(|last| both.take(last + 1).all(|(own, other)| own == other))
 }

@@ -10,6 +10,7 @@
 pub mod bounds;
 pub mod disk;
 pub mod history;
+pub mod print;
 pub mod runs;
 pub mod world;
 
@@ -20,14 +21,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use world::{Envelope, World};
 
-/// The invariants that are checked, as metadata's design numbers them; `assertion` stands for the
-/// checks inside the machines.
-pub const INVARIANTS: [&str; 7] = ["M1", "M2", "M3", "M4", "M5", "M6", "assertion"];
+/// The invariants that are checked, as metadata's design numbers them; `table` stands for tables
+/// that hold what the log says, `assertion` for the checks inside the machines.
+pub const INVARIANTS: [&str; 8] = ["M1", "M2", "M3", "M4", "M5", "M6", "table", "assertion"];
+
+const COMMITTED: &str = "all requests are committed";
+const LED: &str = "each campaign brings a leader";
+const READ: &str = "a read is answered by a later leader";
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     Campaign(usize),
+    /// A master loads from another voter with an equal log: which one is chosen must not matter.
+    LoadFrom(usize, usize),
     Deliver(Arc<Envelope>),
     /// And the answer is lost.
     DeliverInVain(Arc<Envelope>),
@@ -66,6 +73,10 @@ impl Model for Bounds {
             if idle && left.campaigns > 0 {
                 actions.push(Action::Campaign(master));
             }
+            if !idle && leader.term().is_none() {
+                let disks = 0..world.disks.len();
+                actions.extend(disks.map(|disk| Action::LoadFrom(master, disk)));
+            }
             if !idle {
                 if left.looks > 0 {
                     actions.push(Action::Tick(master));
@@ -103,8 +114,19 @@ impl Model for Bounds {
         let mut world = before.clone();
         match action {
             Action::Campaign(master) => world.campaign(self, master),
+            Action::LoadFrom(master, disk) => {
+                if !world.load_from(master, disk) {
+                    return None;
+                }
+            }
             Action::Deliver(message) => world.deliver(self, &message, true),
-            Action::DeliverInVain(message) => world.deliver(self, &message, false),
+            Action::DeliverInVain(message) => {
+                world.deliver(self, &message, false);
+                world.sweep(before);
+                // As good as not delivered at all.
+                let unchanged = world.disks == before.disks && world.history == before.history;
+                return (!unchanged).then_some(world);
+            }
             Action::Clock => {
                 world.left.ticks -= 1;
                 world.now = world.now.plus(TICK);
@@ -145,16 +167,23 @@ impl Model for Bounds {
             Property::always("M4", |_, world: &World| world.history.broken != Some("M4")),
             Property::always("M5", |_, world: &World| world.history.broken != Some("M5")),
             Property::always("M6", |_, world: &World| world.history.broken != Some("M6")),
+            Property::always("table", |_, world: &World| {
+                world.history.broken != Some("table")
+            }),
             Property::always("assertion", |_, world: &World| {
                 world.history.broken != Some("assertion")
             }),
             // That the bounds are wide enough to mean anything.
-            Property::sometimes("a request is committed", |_, world: &World| {
-                world
-                    .history
-                    .committed
-                    .iter()
-                    .any(|entry| entry.request.is_some())
+            Property::sometimes(COMMITTED, |bounds: &Self, world: &World| {
+                let requests = world.history.committed.iter();
+                let requests = requests.filter(|known| known.entry.request.is_some());
+                requests.count() == usize::from(bounds.requests)
+            }),
+            Property::sometimes(LED, |bounds: &Self, world: &World| {
+                world.history.leaders.len() == usize::from(bounds.campaigns)
+            }),
+            Property::sometimes(READ, |bounds: &Self, world: &World| {
+                bounds.reads == 0 || world.history.late_read
             }),
         ]
     }
@@ -169,7 +198,8 @@ pub struct Found {
     pub took: Duration,
     /// The invariants that a state breaks, each with the steps that lead to it.
     pub broken: Vec<(&'static str, String)>,
-    /// Whether a request was ever committed.
+    /// Whether in some state all requests were committed, in some state each campaign had brought a
+    /// leader, and in some state a later leader had answered a read: the bounds mean what they say.
     pub alive: bool,
     /// Whether all states within the bounds were seen.
     pub whole: bool,
@@ -199,7 +229,9 @@ pub fn explore(bounds: &Bounds, threads: usize) -> Found {
         depth: checker.max_depth(),
         took,
         broken: broken.collect(),
-        alive: discoveries.contains_key("a request is committed"),
+        alive: [COMMITTED, LED, READ]
+            .into_iter()
+            .all(|goal| discoveries.contains_key(goal)),
     }
 }
 

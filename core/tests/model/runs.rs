@@ -70,6 +70,36 @@ pub fn short() -> Vec<Bounds> {
     ]
 }
 
+/// So small that worlds which differ by names only can be explored one by one.
+pub fn named() -> Vec<Bounds> {
+    vec![
+        Bounds {
+            name: "2 voters, 2 terms, restart",
+            voters: 2,
+            requests: 0,
+            voter_restarts: 1,
+            ..ORDER
+        },
+        Bounds {
+            name: "3 voters, 1 term, short logs",
+            voters: 3,
+            campaigns: 1,
+            window: 1,
+            ..ORDER
+        },
+        Bounds {
+            name: "2 voters, 1 term, leases, read",
+            voters: 2,
+            campaigns: 1,
+            requests: 0,
+            reads: 1,
+            ticks: 1,
+            late_answers: false,
+            ..LEAST
+        },
+    ]
+}
+
 /// All that is proven; minutes.
 pub fn full() -> Vec<Bounds> {
     vec![
@@ -132,9 +162,11 @@ pub fn full() -> Vec<Bounds> {
             ..LEAST
         },
         Bounds {
-            name: "3 voters, 1 term, 2 requests, repeat, restart, late answers",
+            name: "3 voters, 1 term, 3 requests, repeat, restart, late answers",
             voters: 3,
             campaigns: 1,
+            requests: 3,
+            repeats: 1,
             voter_restarts: 1,
             leases: false,
             ..LEAST

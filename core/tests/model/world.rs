@@ -3,12 +3,13 @@
 
 use super::bounds::{Bounds, Left, MasterFault};
 use super::disk::Disk;
-use super::history::History;
+use super::history::{History, Seen};
+use super::print::{Parts, bare};
 use mdfs_core::id::{DiskId, RequestId};
 use mdfs_core::log::leader::{Effect, Event, Leader};
 use mdfs_core::log::message::{Put, Reply, Request};
 use mdfs_core::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -16,21 +17,26 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Envelope {
     hash: u64,
+    /// The hash without the name of the disk and the number of the message.
+    bare: u64,
     pub message: Message,
 }
 
-/// Who says what to whom; disks and masters by their numbers.
+/// Who says what to whom; disks and masters by their numbers. `below` is what a log held up to the
+/// base of the table in the message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message {
     Request {
         from: usize,
         to: usize,
         request: Request,
+        below: Vec<Seen>,
     },
     Reply {
         from: usize,
         to: usize,
         reply: Reply,
+        below: Vec<Seen>,
     },
 }
 
@@ -42,6 +48,8 @@ pub struct Master {
     pub process: u64,
     /// Reads that wait: ticket and the commit index they have to see.
     pub reads: BTreeMap<u64, u64>,
+    /// What the log held up to its base: only the onlooker remembers it.
+    pub below: Vec<Seen>,
 }
 
 /// A state.
@@ -50,24 +58,24 @@ pub struct World {
     pub now: Timestamp,
     pub disks: Vec<Arc<Disk>>,
     pub masters: Vec<Arc<Master>>,
-    pub messages: BTreeSet<Arc<Envelope>>,
+    /// In order.
+    pub messages: Vec<Arc<Envelope>>,
     pub history: Arc<History>,
     pub left: Left,
     pub processes: u64,
-    /// Of disks, masters and history, in this order.
-    pub hashes: Vec<u64>,
+    /// The same for worlds that differ by the names of disks only.
+    pub print: u64,
+    /// What `print` was made from.
+    pub parts: Parts,
 }
 
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.now, self.left, self.processes, &self.hashes).hash(state);
-        for envelope in &self.messages {
-            envelope.hash.hash(state);
-        }
+        self.print.hash(state);
     }
 }
 
-fn hash_of(value: &impl Hash) -> u64 {
+pub fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -85,16 +93,34 @@ impl World {
     pub fn campaign(&mut self, bounds: &Bounds, master: usize) {
         self.left.campaigns -= 1;
         let now = self.now;
-        let effects = Arc::make_mut(&mut self.masters[master])
-            .leader
-            .campaign(now, bounds.all_disks());
-        self.perform(bounds, master, effects);
+        self.act(bounds, master, &[], |leader| {
+            leader.campaign(now, bounds.all_disks())
+        });
+    }
+
+    /// The master loads from another voter with an equal log; false if it may not.
+    pub fn load_from(&mut self, master: usize, disk: usize) -> bool {
+        let asked = self.messages.iter().position(|envelope| {
+            matches!(&envelope.message, Message::Request { from, request: Request::Load { .. }, .. }
+                if *from == master)
+        });
+        let Some(asked) = asked else { return false };
+        let own = Arc::make_mut(&mut self.masters[master]);
+        if !own.leader.load_from(disk_id(disk)) {
+            return false;
+        }
+        let mut message = self.messages.remove(asked).message.clone();
+        if let Message::Request { to, .. } = &mut message {
+            *to = disk;
+        }
+        self.post(message);
+        true
     }
 
     /// A client sends a request; false if it is refused.
     pub fn request(&mut self, bounds: &Bounds, master: usize, id: u8) -> bool {
         let now = self.now;
-        let leader = &mut Arc::make_mut(&mut self.masters[master]).leader;
+        let leader = &self.masters[master].leader;
         let done = [b'r', id];
         let fault = bounds.master_fault;
         let seen = match fault {
@@ -111,11 +137,13 @@ impl World {
             value: Some(vec![id]),
         }];
         let request = Some(RequestId::from_u128(u128::from(id)));
-        let Ok((_, effects)) = leader.append(now, request, puts) else {
-            return false;
-        };
-        self.perform(bounds, master, effects);
-        true
+        let mut taken = false;
+        self.act(bounds, master, &[], |leader| {
+            let appended = leader.append(now, request, puts);
+            taken = appended.is_ok();
+            appended.map(|(_, effects)| effects).unwrap_or_default()
+        });
+        taken
     }
 
     pub fn read(&mut self, bounds: &Bounds, master: usize) {
@@ -125,12 +153,14 @@ impl World {
         let now = self.now;
         let asked = Arc::make_mut(&mut self.masters[master]);
         asked.reads.insert(ticket, must_see);
-        let effects = if bounds.master_fault == Some(MasterFault::ReadWithoutLease) {
-            vec![Effect::ReadReady { ticket }]
-        } else {
-            asked.leader.read(now, ticket)
-        };
-        self.perform(bounds, master, effects);
+        let unleased = bounds.master_fault == Some(MasterFault::ReadWithoutLease);
+        self.act(bounds, master, &[], |leader| {
+            if unleased {
+                vec![Effect::ReadReady { ticket }]
+            } else {
+                leader.read(now, ticket)
+            }
+        });
     }
 
     pub fn restart_master(&mut self, bounds: &Bounds, master: usize) {
@@ -156,54 +186,92 @@ impl World {
 
     pub fn step_master(&mut self, bounds: &Bounds, master: usize, event: Event) {
         let now = self.now;
-        let effects = Arc::make_mut(&mut self.masters[master])
-            .leader
-            .step(now, event);
+        self.act(bounds, master, &[], |leader| leader.step(now, event));
+    }
+
+    fn answer(&mut self, bounds: &Bounds, master: usize, disk: usize, reply: &Reply, log: &[Seen]) {
+        let now = self.now;
+        let mut log = log.to_vec();
+        if let Reply::Loaded(page) = reply {
+            log.extend(page.entries.iter().map(Seen::of));
+        }
+        let event = Event::Reply {
+            from: disk_id(disk),
+            reply: reply.clone(),
+        };
+        self.act(bounds, master, &log, |leader| leader.step(now, event));
+    }
+
+    /// A master does something; `loaded` is the log that comes to it, from its beginning.
+    fn act(
+        &mut self,
+        bounds: &Bounds,
+        master: usize,
+        loaded: &[Seen],
+        act: impl FnOnce(&mut Leader) -> Vec<Effect>,
+    ) {
+        let before = Arc::clone(&self.masters[master]);
+        let own = Arc::make_mut(&mut self.masters[master]);
+        let effects = act(&mut own.leader);
+        own.remember(&before, loaded);
         self.perform(bounds, master, effects);
     }
 
     pub fn deliver(&mut self, bounds: &Bounds, message: &Arc<Envelope>, answered: bool) {
-        if !bounds.duplicates {
-            self.messages.remove(message);
+        if !bounds.duplicates
+            && let Ok(at) = self.messages.binary_search(message)
+        {
+            self.messages.remove(at);
         }
         match &message.message {
-            Message::Request { from, to, request } => {
+            Message::Request {
+                from,
+                to,
+                request,
+                below,
+            } => {
                 let now = self.now;
                 let disk = Arc::make_mut(&mut self.disks[*to]);
-                match disk.step(now, request.clone(), bounds.disk_fault) {
+                let done = disk.step(now, request.clone(), below, bounds.disk_fault);
+                let below = match &done {
+                    Ok(Reply::Loaded(_)) => disk.live.below.clone(),
+                    _ => Vec::new(),
+                };
+                self.look_at_disk(bounds, *to);
+                match done {
                     Ok(reply) if bounds.late_answers => {
+                        let (from, to) = (*to, *from);
                         let reply = Message::Reply {
-                            from: *to,
-                            to: *from,
+                            from,
+                            to,
                             reply,
+                            below,
                         };
                         self.post(reply);
                     }
-                    Ok(reply) if answered => {
-                        let event = Event::Reply {
-                            from: disk_id(*to),
-                            reply,
-                        };
-                        self.step_master(bounds, *from, event);
-                    }
+                    Ok(reply) if answered => self.answer(bounds, *from, *to, &reply, &below),
                     Ok(_) => {}
                     Err(_) => self.broken("assertion"),
                 }
-                self.look_at_disk(bounds, *to);
             }
-            Message::Reply { from, to, reply } => {
-                let event = Event::Reply {
-                    from: disk_id(*from),
-                    reply: reply.clone(),
-                };
-                self.step_master(bounds, *to, event);
-            }
+            Message::Reply {
+                from,
+                to,
+                reply,
+                below,
+            } => self.answer(bounds, *to, *from, reply, below),
         }
     }
 
     fn post(&mut self, message: Message) {
-        let hash = hash_of(&message);
-        self.messages.insert(Arc::new(Envelope { hash, message }));
+        let envelope = Arc::new(Envelope {
+            hash: hash_of(&message),
+            bare: hash_of(&bare(&message)),
+            message,
+        });
+        if let Err(at) = self.messages.binary_search(&envelope) {
+            self.messages.insert(at, envelope);
+        }
     }
 
     fn perform(&mut self, bounds: &Bounds, master: usize, effects: Vec<Effect>) {
@@ -215,10 +283,17 @@ impl World {
                 } if !bounds.releases => {}
                 Effect::Send { to, request } => {
                     let to = disk_number(to);
+                    let below = match &request {
+                        Request::Snapshot(page) => {
+                            self.masters[master].seen_up_to(page.base.position.index)
+                        }
+                        _ => Vec::new(),
+                    };
                     self.post(Message::Request {
                         from: master,
                         to,
                         request,
+                        below,
                     });
                 }
                 Effect::Elected { term } => self.elected(master, term),
@@ -252,7 +327,9 @@ impl World {
         }
         let (masters, disks) = (&self.masters, &self.disks);
         self.messages.retain(|message| match &message.message {
-            Message::Request { from, to, request } => {
+            Message::Request {
+                from, to, request, ..
+            } => {
                 let Some(disk) = disks.get(*to) else {
                     return false;
                 };
@@ -272,10 +349,12 @@ impl World {
                         .is_some_and(|(held, _)| held == *term),
                 }
             }
-            Message::Reply { from, to, reply } => {
+            Message::Reply {
+                from, to, reply, ..
+            } => {
                 if !moved
                     && Arc::ptr_eq(&masters[*to], &before.masters[*to])
-                    && before.messages.contains(message)
+                    && before.messages.binary_search(message).is_ok()
                 {
                     return true;
                 }
@@ -288,23 +367,12 @@ impl World {
                 !after.step(now, event).is_empty() || after != *leader
             }
         });
-        self.rehash(before);
+        self.fingerprint(before);
     }
+}
 
-    /// Hashes the parts that changed.
-    fn rehash(&mut self, before: &Self) {
-        let known = |at: usize, same: bool| before.hashes.get(at).filter(|_| same).copied();
-        let mut hashes = Vec::with_capacity(before.hashes.len());
-        for (disk, old) in self.disks.iter().zip(&before.disks) {
-            let kept = known(hashes.len(), Arc::ptr_eq(disk, old));
-            hashes.push(kept.unwrap_or_else(|| hash_of(disk)));
-        }
-        for (master, old) in self.masters.iter().zip(&before.masters) {
-            let kept = known(hashes.len(), Arc::ptr_eq(master, old));
-            hashes.push(kept.unwrap_or_else(|| hash_of(master)));
-        }
-        let kept = known(hashes.len(), Arc::ptr_eq(&self.history, &before.history));
-        hashes.push(kept.unwrap_or_else(|| hash_of(&self.history)));
-        self.hashes = hashes;
+impl Envelope {
+    pub fn bare(&self) -> u64 {
+        self.bare
     }
 }

@@ -19,30 +19,30 @@ pub(super) struct Leading {
     pub(super) log: Log,
     /// Applied up to `commit`.
     pub(super) table: Table,
-    overlay: Overlay,
+    pub(super) overlay: Overlay,
     pub(super) commit: u64,
     /// The inherited log ended exactly where it was known to be committed.
-    inherited_committed: bool,
+    pub(super) inherited_committed: bool,
     /// The first entry of this term, once appended.
     pub(super) first_own: Option<u64>,
     /// The first voters, while no log has them.
-    founding: Option<BTreeSet<DiskId>>,
+    pub(super) founding: Option<BTreeSet<DiskId>>,
     pub(super) peers: BTreeMap<DiskId, Peer>,
     /// The number of the last Append or Snapshot sent to anybody.
     pub(super) sends: u64,
     pub(super) reads: VecDeque<Read>,
     /// Log time and clock when this term began.
-    clock: (LogTime, Timestamp),
+    pub(super) clock: (LogTime, Timestamp),
     pub(super) mutants: Mutants,
 }
 
 /// A read that waits for a heartbeat round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Read {
-    ticket: u64,
+    pub(super) ticket: u64,
     /// Only messages with a higher number were sent after the read arrived.
     pub(super) after: u64,
-    expires: Timestamp,
+    pub(super) expires: Timestamp,
 }
 
 /// A log taken over.

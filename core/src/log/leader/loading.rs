@@ -19,14 +19,14 @@ pub(super) struct Loading {
     /// Without progress until then, the source counts as dead.
     pub(super) expires: Timestamp,
     /// Where the source's log ends.
-    end: Position,
-    send: u64,
-    next: LoadFrom,
+    pub(super) end: Position,
+    pub(super) send: u64,
+    pub(super) next: LoadFrom,
     /// Base of the log and applied index, from the first page on.
-    state: Option<(Base, u64)>,
-    table: Table,
-    entries: Vec<Entry>,
-    next_lease: Timestamp,
+    pub(super) state: Option<(Base, u64)>,
+    pub(super) table: Table,
+    pub(super) entries: Vec<Entry>,
+    pub(super) next_lease: Timestamp,
 }
 
 impl Loading {
