@@ -12,6 +12,8 @@ mod founding;
 mod membership;
 mod names;
 mod report;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod uploads;
 
@@ -234,14 +236,15 @@ impl Metadata {
                 let reply = self.hear(now, *beat, closed);
                 respond(answer, reply);
             }
-            Question::Bootstrap(order, answer) => self.bootstrap(now, order, answer),
+            Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
             change => self.change(now, deadline, change),
         }
     }
 
     /// Takes a question that needs a leader who can write; holds it while there is none.
     fn change(&mut self, now: Now, deadline: Timestamp, question: Question) {
-        if self.established.is_none() || !self.log.can_write(now.mono) {
+        let born = self.catalog.cluster.is_some();
+        if self.established.is_none() || !born || !self.log.can_write(now.mono) {
             self.hold(now, deadline, Held::Question(question));
             return;
         }

@@ -144,8 +144,12 @@ impl Metadata {
 
     /// Calls back once the committed records may be read.
     pub(super) fn read(&mut self, now: Now, deadline: Timestamp, read: Read) {
-        if self.log.committed().is_none() {
+        if self.log.committed().is_none() || self.catalog.cluster.is_none() {
             self.hold(now, deadline, Held::Read(read));
+            return;
+        }
+        if self.reads.len() >= MAX_HELD {
+            read(Err(Error::Busy), now);
             return;
         }
         let ticket = self.next_ticket;
@@ -190,10 +194,11 @@ impl Metadata {
     }
 
     pub(super) fn why_held(&self) -> Error {
-        if self.log.term().is_some() {
-            Error::NoQuorum
-        } else if self.is_unborn() {
+        let leads = self.log.term().is_some();
+        if self.is_unborn() || (leads && self.catalog.cluster.is_none()) {
             Error::NotBootstrapped
+        } else if leads {
+            Error::NoQuorum
         } else {
             Error::NoLeader
         }

@@ -4,7 +4,9 @@
 //! committed. A master may die anywhere between; the same order given again goes on from there.
 
 use super::super::command::{Bootstrap, Bootstrapped};
-use super::super::handle::Answer;
+use super::super::handle::{Answer, Question};
+use super::certain::Held;
+use super::membership::ADOPT_AGAIN;
 use super::{Effect, Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::id::{ClusterId, DiskId};
@@ -23,7 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Founding {
     order: Bootstrap,
     disks: BTreeSet<DiskId>,
-    cluster: ClusterId,
+    pub(super) cluster: ClusterId,
+    /// When blank disks were last asked to join.
+    asked: Timestamp,
     answers: Vec<Answer<Bootstrapped>>,
     stage: Stage,
     ticket: u64,
@@ -42,7 +46,13 @@ enum Stage {
 
 impl Metadata {
     /// Takes the order to start the cluster.
-    pub(super) fn bootstrap(&mut self, now: Now, order: Bootstrap, answer: Answer<Bootstrapped>) {
+    pub(super) fn bootstrap(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        order: Bootstrap,
+        answer: Answer<Bootstrapped>,
+    ) {
         let disks: BTreeSet<DiskId> = order.disks.iter().copied().collect();
         if disks.len() != order.disks.len() || !matches!(disks.len(), 1 | 3) {
             let why = format!("it takes 1 or 3 different disks, not {}", order.disks.len());
@@ -68,6 +78,11 @@ impl Metadata {
             );
             return;
         }
+        if self.founding.is_none() && self.was_in_use(&disks) {
+            let question = Question::Bootstrap(order, answer);
+            self.hold(now, deadline, Held::Question(question));
+            return;
+        }
         match &mut self.founding {
             Some(founding) if founding.disks == disks => founding.answers.push(answer),
             Some(_) => {
@@ -82,6 +97,7 @@ impl Metadata {
                         order,
                         disks,
                         cluster,
+                        asked: now.mono,
                         answers: vec![answer],
                         stage: Stage::Adopting,
                         ticket,
@@ -95,7 +111,29 @@ impl Metadata {
         }
     }
 
-    /// The founders must all beat here, and be blank or left over from the same order.
+    /// Whether these disks belong to one cluster, and it has chunks: it was started long ago, and
+    /// only its leader can tell with which disks.
+    fn was_in_use(&self, disks: &BTreeSet<DiskId>) -> bool {
+        let identity = |disk: &DiskId| Some(self.fleet.get(*disk)?.beat.identity.cluster);
+        let clusters: BTreeSet<_> = disks.iter().map(|disk| identity(disk).flatten()).collect();
+        let mut clusters = clusters.into_iter();
+        match (clusters.next().flatten(), clusters.next()) {
+            (Some(cluster), None) => self.chunks_of(cluster).is_some(),
+            _ => false,
+        }
+    }
+
+    /// A disk of the cluster that holds chunks, and how many.
+    fn chunks_of(&self, cluster: ClusterId) -> Option<(DiskId, u64)> {
+        self.fleet
+            .iter()
+            .filter(|(_, observed)| observed.beat.identity.cluster == Some(cluster))
+            .map(|(disk, observed)| (disk, observed.beat.chunks))
+            .find(|(_, chunks)| *chunks > 0)
+    }
+
+    /// The founders must all beat here, and be blank or left over from the same order; no disk of
+    /// their cluster may hold chunks.
     fn check_founders(&mut self, disks: &BTreeSet<DiskId>) -> Result<ClusterId, Error> {
         let refuse = |why: String| Err(Error::BootstrapRefused(why));
         let mut clusters: BTreeSet<ClusterId> = self.settings.cluster.into_iter().collect();
@@ -110,6 +148,9 @@ impl Metadata {
         }
         if clusters.len() > 1 {
             return refuse("its disks belong to different clusters".to_owned());
+        }
+        if let Some((disk, chunks)) = clusters.first().and_then(|&it| self.chunks_of(it)) {
+            return refuse(format!("disk {disk} holds {chunks} chunks"));
         }
         let drawn = ClusterId::from_u128((self.settings.chance)());
         Ok(clusters.pop_first().unwrap_or(drawn))
@@ -147,6 +188,10 @@ impl Metadata {
             Stage::Adopting => {
                 let ours = self.fleet.of_cluster(founding.cluster);
                 if !founding.disks.is_subset(&ours) {
+                    if now.mono.since(founding.asked) >= ADOPT_AGAIN {
+                        founding.asked = now.mono;
+                        self.adopt_founders();
+                    }
                     return;
                 }
                 founding.stage = Stage::Log;

@@ -2,6 +2,7 @@
 
 use super::{Effect, Metadata, Now};
 use crate::error::Error;
+use mdfs_core::detect::Liveness;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_core::log::leader as log;
 use mdfs_core::records::plan::{NewMember, plan_membership};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How long a blank disk may take to join before it is asked again.
-const ADOPT_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const ADOPT_AGAIN: Duration = Duration::from_secs(5);
 
 /// A unit of weight in the ring.
 const GIB: u64 = 1 << 30;
@@ -28,7 +29,7 @@ impl Metadata {
     ) -> Result<HeartbeatReply, Error> {
         let identity = &beat.identity;
         let (disk, theirs) = (identity.disk, identity.cluster);
-        if let (Some(ours), Some(theirs)) = (self.cluster(), theirs)
+        if let (Some(ours), Some(theirs)) = (self.certain_cluster(), theirs)
             && ours != theirs
         {
             return Err(Error::ForeignDisk { disk, theirs, ours });
@@ -62,17 +63,26 @@ impl Metadata {
     /// The cluster this master serves, as far as it knows: as it was told, as its records say, or
     /// as all disks that beat here agree.
     pub fn cluster(&self) -> Option<ClusterId> {
-        let recorded = self.catalog.cluster.as_ref().map(|record| record.cluster);
-        recorded.or(self.settings.cluster).or_else(|| {
+        self.certain_cluster().or_else(|| {
             let mut clusters = self.fleet.clusters();
             let first = clusters.pop_first();
             first.filter(|_| clusters.is_empty())
         })
     }
 
-    /// Whether no disk that beats here belongs to a cluster.
+    /// The cluster this master serves, but for what it concludes from heartbeats: who beats first
+    /// must not keep the others out.
+    fn certain_cluster(&self) -> Option<ClusterId> {
+        let recorded = self.catalog.cluster.as_ref().map(|record| record.cluster);
+        let founded = self.founding.as_ref().map(|founding| founding.cluster);
+        recorded.or(self.settings.cluster).or(founded)
+    }
+
+    /// Whether disks beat here, and none of them belongs to a cluster. A master that was told of a
+    /// cluster, or heard of nobody, cannot know that there is none.
     pub(super) fn is_unborn(&self) -> bool {
-        self.fleet.clusters().is_empty()
+        let heard = self.fleet.iter().next().is_some();
+        heard && self.catalog.cluster.is_none() && self.fleet.clusters().is_empty()
     }
 
     fn leader(&self) -> Option<Leader> {
@@ -117,6 +127,7 @@ impl Metadata {
                     });
                 }
                 Some(_) => {}
+                None if self.fleet.liveness(disk, now.mono) != Liveness::Live => {}
                 None if beat.identity.cluster == Some(cluster.cluster) => {
                     changed.extend(self.new_member(disk));
                 }
@@ -207,9 +218,7 @@ impl Metadata {
 
     /// The members whose copies can be read now.
     pub(super) fn reachable(&self, now: Now) -> BTreeSet<DiskId> {
-        let live = |disk: &&DiskId| {
-            self.fleet.liveness(**disk, now.mono) == mdfs_core::detect::Liveness::Live
-        };
+        let live = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
         self.catalog.members.keys().filter(live).copied().collect()
     }
 }

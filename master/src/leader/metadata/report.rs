@@ -1,7 +1,7 @@
 //! What the leader tells of the cluster's state. What it does not know is never called healthy.
 
 use super::super::handle::Answer;
-use super::super::survey::{Survey, SurveyRequest};
+use super::super::survey::Survey;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::detect::Liveness;
@@ -17,35 +17,36 @@ pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
     running: bool,
+    /// What runs was ordered in an earlier term: its outcome says nothing of this one.
+    stale: bool,
 }
 
 impl Figures {
     pub(super) fn take(&mut self, survey: Option<Survey>) {
-        self.counted = survey;
+        if !std::mem::take(&mut self.stale) {
+            self.counted = survey;
+        }
         self.running = false;
     }
 
     /// Nothing is known of the files any more.
     pub(super) fn forget(&mut self) {
         self.counted = None;
+        self.stale = self.running;
     }
 
     /// Whether to count anew: only one survey runs at a time, and none is needed while every
     /// member is reachable, for then every recorded copy is.
-    pub(super) fn next_survey(
-        &mut self,
-        request: SurveyRequest,
-        all_there: bool,
-    ) -> Option<SurveyRequest> {
+    pub(super) fn wants_survey(&mut self, all_there: bool) -> bool {
         if self.running {
-            return None;
+            return false;
         }
         if all_there {
             self.counted = Some(Survey::default());
-            return None;
+            return false;
         }
         self.running = true;
-        Some(request)
+        true
     }
 }
 
@@ -147,6 +148,14 @@ impl Metadata {
                     Health::Degraded,
                     format!("{files} files have too few reachable copies"),
                 );
+            }
+            let unreadable = self
+                .report
+                .counted
+                .map_or(0, |found| found.unreadable_files);
+            if unreadable > 0 {
+                let reason = format!("{unreadable} files have records that cannot be read");
+                say(Health::Critical, reason);
             }
             for (disk, observed) in self.fleet.iter() {
                 let member = self.catalog.members.contains_key(&disk);

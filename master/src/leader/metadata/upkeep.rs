@@ -49,9 +49,14 @@ impl Metadata {
             self.update_members(now);
         }
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
-            self.upkeep.cleaned = now.mono;
-            self.forget_requests(now);
-            self.end_idle_uploads(now);
+            let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
+            // When there was more than goes at once, it goes on with the next tick.
+            if forgotten < CLEAN_AT_ONCE && ended < CLEAN_AT_ONCE {
+                self.upkeep.cleaned = now.mono;
+            }
+            let fleet = &self.fleet;
+            let adopting = &mut self.upkeep.adopting;
+            adopting.retain(|&disk, _| fleet.get(disk).is_some());
             let members = &self.catalog.members;
             self.fleet
                 .forget_strangers(now.mono, |disk| members.contains_key(&disk));
@@ -61,13 +66,13 @@ impl Metadata {
         }
     }
 
-    /// Removes the outcomes of requests that nobody may repeat any more.
-    fn forget_requests(&mut self, now: Now) {
+    /// Removes the outcomes of requests that nobody may repeat any more. Returns how many.
+    fn forget_requests(&mut self, now: Now) -> usize {
         let (Some(at), Ok(view)) = (self.next(now), self.view()) else {
-            return;
+            return 0;
         };
         if self.established.is_none() || !self.log.can_write(now.mono) {
-            return;
+            return 0;
         }
         let is_old = |key: &[u8], value: &[u8]| {
             let Ok(Key::Request(request)) = Key::from_bytes(key) else {
@@ -94,17 +99,19 @@ impl Metadata {
                 value: None,
             })
             .collect();
-        if !puts.is_empty() {
+        let old = puts.len();
+        if old > 0 {
             // Refused: tried again next time.
             let deadline = now.mono.plus(self.settings.hold);
             let _ = self.append(now, deadline, None, puts, Vec::new(), Box::new(|_| ()));
         }
+        old
     }
 
-    /// Ends uploads that nobody has gone on with for long: their gateway is gone.
-    fn end_idle_uploads(&mut self, now: Now) {
+    /// Ends uploads that nobody has gone on with for long: their gateway is gone. Returns how many.
+    fn end_idle_uploads(&mut self, now: Now) -> usize {
         if self.established.is_none() || !self.log.can_write(now.mono) {
-            return;
+            return 0;
         }
         let idle: Vec<FileId> = self
             .uploads
@@ -113,10 +120,11 @@ impl Metadata {
             .map(|(&file, _)| file)
             .take(CLEAN_AT_ONCE)
             .collect();
+        let found = idle.len();
         for file in idle {
-            let Some(term) = self.log.term() else { return };
+            let Some(term) = self.log.term() else { break };
             let Ok(Ok(planned)) = self.view().map(|view| plan_abort(&view, file)) else {
-                return;
+                break;
             };
             let drop = self.drop_of(file, term);
             if !planned.answer {
@@ -134,6 +142,7 @@ impl Metadata {
                 );
             }
         }
+        found
     }
 
     /// Has the files counted whose copies cannot all be reached, unless all can.
@@ -143,12 +152,11 @@ impl Metadata {
         let Some(table) = self.log.committed() else {
             return;
         };
-        let request = SurveyRequest {
-            table: table.clone(),
-            reachable,
-        };
-        if let Some(request) = self.report.next_survey(request, all_there) {
-            self.effects.push(Effect::Survey(request));
+        if self.report.wants_survey(all_there) {
+            let table = table.clone();
+            self.upkeep.surveyed = now.mono;
+            self.effects
+                .push(Effect::Survey(SurveyRequest { table, reachable }));
         }
     }
 }

@@ -126,9 +126,10 @@ impl Metadata {
             .collect();
         others.sort_unstable();
         let mut chosen: Vec<DiskId> = Vec::new();
+        let mut looked_at = BTreeSet::new();
         let (mut live, mut roomy) = (0, 0);
         for disk in holders.chain(others.into_iter().map(|(_, disk)| disk)) {
-            if chosen.contains(&disk)
+            if !looked_at.insert(disk)
                 || place.avoid.contains(&disk)
                 || !self.planned.members.contains_key(&disk)
                 || !self.fleet.takes_chunks(disk, now.mono)

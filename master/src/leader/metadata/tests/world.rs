@@ -129,6 +129,11 @@ impl Worker {
         }
     }
 
+    /// Whether its log is empty.
+    pub(super) fn is_blank(&self) -> bool {
+        self.durable.entries.is_empty() && self.durable.applied == 0
+    }
+
     /// Takes one message as a worker's driver does: what is to be durable is, then comes the answer.
     fn take(&mut self, now: u64, request: Request) -> Reply {
         let output = self
@@ -352,9 +357,10 @@ impl World {
                     if self.hold_surveys {
                         continue;
                     }
-                    Event::Surveyed(survey(&request))
+                    Event::Surveyed(Some(survey(&request)))
                 }
                 Effect::Broken(violation) => panic!("{violation}"),
+                Effect::Unreadable(why) => panic!("{why}"),
             };
             effects.extend(self.master.step(self.time(), event));
         }
@@ -362,7 +368,7 @@ impl World {
 
     /// An order that ends in an answer of its own.
     pub(super) fn survey_found(&mut self, found: Survey) {
-        self.step(Event::Surveyed(found));
+        self.step(Event::Surveyed(Some(found)));
     }
 }
 

@@ -1,0 +1,10 @@
+mod answers;
+mod changes;
+mod clusters;
+mod founding;
+mod joining;
+mod listing;
+mod placement;
+mod retention;
+mod status;
+mod world;

@@ -1,0 +1,75 @@
+//! Disks of other clusters, and old copies of disks.
+
+use super::world::{HOLD, World, cluster, disk, refused};
+use crate::error::Error;
+use mdfs_core::id::Generation;
+use mdfs_protocol::public::Health;
+
+#[test]
+fn a_disk_of_another_cluster_is_refused_and_not_remembered() {
+    let mut world = World::founded();
+    let error = world.add_of(9, cluster(77)).unwrap_err();
+    assert!(matches!(error, Error::ForeignDisk { .. }), "{error}");
+    world.run(3000);
+    assert!(world.master.fleet.get(disk(9)).is_none());
+    assert_eq!(world.master.catalog.members.len(), 3);
+}
+
+#[test]
+fn a_master_that_was_told_its_cluster_refuses_others_before_it_leads() {
+    let mut world = World::with_master(0, Some(cluster(5)));
+    assert!(world.add_of(1, cluster(5)).is_ok());
+    assert!(world.add_of(2, cluster(6)).is_err());
+    assert_eq!(world.master.cluster(), Some(cluster(5)));
+}
+
+#[test]
+fn a_disk_that_went_back_in_time_is_refused() {
+    let mut world = World::founded();
+    world.worker(2).beat.identity.generation = Generation(7);
+    world.run(2000);
+    world.worker(2).beat.identity.generation = Generation(6);
+    let error = world.beat(2).unwrap_err();
+    assert!(matches!(error, Error::OldDisk { .. }), "{error}");
+    world.run(16_000);
+    assert_eq!(world.status().live_workers, 2);
+    world.worker(2).beat.identity.generation = Generation(8);
+    world.run(2000);
+    assert_eq!(world.status().live_workers, 3);
+}
+
+#[test]
+fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
+    let mut world = World::founded();
+    world.store("a");
+    world.restart_master();
+    world.add_of(9, cluster(77)).unwrap();
+    assert_eq!(world.master.cluster(), None);
+    let asked = world.look_up("a");
+    world.run(HOLD + 100);
+    assert!(matches!(refused(asked), Error::NoLeader));
+    assert!(world.status().term.is_none());
+    assert_eq!(world.status().health, Health::Unknown);
+    // The stranger goes, and is forgotten.
+    world.kill(9);
+    world.run(40_000);
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn the_directory_names_the_disks_of_the_cluster_and_only_when_it_is_new() {
+    let mut world = World::founded();
+    let reply = world.beat(1).unwrap();
+    let directory = reply.directory.unwrap();
+    assert_eq!(directory.disks.len(), 3);
+    assert!(
+        reply
+            .leader
+            .is_some_and(|leader| leader.url == "http://master-1")
+    );
+    world.worker(1).beat.directory_version = directory.version;
+    assert!(world.beat(1).unwrap().directory.is_none());
+    world.worker(3).beat.url = "http://elsewhere".to_owned();
+    world.run(1000);
+    assert!(world.beat(1).unwrap().directory.is_some());
+}
