@@ -60,7 +60,8 @@ pub(crate) fn read_outcome(
         Some(_) => {}
         None => {
             let since = text(headers, &IF_MODIFIED_SINCE).and_then(parse_http_date);
-            if since.is_some_and(|since| seconds(record.modified) <= seconds(since)) {
+            // Equal, not merely older: a rename can bring a file of an earlier date to the name.
+            if since.is_some_and(|since| seconds(record.modified) == seconds(since)) {
                 return Ok(Outcome::NotModified);
             }
         }
