@@ -363,12 +363,15 @@ impl<'a> Chunks<'a> {
     }
 
     fn seal_time(&self, seal: &Seal) -> Duration {
-        let units = seal.length.div_ceil(SEAL_UNIT_BYTES).max(1);
-        self.shared
-            .limits
-            .seal
-            .saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
+        time_for(seal.length, self.shared.limits.seal)
     }
+}
+
+/// How long a worker may take for a chunk of `length` bytes that it goes through whole, given how
+/// long it may take for one of usual size.
+pub(super) fn time_for(length: u64, usual: Duration) -> Duration {
+    let units = length.div_ceil(SEAL_UNIT_BYTES).max(1);
+    usual.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
 /// Waits for all. Boxed: the compiler cannot tell that closures over borrowed sites may be sent.

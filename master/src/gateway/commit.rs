@@ -1,7 +1,7 @@
 //! The end of an upload: the leader makes it a file.
 
 use super::Shared;
-use super::chunk::ChunkDone;
+use super::chunk::{ChunkDone, time_for};
 use super::segments::Sums;
 use crate::error::Error;
 use crate::leader::command::{CommitUpload, Copies, FileInfo, OpenUpload, Site};
@@ -15,7 +15,7 @@ use std::time::Duration;
 const TRIES: usize = 5;
 /// Verifications under way at a time.
 const VERIFIES: usize = 8;
-/// In which a worker must say what it has stored of a chunk.
+/// In which a worker must say what it has stored of a chunk of usual size: it reads it whole.
 const VERIFY: Duration = Duration::from_secs(10);
 
 /// Commits. When another leader has come since the copies were answered, has them verified in its
@@ -100,7 +100,8 @@ async fn verify_copy(
     done: &ChunkDone,
     site: &Site,
 ) -> Result<(), Error> {
-    let answer = shared.peers.verify(site, done.chunk, term, VERIFY).await;
+    let within = time_for(done.length, VERIFY);
+    let answer = shared.peers.verify(site, done.chunk, term, within).await;
     if answer.is_ok_and(|it| it.length == done.length && it.crc32 == done.crc32) {
         return Ok(());
     }
