@@ -12,8 +12,10 @@ use mdfs_worker::disk::Disk;
 use mdfs_worker::store::{ChunkStore, Error, StoreSettings};
 use mdfs_worker::voter::VoterStorage;
 use std::io;
-use std::sync::Arc;
-use support::sim_disk::{Kind, SimDisk};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use support::sim_disk::{Call, Kind, SimDisk, Survives};
 use support::{CLUSTER, adopted, bytes_of, chunk_of, only_chunk_file, open, seal_of, term};
 
 const SEGMENT: usize = SEGMENT_BYTES as usize;
@@ -241,6 +243,115 @@ fn a_process_out_of_file_handles_says_busy_and_the_disk_is_well() {
             .unwrap(),
         1
     );
+}
+
+#[test]
+fn a_directory_that_cannot_be_opened_for_want_of_handles_is_synced_before_any_answer() {
+    let parent = |path: &Path| path == Path::new("chunks");
+    let leaf = |path: &Path| path.parent() == Some(Path::new("chunks"));
+    for (place, picked) in [
+        ("parent", &parent as &dyn Fn(&Path) -> bool),
+        ("leaf", &leaf),
+    ] {
+        let disk = SimDisk::new();
+        let store = adopted(Arc::new(disk.clone()));
+        let bytes = bytes_of(7, 1000);
+        let (seal, chunk) = (seal_of(&bytes), chunk_of(9, 0));
+        let dir = if place == "leaf" {
+            // Its directory is known to be durable with all its names.
+            let first = chunk_of(9, 1);
+            store.store_whole(first, &bytes, seal.crc32, &seal).unwrap();
+            only_chunk_file(&disk).parent().unwrap().to_owned()
+        } else {
+            "chunks".into()
+        };
+        assert!(picked(&dir));
+        store.write_segment(chunk, 0, &bytes, seal.crc32).unwrap();
+        let no_handles = move |call: &Call| {
+            (call.kind == Kind::SyncDir && call.path == dir)
+                .then(|| io::Error::from_raw_os_error(24))
+        };
+        disk.fail(no_handles.clone());
+        for _ in 0..2 {
+            let refused = store.seal(chunk, &seal).unwrap_err();
+            assert!(refused.is_transient(), "{place}: {refused}");
+        }
+        assert_eq!(store.state(), DiskState::Healthy);
+        disk.heal();
+        assert_eq!(store.seal(chunk, &seal).unwrap().length, 1000);
+        let after = open(Arc::new(disk.after_power_cut(Survives::Nothing))).unwrap();
+        assert_eq!(after.verify(chunk, true).unwrap().length, 1000, "{place}");
+
+        if place == "leaf" {
+            disk.fail(no_handles);
+            for _ in 0..2 {
+                assert!(store.drop_file(chunk.file).unwrap_err().is_transient());
+            }
+            disk.heal();
+            store.drop_file(chunk.file).unwrap();
+            assert_eq!(store.state(), DiskState::Healthy);
+            let after = disk.after_power_cut(Survives::Nothing);
+            assert_eq!(after.files_below("chunks"), Vec::<PathBuf>::new());
+        }
+    }
+}
+
+#[test]
+fn a_chunk_with_a_bad_block_is_received_anew_and_replaced() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, BLOCK + 100));
+    let seal = seal_of(&bytes);
+    store.store_whole(chunk, &bytes, seal.crc32, &seal).unwrap();
+    disk.tamper(&only_chunk_file(&disk), |file| file[500] ^= 1);
+    assert!(store.verify(chunk, true).is_err());
+    store.write_segment(chunk, 0, &bytes, seal.crc32).unwrap();
+    // What is good of the old one is read until then.
+    let old = store.open_chunk(chunk).unwrap();
+    assert_eq!(old.read(BLOCK as u64, 100).unwrap(), bytes[BLOCK..]);
+    store.seal(chunk, &seal).unwrap();
+    assert_eq!(store.verify(chunk, true).unwrap().crc32, seal.crc32);
+    let new = store.open_chunk(chunk).unwrap();
+    assert_eq!(new.read(0, 1000).unwrap(), bytes[..1000]);
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.chunks, usage.bad_blocks), (1, 0));
+}
+
+#[test]
+fn a_higher_fence_waits_for_the_order_that_is_being_carried_out() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 1000));
+    let seal = seal_of(&bytes);
+    store.store_whole(chunk, &bytes, seal.crc32, &seal).unwrap();
+    let dir = only_chunk_file(&disk).parent().unwrap().to_owned();
+    let (reached, at_sync) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    std::thread::scope(|scope| {
+        disk.before(move |call| {
+            if call.kind == Kind::SyncDir && call.path == dir {
+                reached.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+        });
+        let order = scope.spawn(|| store.drop_for(term(1), chunk.file));
+        at_sync.recv().unwrap();
+        let (answered, answers) = mpsc::channel();
+        let (raising, order_of_later) = (store.clone(), term(2));
+        scope.spawn(move || {
+            raising.admit_write(order_of_later).unwrap();
+            answered.send(()).unwrap();
+        });
+        // The order is at work: whatever the other thread does, it is not answered.
+        let early = answers.recv_timeout(Duration::from_millis(50));
+        assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+        release.send(()).unwrap();
+        assert_eq!(order.join().unwrap().unwrap(), 1);
+        answers.recv().unwrap();
+    });
+    let late = store.drop_for(term(1), chunk.file).unwrap_err();
+    assert!(matches!(late, Error::Fenced { .. }), "{late}");
 }
 
 #[test]

@@ -62,10 +62,7 @@ pub(crate) async fn drop_file(
     Document(DropRequest { term }): Document<DropRequest>,
 ) -> Result<Json<Dropped>, HttpError> {
     let store = node.store.clone();
-    let dropped = node.write_threads.run(move || {
-        store.raise_fence(term)?;
-        store.drop_file(file)
-    });
+    let dropped = node.write_threads.run(move || store.drop_for(term, file));
     let chunks = dropped.await??;
     tracing::info!(%file, %term, chunks, "dropped");
     Ok(Json(Dropped { chunks }))

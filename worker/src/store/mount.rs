@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 impl ChunkStore {
     /// Mounts a disk: locks it, reads who it is, raises its generation durably, removes what an
@@ -56,6 +56,8 @@ impl ChunkStore {
             inner: Arc::new(Inner {
                 pool: BufferPool::new(settings.idle_buffers),
                 open: Mutex::new(OpenChunks::new(settings.most_open)),
+                removals: AtomicU64::new(0),
+                orders: RwLock::new(()),
                 disk,
                 settings,
                 reserve_bytes,

@@ -10,6 +10,7 @@ use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_protocol::internal::{Seal, Stored};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -36,8 +37,13 @@ impl ChunkStore {
         if let Some(open) = lock(&self.inner.open).get(chunk) {
             return Ok(open);
         }
+        let removals = self.inner.removals.load(Ordering::SeqCst);
         let open = Arc::new(self.open_anew(chunk)?);
-        lock(&self.inner.open).insert(chunk, Arc::clone(&open));
+        let mut kept = lock(&self.inner.open);
+        // Otherwise it may be gone already, and nobody would close it.
+        if self.inner.removals.load(Ordering::SeqCst) == removals {
+            kept.insert(chunk, Arc::clone(&open));
+        }
         Ok(open)
     }
 
@@ -206,6 +212,18 @@ impl OpenChunk {
             }
         }
         Ok(())
+    }
+
+    /// Whether a damaged block of it was found since the mount.
+    pub(super) fn is_damaged(&self) -> bool {
+        let (first, last) = ((self.chunk, 0), (self.chunk, u64::MAX));
+        self.store.upgrade().is_some_and(|store| {
+            lock(&store.found)
+                .blocks
+                .range(first..=last)
+                .next()
+                .is_some()
+        })
     }
 
     fn found_bad(&self, block: u64) {

@@ -4,17 +4,17 @@ use super::error::{Error, Result, io_error};
 use super::footer::{Footer, tail_length};
 use super::layout::{self, CHUNKS};
 use super::staged::Staged;
-use super::{ChunkStore, lock};
-use crate::disk::DiskFile;
+use super::{ChunkStore, Inner, lock};
+use crate::disk::{DiskFile, out_of_handles};
 use mdfs_core::checksum::{Crc32, block_checksum};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
-use mdfs_core::id::FileId;
+use mdfs_core::id::{FileId, Term};
 use mdfs_core::name::MAX_NAME_BYTES;
 use mdfs_protocol::internal::{Seal, Stored};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 impl ChunkStore {
     /// Makes a staged chunk durable, if what was received is what the seal says. Once it returns,
@@ -101,30 +101,34 @@ impl ChunkStore {
         }
         let footer = self.footer(chunk, staged, seal)?;
         let replaced = self.inner.disk.metadata(&layout::chunk_path(chunk)).ok();
-        match self.make_durable(chunk, &*file, &footer) {
-            Ok(()) => {
-                if let Some(replaced) = replaced {
-                    self.uncount(chunk, replaced.len);
-                }
-                self.inner.chunks.fetch_add(1, Ordering::Relaxed);
-                self.inner
-                    .chunk_bytes
-                    .fetch_add(seal.length, Ordering::Relaxed);
-                lock(&self.inner.open).remove(chunk);
-                self.forget(chunk, staged);
-                Ok(Stored {
-                    length: seal.length,
-                    crc32,
-                })
+        // Nobody who opened the file that is replaced keeps it open for others.
+        let removing = replaced.map(|_| self.removing(chunk.file));
+        if let Err(error) = self.put_in_place(chunk, &*file, &footer) {
+            if !error.is_transient() {
+                // The error that counts is the first one.
+                let _ = self.close(chunk, staged);
             }
-            Err(error) => {
-                if !error.is_transient() {
-                    // The error that counts is the first one.
-                    let _ = self.close(chunk, staged);
-                }
-                Err(error)
-            }
+            return Err(error);
         }
+        drop(removing);
+        let synced = self.sync_names(&layout::chunk_dir(chunk.file));
+        if synced.as_ref().is_err_and(|error| !error.is_transient()) {
+            lock(&self.inner.dirs).doubtful.insert(chunk);
+        }
+        if let Some(replaced) = replaced {
+            self.uncount(chunk, replaced.len);
+        }
+        self.inner.chunks.fetch_add(1, Ordering::Relaxed);
+        self.inner
+            .chunk_bytes
+            .fetch_add(seal.length, Ordering::Relaxed);
+        // It has its place, whether or not that is durable yet: a retry finds it there, and syncs
+        // the directory before it is answered.
+        self.forget(chunk, staged);
+        synced.map(|()| Stored {
+            length: seal.length,
+            crc32,
+        })
     }
 
     fn footer(&self, chunk: ChunkId, staged: &Staged, seal: &Seal) -> Result<Footer> {
@@ -151,9 +155,9 @@ impl ChunkStore {
         })
     }
 
-    /// Footer, sync, read-back, rename, sync: in this order, because a crash may come between any
-    /// two.
-    fn make_durable(&self, chunk: ChunkId, file: &dyn DiskFile, footer: &Footer) -> Result<()> {
+    /// Footer, sync, read-back, rename, and after that the sync of the directory: in this order,
+    /// because a crash may come between any two.
+    fn put_in_place(&self, chunk: ChunkId, file: &dyn DiskFile, footer: &Footer) -> Result<()> {
         let disk = &self.inner.disk;
         let (staged_path, path) = (layout::staged_path(chunk), layout::chunk_path(chunk));
         let dir = layout::chunk_dir(chunk.file);
@@ -170,12 +174,28 @@ impl ChunkStore {
         self.read_back(chunk, file, footer)?;
         self.ensure_dir(&dir)?;
         disk.rename(&staged_path, &path)
-            .map_err(self.write_failed("rename", &staged_path))?;
-        disk.sync_dir(&dir).map_err(|error| {
-            lock(&self.inner.dirs).doubtful.insert(chunk);
-            self.sync_dir_failed(&dir)(error)
-        })?;
-        lock(&self.inner.dirs).settled.insert(dir);
+            .map_err(self.write_failed("rename", &staged_path))
+    }
+
+    /// Makes the names in a directory for chunks durable.
+    fn sync_names(&self, dir: &Path) -> Result<()> {
+        let missed = lock(&self.inner.dirs).missed;
+        if let Err(error) = self.inner.disk.sync_dir(dir) {
+            let mut dirs = lock(&self.inner.dirs);
+            dirs.missed += 1;
+            if out_of_handles(&error) {
+                dirs.settled.remove(dir);
+            }
+            drop(dirs);
+            return Err(self.sync_dir_failed(dir)(error));
+        }
+        // A failed sync is told once: after another one's, this success proves nothing.
+        self.check_writable()?;
+        let mut dirs = lock(&self.inner.dirs);
+        // Otherwise a name may have come behind this sync, whose own did not take place.
+        if dirs.missed == missed {
+            dirs.settled.insert(dir.to_owned());
+        }
         Ok(())
     }
 
@@ -242,21 +262,38 @@ impl ChunkStore {
         }
         drop(dirs);
         self.check_writable()?;
-        self.inner
-            .disk
-            .sync_dir(&dir)
-            .map_err(self.sync_dir_failed(&dir))?;
-        lock(&self.inner.dirs).settled.insert(dir);
-        Ok(())
+        self.sync_names(&dir)
     }
 
     /// A directory that cannot be synced ends all writing, even for want of space: its names are in
-    /// doubt.
+    /// doubt. One that cannot even be opened, at a limit of the process, is synced by the retry.
     fn sync_dir_failed<'a>(&'a self, dir: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
         move |error| {
-            self.fail_stop();
+            if !out_of_handles(&error) {
+                tracing::error!(dir = %dir.display(), %error, "cannot sync a directory");
+                self.fail_stop();
+            }
             io_error("sync", dir)(error)
         }
+    }
+
+    /// Carries out a leader's order to drop a file: raises the fence to its term, durably, then does
+    /// as [`ChunkStore::drop_file`]. No order of a later leader is answered in between.
+    ///
+    /// # Errors
+    /// `Fenced` if a later leader was heard of; otherwise as `drop_file`.
+    pub fn drop_for(&self, term: Term, file: FileId) -> Result<u64> {
+        self.raise_fence(term)?;
+        let _running = self
+            .inner
+            .orders
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fence = self.identity().fence;
+        if term < fence {
+            return Err(Error::Fenced { term, fence });
+        }
+        self.drop_file(file)
     }
 
     /// Removes all chunks of a file, sealed and staged, durably. How many were sealed.
@@ -281,6 +318,7 @@ impl ChunkStore {
             Err(error) => return Err(io_error("list", &dir)(error)),
         };
         let mut removed = 0;
+        let removing = self.removing(file);
         for entry in entries {
             let chunk = layout::parse_chunk_name(&entry.name).filter(|chunk| chunk.file == file);
             let Some(chunk) = chunk else { continue };
@@ -290,13 +328,21 @@ impl ChunkStore {
             removed += 1;
             self.uncount(chunk, entry.metadata.len);
         }
-        lock(&self.inner.open).remove_file(file);
+        drop(removing);
         let settled = lock(&self.inner.dirs).settled.contains(&dir);
         if removed > 0 || !settled {
-            disk.sync_dir(&dir).map_err(self.sync_dir_failed(&dir))?;
-            lock(&self.inner.dirs).settled.insert(dir);
+            self.sync_names(&dir)?;
         }
         Ok(removed)
+    }
+
+    /// To be held while files of sealed chunks of a file go or are replaced.
+    fn removing(&self, file: FileId) -> Removing<'_> {
+        self.inner.removals.fetch_add(1, Ordering::SeqCst);
+        Removing {
+            inner: &self.inner,
+            file,
+        }
     }
 
     fn uncount(&self, chunk: ChunkId, file_bytes: u64) {
@@ -306,6 +352,20 @@ impl ChunkStore {
         found.blocks.retain(|(bad, _)| *bad != chunk);
         self.inner.chunks.fetch_sub(1, Ordering::Relaxed);
         self.inner.chunk_bytes.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
+/// While it is held, nobody who opened one of the file's chunks keeps it open for others; those kept
+/// are closed at the end, also of an attempt that failed.
+struct Removing<'a> {
+    inner: &'a Inner,
+    file: FileId,
+}
+
+impl Drop for Removing<'_> {
+    fn drop(&mut self) {
+        self.inner.removals.fetch_add(1, Ordering::SeqCst);
+        lock(&self.inner.open).remove_file(self.file);
     }
 }
 

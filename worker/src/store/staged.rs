@@ -94,7 +94,8 @@ impl ChunkStore {
     ///
     /// Segments start at multiples of `SEGMENT_BYTES`, come in any order and may come twice; a
     /// later one replaces an earlier one. A chunk sealed already takes nothing and answers with its
-    /// length. Bytes from `buffers` are written without copying.
+    /// length; but one with a damaged block, as far as is known, is received anew, and replaced once
+    /// the new one is sealed. Bytes from `buffers` are written without copying.
     ///
     /// # Errors
     /// `Invalid` for an offset or length that no segment has; `ChecksumMismatch`, then nothing was
@@ -155,7 +156,8 @@ impl ChunkStore {
             return Ok(Some(Arc::clone(entry)));
         }
         match self.open_chunk(chunk) {
-            Ok(_) => return Ok(None),
+            Ok(open) if !open.is_damaged() => return Ok(None),
+            Ok(_) => {}
             // A damaged chunk is as good as missing: a good one may take its place.
             Err(Error::ChunkNotFound { .. } | Error::Damaged { .. }) => {}
             Err(error) => return Err(error),

@@ -4,6 +4,7 @@ use crate::blocking::Share;
 use crate::disk::AlignedBuffer;
 use crate::error::Error;
 use crate::node::Node;
+use crate::store;
 use crate::transfer::peers::failed;
 use bytes::Bytes;
 use mdfs_client::link::ChunkStream;
@@ -11,9 +12,11 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, SEGMENT_BYTES};
 use mdfs_core::id::DiskId;
 use mdfs_protocol::internal::{PullRequest, Seal, Stored};
+use mdfs_protocol::problem::Code;
 
 /// Copies a chunk and makes it durable. What was staged of it before is thrown away; a chunk sealed
-/// already as the same is answered for without copying.
+/// already as the same is read whole and answered for without copying, or replaced if it is damaged:
+/// the damaged one stays, with its good blocks, until the new one is durable.
 ///
 /// The source verifies every block it sends. What arrives is compared whole with the seal before it
 /// counts, so neither the source nor the way can slip in another byte.
@@ -33,12 +36,20 @@ pub(crate) async fn pull_chunk(
     let (store, wanted) = (node.store.clone(), seal.clone());
     let begun = node.write_threads.run(move || -> Result<_, Error> {
         store.admit_write(term)?;
-        if store.open_chunk(chunk).is_ok() {
-            // Says so only once that is durable; refuses if it is sealed as something else.
-            return Ok(Some(store.seal(chunk, &wanted)?));
-        }
         store.discard_staged(chunk)?;
-        Ok(None)
+        // Says so only once that is durable; refuses if it is sealed as something else.
+        let stored = match store.seal(chunk, &wanted) {
+            Err(store::Error::ChunkNotFound { .. }) => return Ok(None),
+            sealed => sealed?,
+        };
+        match store.verify(chunk, true) {
+            Ok(_) => Ok(Some(stored)),
+            Err(error) if error.code() == Code::BadBlock => {
+                tracing::warn!(%chunk, %error, "a damaged chunk is copied anew");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     });
     if let Some(stored) = begun.await?? {
         return Ok(stored);

@@ -1,6 +1,6 @@
 //! Three workers in one process, and a master that only tells them of each other.
 
-use crate::support::{CLUSTER, MIB, chunk, config, content, key, seal_of, term};
+use crate::support::{CLUSTER, MIB, chunk, chunk_file, config, content, flip, key, seal_of, term};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -316,6 +316,15 @@ async fn a_chain_goes_on_without_the_worker_in_its_middle_which_then_pulls_what_
     for worker in [&first, &back, &last] {
         assert!(cluster.read(worker, bytes.len()).await == bytes);
     }
+    // A copy that has gone bad is replaced, though nobody has read it yet.
+    flip(&chunk_file(back.dir.path()), MIB);
+    let pulled = cluster
+        .links
+        .pull(&back.peer, chunk(0), &request, WITHIN)
+        .await
+        .unwrap();
+    assert_eq!(pulled, stored);
+    assert!(cluster.read(&back, bytes.len()).await == bytes);
     for worker in [first, back, last] {
         worker.stop().await;
     }

@@ -305,27 +305,36 @@ impl Api {
 
     /// The only file of a sealed chunk on the disk.
     pub(crate) fn chunk_file(&self) -> PathBuf {
-        let mut found = Vec::new();
-        let mut open = vec![self.dir.path().join("chunks")];
-        while let Some(dir) = open.pop() {
-            for entry in std::fs::read_dir(dir).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path)
-                } else {
-                    found.push(path)
-                }
-            }
-        }
-        let [file] = <[PathBuf; 1]>::try_from(found).unwrap();
-        file
+        chunk_file(self.dir.path())
     }
 
     /// Turns one bit of a stored chunk.
     pub(crate) fn flip(&self, offset: usize) {
-        let file = self.chunk_file();
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes[offset] ^= 1;
-        std::fs::write(&file, bytes).unwrap();
+        flip(&self.chunk_file(), offset);
     }
+}
+
+/// The only file of a sealed chunk in a data directory.
+pub(crate) fn chunk_file(data_dir: &Path) -> PathBuf {
+    let mut found = Vec::new();
+    let mut open = vec![data_dir.join("chunks")];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path)
+            } else {
+                found.push(path)
+            }
+        }
+    }
+    let [file] = <[PathBuf; 1]>::try_from(found).unwrap();
+    file
+}
+
+/// Turns one bit of a file.
+pub(crate) fn flip(file: &Path, offset: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[offset] ^= 1;
+    std::fs::write(file, bytes).unwrap();
 }

@@ -56,6 +56,7 @@ pub(crate) enum Survives {
 }
 
 type Fault = Arc<dyn Fn(&Call) -> Option<io::Error> + Send + Sync>;
+type Watch = Arc<dyn Fn(&Call) + Send + Sync>;
 type Lost = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 /// The disk. Clones are the same disk.
@@ -76,6 +77,7 @@ struct State {
     total: u64,
     fault: Option<Fault>,
     lost: Option<Lost>,
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Default)]
@@ -141,6 +143,11 @@ impl SimDisk {
     /// Says yes to the syncs that `lost` picks, and does nothing.
     pub(crate) fn lose(&self, lost: impl Fn(&Call) -> bool + Send + Sync + 'static) {
         self.lock().lost = Some(Arc::new(lost));
+    }
+
+    /// Runs `watch` before every sync of a directory, which may wait in it.
+    pub(crate) fn before(&self, watch: impl Fn(&Call) + Send + Sync + 'static) {
+        self.lock().watch = Some(Arc::new(watch));
     }
 
     /// Fails nothing any more.

@@ -1,7 +1,7 @@
 //! The calls of the disk.
 
 use super::pending::{ByteChange, NameChange, Node, is_in};
-use super::{Inode, Kind, SimDisk, State};
+use super::{Call, Inode, Kind, SimDisk, State};
 use mdfs_worker::disk::{DirEntry, Disk, DiskFile, DiskLock, Metadata, Space, Writes};
 use std::ffi::OsStr;
 use std::fmt;
@@ -66,6 +66,14 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let watch = self.lock().watch.clone();
+        if let Some(watch) = watch {
+            watch(&Call {
+                kind: Kind::SyncDir,
+                path: dir.to_owned(),
+                last_change: None,
+            });
+        }
         let mut state = self.lock();
         if state.call(Kind::SyncDir, dir)? {
             return Ok(());
