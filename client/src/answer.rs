@@ -4,7 +4,7 @@ use crate::client::FileHead;
 use crate::error::Error;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, VERSION_HEADER};
+use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, REPLICAS_HEADER, VERSION_HEADER};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
@@ -34,6 +34,7 @@ pub(crate) fn file_head(name: &str, headers: &HeaderMap) -> Result<FileHead, Err
         crc32: parsed(name, headers, CRC_HEADER)?,
         blake3: parsed(name, headers, BLAKE3_HEADER)?,
         content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
+        replicas: parsed(name, headers, REPLICAS_HEADER)?,
         modified: text(LAST_MODIFIED.as_str()).unwrap_or_default(),
     })
 }

@@ -52,6 +52,8 @@ pub struct FileHead {
     pub blake3: Blake3,
     /// Media type.
     pub content_type: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
     /// When the version was committed, as an HTTP date.
     pub modified: String,
 }

@@ -122,6 +122,7 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
         (public::CRC_HEADER, info.crc32.to_string()),
         (public::BLAKE3_HEADER, info.blake3.to_string()),
         (public::VERSION_HEADER, info.version.to_string()),
+        (public::REPLICAS_HEADER, info.replicas.to_string()),
         (public::LOG_TIME_HEADER, "1700000000000".to_owned()),
     ] {
         let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -261,7 +262,8 @@ async fn too_much_is_not_gathered_and_absence_is_told() {
         matches!(error, Error::TooLarge { size: 1000, .. }),
         "{error:?}"
     );
-    assert_eq!(client.stat("a").await.unwrap().size, 1000);
+    let head = client.stat("a").await.unwrap();
+    assert_eq!((head.size, head.replicas), (1000, 2));
     let client = Fake::default().client().await;
     for error in [
         client.get("a").await.map(|_| ()),

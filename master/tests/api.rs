@@ -50,6 +50,7 @@ async fn a_file_goes_in_and_comes_out_with_all_it_is_known_by() {
     assert_eq!(read.header("content-type"), "video/x-matroska");
     assert_eq!(read.header("x-content-type-options"), "nosniff");
     assert_eq!(read.header("x-mdfs-crc32"), info.crc32.to_string());
+    assert_eq!(read.header("x-mdfs-replicas"), info.replicas.to_string());
     let name = "inline; filename=\"_ film.mkv\"; filename*=UTF-8''%C3%A4%20film.mkv";
     assert_eq!(read.header("content-disposition"), name);
     let head = setup.ask("HEAD", target, "", Body::empty()).await;
@@ -517,6 +518,9 @@ async fn bad_parameters_are_named() {
         "/v1/files?limit=0",
         "/v1/files?limit=1001",
         "/v1/files?delimiter=ab",
+        "/v1/files/f?checksum",
+        "/v1/files/f?downlod=1",
+        "/play/f?chunk_size=65536",
     ] {
         setup.get(target, "").await.fails(Code::InvalidRequest);
     }

@@ -41,6 +41,8 @@ pub const CRC_HEADER: &str = "x-mdfs-crc32";
 pub const BLAKE3_HEADER: &str = "x-mdfs-blake3";
 /// The version of a file: the log index that made it.
 pub const VERSION_HEADER: &str = "x-mdfs-version";
+/// Copies wanted of each chunk of a file.
+pub const REPLICAS_HEADER: &str = "x-mdfs-replicas";
 
 /// The path of a file, each segment percent-encoded.
 pub fn file_path(name: &str) -> String {

@@ -21,6 +21,7 @@ impl Stat {
                 ("size", format!("{} ({} bytes)", size(head.size), head.size)),
                 ("type", shown(&head.content_type).into_owned()),
                 ("modified", head.modified.clone()),
+                ("replicas", head.replicas.to_string()),
                 ("version", head.version.to_string()),
                 ("etag", head.etag.clone()),
                 ("crc32", head.crc32.to_string()),

@@ -205,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn clients_know_a_request_id_outside_its_window_by_these_words() {
+        let error = HttpError::from(Error::RequestTooOld);
+        assert_eq!(error.code(), Code::Conflict);
+        assert_eq!(error.detail, "the request id was issued too long ago");
+    }
+
+    #[test]
     fn what_passes_by_itself_says_when_to_try_again() {
         for error in [
             Error::NoLeader,

@@ -20,8 +20,11 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mdfs_core::range::{ByteRange, Resolution, content_range, resolve};
 use mdfs_core::records::FileRecord;
+use mdfs_protocol::access::{LINK_EXPIRES, LINK_SIGNATURE};
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, VERSION_HEADER};
+use mdfs_protocol::public::{
+    BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, REPLICAS_HEADER, VERSION_HEADER,
+};
 use mdfs_service::chance::random_u128;
 
 const PLAY_PREFIX: &str = "/play/";
@@ -55,6 +58,7 @@ async fn answer(
 ) -> Result<Response, HttpError> {
     let name = name_in_path(uri.path(), prefix)?;
     let query = Query::parse(uri.query().unwrap_or_default())?;
+    let query = query.only(&["download", LINK_EXPIRES, LINK_SIGNATURE])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
@@ -144,6 +148,8 @@ impl Answer {
             HeaderName::from_static(BLAKE3_HEADER),
             &record.blake3.to_string(),
         );
+        let replicas = record.replicas.get().to_string();
+        self.set(HeaderName::from_static(REPLICAS_HEADER), &replicas);
         self.headers
             .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         self.headers
