@@ -1,10 +1,13 @@
 mod answers;
+mod asking;
 mod changes;
 mod clusters;
+mod faults;
 mod founding;
 mod joining;
 mod listing;
 mod placement;
 mod retention;
 mod status;
+mod worker;
 mod world;

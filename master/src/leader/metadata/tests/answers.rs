@@ -1,6 +1,7 @@
 //! When answers come: not before they are certain, and not never.
 
-use super::world::{HOLD, World, begin, commit, disk, done, ids, open, refused, waits};
+use super::asking::{begin, commit, done, ids, open, refused, waits};
+use super::world::{HOLD, World, disk};
 use crate::error::Error;
 use crate::leader::command::{Begun, CommitUpload, List};
 use crate::leader::handle::Question;
@@ -11,7 +12,7 @@ use mdfs_core::records::{EtagMatch, Precondition};
 #[track_caller]
 fn check_waits_for_quorum<T>(
     world: &mut World,
-    ask: impl FnOnce(&mut World) -> super::world::Asked<T>,
+    ask: impl FnOnce(&mut World) -> super::asking::Asked<T>,
 ) -> T {
     world.cut(&[2, 3]);
     let mut asked = ask(world);

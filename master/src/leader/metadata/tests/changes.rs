@@ -1,6 +1,7 @@
 //! Uploads, repeated requests, and what becomes garbage when.
 
-use super::world::{IDLE, World, begin, commit, disks, done, ids, name, open, refused, waits};
+use super::asking::{begin, commit, done, ids, open, refused, waits};
+use super::world::{IDLE, World, disks, name};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, Begun, CommitUpload, Rename};
 use crate::leader::handle::Question;

@@ -1,6 +1,7 @@
 //! Disks of other clusters, and old copies of disks.
 
-use super::world::{HOLD, World, cluster, disk, refused};
+use super::asking::refused;
+use super::world::{HOLD, World, cluster, disk};
 use crate::error::Error;
 use mdfs_core::id::Generation;
 use mdfs_protocol::public::Health;

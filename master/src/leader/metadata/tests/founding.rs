@@ -1,6 +1,8 @@
 //! Bootstrap.
 
-use super::world::{HOLD, Worker, World, begin, cluster, disk, done, refused, waits};
+use super::asking::{begin, done, refused, waits};
+use super::worker::Worker;
+use super::world::{HOLD, World, cluster, disk};
 use crate::error::Error;
 use crate::leader::handle::Question;
 use mdfs_core::records::MemberState;

@@ -1,6 +1,7 @@
 //! Disks that join a cluster in use.
 
-use super::world::{World, disk, done, ids};
+use super::asking::{done, ids};
+use super::world::{World, disk};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Generation};
 use mdfs_core::partition::Partition;

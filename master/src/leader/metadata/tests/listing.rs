@@ -1,6 +1,7 @@
 //! Pages of names, against a naive model.
 
-use super::world::{World, done};
+use super::asking::done;
+use super::world::World;
 use crate::leader::command::{List, Page};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

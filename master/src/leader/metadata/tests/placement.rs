@@ -1,6 +1,7 @@
 //! Which disks a chunk goes to.
 
-use super::world::{MIB, World, disk, ids};
+use super::asking::ids;
+use super::world::{MIB, World, disk};
 use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;

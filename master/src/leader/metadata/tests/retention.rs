@@ -1,6 +1,7 @@
 //! What is forgotten, and when.
 
-use super::world::{IDLE, World, begin, done, ids, open, refused};
+use super::asking::{begin, done, ids, open, refused};
+use super::world::{IDLE, World};
 use crate::error::Error;
 use crate::leader::catalog::prefix;
 use crate::leader::command::{BeginUpload, Begun};

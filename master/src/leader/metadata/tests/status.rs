@@ -1,6 +1,7 @@
 //! The state of the cluster, as far as it is known.
 
-use super::world::{World, begin, disk, done, ids, open};
+use super::asking::{begin, done, ids, open};
+use super::world::{World, disk};
 use crate::leader::command::BeginUpload;
 use crate::leader::survey::Survey;
 use mdfs_core::ring::ReplicationFactor;

@@ -1,30 +1,20 @@
 //! Disks with real voters, in memory, a clock moved by hand, and one master's metadata.
 
+use super::asking::done;
+use super::worker::Worker;
 use crate::error::Error;
-use crate::leader::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView,
-    List, OpenUpload, Page, Place, Rename, Site,
-};
-use crate::leader::handle::{Answer, Question};
+use crate::leader::handle::Question;
 use crate::leader::metadata::{Effect, Event, Metadata, Now, Settings};
 use crate::leader::survey::{Survey, survey};
-use mdfs_core::checksum::{Blake3, Crc32};
-use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::detect::DetectSettings;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Incarnation, RequestId};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation};
 use mdfs_core::log::leader::LeaderSettings;
-use mdfs_core::log::message::{Record, Reply, Request};
-use mdfs_core::log::persist::{Answer as VoterAnswer, DurableVoter, Persist};
-use mdfs_core::log::voter::{Voter, VoterSettings};
+use mdfs_core::log::message::Request;
 use mdfs_core::name::FileName;
-use mdfs_core::records::Precondition;
-use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::{LogTime, Timestamp};
-use mdfs_protocol::internal::{DiskState, Heartbeat, HeartbeatReply, Identity};
-use mdfs_protocol::public::Status;
+use mdfs_protocol::internal::HeartbeatReply;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 const TICK: u64 = 50;
@@ -33,22 +23,6 @@ pub(super) const HOLD: u64 = 10_000;
 pub(super) const IDLE: u64 = 60_000;
 const WALL: u64 = 1_700_000_000_000;
 pub(super) const MIB: u64 = 1 << 20;
-
-/// An answer that may still come.
-pub(super) type Asked<T> = oneshot::Receiver<Result<T, Error>>;
-
-/// A worker: its voter, what its disk holds, and what it says of itself.
-pub(super) struct Worker {
-    voter: Voter,
-    durable: DurableVoter,
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
-    staged: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(super) beat: Heartbeat,
-    /// Whether it beats.
-    pub(super) beats: bool,
-    /// Whether messages reach it.
-    pub(super) reached: bool,
-}
 
 pub(super) struct World {
     pub(super) now: u64,
@@ -96,99 +70,6 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
     })
 }
 
-impl Worker {
-    fn blank(id: DiskId, now: u64) -> Self {
-        let durable = DurableVoter::default();
-        let now = Timestamp::from_millis(now);
-        let voter = Voter::restore(durable.clone(), now, VoterSettings::DEFAULT).unwrap();
-        Self {
-            voter,
-            durable,
-            records: BTreeMap::new(),
-            staged: BTreeMap::new(),
-            beat: Heartbeat {
-                identity: Identity {
-                    disk: id,
-                    cluster: None,
-                    generation: Generation(1),
-                },
-                name: format!("worker-{}", id.as_u128()),
-                url: format!("http://worker-{}", id.as_u128()),
-                zone: None,
-                capacity_bytes: 100 << 30,
-                free_bytes: 50 << 30,
-                chunks: 0,
-                chunk_bytes: 0,
-                bad_blocks: 0,
-                state: DiskState::Healthy,
-                leaving: false,
-                directory_version: 0,
-            },
-            beats: true,
-            reached: true,
-        }
-    }
-
-    /// Whether its log is empty.
-    pub(super) fn is_blank(&self) -> bool {
-        self.durable.entries.is_empty() && self.durable.applied == 0
-    }
-
-    /// Takes one message as a worker's driver does: what is to be durable is, then comes the answer.
-    fn take(&mut self, now: u64, request: Request) -> Reply {
-        let output = self
-            .voter
-            .step(Timestamp::from_millis(now), request)
-            .unwrap();
-        if let Some(persist) = output.persist {
-            self.write(persist);
-        }
-        match output.answer {
-            VoterAnswer::Ready(reply) => *reply,
-            VoterAnswer::Read(read) => {
-                let behind = |key: &Vec<u8>| read.after.as_ref().is_none_or(|after| key > after);
-                let records: Vec<Record> = self
-                    .records
-                    .iter()
-                    .filter(|(key, _)| behind(key))
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect();
-                read.finish(records, false)
-            }
-        }
-    }
-
-    fn write(&mut self, persist: Persist) {
-        let durable = &mut self.durable;
-        durable.promised = persist.promised.unwrap_or(durable.promised);
-        if persist.clear_staged {
-            self.staged.clear();
-        }
-        self.staged.extend(persist.stage);
-        if persist.install {
-            self.records = std::mem::take(&mut self.staged);
-        }
-        if let Some(from) = persist.cut_from {
-            durable.entries.retain(|entry| entry.index < from);
-        }
-        durable.entries.extend(persist.append);
-        for put in persist.apply {
-            match put.value {
-                Some(value) => self.records.insert(put.key, value),
-                None => self.records.remove(&put.key),
-            };
-        }
-        durable.applied = persist.applied.unwrap_or(durable.applied);
-        if let Some(base) = persist.base {
-            durable
-                .entries
-                .retain(|entry| entry.index > base.position.index);
-            durable.base = base;
-        }
-    }
-}
-
-/// Building and moving on.
 impl World {
     /// So many blank disks, numbered from 1, that have beaten once.
     pub(super) fn blank(workers: u128) -> Self {
@@ -366,201 +247,8 @@ impl World {
         }
     }
 
-    /// An order that ends in an answer of its own.
+    /// A survey that was held ends.
     pub(super) fn survey_found(&mut self, found: Survey) {
         self.step(Event::Surveyed(Some(found)));
-    }
-}
-
-/// Asking.
-impl World {
-    pub(super) fn ask<T>(&mut self, question: impl FnOnce(Answer<T>) -> Question) -> Asked<T> {
-        let (answer, asked) = oneshot::channel();
-        self.step(Event::Question(question(answer)));
-        asked
-    }
-
-    pub(super) fn bootstrap(&mut self, order: &[u128], replicas: u8) -> Asked<Bootstrapped> {
-        let order = Bootstrap {
-            disks: order.iter().copied().map(disk).collect(),
-            replicas: ReplicationFactor::new(replicas).unwrap(),
-            chunk_size: ChunkSize::new(MIB).unwrap(),
-        };
-        self.ask(|answer| Question::Bootstrap(order, answer))
-    }
-
-    pub(super) fn begin(&mut self, text: &str) -> Asked<Begun> {
-        self.begin_with(begin(text))
-    }
-
-    pub(super) fn begin_with(&mut self, begin: BeginUpload) -> Asked<Begun> {
-        self.ask(|answer| Question::BeginUpload(begin, answer))
-    }
-
-    /// Begins an upload; it is open.
-    pub(super) fn open(&mut self, text: &str) -> OpenUpload {
-        open(done(self.begin(text)).unwrap())
-    }
-
-    pub(super) fn place(&mut self, upload: &OpenUpload, chunk: u32) -> Result<Vec<Site>, Error> {
-        self.place_avoiding(upload, chunk, &[])
-    }
-
-    pub(super) fn place_avoiding(
-        &mut self,
-        upload: &OpenUpload,
-        chunk: u32,
-        avoid: &[DiskId],
-    ) -> Result<Vec<Site>, Error> {
-        let place = Place {
-            file: upload.file,
-            chunk,
-            bytes: MIB,
-            avoid: avoid.to_vec(),
-        };
-        done(self.ask(|answer| Question::Place(place, answer)))
-    }
-
-    /// Commits an upload of one chunk, on these disks.
-    pub(super) fn commit_on(&mut self, upload: &OpenUpload, on: &[DiskId]) -> Asked<FileInfo> {
-        let commit = commit(upload, on);
-        self.ask(|answer| Question::CommitUpload(commit, answer))
-    }
-
-    /// Places and commits the one chunk of an upload.
-    pub(super) fn finish(&mut self, upload: &OpenUpload) -> Asked<FileInfo> {
-        let on: Vec<DiskId> = ids(self.place(upload, 0).unwrap());
-        self.commit_on(upload, &on)
-    }
-
-    /// Stores a file of one chunk where it is placed.
-    pub(super) fn store(&mut self, text: &str) -> FileInfo {
-        let upload = self.open(text);
-        done(self.finish(&upload)).unwrap()
-    }
-
-    /// Makes an empty file.
-    pub(super) fn touch(&mut self, text: &str) -> FileInfo {
-        let upload = self.open(text);
-        let commit = CommitUpload {
-            layout: ChunkLayout::new(),
-            copies: Vec::new(),
-            ..commit(&upload, &[])
-        };
-        done(self.ask(|answer| Question::CommitUpload(commit, answer))).unwrap()
-    }
-
-    pub(super) fn abort(&mut self, file: FileId) -> Asked<()> {
-        self.ask(|answer| Question::AbortUpload(file, answer))
-    }
-
-    pub(super) fn look_up(&mut self, text: &str) -> Asked<FileView> {
-        self.ask(|answer| Question::Lookup(name(text), answer))
-    }
-
-    pub(super) fn delete(&mut self, text: &str) -> Asked<()> {
-        self.delete_as(text, None)
-    }
-
-    pub(super) fn delete_as(&mut self, text: &str, request: Option<RequestId>) -> Asked<()> {
-        let delete = Delete {
-            request,
-            name: name(text),
-            precondition: Precondition::default(),
-        };
-        self.ask(|answer| Question::Delete(delete, answer))
-    }
-
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> Asked<FileInfo> {
-        let rename = Rename {
-            request: None,
-            from: name(from),
-            to: name(to),
-            overwrite: false,
-        };
-        self.ask(|answer| Question::Rename(rename, answer))
-    }
-
-    pub(super) fn list(&mut self, list: List) -> Asked<Page> {
-        self.ask(|answer| Question::List(list, answer))
-    }
-
-    /// All names.
-    pub(super) fn names(&mut self) -> Vec<String> {
-        let list = List {
-            limit: 1000,
-            ..List::default()
-        };
-        let page = done(self.list(list)).unwrap();
-        let names = page.files.into_iter().map(|info| info.name.to_string());
-        names.collect()
-    }
-
-    pub(super) fn status(&mut self) -> Status {
-        done(self.ask(Question::Status)).unwrap()
-    }
-
-    /// A request id issued now.
-    pub(super) fn request(&self, random: u128) -> RequestId {
-        RequestId::issue(self.time().wall, random)
-    }
-}
-
-pub(super) fn begin(text: &str) -> BeginUpload {
-    BeginUpload {
-        request: None,
-        name: name(text),
-        chunk_size: None,
-        replicas: None,
-        content_type: "video/x-matroska".to_owned(),
-        precondition: Precondition::default(),
-    }
-}
-
-pub(super) fn commit(upload: &OpenUpload, on: &[DiskId]) -> CommitUpload {
-    let mut layout = ChunkLayout::new();
-    layout.push(MIB).unwrap();
-    CommitUpload {
-        file: upload.file,
-        term: upload.term,
-        layout,
-        crc32: Crc32(7),
-        blake3: Blake3::of(&upload.file.to_bytes()),
-        copies: vec![Copies {
-            first_chunk: 0,
-            chunks: 1,
-            disks: on.to_vec(),
-        }],
-    }
-}
-
-pub(super) fn open(begun: Begun) -> OpenUpload {
-    match begun {
-        Begun::Open(open) => open,
-        Begun::Already(info) => panic!("{info:?} was stored already"),
-    }
-}
-
-pub(super) fn ids(sites: Vec<Site>) -> Vec<DiskId> {
-    sites.into_iter().map(|site| site.disk).collect()
-}
-
-/// The answer, which must have come.
-#[track_caller]
-pub(super) fn done<T>(mut asked: Asked<T>) -> Result<T, Error> {
-    asked.try_recv().expect("no answer came")
-}
-
-/// Whether no answer has come yet.
-pub(super) fn waits<T>(asked: &mut Asked<T>) -> bool {
-    matches!(asked.try_recv(), Err(TryRecvError::Empty))
-}
-
-/// The error that came, by its variant and text.
-#[track_caller]
-pub(super) fn refused<T>(asked: Asked<T>) -> Error {
-    match done(asked) {
-        Ok(_) => panic!("it was not refused"),
-        Err(error) => error,
     }
 }

@@ -1,0 +1,113 @@
+//! A worker in memory: a real voter, what its disk holds, and what it says of itself.
+
+use mdfs_core::id::{DiskId, Generation};
+use mdfs_core::log::message::{Record, Reply, Request};
+use mdfs_core::log::persist::{Answer, DurableVoter, Persist};
+use mdfs_core::log::voter::{Voter, VoterSettings};
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::internal::{DiskState, Heartbeat, Identity};
+use std::collections::BTreeMap;
+
+pub(super) struct Worker {
+    voter: Voter,
+    durable: DurableVoter,
+    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    staged: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) beat: Heartbeat,
+    /// Whether it beats.
+    pub(super) beats: bool,
+    /// Whether messages reach it.
+    pub(super) reached: bool,
+}
+
+impl Worker {
+    pub(super) fn blank(id: DiskId, now: u64) -> Self {
+        let durable = DurableVoter::default();
+        let now = Timestamp::from_millis(now);
+        let voter = Voter::restore(durable.clone(), now, VoterSettings::DEFAULT).unwrap();
+        Self {
+            voter,
+            durable,
+            records: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            beat: Heartbeat {
+                identity: Identity {
+                    disk: id,
+                    cluster: None,
+                    generation: Generation(1),
+                },
+                name: format!("worker-{}", id.as_u128()),
+                url: format!("http://worker-{}", id.as_u128()),
+                zone: None,
+                capacity_bytes: 100 << 30,
+                free_bytes: 50 << 30,
+                chunks: 0,
+                chunk_bytes: 0,
+                bad_blocks: 0,
+                state: DiskState::Healthy,
+                leaving: false,
+                directory_version: 0,
+            },
+            beats: true,
+            reached: true,
+        }
+    }
+
+    /// Whether its log is empty.
+    pub(super) fn is_blank(&self) -> bool {
+        self.durable.entries.is_empty() && self.durable.applied == 0
+    }
+
+    /// Takes one message as a worker's driver does: what is to be durable is, then comes the answer.
+    pub(super) fn take(&mut self, now: u64, request: Request) -> Reply {
+        let output = self
+            .voter
+            .step(Timestamp::from_millis(now), request)
+            .unwrap();
+        if let Some(persist) = output.persist {
+            self.write(persist);
+        }
+        match output.answer {
+            Answer::Ready(reply) => *reply,
+            Answer::Read(read) => {
+                let behind = |key: &Vec<u8>| read.after.as_ref().is_none_or(|after| key > after);
+                let records: Vec<Record> = self
+                    .records
+                    .iter()
+                    .filter(|(key, _)| behind(key))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
+                read.finish(records, false)
+            }
+        }
+    }
+
+    fn write(&mut self, persist: Persist) {
+        let durable = &mut self.durable;
+        durable.promised = persist.promised.unwrap_or(durable.promised);
+        if persist.clear_staged {
+            self.staged.clear();
+        }
+        self.staged.extend(persist.stage);
+        if persist.install {
+            self.records = std::mem::take(&mut self.staged);
+        }
+        if let Some(from) = persist.cut_from {
+            durable.entries.retain(|entry| entry.index < from);
+        }
+        durable.entries.extend(persist.append);
+        for put in persist.apply {
+            match put.value {
+                Some(value) => self.records.insert(put.key, value),
+                None => self.records.remove(&put.key),
+            };
+        }
+        durable.applied = persist.applied.unwrap_or(durable.applied);
+        if let Some(base) = persist.base {
+            durable
+                .entries
+                .retain(|entry| entry.index > base.position.index);
+            durable.base = base;
+        }
+    }
+}
