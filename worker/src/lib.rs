@@ -32,6 +32,7 @@ use crate::heartbeat::Beats;
 use crate::node::Node;
 use crate::voter::driver::VoterEnd;
 use mdfs_service::{Clock, Tasks};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    raise_handle_limit();
     let worker = Worker::new(config, Clock::real())?;
     let address = listener.local_addr().map_err(|source| Error::System {
         operation: "tell the listener's address",
@@ -164,6 +166,21 @@ async fn sweep(node: Arc<Node>, every: Duration, stop: CancellationToken) {
         if let Err(error) = node.write_threads.run(move || store.sweep(now)).await {
             tracing::warn!(%error, "nothing was swept");
         }
+    }
+}
+
+/// Lets the process open as many files and connections as the system allows it to: the usual limit
+/// is lower, for programs that cannot count so far.
+fn raise_handle_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
 }
 

@@ -3,17 +3,20 @@
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::disk::{Disk, RealDisk};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::store::{ChunkStore, StoreSettings};
+use crate::store::{self, ChunkStore, StoreSettings};
 use crate::transfer::peers::Peers;
 use crate::voter::VoterStorage;
-use crate::voter::driver::{self, VoterEnd};
+use crate::voter::driver::{self, VoterEnd, VoterHandle};
 use mdfs_core::id::DiskId;
 use mdfs_core::log::voter::{Voter, VoterSettings};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_service::{Clock, chance};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
@@ -59,14 +62,15 @@ impl Worker {
     /// Returns what tells when the voter has ended.
     ///
     /// # Errors
-    /// If the directory cannot be made or another process has it, what is on it is not ours, or the
-    /// log on it is not what a voter writes. Nothing on a disk that is refused was changed.
+    /// If the directory cannot be made or another process has it, or what is on it is not ours.
+    /// Nothing on a disk that is refused was changed. A damaged log is no error: the chunks are
+    /// served, and the voter refuses all that it is asked.
     ///
     /// # Cancel safety
     /// The disk may be opened and closed again after the future was dropped.
     pub async fn open(&self) -> Result<VoterEnd, Error> {
         let data_dir = self.inner.config.data_dir.clone();
-        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&data_dir));
+        let made = tokio::task::spawn_blocking(move || make_dir(&data_dir));
         let operation = "make the data directory";
         made.await
             .map_err(|_| Error::CallDied)?
@@ -139,7 +143,6 @@ impl Inner {
     fn open_blocking(&self, disk: Arc<dyn Disk>) -> Result<(Node, VoterEnd), Error> {
         let Config {
             reserve_bytes,
-            lease,
             limits,
             cluster_key,
             ..
@@ -150,26 +153,7 @@ impl Inner {
         };
         let fresh = DiskId::from_u128(chance::random_u128());
         let store = ChunkStore::open(disk, settings, fresh)?;
-        let storage = VoterStorage::open(&store)?;
-        let durable = storage.load()?;
-        let voter_settings = VoterSettings {
-            lease: *lease,
-            ..VoterSettings::DEFAULT
-        };
-        let voter = Voter::restore(durable, self.clock.now(), voter_settings)?;
-        // The store the tables are on knows of their failure itself: it makes the disk read-only.
-        let failed = || tracing::error!("the voter takes no part in the log any more");
-        let (handle, end) = driver::start(
-            voter,
-            storage,
-            self.clock.clone(),
-            limits.voter_inbox,
-            failed,
-        )
-        .map_err(|source| Error::System {
-            operation: "start the voter",
-            source,
-        })?;
+        let (handle, end) = self.start_voter(&store)?;
         let cluster = store.identity().cluster;
         let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
@@ -182,5 +166,92 @@ impl Inner {
             "the disk is open"
         );
         Ok((node, end))
+    }
+    /// Starts the voter; or, if the log on the disk is damaged or gone, what refuses in its place:
+    /// a voter that forgot what it promised must not vote, but the chunks are as good as before.
+    fn start_voter(&self, store: &ChunkStore) -> Result<(VoterHandle, VoterEnd), Error> {
+        let Config { lease, limits, .. } = &self.config;
+        let settings = VoterSettings {
+            lease: *lease,
+            ..VoterSettings::DEFAULT
+        };
+        let open = || -> Result<_, Error> {
+            let storage = VoterStorage::open(store)?;
+            let voter = Voter::restore(storage.load()?, self.clock.now(), settings)?;
+            Ok((voter, storage))
+        };
+        let started = match open() {
+            Ok((voter, storage)) => {
+                // The store the tables are on knows of their failure itself: it makes the disk
+                // read-only.
+                let failed = || tracing::error!("the voter takes no part in the log any more");
+                let clock = self.clock.clone();
+                driver::start(voter, storage, clock, limits.voter_inbox, failed)
+            }
+            Err(error) if is_log_damage(&error) => {
+                let cause = error::chain(&error);
+                tracing::error!(
+                    %error,
+                    cause,
+                    "the metadata log of this disk cannot be used: the voter refuses all that it \
+                     is asked, the chunks are served"
+                );
+                driver::start_refusing(limits.voter_inbox)
+            }
+            Err(error) => return Err(error),
+        };
+        started.map_err(|source| Error::System {
+            operation: "start the voter",
+            source,
+        })
+    }
+}
+
+/// Whether only the metadata log cannot be used, because of what is in it.
+fn is_log_damage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::CorruptLog(_)
+            | Error::Store(store::Error::LogDamaged { .. } | store::Error::LogMissing { .. })
+    )
+}
+
+/// Makes a directory with all above it that are missing, durably.
+fn make_dir(path: &Path) -> io::Result<()> {
+    let mut changed = Vec::new();
+    for dir in path.ancestors() {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        changed.push(dir);
+        if dir.try_exists()? {
+            break;
+        }
+    }
+    std::fs::create_dir_all(path)?;
+    // Nothing was made if the directory itself exists.
+    if changed.len() > 1 {
+        for dir in changed {
+            File::open(dir)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_made_with_all_above_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/c");
+        make_dir(&path).unwrap();
+        assert!(path.is_dir());
+        make_dir(&path).unwrap();
+        std::fs::write(path.join("file"), b"").unwrap();
+        assert!(make_dir(&path.join("file/d")).is_err());
     }
 }

@@ -24,6 +24,7 @@ pub(crate) async fn message(
 ) -> Result<Response, HttpError> {
     let bytes = read_all(&headers, body, MOST_BYTES).await?;
     let request: Request = postcard::from_bytes(&bytes).map_err(Error::Message)?;
+    let length = bytes.len();
     drop(bytes);
     let identity = node.identity();
     let leaves_blank = matches!(request, Request::PreVote { .. } | Request::Prepare { .. });
@@ -34,7 +35,7 @@ pub(crate) async fn message(
         }
         .into());
     }
-    let reply = node.voter.ask(request).await?;
+    let reply = node.voter.ask(request, length).await?;
     let bytes = postcard::to_stdvec(&reply).map_err(Error::Message)?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }

@@ -4,63 +4,31 @@
 //! changed in one transaction, and answers. No answer leaves before what it states is durable, and
 //! none that states nothing new waits for the disk.
 
-use super::VoterStorage;
-use crate::store;
-use mdfs_core::log::message::{Record, Reply, Request};
+mod tables;
+
+pub use tables::Tables;
+
+use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::persist::{Answer, Persist, TableRead};
 use mdfs_core::log::violation::Violation;
 use mdfs_core::log::voter::Voter;
+use mdfs_core::time::Timestamp;
 use mdfs_service::Clock;
-use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long the queue stays empty before what is committed is applied to the table.
+/// How long nothing is synced before what is committed is applied to the table.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Where a voter keeps what must survive; blocking.
-pub trait Tables: Send + 'static {
-    /// Why a call failed.
-    type Error: fmt::Display + Send;
+/// How many messages share one transaction at most: those behind them wait for no longer.
+const BATCH_MESSAGES: usize = 64;
 
-    /// Carries out all of `batch` in order, each whole or not at all. Synced once, behind the last,
-    /// if any of them asks for it.
-    ///
-    /// # Errors
-    /// If any of it could not be written. Then nothing is known of what the tables hold.
-    fn write(&mut self, batch: Vec<Persist>) -> Result<(), Self::Error>;
-
-    /// Records of the table behind `after` in order of their keys, about `limit_bytes` and one at
-    /// least, and whether there are more.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    fn read(
-        &self,
-        after: Option<&[u8]>,
-        limit_bytes: usize,
-    ) -> Result<(Vec<Record>, bool), Self::Error>;
-}
-
-impl Tables for VoterStorage {
-    type Error = store::Error;
-
-    fn write(&mut self, batch: Vec<Persist>) -> store::Result<()> {
-        let sync = batch.iter().any(|persist| persist.sync);
-        let mut rest = batch.into_iter().peekable();
-        while let Some(mut persist) = rest.next() {
-            // One sync makes all that came before it durable, too.
-            persist.sync = sync && rest.peek().is_none();
-            self.persist(&persist)?;
-        }
-        Ok(())
-    }
-
-    fn read(&self, after: Option<&[u8]>, limit_bytes: usize) -> store::Result<(Vec<Record>, bool)> {
-        self.page(after, limit_bytes)
-    }
-}
+/// No message is added to a transaction that has so many bytes of messages: what a transaction
+/// changes is in memory until it ends.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Why a voter did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,8 +36,9 @@ pub enum VoterError {
     /// Its queue is full.
     #[error("too many messages wait for the voter")]
     Busy,
-    /// Its disk failed: it answers nothing any more, since it cannot know what the disk holds.
-    #[error("the voter's disk failed, it takes no part in the log any more")]
+    /// Its disk failed or its log is damaged: it answers nothing any more, since it cannot know what
+    /// it promised.
+    #[error("the voter's disk failed or its log is damaged, it takes no part in the log any more")]
     Failed,
     /// The worker is stopping.
     #[error("the voter is stopping")]
@@ -91,6 +60,7 @@ pub enum VoterEnded {
 #[derive(Clone, Debug)]
 pub struct VoterHandle {
     inbox: SyncSender<Item>,
+    broken: Arc<AtomicBool>,
 }
 
 /// Tells when the voter's thread has ended.
@@ -99,25 +69,47 @@ pub struct VoterEnd(oneshot::Receiver<Result<(), VoterEnded>>);
 
 #[derive(Debug)]
 enum Item {
-    Ask(Request, oneshot::Sender<Result<Reply, VoterError>>),
+    Ask(Message),
     Stop,
 }
 
+#[derive(Debug)]
+struct Message {
+    request: Request,
+    /// Its length on the wire.
+    bytes: usize,
+    asker: Asker,
+}
+
+type Asker = oneshot::Sender<Result<Reply, VoterError>>;
+
 impl VoterHandle {
-    /// Asks the voter; the answer comes once it is durable.
+    /// Asks the voter; the answer comes once it is durable. `bytes` is the length of the request on
+    /// the wire.
     ///
     /// # Errors
     /// [`VoterError`] if there is no answer.
     ///
     /// # Cancel safety
     /// A request that was sent takes effect even if nobody waits for the answer.
-    pub async fn ask(&self, request: Request) -> Result<Reply, VoterError> {
-        let (answer, answered) = oneshot::channel();
-        match self.inbox.try_send(Item::Ask(request, answer)) {
+    pub async fn ask(&self, request: Request, bytes: usize) -> Result<Reply, VoterError> {
+        let (asker, answered) = oneshot::channel();
+        let message = Message {
+            request,
+            bytes,
+            asker,
+        };
+        match self.inbox.try_send(Item::Ask(message)) {
             Ok(()) => answered.await.unwrap_or(Err(VoterError::Stopping)),
             Err(TrySendError::Full(_)) => Err(VoterError::Busy),
             Err(TrySendError::Disconnected(_)) => Err(VoterError::Stopping),
         }
+    }
+
+    /// Whether the voter answers nothing but [`VoterError::Failed`], until the worker is started
+    /// again or, with a damaged log, for ever.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Asks the voter to end once it has answered what waits. False if its queue is full; then ask
@@ -153,34 +145,57 @@ pub fn start<T: Tables>(
     inbox: usize,
     failed: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<(VoterHandle, VoterEnd)> {
-    let (sender, receiver) = sync_channel(inbox);
-    let (ended, end) = oneshot::channel();
+    let broken = Arc::new(AtomicBool::new(false));
     let mut driver = Driver {
         voter,
         tables,
+        synced_at: clock.now(),
         clock,
         waiting: Vec::new(),
         batch: Vec::new(),
-        broken: false,
+        broken: Arc::clone(&broken),
     };
+    spawn(inbox, broken, move |receiver| {
+        let mut failed = Some(failed);
+        // The tables are closed when this returns: the disk's lock may be given back then.
+        driver.run(receiver, || {
+            if let Some(failed) = failed.take() {
+                failed();
+            }
+        })
+    })
+}
+
+/// Starts what stands in for a voter that must not vote, because its log is gone or damaged: it
+/// answers every request with [`VoterError::Failed`] until it is stopped.
+///
+/// # Errors
+/// If the thread cannot be started.
+pub fn start_refusing(inbox: usize) -> std::io::Result<(VoterHandle, VoterEnd)> {
+    spawn(inbox, Arc::new(AtomicBool::new(true)), |receiver| {
+        while let Ok(Item::Ask(Message { asker, .. })) = receiver.recv() {
+            answer(asker, Err(VoterError::Failed));
+        }
+        Ok(())
+    })
+}
+
+fn spawn(
+    inbox: usize,
+    broken: Arc<AtomicBool>,
+    run: impl FnOnce(&Receiver<Item>) -> Result<(), VoterEnded> + Send + 'static,
+) -> std::io::Result<(VoterHandle, VoterEnd)> {
+    let (inbox, receiver) = sync_channel(inbox);
+    let (ended, end) = oneshot::channel();
     std::thread::Builder::new()
         .name("voter".to_owned())
         .spawn(move || {
-            let mut failed = Some(failed);
-            let result = driver.run(&receiver, || {
-                if let Some(failed) = failed.take() {
-                    failed();
-                }
-            });
-            // The tables are closed before anybody is told: the disk's lock may be given back then.
-            drop(driver);
+            let result = run(&receiver);
             // Nobody waits any more when the worker was dropped.
             let _ = ended.send(result);
         })?;
-    Ok((VoterHandle { inbox: sender }, VoterEnd(end)))
+    Ok((VoterHandle { inbox, broken }, VoterEnd(end)))
 }
-
-type Asker = oneshot::Sender<Result<Reply, VoterError>>;
 
 struct Driver<T> {
     voter: Voter,
@@ -190,8 +205,10 @@ struct Driver<T> {
     batch: Vec<Persist>,
     /// Answered after the next transaction.
     waiting: Vec<(Asker, Reply)>,
+    /// When something was last made durable.
+    synced_at: Timestamp,
     /// The disk failed: the voter is not stepped any more.
-    broken: bool,
+    broken: Arc<AtomicBool>,
 }
 
 impl<T: Tables> Driver<T> {
@@ -209,24 +226,43 @@ impl<T: Tables> Driver<T> {
                 Err(RecvTimeoutError::Disconnected) => Item::Stop,
             };
             unsettled = true;
-            let mut next = Some(first);
-            let mut stop = false;
-            while let Some(item) = next {
-                match item {
-                    Item::Ask(request, asker) => self.take(request, asker, &mut failed)?,
-                    Item::Stop => {
-                        stop = true;
-                        break;
-                    }
-                }
-                next = inbox.try_recv().ok();
-            }
+            let stop = self.take_batch(first, inbox, &mut failed)?;
             self.flush(&mut failed);
             if stop {
                 self.settle(&mut failed);
                 return Ok(());
             }
+            // Heartbeats alone come too often for the queue to stay empty so long.
+            if self.clock.now().since(self.synced_at) >= QUIET {
+                unsettled = false;
+                self.settle(&mut failed);
+            }
         }
+    }
+
+    /// Steps the voter with what is in the queue, up to a bound on what one transaction takes.
+    /// Whether it is asked to stop.
+    fn take_batch(
+        &mut self,
+        first: Item,
+        inbox: &Receiver<Item>,
+        failed: &mut impl FnMut(),
+    ) -> Result<bool, VoterEnded> {
+        let mut next = Some(first);
+        let (mut messages, mut bytes) = (0, 0_usize);
+        while let Some(item) = next {
+            let Item::Ask(message) = item else {
+                return Ok(true);
+            };
+            messages += 1;
+            bytes = bytes.saturating_add(message.bytes);
+            self.take(message.request, message.asker, failed)?;
+            if messages >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
+                break;
+            }
+            next = inbox.try_recv().ok();
+        }
+        Ok(false)
     }
 
     /// Steps the voter with one request. What it changes is written by the next flush.
@@ -236,7 +272,7 @@ impl<T: Tables> Driver<T> {
         asker: Asker,
         failed: &mut impl FnMut(),
     ) -> Result<(), VoterEnded> {
-        if self.broken {
+        if self.is_broken() {
             answer(asker, Err(VoterError::Failed));
             return Ok(());
         }
@@ -248,7 +284,7 @@ impl<T: Tables> Driver<T> {
             Answer::Ready(reply) => self.waiting.push((asker, *reply)),
             Answer::Read(read) => {
                 self.flush(failed);
-                let read = if self.broken {
+                let read = if self.is_broken() {
                     Err(())
                 } else {
                     self.page(read)
@@ -279,7 +315,10 @@ impl<T: Tables> Driver<T> {
     fn flush(&mut self, failed: &mut impl FnMut()) {
         if !self.batch.is_empty() {
             let batch = std::mem::take(&mut self.batch);
-            let written = if self.broken {
+            if batch.iter().any(|persist| persist.sync) {
+                self.synced_at = self.clock.now();
+            }
+            let written = if self.is_broken() {
                 Ok(())
             } else {
                 self.tables.write(batch)
@@ -289,10 +328,11 @@ impl<T: Tables> Driver<T> {
                 self.fail(failed);
             }
         }
+        let broken = self.is_broken();
         for (asker, reply) in self.waiting.drain(..) {
             answer(
                 asker,
-                if self.broken {
+                if broken {
                     Err(VoterError::Failed)
                 } else {
                     Ok(reply)
@@ -303,14 +343,18 @@ impl<T: Tables> Driver<T> {
 
     /// Applies what is committed. If a crash loses it, it is applied again.
     fn settle(&mut self, failed: &mut impl FnMut()) {
-        if !self.broken {
+        if !self.is_broken() {
             self.batch.extend(self.voter.settle());
             self.flush(failed);
         }
     }
 
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
     fn fail(&mut self, failed: &mut impl FnMut()) {
-        self.broken = true;
+        self.broken.store(true, Ordering::Release);
         failed();
     }
 }

@@ -35,13 +35,17 @@ const APPLIED_KEY: &str = "applied";
 /// The layout of the tables. A change needs a migration.
 const FORMAT: u32 = 1;
 
+/// What an attempt is called that changes nothing.
+const READ: &str = "read";
+
 /// Pages kept in memory: enough for the upper levels of a table of millions of records.
 const CACHE_BYTES: usize = 8 << 20;
 
 /// A voter's durable state. One owner: the driver of the voter.
 ///
 /// All calls block. After the first error it does nothing any more, and the disk takes no more
-/// writes: what a failed write left is known only after the next mount.
+/// writes: what a failed write left is known only after the next mount. A log that is found damaged
+/// while it is read leaves the rest of the disk in use.
 #[derive(Debug)]
 pub struct VoterStorage {
     /// Taken when it is dropped.
@@ -103,7 +107,7 @@ impl VoterStorage {
     /// # Errors
     /// `LogDamaged` if a record does not decode; otherwise what the database says.
     pub fn load(&self) -> Result<DurableVoter> {
-        self.attempt("read", || {
+        self.attempt(READ, || {
             let reading = self.database()?.begin_read()?;
             let meta = reading.open_table(META)?;
             let log = reading.open_table(ENTRIES)?;
@@ -168,7 +172,7 @@ impl VoterStorage {
     /// # Errors
     /// What the database says.
     pub fn page(&self, after: Option<&[u8]>, limit_bytes: usize) -> Result<(Vec<Record>, bool)> {
-        self.attempt("read", || {
+        self.attempt(READ, || {
             let reading = self.database()?.begin_read()?;
             let table = reading.open_table(RECORDS)?;
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -196,7 +200,7 @@ impl VoterStorage {
     }
 
     fn check(&self, disk: DiskId) -> Result<()> {
-        self.attempt("read", || {
+        self.attempt(READ, || {
             let reading = self.database()?.begin_read()?;
             let meta = reading.open_table(META)?;
             let damaged = |reason: &str| Failure::Damaged(reason.to_owned());
@@ -217,7 +221,10 @@ impl VoterStorage {
         }
         guarded(work).map_err(|failure| {
             self.failed.store(true, Ordering::Release);
-            self.store.fail_stop();
+            // Bytes of the log that were read and make no sense say nothing about the chunks.
+            if operation != READ || !matches!(failure, Failure::Damaged(_)) {
+                self.store.fail_stop();
+            }
             failure.at(operation)
         })
     }

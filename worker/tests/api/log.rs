@@ -1,6 +1,6 @@
 //! The metadata log over its route.
 
-use crate::support::{Api, Call, term};
+use crate::support::{Api, Call, chunk, term};
 use http::Method;
 use mdfs_core::id::Term;
 use mdfs_core::log::message::{Append, Change, Entry, Position, Reply, Request};
@@ -147,4 +147,47 @@ async fn a_voter_whose_disk_failed_answers_nothing_more() {
     assert_eq!(api.get("/health").await.status, 200);
     let stats: serde_json::Value = api.get("/stats").await.json();
     assert_eq!(stats["state"], "read_only");
+}
+
+#[tokio::test]
+async fn a_worker_whose_log_is_damaged_or_gone_serves_its_chunks_and_never_votes() {
+    for gone in [false, true] {
+        let api = Api::adopted().await;
+        answer(&api, &append(3, 1)).await;
+        api.store(chunk(0), b"bytes").await;
+        let Api {
+            worker,
+            router,
+            disk,
+            dir,
+            clock,
+            mut end,
+        } = api;
+        drop((router, worker, disk));
+        end.wait().await.unwrap();
+        let log = dir.path().join("log.redb");
+        if gone {
+            std::fs::remove_file(&log).unwrap();
+        } else {
+            let length = std::fs::metadata(&log).unwrap().len();
+            std::fs::write(&log, vec![7; usize::try_from(length).unwrap()]).unwrap();
+        }
+        let again = Api::at(dir, clock).await;
+        for request in [
+            Request::PreVote { term: term(9) },
+            Request::Prepare { term: term(9) },
+            append(3, 2),
+        ] {
+            let refused = again.send(ask(&again, &request)).await;
+            refused.refused(Code::ReadOnly);
+        }
+        let stats: serde_json::Value = again.get("/stats").await.json();
+        assert_eq!(
+            (stats["voter"].as_str(), stats["state"].as_str()),
+            (Some("broken"), Some("healthy"))
+        );
+        assert_eq!(again.get("/health/ready").await.status, 200);
+        assert_eq!(again.send(again.read(chunk(0), "")).await.body, b"bytes");
+        again.store(chunk(1), b"more").await;
+    }
 }

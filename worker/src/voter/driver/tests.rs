@@ -1,6 +1,6 @@
 use super::*;
 use mdfs_core::id::{Incarnation, Term};
-use mdfs_core::log::message::{Append, Change, Entry, Position};
+use mdfs_core::log::message::{Append, Change, Entry, Position, Record};
 use mdfs_core::log::persist::DurableVoter;
 use mdfs_core::log::voter::VoterSettings;
 use mdfs_core::time::LogTime;
@@ -35,6 +35,7 @@ struct Bench {
     let_through: mpsc::Sender<bool>,
     writes: mpsc::Receiver<Vec<Persist>>,
     failed: mpsc::Receiver<()>,
+    clock: Clock,
 }
 
 fn bench(inbox: usize) -> Bench {
@@ -48,13 +49,14 @@ fn bench(inbox: usize) -> Bench {
         writes: written,
     };
     let tell = move || fail.send(()).unwrap();
-    let (voter, end) = start(voter.unwrap(), tables, clock, inbox, tell).unwrap();
+    let (voter, end) = start(voter.unwrap(), tables, clock.clone(), inbox, tell).unwrap();
     Bench {
         voter,
         end,
         let_through,
         writes,
         failed,
+        clock,
     }
 }
 
@@ -102,11 +104,11 @@ fn pending(ask: &mut (impl Future<Output = Result<Reply, VoterError>> + Unpin)) 
 #[tokio::test]
 async fn what_waits_during_a_sync_shares_the_next_one_and_no_answer_is_early() {
     let bench = bench(16);
-    let mut first = Box::pin(bench.voter.ask(append(1)));
+    let mut first = Box::pin(bench.voter.ask(append(1), 100));
     pending(&mut first);
     assert_eq!(bench.writes.recv().unwrap().len(), 1);
     let mut others: Vec<_> = (2..=5)
-        .map(|index| Box::pin(bench.voter.ask(append(index))))
+        .map(|index| Box::pin(bench.voter.ask(append(index), 100)))
         .collect();
     others.iter_mut().for_each(|ask| pending(ask));
     pending(&mut first);
@@ -125,7 +127,7 @@ async fn what_changes_nothing_is_answered_without_the_disk() {
     let bench = bench(16);
     let vote = bench
         .voter
-        .ask(Request::PreVote { term: term(2) })
+        .ask(Request::PreVote { term: term(2) }, 100)
         .await
         .unwrap();
     assert!(matches!(vote, Reply::PreVoted(_)));
@@ -136,9 +138,15 @@ async fn what_changes_nothing_is_answered_without_the_disk() {
 async fn after_a_failed_write_nothing_is_answered_any_more() {
     let bench = bench(16);
     bench.let_through.send(false).unwrap();
-    assert_eq!(bench.voter.ask(append(1)).await, Err(VoterError::Failed));
+    assert_eq!(
+        bench.voter.ask(append(1), 100).await,
+        Err(VoterError::Failed)
+    );
     bench.failed.recv().unwrap();
-    let vote = bench.voter.ask(Request::PreVote { term: term(2) }).await;
+    let vote = bench
+        .voter
+        .ask(Request::PreVote { term: term(2) }, 100)
+        .await;
     assert_eq!(vote, Err(VoterError::Failed));
     assert!(bench.failed.try_recv().is_err());
     assert_eq!(bench.writes.try_iter().count(), 1);
@@ -147,12 +155,12 @@ async fn after_a_failed_write_nothing_is_answered_any_more() {
 #[tokio::test]
 async fn a_full_queue_is_told_so() {
     let bench = bench(1);
-    let mut first = Box::pin(bench.voter.ask(append(1)));
+    let mut first = Box::pin(bench.voter.ask(append(1), 100));
     pending(&mut first);
     bench.writes.recv().unwrap();
-    let mut second = Box::pin(bench.voter.ask(append(2)));
+    let mut second = Box::pin(bench.voter.ask(append(2), 100));
     pending(&mut second);
-    assert_eq!(bench.voter.ask(append(3)).await, Err(VoterError::Busy));
+    assert_eq!(bench.voter.ask(append(3), 100).await, Err(VoterError::Busy));
     assert!(!bench.voter.stop());
     bench.let_through.send(true).unwrap();
     bench.let_through.send(true).unwrap();
@@ -168,7 +176,7 @@ async fn a_broken_invariant_ends_the_voter_before_it_writes_or_answers() {
     };
     gap.entries.extend(gap.entries.clone());
     assert_eq!(
-        bench.voter.ask(Request::Append(gap)).await,
+        bench.voter.ask(Request::Append(gap), 100).await,
         Err(VoterError::Stopping)
     );
     assert!(matches!(
@@ -176,7 +184,10 @@ async fn a_broken_invariant_ends_the_voter_before_it_writes_or_answers() {
         Err(VoterEnded::Violation(_))
     ));
     assert!(bench.writes.try_recv().is_err());
-    let later = bench.voter.ask(Request::PreVote { term: term(2) }).await;
+    let later = bench
+        .voter
+        .ask(Request::PreVote { term: term(2) }, 100)
+        .await;
     assert_eq!(later, Err(VoterError::Stopping));
 }
 
@@ -187,5 +198,65 @@ async fn it_ends_when_it_is_told_to_or_when_nobody_can_ask_any_more() {
     told.end.wait().await.unwrap();
     let Bench { voter, mut end, .. } = bench(1);
     drop(voter);
+    end.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_takes_so_many_messages_and_bytes_and_no_more() {
+    let bench = bench(128);
+    let mut asked = vec![Box::pin(bench.voter.ask(append(1), 100))];
+    asked.iter_mut().for_each(|ask| pending(ask));
+    assert_eq!(bench.writes.recv().unwrap().len(), 1);
+    let (small, large) = ((2..=71).map(|index| (index, 100)), (72..=74));
+    let large = large.map(|index| (index, 5 << 20));
+    for (index, bytes) in small.chain(large) {
+        let mut ask = Box::pin(bench.voter.ask(append(index), bytes));
+        pending(&mut ask);
+        asked.push(ask);
+    }
+    // Six small ones and two large ones are more bytes than a transaction takes.
+    for messages in [64, 8, 1] {
+        bench.let_through.send(true).unwrap();
+        assert_eq!(bench.writes.recv().unwrap().len(), messages);
+    }
+    bench.let_through.send(true).unwrap();
+    for ask in asked {
+        ask.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_do_not_keep_what_is_committed_from_the_table() {
+    let bench = bench(16);
+    bench.let_through.send(true).unwrap();
+    bench.voter.ask(append(1), 100).await.unwrap();
+    bench.writes.recv().unwrap();
+    let heartbeat = || {
+        let Request::Append(append) = append(2) else {
+            panic!("an append")
+        };
+        Request::Append(Append {
+            entries: Vec::new(),
+            commit: 1,
+            ..append
+        })
+    };
+    bench.voter.ask(heartbeat(), 100).await.unwrap();
+    assert!(bench.writes.try_recv().is_err());
+    bench.clock.advance(QUIET);
+    bench.voter.ask(heartbeat(), 100).await.unwrap();
+    let settled = bench.writes.recv().unwrap();
+    assert!(settled.iter().any(|persist| persist.applied == Some(1)));
+    bench.let_through.send(true).unwrap();
+}
+
+#[tokio::test]
+async fn what_stands_in_for_a_voter_refuses_until_it_is_stopped() {
+    let (voter, mut end) = start_refusing(1).unwrap();
+    assert!(voter.is_broken());
+    for request in [append(1), Request::PreVote { term: term(2) }] {
+        assert_eq!(voter.ask(request, 100).await, Err(VoterError::Failed));
+    }
+    assert!(voter.stop());
     end.wait().await.unwrap();
 }

@@ -4,6 +4,7 @@ use crate::store::StoreSettings;
 use mdfs_core::id::{Incarnation, Term};
 use mdfs_core::log::message::{Base, Change, Position, Put};
 use mdfs_core::time::LogTime;
+use mdfs_protocol::internal::DiskState;
 use std::sync::Arc;
 
 fn mount(root: &Path) -> ChunkStore {
@@ -175,7 +176,9 @@ fn a_disk_whose_log_is_gone_does_not_start_a_new_one() {
         Err(Error::LogDamaged { .. })
     ));
     std::fs::write(dir.path().join(LOG), [7; 9000]).unwrap();
-    assert!(matches!(VoterStorage::open(&store), Err(Error::Log { .. })));
+    let refused = VoterStorage::open(&store).unwrap_err();
+    assert!(matches!(refused, Error::LogDamaged { .. }), "{refused}");
+    assert_eq!(store.state(), DiskState::Healthy);
 }
 
 #[test]

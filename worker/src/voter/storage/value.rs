@@ -6,6 +6,7 @@ use mdfs_core::checksum::Crc32;
 use redb::ReadableTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io;
 
 /// What the storage does with the database, before its errors are wrapped.
 pub(super) type Tried<T> = std::result::Result<T, Failure>;
@@ -93,6 +94,14 @@ impl Failure {
 
 impl<E: Into<redb::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Database(Box::new(error.into()))
+        let error = error.into();
+        let bad_bytes = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+        match &error {
+            redb::Error::Corrupted(reason) => Self::Damaged(reason.clone()),
+            redb::Error::Io(cause) if bad_bytes.contains(&cause.kind()) => {
+                Self::Damaged(cause.to_string())
+            }
+            _ => Self::Database(Box::new(error)),
+        }
     }
 }
