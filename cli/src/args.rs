@@ -30,6 +30,7 @@ pub struct Cli {
 
 /// Options of all commands.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of all commands for people")]
 pub struct Global {
     /// Address of a master, such as http://127.0.0.1:8080; several separated by commas
     #[arg(
@@ -89,12 +90,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// How a server logs; none for the commands for people.
-    pub(crate) fn server_log(&self) -> Option<&ServerLog> {
+    /// How a server logs, and what it logs when nothing was said; none for the commands for people.
+    pub(crate) fn server_log(&self) -> Option<(&ServerLog, &'static str)> {
         match self {
-            Command::Dev(args) => Some(&args.log),
-            Command::Master(args) => Some(&args.log),
-            Command::Worker(args) => Some(&args.log),
+            Command::Dev(args) => Some((&args.log, ServerLog::DEV)),
+            Command::Master(args) => Some((&args.log, ServerLog::SERVER)),
+            Command::Worker(args) => Some((&args.log, ServerLog::SERVER)),
             Command::Put(_)
             | Command::Get(_)
             | Command::Cat(_)

@@ -52,7 +52,7 @@ fn execute(cli: Cli) -> Result<Exit, CliError> {
     let Cli { global, command } = cli;
     let server_log = command.server_log();
     telemetry::init(&match server_log {
-        Some(log) => log.telemetry(global.verbose),
+        Some((log, usual)) => log.telemetry(usual, global.verbose),
         None => telemetry::Telemetry::of_command(global.verbose),
     })?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// How a server logs, to standard error.
 #[derive(Args, Clone, Debug)]
 pub struct ServerLog {
-    /// What to log, such as `info` or `warn,mdfs_master=debug` [default: info; dev: warn]
+    /// What to log, such as `info` or `warn,mdfs_master=debug` [default: info, `dev`: warn]
     #[arg(long, env = "MDFS_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// One JSON object a line
@@ -24,11 +24,20 @@ pub struct ServerLog {
 }
 
 impl ServerLog {
-    pub(crate) fn telemetry(&self, verbose: u8) -> Telemetry {
-        let usual = if verbose > 0 { "debug" } else { "info" };
-        let filter = self.log.clone().unwrap_or_else(|| usual.to_owned());
+    /// What is logged when nothing was said: all that a server does.
+    pub(crate) const SERVER: &'static str = "info";
+    /// For `dev`, whose output people read: what is not as it should be.
+    pub(crate) const DEV: &'static str = "warn";
+
+    /// The filter, or `usual` if none was given.
+    pub(crate) fn filter(&self, usual: &str, verbose: u8) -> String {
+        let usual = if verbose > 0 { "debug" } else { usual };
+        self.log.clone().unwrap_or_else(|| usual.to_owned())
+    }
+
+    pub(crate) fn telemetry(&self, usual: &str, verbose: u8) -> Telemetry {
         Telemetry {
-            filter,
+            filter: self.filter(usual, verbose),
             json: self.log_json,
         }
     }

@@ -162,10 +162,12 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
             ("--listen", address.to_string()),
             ("--cluster-key-file", key.clone()),
             ("--exit-with-parent", parent.clone()),
+            ("--log", plan.log.clone()),
         ];
         flags
             .into_iter()
             .flat_map(|(flag, value)| [flag.to_owned(), value])
+            .chain(plan.log_json.then(|| "--log-json".to_owned()))
             .collect::<Vec<_>>()
     };
     let mut arguments = vec!["master".to_owned()];

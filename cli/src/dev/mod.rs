@@ -55,6 +55,9 @@ struct Plan {
     master: SocketAddr,
     /// The cluster of an earlier run.
     cluster: Option<mdfs_core::id::ClusterId>,
+    /// What the servers log.
+    log: String,
+    log_json: bool,
 }
 
 impl Plan {
@@ -85,6 +88,8 @@ pub async fn run(args: DevArgs) -> Result<()> {
         workers,
         master,
         cluster,
+        log: args.log.filter(ServerLog::DEV, 0),
+        log_json: args.log.log_json,
     };
     let report = Report {
         plan: plan.clone(),
