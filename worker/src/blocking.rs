@@ -71,6 +71,8 @@ impl DiskThreads {
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     units: Arc<Semaphore>,
+    /// How many there are.
+    most: usize,
     wait: Duration,
 }
 
@@ -96,8 +98,10 @@ impl Memory {
     /// At most `bytes` at once; who finds none waits up to `wait`.
     pub(crate) fn new(bytes: u64, wait: Duration) -> Self {
         let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+        let most = units.min(Semaphore::MAX_PERMITS);
         Self {
-            units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            units: Arc::new(Semaphore::new(most)),
+            most,
             wait,
         }
     }
@@ -123,6 +127,13 @@ impl Memory {
             .try_acquire_many_owned(units(bytes))
             .ok()?;
         Some(Share { _permit: permit })
+    }
+
+    /// Memory for `bytes` if half of all is free beyond that: for what is of use but not needed.
+    pub(crate) fn try_take_spare(&self, bytes: u64) -> Option<Share> {
+        let needed = usize::try_from(units(bytes)).ok()?;
+        let left = self.units.available_permits().checked_sub(needed)?;
+        (left >= self.most / 2).then(|| self.try_take(bytes))?
     }
 }
 

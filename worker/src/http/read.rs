@@ -2,8 +2,8 @@
 //!
 //! A short range is one disk call and one piece. A long one begins with a small piece, for a fast
 //! first byte, and grows; one piece is read ahead while the one before is sent. All pieces in
-//! flight share one bounded memory: when it runs short, pieces get small and nothing is read ahead,
-//! so many slow readers cost little and none of them stops the others.
+//! flight share one bounded memory: when half of it is in use, pieces get small and nothing is read
+//! ahead, so many slow readers cost little and none of them stops the others.
 
 use crate::blocking::{DiskThreads, Memory};
 use crate::error::Error;
@@ -50,12 +50,15 @@ pub(crate) async fn read(
     OfChunk(chunk): OfChunk,
     Params(range): Params<Range>,
 ) -> Result<Response, HttpError> {
-    let share = node.read_memory.take(FIRST_BYTES).await?;
+    let (most, share) = match node.read_memory.try_take_spare(FIRST_BYTES) {
+        Some(share) => (FIRST_BYTES, share),
+        None => (BLOCK, node.read_memory.take(BLOCK).await?),
+    };
     let store = node.store.clone();
     let opened = node.read_threads.run(move || -> Result<_, Error> {
         let open = store.open_chunk(chunk)?;
         let (from, to) = bounds(&range, open.len())?;
-        let first = piece(from, to, FIRST_BYTES);
+        let first = piece(from, to, most);
         if from + first < to {
             open.prefetch(from, AHEAD_BYTES.min(to - from));
         }
@@ -166,7 +169,7 @@ impl ChunkBody {
         let large = piece(self.next, self.end, self.size);
         let small = piece(self.next, self.end, BLOCK);
         let source = Arc::clone(&self.source);
-        let (length, share) = match source.memory.try_take(large) {
+        let (length, share) = match source.memory.try_take_spare(large) {
             Some(share) => (large, Some(share)),
             None if must => (small, source.memory.try_take(small)),
             None => return,

@@ -2,6 +2,7 @@
 
 use crate::support::{Api, Call, MIB, chunk, content, seal_of, term};
 use http::Method;
+use http_body_util::BodyExt;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::internal::{
@@ -281,4 +282,25 @@ async fn segments_that_wait_for_the_next_hop_keep_no_last_hop_from_its_disk() {
         _ = waiting => panic!("a silent hop answered"),
         () = others => {}
     }
+}
+
+#[tokio::test]
+async fn readers_that_take_nothing_keep_no_other_from_reading() {
+    let api = Api::with_limits(|limits| limits.read_buffer_bytes = 4 << 20).await;
+    api.adopt().await;
+    let bytes = content(2 * MIB);
+    api.store(chunk(0), &bytes).await;
+    let mut slow = Vec::new();
+    for _ in 0..30 {
+        let response = api.respond(api.read(chunk(0), "")).await;
+        assert_eq!(response.status(), 200);
+        slow.push(response);
+    }
+    assert!(api.send(api.read(chunk(0), "")).await.body == bytes);
+    // Those who have begun to read and then stall hold what they were sent.
+    let mut held = Vec::new();
+    for response in &mut slow {
+        held.push(response.body_mut().frame().await.unwrap().unwrap());
+    }
+    assert!(api.send(api.read(chunk(0), "")).await.body == bytes);
 }

@@ -3,6 +3,7 @@
 use crate::faulty::FaultyDisk;
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -248,6 +249,24 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, call: Call) -> Answer {
+        let response = self.respond(call).await;
+        let status = response.status();
+        let (mut stream, mut body, mut broken) = (response.into_body(), Vec::new(), false);
+        while let Some(frame) = stream.frame().await {
+            match frame {
+                Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap()),
+                Err(_) => broken = true,
+            }
+        }
+        Answer {
+            status,
+            body,
+            broken,
+        }
+    }
+
+    /// The answer to a request, its body not read yet.
+    pub(crate) async fn respond(&self, call: Call) -> Response {
         let Call {
             method,
             target,
@@ -277,20 +296,7 @@ impl Api {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(body)).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let (mut stream, mut body, mut broken) = (response.into_body(), Vec::new(), false);
-        while let Some(frame) = stream.frame().await {
-            match frame {
-                Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap()),
-                Err(_) => broken = true,
-            }
-        }
-        Answer {
-            status,
-            body,
-            broken,
-        }
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
