@@ -151,6 +151,40 @@ fn a_full_disk_refuses_chunks_gives_space_back_and_still_deletes() {
 }
 
 #[test]
+fn room_is_set_apart_for_large_chunks_but_never_from_the_reserve() {
+    const MIB: u64 = 1 << 20;
+    let disk = SimDisk::new();
+    let settings = StoreSettings {
+        reserve_bytes: Some(MIB),
+        ..Default::default()
+    };
+    let store = ChunkStore::open(Arc::new(disk.clone()), settings, DiskId::from_u128(1)).unwrap();
+    store.adopt(CLUSTER).unwrap();
+    let used = disk.space().unwrap();
+    disk.set_total(used.total - used.free + 20 * MIB);
+    let bytes = bytes_of(8, SEGMENT);
+    let crc32 = Crc32::of(&bytes);
+    let write = |chunk, number: u64| store.write_segment(chunk, number * MIB, &bytes, crc32);
+    let free = || disk.space().unwrap().free / MIB;
+    let (first, second) = (chunk_of(9, 0), chunk_of(10, 0));
+    for number in 0..2 {
+        write(first, number).unwrap();
+    }
+    assert_eq!(free(), 4);
+    for number in 0..3 {
+        write(second, number).unwrap();
+    }
+    assert_eq!(free(), 1);
+    // The first has its room already.
+    for number in 2..16 {
+        write(first, number).unwrap();
+    }
+    assert_eq!(write(second, 3).unwrap_err().code(), Code::NoSpace);
+    assert_eq!(write(first, 16).unwrap(), 17 * MIB);
+    assert_eq!(free(), 3);
+}
+
+#[test]
 fn an_error_on_any_write_ends_all_writing_and_acknowledges_nothing() {
     for kind in [
         Kind::Write,

@@ -85,6 +85,15 @@ struct Inode {
     live: Arc<Vec<u8>>,
     durable: Arc<Vec<u8>>,
     pending: Vec<ByteChange>,
+    /// Room set apart for it, from its start.
+    allocated: u64,
+}
+
+impl Inode {
+    /// Bytes it takes on the disk.
+    fn used(&self) -> u64 {
+        self.allocated.max(self.live.len() as u64)
+    }
 }
 
 impl SimDisk {
@@ -307,7 +316,7 @@ impl State {
 
     fn free(&self) -> u64 {
         let files = self.live.values().filter_map(|node| match node {
-            Node::File(inode) => Some(self.inodes[*inode].live.len() as u64),
+            Node::File(inode) => Some(self.inodes[*inode].used()),
             Node::Dir => None,
         });
         self.total.saturating_sub(files.sum())

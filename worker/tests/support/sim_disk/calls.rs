@@ -183,11 +183,14 @@ impl SimFile {
             ByteChange::Write(offset, bytes) => offset + bytes.len() as u64,
             ByteChange::SetLen(_) => 0,
         };
-        let grown = end.saturating_sub(state.inodes[self.inode].live.len() as u64);
+        let grown = end.saturating_sub(state.inodes[self.inode].used());
         if grown > state.free() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let inode = &mut state.inodes[self.inode];
+        if let ByteChange::SetLen(_) = &change {
+            inode.allocated = 0;
+        }
         change.apply(Arc::make_mut(&mut inode.live));
         inode.pending.push(change);
         Ok(())
@@ -229,7 +232,13 @@ impl DiskFile for SimFile {
         Ok(state.inodes[self.inode].live.len() as u64)
     }
 
-    fn allocate(&self, _len: u64) -> io::Result<bool> {
-        Ok(false)
+    fn allocate(&self, len: u64) -> io::Result<bool> {
+        let mut state = self.disk.lock();
+        if len.saturating_sub(state.inodes[self.inode].used()) > state.free() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let inode = &mut state.inodes[self.inode];
+        inode.allocated = inode.allocated.max(len);
+        Ok(true)
     }
 }
