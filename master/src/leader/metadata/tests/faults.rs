@@ -204,7 +204,7 @@ impl History {
 #[test]
 fn what_was_answered_holds_whatever_fails() {
     let (mut done, mut uncertain) = (0, 0);
-    for seed in 1..=12 {
+    for seed in 1..=6 {
         let mut history = History {
             world: World::founded(),
             chance: Chance(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed)),
@@ -234,7 +234,7 @@ fn what_was_answered_holds_whatever_fails() {
         );
     }
     assert!(
-        done > 200 && uncertain > 20,
+        done > 100 && uncertain > 10,
         "{done} done, {uncertain} uncertain"
     );
 }
