@@ -94,13 +94,21 @@ impl Failure {
 
 impl<E: Into<redb::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
+        use redb::Error::{
+            Corrupted, Io, TableDoesNotExist, TableIsMultimap, TableTypeMismatch,
+            TypeDefinitionChanged, UpgradeRequired,
+        };
         let error = error.into();
         let bad_bytes = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
         match &error {
-            redb::Error::Corrupted(reason) => Self::Damaged(reason.clone()),
-            redb::Error::Io(cause) if bad_bytes.contains(&cause.kind()) => {
-                Self::Damaged(cause.to_string())
-            }
+            // The tables were made with the database, and all of one kind.
+            Corrupted(_)
+            | UpgradeRequired(_)
+            | TableDoesNotExist(_)
+            | TableIsMultimap(_)
+            | TableTypeMismatch { .. }
+            | TypeDefinitionChanged { .. } => Self::Damaged(error.to_string()),
+            Io(cause) if bad_bytes.contains(&cause.kind()) => Self::Damaged(cause.to_string()),
             _ => Self::Database(Box::new(error)),
         }
     }
