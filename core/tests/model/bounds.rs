@@ -33,6 +33,10 @@ pub enum MasterFault {
     DeduplicateCommittedOnly,
 }
 
+/// Names the columns of [`Bounds::list`].
+pub const BOUNDS: &str = "voters | masters | terms | requests + repeats | reads | \
+    restarts of voters + masters | clock | window | in flight | answers";
+
 /// What is explored, and what is broken.
 #[derive(Clone, Debug)]
 pub struct Bounds {
@@ -53,6 +57,11 @@ pub struct Bounds {
     pub looks: u8,
     /// Applied entries kept in logs; few of them make leaders send tables.
     pub window: usize,
+    /// Most requests under way from one master to one voter; beyond, the oldest is lost. Load does
+    /// not count.
+    pub in_flight: usize,
+    /// Whether requests may arrive after their master gave up the term.
+    pub late_requests: bool,
     /// Whether messages may arrive more than once.
     pub duplicates: bool,
     /// Whether answers may be late; if not, they arrive at once or are lost.
@@ -90,6 +99,34 @@ pub struct Left {
 }
 
 impl Bounds {
+    /// The bounds in the order of [`BOUNDS`].
+    pub fn list(&self) -> String {
+        let answers = match (self.late_answers, self.lost_answers) {
+            (true, _) => "late",
+            (false, true) => "or lost",
+            (false, false) => "heard",
+        };
+        let duplicates = if self.duplicates { "+" } else { "" };
+        let leases = if self.leases { "leases" } else { "-" };
+        format!(
+            "{} | {} | {} | {}+{} | {} | {}+{} | {} {} | {} | {}{} | {}",
+            self.voters,
+            self.masters,
+            self.campaigns,
+            self.requests,
+            self.repeats,
+            self.reads,
+            self.voter_restarts,
+            self.master_restarts,
+            leases,
+            self.ticks,
+            self.window,
+            self.in_flight,
+            duplicates,
+            answers
+        )
+    }
+
     pub fn voter_settings(&self) -> VoterSettings {
         let lease = if self.leases {
             2 * TICK

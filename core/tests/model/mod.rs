@@ -122,7 +122,7 @@ impl Model for Bounds {
             Action::Deliver(message) => world.deliver(self, &message, true),
             Action::DeliverInVain(message) => {
                 world.deliver(self, &message, false);
-                world.sweep(before);
+                world.sweep(self, before);
                 // As good as not delivered at all.
                 let unchanged = world.disks == before.disks && world.history == before.history;
                 return (!unchanged).then_some(world);
@@ -155,7 +155,7 @@ impl Model for Bounds {
             Action::RestartDisk(disk) => world.restart_disk(self, disk),
             Action::RestartMaster(master) => world.restart_master(self, master),
         }
-        world.sweep(before);
+        world.sweep(self, before);
         (world != *before).then_some(world)
     }
 

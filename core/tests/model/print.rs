@@ -147,7 +147,9 @@ pub fn bare(message: &Message) -> Message {
             match reply {
                 Reply::Appended { send, .. }
                 | Reply::Mismatch { send, .. }
-                | Reply::Staged { send, .. } => *send = 0,
+                | Reply::Staged { send, .. }
+                // Leaders mind only its term; and there is one Load a term.
+                | Reply::Refused { send, .. } => *send = 0,
                 _ => {}
             }
         }

@@ -20,6 +20,8 @@ const LEAST: Bounds = Bounds {
     ticks: 0,
     looks: 0,
     window: 4096,
+    in_flight: 4,
+    late_requests: true,
     duplicates: false,
     late_answers: true,
     lost_answers: true,
@@ -30,7 +32,7 @@ const LEAST: Bounds = Bounds {
     disk_fault: None,
     master_fault: None,
     mutant: None,
-    at_most: Duration::from_secs(900),
+    at_most: Duration::from_secs(300),
 };
 
 /// Answers at once or never; only the order of messages matters, not time.
@@ -38,6 +40,13 @@ const ORDER: Bounds = Bounds {
     late_answers: false,
     leases: false,
     ..LEAST
+};
+
+/// One request under way from each master to each voter. It may be lost, but not its answer.
+const HEARD: Bounds = Bounds {
+    in_flight: 1,
+    lost_answers: false,
+    ..ORDER
 };
 
 /// Small enough for every run of the tests.
@@ -146,11 +155,19 @@ pub fn full() -> Vec<Bounds> {
             ..ORDER
         },
         Bounds {
-            name: "2 voters, 4 terms",
+            name: "2 voters, 4 terms, 1 request",
             voters: 2,
             campaigns: 4,
-            requests: 0,
             ..ORDER
+        },
+        Bounds {
+            name: "2 voters, 2 terms, 2 requests, repeat, restarts",
+            voters: 2,
+            requests: 2,
+            repeats: 1,
+            voter_restarts: 1,
+            master_restarts: 1,
+            ..HEARD
         },
         Bounds {
             name: "2 voters, leases, read",
@@ -160,6 +177,15 @@ pub fn full() -> Vec<Bounds> {
             requests: 0,
             late_answers: false,
             ..LEAST
+        },
+        Bounds {
+            name: "2 voters, leases, read, 1 request, restart",
+            voters: 2,
+            reads: 1,
+            ticks: 2,
+            voter_restarts: 1,
+            leases: true,
+            ..HEARD
         },
         Bounds {
             name: "3 voters, 1 term, 3 requests, repeat, restart, late answers",
@@ -172,10 +198,71 @@ pub fn full() -> Vec<Bounds> {
             ..LEAST
         },
         Bounds {
-            name: "3 voters, 2 terms",
+            name: "3 voters, 2 terms, lost answers",
             voters: 3,
             requests: 0,
             ..ORDER
+        },
+        Bounds {
+            name: "3 voters, 2 terms, 1 request, repeat, restarts",
+            voters: 3,
+            repeats: 1,
+            voter_restarts: 1,
+            master_restarts: 1,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 2 terms, late answers",
+            voters: 3,
+            requests: 0,
+            late_answers: true,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 2 terms, 2 requests",
+            voters: 3,
+            requests: 2,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 2 terms, 2 requests, short logs, restart",
+            voters: 3,
+            requests: 2,
+            window: 1,
+            voter_restarts: 1,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 3 terms, lost answers",
+            voters: 3,
+            campaigns: 3,
+            requests: 0,
+            lost_answers: true,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 3 terms, 1 request",
+            voters: 3,
+            campaigns: 3,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 4 terms, restart of a voter",
+            voters: 3,
+            campaigns: 4,
+            requests: 0,
+            voter_restarts: 1,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, leases, read, restart",
+            voters: 3,
+            reads: 1,
+            ticks: 2,
+            requests: 0,
+            voter_restarts: 1,
+            leases: true,
+            ..HEARD
         },
     ]
 }

@@ -5,7 +5,7 @@ use super::bounds::{Bounds, Left, MasterFault};
 use super::disk::Disk;
 use super::history::{History, Seen};
 use super::print::{Parts, bare};
-use mdfs_core::id::{DiskId, RequestId};
+use mdfs_core::id::{DiskId, RequestId, Term};
 use mdfs_core::log::leader::{Effect, Event, Leader};
 use mdfs_core::log::message::{Put, Reply, Request};
 use mdfs_core::time::Timestamp;
@@ -274,6 +274,26 @@ impl World {
         }
     }
 
+    /// Posts a request; the oldest from that master to that voter is lost if there are too many.
+    fn post_request(&mut self, bounds: &Bounds, message: Message) {
+        let ends = channel(&message).map(|(ends, _)| ends);
+        self.post(message);
+        let own = |envelope: &Arc<Envelope>| {
+            let (own, age) = channel(&envelope.message)?;
+            (Some(own) == ends).then_some(age)
+        };
+        if ends.is_none() {
+            return;
+        }
+        let under_way = self.messages.iter().filter_map(own);
+        if under_way.clone().count() > bounds.in_flight
+            && let Some(oldest) = under_way.min()
+        {
+            self.messages
+                .retain(|envelope| own(envelope) != Some(oldest));
+        }
+    }
+
     fn perform(&mut self, bounds: &Bounds, master: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -289,12 +309,13 @@ impl World {
                         }
                         _ => Vec::new(),
                     };
-                    self.post(Message::Request {
+                    let message = Message::Request {
                         from: master,
                         to,
                         request,
                         below,
-                    });
+                    };
+                    self.post_request(bounds, message);
                 }
                 Effect::Elected { term } => self.elected(master, term),
                 Effect::Committed { up_to } => self.committed(master, up_to),
@@ -312,7 +333,7 @@ impl World {
     }
 
     /// Drops messages that can change nothing any more, or only by what a lost message does too.
-    pub fn sweep(&mut self, before: &Self) {
+    pub fn sweep(&mut self, bounds: &Bounds, before: &Self) {
         let now = self.now;
         let moved = now != before.now;
         for (disk, old) in self.disks.iter_mut().zip(&before.disks) {
@@ -335,14 +356,17 @@ impl World {
                 };
                 let promised = disk.voter.promised();
                 let active = masters[*from].leader.campaign_term();
+                let late = bounds.late_requests;
                 match request {
                     Request::PreVote { .. } => false,
-                    Request::Prepare { term } => active == Some(*term) || promised < *term,
+                    Request::Prepare { term } => active == Some(*term) || late && promised < *term,
                     Request::Load { term, .. } => active == Some(*term),
                     Request::Append(append) => {
-                        active == Some(append.term) || promised <= append.term
+                        active == Some(append.term) || late && promised <= append.term
                     }
-                    Request::Snapshot(page) => active == Some(page.term) || promised <= page.term,
+                    Request::Snapshot(page) => {
+                        active == Some(page.term) || late && promised <= page.term
+                    }
                     Request::Release { term } => disk
                         .voter
                         .leader(now)
@@ -369,6 +393,25 @@ impl World {
         });
         self.fingerprint(before);
     }
+}
+
+/// Who asks whom; and what orders the requests between the two by age. Load does not count: a master
+/// has one under way at most, and which voter it goes to must not matter.
+fn channel(message: &Message) -> Option<((usize, usize), (Term, u8, u64))> {
+    let Message::Request {
+        from, to, request, ..
+    } = message
+    else {
+        return None;
+    };
+    let age = match request {
+        Request::Load { .. } => return None,
+        Request::PreVote { term } | Request::Prepare { term } => (*term, 0, 0),
+        Request::Append(append) => (append.term, 1, append.send),
+        Request::Snapshot(page) => (page.term, 1, page.send),
+        Request::Release { term } => (*term, 2, 0),
+    };
+    Some(((*from, *to), age))
 }
 
 impl Envelope {
