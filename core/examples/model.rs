@@ -1,8 +1,8 @@
 //! Explores the model of the log protocol in full and prints what it saw.
 //!
 //! `cargo run --release -p mdfs-core --features mutants --example model`. It ends with an error if
-//! an invariant breaks, if a run does not see all states within its bounds, or if a broken rule goes
-//! unnoticed; else with `PROVED model`. With an argument it makes only the runs whose names contain
+//! an invariant breaks, if a run does not see all states within its bounds, or if a broken rule
+//! goes unnoticed; else with `PROVED model`. With an argument it makes only the runs whose names contain
 //! that text, and proves nothing.
 
 #[path = "../tests/model/mod.rs"]

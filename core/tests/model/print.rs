@@ -92,7 +92,7 @@ impl World {
                         .leader
                         .awaits(disk_id(disk), term, send)
                 });
-                messages.push((envelope.bare(), awaited));
+                messages.push((envelope.bare, awaited));
             }
         }
         messages.sort_unstable();
@@ -155,4 +155,29 @@ pub fn bare(message: &Message) -> Message {
         }
     }
     message
+}
+
+/// Master and voter.
+pub type Ends = (usize, usize);
+
+/// Term, kind, and number.
+pub type Age = (Term, u8, u64);
+
+/// Who asks whom; and what orders the requests between the two by age. Load does not count: a
+/// master has one under way at most, and which voter it goes to must not matter.
+pub fn channel(message: &Message) -> Option<(Ends, Age)> {
+    let Message::Request {
+        from, to, request, ..
+    } = message
+    else {
+        return None;
+    };
+    let age = match request {
+        Request::Load { .. } => return None,
+        Request::PreVote { term } | Request::Prepare { term } => (*term, 0, 0),
+        Request::Append(append) => (append.term, 1, append.send),
+        Request::Snapshot(page) => (page.term, 1, page.send),
+        Request::Release { term } => (*term, 2, 0),
+    };
+    Some(((*from, *to), age))
 }

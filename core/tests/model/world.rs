@@ -4,8 +4,8 @@
 use super::bounds::{Bounds, Left, MasterFault};
 use super::disk::Disk;
 use super::history::{History, Seen};
-use super::print::{Parts, bare};
-use mdfs_core::id::{DiskId, RequestId, Term};
+use super::print::{Parts, bare, channel};
+use mdfs_core::id::{DiskId, RequestId};
 use mdfs_core::log::leader::{Effect, Event, Leader};
 use mdfs_core::log::message::{Put, Reply, Request};
 use mdfs_core::time::Timestamp;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct Envelope {
     hash: u64,
     /// The hash without the name of the disk and the number of the message.
-    bare: u64,
+    pub bare: u64,
     pub message: Message,
 }
 
@@ -392,30 +392,5 @@ impl World {
             }
         });
         self.fingerprint(before);
-    }
-}
-
-/// Who asks whom; and what orders the requests between the two by age. Load does not count: a master
-/// has one under way at most, and which voter it goes to must not matter.
-fn channel(message: &Message) -> Option<((usize, usize), (Term, u8, u64))> {
-    let Message::Request {
-        from, to, request, ..
-    } = message
-    else {
-        return None;
-    };
-    let age = match request {
-        Request::Load { .. } => return None,
-        Request::PreVote { term } | Request::Prepare { term } => (*term, 0, 0),
-        Request::Append(append) => (append.term, 1, append.send),
-        Request::Snapshot(page) => (page.term, 1, page.send),
-        Request::Release { term } => (*term, 2, 0),
-    };
-    Some(((*from, *to), age))
-}
-
-impl Envelope {
-    pub fn bare(&self) -> u64 {
-        self.bare
     }
 }
