@@ -1,6 +1,6 @@
 //! The `mdfs` program: commands for people, and the one place where everything is put together.
 //!
-//! A command is a file in `commands`: it takes its arguments and what it may use ([`Context`]), and
+//! A command is a file in `commands`: it takes its arguments and what it may use, and
 //! ends with an [`Exit`] or a [`CliError`], which `run` turns into the exit code of the process.
 
 mod args;
