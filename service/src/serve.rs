@@ -58,7 +58,7 @@ impl Default for Limits {
 /// The longest head, in bytes: request line and headers.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// What hyper reads and gathers for a write at a time: large bodies move in pieces of this size.
-const BUFFER_BYTES: usize = 1024 * 1024;
+const BUFFER_BYTES: usize = 512 * 1024;
 /// A silent peer is asked for a sign of life after this time, and given up after three more.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(8);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);

@@ -275,6 +275,8 @@ impl Keeper {
     fn start(&self) -> Result<Child> {
         Command::new(&self.program)
             .args(&self.role.arguments)
+            // The C library otherwise keeps a heap for each thread, and freed buffers in all of them.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)

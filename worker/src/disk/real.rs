@@ -4,6 +4,7 @@ use super::out_of_handles;
 use super::{ALIGNMENT, DirEntry, Disk, DiskFile, DiskLock, Metadata, Space, Writes};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 use rustix::io::Errno;
+use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
@@ -193,6 +194,13 @@ impl DiskFile for RealFile {
     }
 
     fn prefetch(&self, offset: u64, length: u64) {
+        // Bytes that are in memory need no fetching, and asking for it would cost as much as a read.
+        let mut probe = [0];
+        let mut probe = [io::IoSliceMut::new(&mut probe)];
+        let cached = preadv2(&self.cached, &mut probe, offset, ReadWriteFlags::NOWAIT);
+        if cached.is_ok_and(|count| count > 0) {
+            return;
+        }
         let length = NonZeroU64::new(length);
         // A hint that is not taken costs only time.
         let _ = rustix::fs::fadvise(&self.cached, offset, length, Advice::WillNeed);
