@@ -5,6 +5,7 @@ use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
 use clap::{Args, Parser, Subcommand};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// A replicated store for large media files
@@ -94,8 +95,8 @@ impl Command {
     pub(crate) fn server_log(&self) -> Option<(&ServerLog, &'static str)> {
         match self {
             Command::Dev(args) => Some((&args.log, ServerLog::DEV)),
-            Command::Master(args) => Some((&args.log, ServerLog::SERVER)),
-            Command::Worker(args) => Some((&args.log, ServerLog::SERVER)),
+            Command::Master(args) => Some((&args.server.log, ServerLog::SERVER)),
+            Command::Worker(args) => Some((&args.server.log, ServerLog::SERVER)),
             Command::Put(_)
             | Command::Get(_)
             | Command::Cat(_)
@@ -106,6 +107,17 @@ impl Command {
             | Command::Sign(_)
             | Command::Status
             | Command::Workers => None,
+        }
+    }
+
+    /// Threads that move bytes; none for as many as there are processors.
+    pub(crate) fn threads(&self) -> Option<NonZeroUsize> {
+        match self {
+            Command::Dev(_) => None,
+            Command::Master(args) => args.server.threads,
+            Command::Worker(args) => args.server.threads,
+            // A command waits more than it works.
+            _ => NonZeroUsize::new(2),
         }
     }
 }

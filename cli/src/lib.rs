@@ -56,8 +56,8 @@ fn execute(cli: Cli) -> Result<Exit, CliError> {
         None => telemetry::Telemetry::of_command(global.verbose),
     })?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if server_log.is_none() {
-        builder.worker_threads(2);
+    if let Some(threads) = command.threads() {
+        builder.worker_threads(threads.get());
     }
     let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
     let serves = server_log.is_some();

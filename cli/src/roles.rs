@@ -7,6 +7,7 @@ use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::ClusterId;
 use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -43,37 +44,15 @@ impl ServerLog {
     }
 }
 
-/// What a master is started with.
+/// What every server is started with.
 #[derive(Args, Clone, Debug)]
-pub struct MasterArgs {
-    /// Address to listen on
-    #[arg(
-        long,
-        env = "MDFS_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080"
-    )]
-    pub listen: SocketAddr,
-    /// URL at which workers and other masters reach this one [default: the listening address]
+pub struct ServerArgs {
+    /// URL at which other servers reach this one [default: the listening address]
     #[arg(long, env = "MDFS_ADVERTISE_URL", value_name = "URL")]
     pub advertise_url: Option<String>,
-    /// Cluster to serve [default: the one that all disks that beat here agree on]
-    #[arg(long, env = "MDFS_CLUSTER_ID", value_name = "ID")]
-    pub cluster_id: Option<ClusterId>,
     /// File with the key that the servers of the cluster share, at least 32 bytes
     #[arg(long, env = "MDFS_CLUSTER_KEY_FILE", value_name = "FILE")]
     pub cluster_key_file: PathBuf,
-    /// File with the token that may do everything, at least 32 bytes; twice while it is rotated
-    #[arg(
-        long,
-        env = "MDFS_ROOT_TOKEN_FILE",
-        value_name = "FILE",
-        required = true
-    )]
-    pub root_token_file: Vec<PathBuf>,
-    /// File with the key that links are signed with, at least 32 bytes; twice while it is rotated
-    #[arg(long, env = "MDFS_LINK_KEY_FILE", value_name = "FILE", required = true)]
-    pub link_key_file: Vec<PathBuf>,
     /// Lease that voters give a leader, in milliseconds; the same for all servers
     #[arg(
         long,
@@ -90,6 +69,57 @@ pub struct MasterArgs {
         default_value_t = 1000
     )]
     pub heartbeat_millis: u64,
+    /// Threads that move bytes between connections; calls to disks have their own [default: one for
+    /// each processor that it may use]
+    #[arg(long, env = "MDFS_THREADS", value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How it logs
+    #[command(flatten)]
+    pub log: ServerLog,
+    /// Stop when the process with this id is no longer the parent
+    #[arg(long, hide = true, value_name = "PID")]
+    pub exit_with_parent: Option<u32>,
+}
+
+impl ServerArgs {
+    fn cluster_key(&self) -> Result<ClusterKey> {
+        Ok(ClusterKey::new(&read_secret(&self.cluster_key_file)?))
+    }
+
+    fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_millis)
+    }
+
+    fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_millis)
+    }
+}
+
+/// What a master is started with.
+#[derive(Args, Clone, Debug)]
+pub struct MasterArgs {
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "MDFS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+    /// Cluster to serve [default: the one that all disks that beat here agree on]
+    #[arg(long, env = "MDFS_CLUSTER_ID", value_name = "ID")]
+    pub cluster_id: Option<ClusterId>,
+    /// File with the token that may do everything, at least 32 bytes; twice while it is rotated
+    #[arg(
+        long,
+        env = "MDFS_ROOT_TOKEN_FILE",
+        value_name = "FILE",
+        required = true
+    )]
+    pub root_token_file: Vec<PathBuf>,
+    /// File with the key that links are signed with, at least 32 bytes; twice while it is rotated
+    #[arg(long, env = "MDFS_LINK_KEY_FILE", value_name = "FILE", required = true)]
+    pub link_key_file: Vec<PathBuf>,
     /// Silence after which a worker is dead, in seconds
     #[arg(
         long,
@@ -98,12 +128,9 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
-    /// How it logs
+    /// What all servers have in common
     #[command(flatten)]
-    pub log: ServerLog,
-    /// Stop when the process with this id is no longer the parent
-    #[arg(long, hide = true, value_name = "PID")]
-    pub exit_with_parent: Option<u32>,
+    pub server: ServerArgs,
 }
 
 /// What a worker is started with.
@@ -117,9 +144,6 @@ pub struct WorkerArgs {
         default_value = "0.0.0.0:8081"
     )]
     pub listen: SocketAddr,
-    /// URL at which masters and other workers reach this one [default: the listening address]
-    #[arg(long, env = "MDFS_ADVERTISE_URL", value_name = "URL")]
-    pub advertise_url: Option<String>,
     /// Folder of the disk; formatted when it is empty, refused when it holds anything else
     #[arg(long, env = "MDFS_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
@@ -138,35 +162,13 @@ pub struct WorkerArgs {
         value_delimiter = ','
     )]
     pub master: Vec<String>,
-    /// File with the key that the servers of the cluster share, at least 32 bytes
-    #[arg(long, env = "MDFS_CLUSTER_KEY_FILE", value_name = "FILE")]
-    pub cluster_key_file: PathBuf,
     /// Bytes that chunks leave free for the metadata log [default: 5 % of the file system, at
     /// least 1 GiB or 10 %, whichever is less]
     #[arg(long, env = "MDFS_RESERVE_BYTES", value_name = "BYTES")]
     pub reserve_bytes: Option<u64>,
-    /// Lease that voters give a leader, in milliseconds; the same for all servers
-    #[arg(
-        long,
-        env = "MDFS_LEASE_MILLIS",
-        value_name = "MS",
-        default_value_t = 3000
-    )]
-    pub lease_millis: u64,
-    /// How often to beat, in milliseconds; the same for all servers
-    #[arg(
-        long,
-        env = "MDFS_HEARTBEAT_MILLIS",
-        value_name = "MS",
-        default_value_t = 1000
-    )]
-    pub heartbeat_millis: u64,
-    /// How it logs
+    /// What all servers have in common
     #[command(flatten)]
-    pub log: ServerLog,
-    /// Stop when the process with this id is no longer the parent
-    #[arg(long, hide = true, value_name = "PID")]
-    pub exit_with_parent: Option<u32>,
+    pub server: ServerArgs,
 }
 
 /// Runs a master until SIGINT or SIGTERM.
@@ -174,7 +176,7 @@ pub struct WorkerArgs {
 /// # Errors
 /// If the configuration is refused, the address cannot be listened on, or the master fails.
 pub async fn run_master(args: MasterArgs) -> Result<()> {
-    let stop = stop_signal(args.exit_with_parent)?;
+    let stop = stop_signal(args.server.exit_with_parent)?;
     let config = master_config(&args)?;
     let listener = listen(args.listen).await?;
     Ok(mdfs_master::run(config, listener, stop).await?)
@@ -186,7 +188,7 @@ pub async fn run_master(args: MasterArgs) -> Result<()> {
 /// If the configuration is refused, the disk cannot be opened, the address cannot be listened on,
 /// or the worker fails.
 pub async fn run_worker(args: WorkerArgs) -> Result<()> {
-    let stop = stop_signal(args.exit_with_parent)?;
+    let stop = stop_signal(args.server.exit_with_parent)?;
     let config = worker_config(&args)?;
     let listener = listen(args.listen).await?;
     Ok(mdfs_worker::run(config, listener, stop).await?)
@@ -197,7 +199,7 @@ pub async fn run_worker(args: WorkerArgs) -> Result<()> {
 /// # Errors
 /// Names the flag or the file.
 pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
-    let key = ClusterKey::new(&read_secret(&args.cluster_key_file)?);
+    let key = args.server.cluster_key()?;
     let root_tokens = args
         .root_token_file
         .iter()
@@ -212,14 +214,14 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         .first()
         .zip(link_keys.first())
         .ok_or_else(|| anyhow!("a root token and a link key are needed"))?;
-    let beat = Duration::from_millis(args.heartbeat_millis);
+    let beat = args.server.heartbeat();
     let dead_after = Duration::from_secs(args.dead_after_seconds);
     let detect = DetectSettings::new(beat, 3, dead_after)
         .context("--heartbeat-millis and --dead-after-seconds")?;
     let config = mdfs_master::Config {
-        url: args.advertise_url.clone(),
+        url: args.server.advertise_url.clone(),
         cluster: args.cluster_id,
-        lease: Duration::from_millis(args.lease_millis),
+        lease: args.server.lease(),
         detect,
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
@@ -238,14 +240,14 @@ pub fn worker_config(args: &WorkerArgs) -> Result<mdfs_worker::Config> {
     let config = mdfs_worker::Config {
         data_dir: args.data_dir.clone(),
         name: args.name.clone(),
-        url: args.advertise_url.clone(),
+        url: args.server.advertise_url.clone(),
         zone: args.zone.clone(),
         masters: args.master.clone(),
-        cluster_key: ClusterKey::new(&read_secret(&args.cluster_key_file)?),
+        cluster_key: args.server.cluster_key()?,
         other_cluster_key: None,
-        heartbeat_interval: Duration::from_millis(args.heartbeat_millis),
+        heartbeat_interval: args.server.heartbeat(),
         reserve_bytes: args.reserve_bytes,
-        lease: Duration::from_millis(args.lease_millis),
+        lease: args.server.lease(),
         limits: mdfs_worker::Limits::default(),
     };
     config.check()?;

@@ -157,11 +157,13 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
     };
     let key = path(plan.folder.cluster_key())?;
     let parent = std::process::id().to_string();
+    let threads = threads_each(usize::from(plan.workers) + 1).to_string();
     let shared = |address: SocketAddr| {
         let flags = [
             ("--listen", address.to_string()),
             ("--cluster-key-file", key.clone()),
             ("--exit-with-parent", parent.clone()),
+            ("--threads", threads.clone()),
             ("--log", plan.log.clone()),
         ];
         flags
@@ -205,6 +207,13 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
         });
     }
     Ok(roles)
+}
+
+/// Threads for each of so many servers that share this machine: more than there are processors would
+/// only wake each other.
+fn threads_each(servers: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / servers).max(1)
 }
 
 /// Addresses that nobody listens on now. All are held until the last is found, so none comes twice.

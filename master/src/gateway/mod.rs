@@ -36,6 +36,8 @@ pub struct Limits {
     pub reads: usize,
     /// Uploads at a time; each keeps about 3 MiB in memory.
     pub uploads: usize,
+    /// Uploads that may keep 2 MiB more, to be faster.
+    pub fast_uploads: usize,
     /// How long a request waits for its turn before it is told that the server is busy.
     pub turn: Duration,
     /// Without the first byte of a chunk from a worker, before another copy is asked as well.
@@ -60,6 +62,7 @@ impl Default for Limits {
         Self {
             reads: 1024,
             uploads: 256,
+            fast_uploads: 8,
             turn: Duration::from_secs(10),
             first_byte: Duration::from_millis(300),
             stall: Duration::from_millis(500),
@@ -88,6 +91,8 @@ struct Shared {
     memory: SiteMemory,
     reads: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    /// What uploads may have under way beyond their due.
+    spare_window: Semaphore,
 }
 
 impl Gateway {
@@ -108,6 +113,7 @@ impl Gateway {
             limits,
             reads: Arc::new(Semaphore::new(limits.reads)),
             uploads: Arc::new(Semaphore::new(limits.uploads)),
+            spare_window: Semaphore::new(limits.fast_uploads * store::WINDOW_SPARE as usize),
         };
         Self {
             shared: Arc::new(shared),

@@ -13,8 +13,11 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_protocol::internal::Seal;
 
 /// Segments of one upload that are under way at a time. With the one that is being read, this is
-/// the memory of an upload; more would not be faster, as the disks are busy already.
+/// the memory that an upload has in any case.
 const WINDOW: usize = 2;
+/// Further ones, while not many upload: with these, disks and connections need not wait for each
+/// other.
+pub(super) const WINDOW_SPARE: u32 = 2;
 
 /// A file to be stored.
 #[derive(Clone, Debug)]
@@ -173,11 +176,13 @@ async fn stream_chunk(
         .to_come()
         .map(|rest| rest.saturating_add(first.length()));
     let bytes = to_come.map_or(chunk_bytes, |rest| rest.min(chunk_bytes));
+    let spare = chunks.shared().spare_window.try_acquire_many(WINDOW_SPARE);
+    let window = spare.as_ref().map_or(WINDOW, |_| WINDOW + WINDOW_SPARE as usize);
     let mut chain = chunks.place(index, bytes).await?;
     let mut segment = first;
     loop {
         chain.send(segment);
-        let settled = async { chain.settle(WINDOW - 1).await.map_err(StoreError::from) };
+        let settled = async { chain.settle(window - 1).await.map_err(StoreError::from) };
         let ((), next) = try_join(settled, segments.next()).await?;
         match next {
             Some(next) if chain.length() < chunk_bytes => segment = next,

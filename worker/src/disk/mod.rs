@@ -134,6 +134,13 @@ pub trait DiskFile: Debug + Send + Sync {
     /// What the file system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Reads from `offset` what is in memory already, without waiting for the disk; how many bytes
+    /// that were. None where nothing is, or the file system cannot tell.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> Option<usize> {
+        let _ = (buffer, offset);
+        None
+    }
+
     /// Says that these bytes will be read soon, so that the system may fetch them meanwhile. A hint:
     /// does nothing where the file system cannot.
     fn prefetch(&self, offset: u64, length: u64) {

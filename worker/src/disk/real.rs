@@ -193,6 +193,11 @@ impl DiskFile for RealFile {
         Ok(done)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> Option<usize> {
+        let mut buffers = [io::IoSliceMut::new(buffer)];
+        preadv2(&self.cached, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok()
+    }
+
     fn prefetch(&self, offset: u64, length: u64) {
         // Bytes that are in memory need no fetching, and asking for it would cost as much as a read.
         let mut probe = [0];

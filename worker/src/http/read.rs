@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::extract::{OfChunk, Open, Params};
 use crate::node::Node;
-use crate::store::{self, OpenChunk};
+use crate::store::OpenChunk;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -54,23 +54,28 @@ pub(crate) async fn read(
         Some(share) => (FIRST_BYTES, share),
         None => (BLOCK, node.read_memory.take(BLOCK).await?),
     };
-    let store = node.store.clone();
-    let opened = node.read_threads.run(move || -> Result<_, Error> {
-        let open = store.open_chunk(chunk)?;
-        let (from, to) = bounds(&range, open.len())?;
-        let first = piece(from, to, most);
-        if from + first < to {
-            open.prefetch(from, AHEAD_BYTES.min(to - from));
+    let (first, next, end, open) = match at_hand(&node, chunk, &range, most) {
+        Some(opened) => opened,
+        None => {
+            let store = node.store.clone();
+            let opened = node.read_threads.run(move || -> Result<Opened, Error> {
+                let open = store.open_chunk(chunk)?;
+                let (from, to) = bounds(&range, open.len())?;
+                let first = piece(from, to, most);
+                if from + first < to {
+                    open.prefetch(from, AHEAD_BYTES.min(to - from));
+                }
+                let bytes = if first == 0 {
+                    Bytes::new()
+                } else {
+                    copy(open.read(from, first)?)
+                };
+                Ok((bytes, from + first, to, open))
+            });
+            let opened = opened.await.and_then(|opened| opened);
+            opened.inspect_err(|error| node.note_read_error(error))?
         }
-        let bytes = if first == 0 {
-            Bytes::new()
-        } else {
-            copy(&open, from, first)?
-        };
-        Ok((bytes, from + first, to, open))
-    });
-    let opened = opened.await.and_then(|opened| opened);
-    let (first, next, end, open) = opened.inspect_err(|error| node.note_read_error(error))?;
+    };
     let length = u64::try_from(first.len()).unwrap_or(u64::MAX) + (end - next);
     node.metrics.read_bytes.add(length);
     let first = share.guard(first);
@@ -91,6 +96,7 @@ pub(crate) async fn read(
             end,
             left: length,
             size: 2 * FIRST_BYTES,
+            cached: true,
         })
     };
     let mut response = Response::new(body);
@@ -101,6 +107,18 @@ pub(crate) async fn read(
         HeaderValue::from_static("application/octet-stream"),
     );
     Ok(response)
+}
+
+/// The first bytes of an answer, where the next ones begin, where the last one ends, and the chunk.
+type Opened = (Bytes, u64, u64, Arc<OpenChunk>);
+
+/// What an answer begins with, if that is in memory.
+fn at_hand(node: &Node, chunk: ChunkId, range: &Range, most: u64) -> Option<Opened> {
+    let open = node.store.opened(chunk)?;
+    let (from, to) = bounds(range, open.len()).ok()?;
+    let first = piece(from, to, most);
+    let bytes = copy(open.read_cached(from, first)?);
+    Some((bytes, from + first, to, open))
 }
 
 /// First and end of a range in a chunk of that many bytes.
@@ -127,10 +145,19 @@ fn piece(from: u64, end: u64, size: u64) -> u64 {
     aligned.min(end) - from
 }
 
-/// Reads a short piece into memory of its own size: buffers of the store are 1 MiB each, which a
+/// Moves a short piece into memory of its own size: buffers of the store are 1 MiB each, which a
 /// slow reader of little would keep.
-fn copy(open: &OpenChunk, from: u64, length: u64) -> store::Result<Bytes> {
-    Ok(Bytes::copy_from_slice(&open.read(from, length)?))
+fn copy(bytes: Bytes) -> Bytes {
+    Bytes::copy_from_slice(&bytes)
+}
+
+/// As [`copy`], for pieces that are short.
+fn fitted(bytes: Bytes) -> Bytes {
+    if bytes.len() as u64 > FIRST_BYTES {
+        bytes
+    } else {
+        copy(bytes)
+    }
 }
 
 struct Source {
@@ -152,6 +179,9 @@ struct ChunkBody {
     left: u64,
     /// How long the next piece may be.
     size: u64,
+    /// All pieces so far were in memory. Then the next one is read when it is wanted, on the spot; a
+    /// disk is asked ahead.
+    cached: bool,
 }
 
 enum Piece {
@@ -163,7 +193,7 @@ enum Piece {
 impl ChunkBody {
     /// Begins the next read if its memory is free; `must` waits for it instead.
     fn begin(&mut self, must: bool) {
-        if self.next == self.end {
+        if self.next == self.end || (self.cached && !must) {
             return;
         }
         let large = piece(self.next, self.end, self.size);
@@ -174,9 +204,20 @@ impl ChunkBody {
             None if must => (small, source.memory.try_take(small)),
             None => return,
         };
+        let share = match share {
+            Some(share) if self.cached => match source.open.read_cached(self.next, length) {
+                Some(bytes) => {
+                    self.advance(length);
+                    self.state = Piece::Read(Ok(share.guard(fitted(bytes))));
+                    return;
+                }
+                None => Some(share),
+            },
+            share => share,
+        };
+        let begins = std::mem::replace(&mut self.cached, false);
         let (from, end) = (self.next, self.end);
-        self.next += length;
-        self.size = (2 * self.size).min(MOST_BYTES);
+        self.advance(length);
         let reading = async move {
             let share = match share {
                 Some(share) => share,
@@ -184,17 +225,22 @@ impl ChunkBody {
             };
             let open = Arc::clone(&source.open);
             let read = source.threads.run(move || {
-                let ahead = from.saturating_add(AHEAD_BYTES);
-                open.prefetch(ahead, length.min(end.saturating_sub(ahead)));
-                if length > FIRST_BYTES {
-                    open.read(from, length)
-                } else {
-                    copy(&open, from, length)
-                }
+                // All of it once, then as much further as is read.
+                let (ahead, most) = match begins {
+                    true => (from, AHEAD_BYTES),
+                    false => (from.saturating_add(AHEAD_BYTES), length),
+                };
+                open.prefetch(ahead, most.min(end.saturating_sub(ahead)));
+                open.read(from, length).map(fitted)
             });
             Ok(share.guard(read.await??))
         };
         self.state = Piece::Reading(reading.boxed());
+    }
+
+    fn advance(&mut self, length: u64) {
+        self.next += length;
+        self.size = (2 * self.size).min(MOST_BYTES);
     }
 }
 

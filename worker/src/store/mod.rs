@@ -28,7 +28,7 @@ use error::out_of_space;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::internal::DiskState;
-use staged::Staged;
+use staged::Receiving;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ pub struct Usage {
 /// The chunks of one disk. Cheap to clone; the disk is unlocked when the last clone is dropped.
 ///
 /// All calls block: on an async runtime they belong on a blocking thread. Calls for different
-/// chunks run side by side; those for one staged chunk wait for each other.
+/// chunks run side by side, and so do writes of different segments of one.
 #[derive(Clone, Debug)]
 pub struct ChunkStore {
     inner: Arc<Inner>,
@@ -105,7 +105,7 @@ struct Inner {
     /// Held while the identity is replaced on the disk, so that `identity` need not be.
     identity_change: Mutex<()>,
     failed: AtomicBool,
-    staged: Mutex<HashMap<ChunkId, Arc<Mutex<Staged>>>>,
+    staged: Mutex<HashMap<ChunkId, Arc<Receiving>>>,
     open: Mutex<OpenChunks>,
     /// Rises before and after files of sealed chunks go: what was opened across a change is not
     /// kept in `open`.

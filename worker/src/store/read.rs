@@ -3,12 +3,13 @@
 use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
 use super::{ChunkStore, Inner, layout, lock};
-use crate::disk::DiskFile;
+use crate::disk::{AlignedBuffer, BufferPool, DiskFile};
 use bytes::Bytes;
 use mdfs_core::checksum::{Crc32, block_checksum};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_protocol::internal::{Seal, Stored};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -27,14 +28,29 @@ pub struct OpenChunk {
     store: Weak<Inner>,
 }
 
+/// Bytes of a chunk, and the blocks they lie in.
+struct Span {
+    /// Where the first block starts.
+    first: u64,
+    /// Bytes in all blocks.
+    whole: usize,
+    /// The bytes that are wanted, counted from the first block's start.
+    wanted: Range<usize>,
+}
+
 impl ChunkStore {
+    /// A sealed chunk that was read lately and is open still. Never waits for the disk.
+    pub fn opened(&self, chunk: ChunkId) -> Option<Arc<OpenChunk>> {
+        lock(&self.inner.open).get(chunk)
+    }
+
     /// Opens a sealed chunk, after verifying its footer. Chunks read lately are open already.
     ///
     /// # Errors
     /// `ChunkNotFound`; `Damaged` for a file that is cut, foreign, or whose footer is broken: it is
     /// counted, left alone, and as good as missing; otherwise what the disk says.
     pub fn open_chunk(&self, chunk: ChunkId) -> Result<Arc<OpenChunk>> {
-        if let Some(open) = lock(&self.inner.open).get(chunk) {
+        if let Some(open) = self.opened(chunk) {
             return Ok(open);
         }
         let removals = self.inner.removals.load(Ordering::SeqCst);
@@ -148,6 +164,48 @@ impl OpenChunk {
     /// `Invalid` for more than 1 MiB or an offset at or beyond the end; `BadBlock`; `Damaged` if the
     /// file was cut; otherwise what the disk says. Never wrong bytes.
     pub fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
+        let span = self.span(offset, length)?;
+        let store = self.store.upgrade();
+        let mut buffer = buffer(store.as_deref());
+        let count = buffer
+            .fill_with(span.whole, |room| self.file.read_at(room, span.first))
+            .map_err(|e| {
+                self.found_bad(span.first / BLOCK);
+                read_failed(&layout::chunk_path(self.chunk))(e)
+            })?;
+        if count != span.whole {
+            let reason = "it is cut";
+            if let Some(store) = &store {
+                return Err(store.found_damaged(self.chunk, reason));
+            }
+            return Err(Error::Damaged {
+                chunk: self.chunk,
+                reason,
+            });
+        }
+        if let Some(block) = self.bad_block(span.first / BLOCK, &buffer) {
+            self.found_bad(block);
+            return Err(Error::BadBlock {
+                chunk: self.chunk,
+                block,
+            });
+        }
+        Ok(buffer.freeze().slice(span.wanted))
+    }
+
+    /// What [`OpenChunk::read`] would give, if all of it is in memory and as it should be; otherwise
+    /// `read` has to be asked, which may wait for the disk. Never waits itself.
+    pub fn read_cached(&self, offset: u64, length: u64) -> Option<Bytes> {
+        let span = self.span(offset, length).ok()?;
+        let store = self.store.upgrade()?;
+        let mut buffer = store.pool.get();
+        let read = |room: &mut [u8]| self.file.read_cached_at(room, span.first).ok_or(());
+        let count = buffer.fill_with(span.whole, read).ok()?;
+        let is_right = count == span.whole && self.bad_block(span.first / BLOCK, &buffer).is_none();
+        is_right.then(|| buffer.freeze().slice(span.wanted))
+    }
+
+    fn span(&self, offset: u64, length: u64) -> Result<Span> {
         let invalid = |reason| Error::Invalid {
             chunk: self.chunk,
             reason,
@@ -162,56 +220,32 @@ impl OpenChunk {
         let first = offset - offset % BLOCK;
         let last = end.next_multiple_of(BLOCK).min(self.len());
         let too_long = |_| invalid("the range is longer than a segment");
-        let whole = usize::try_from(last - first).map_err(too_long)?;
-        let from = usize::try_from(offset - first).map_err(too_long)?;
-        let to = usize::try_from(end - first).map_err(too_long)?;
-
-        let store = self.store.upgrade();
-        let mut buffer = match &store {
-            Some(store) => store.pool.get(),
-            None => crate::disk::BufferPool::new(0).get(),
-        };
-        let count = buffer
-            .fill_with(whole, |room| self.file.read_at(room, first))
-            .map_err(|e| {
-                self.found_bad(first / BLOCK);
-                read_failed(&layout::chunk_path(self.chunk))(e)
-            })?;
-        if count != whole {
-            let reason = "it is cut";
-            if let Some(store) = &store {
-                return Err(store.found_damaged(self.chunk, reason));
-            }
-            return Err(Error::Damaged {
-                chunk: self.chunk,
-                reason,
-            });
-        }
-        self.verify_blocks(first / BLOCK, &buffer)?;
-        Ok(buffer.freeze().slice(from..to))
+        Ok(Span {
+            first,
+            whole: usize::try_from(last - first).map_err(too_long)?,
+            wanted: usize::try_from(offset - first).map_err(too_long)?
+                ..usize::try_from(end - first).map_err(too_long)?,
+        })
     }
 
-    /// Compares blocks in a row, the first of them number `first`, with their checksums.
-    fn verify_blocks(&self, first: u64, bytes: &[u8]) -> Result<()> {
+    /// Compares blocks in a row, the first of them number `first`, with their checksums. The first
+    /// that differs.
+    fn bad_block(&self, first: u64, bytes: &[u8]) -> Option<u64> {
         let ChunkId { file, index } = self.chunk;
-        for (block, bytes) in (first..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
-            let (number, len) = (u32::try_from(block), u32::try_from(bytes.len()));
-            let want = usize::try_from(block)
+        let mut blocks = (first..).zip(bytes.chunks(BLOCK_BYTES as usize));
+        let differs = |(block, bytes): &(u64, &[u8])| {
+            let (number, len) = (u32::try_from(*block), u32::try_from(bytes.len()));
+            let want = usize::try_from(*block)
                 .ok()
                 .and_then(|block| self.footer.blocks.get(block));
             match (want, number, len) {
-                (Some(want), Ok(number), Ok(len))
-                    if *want == block_checksum(file, index, number, Crc32::of(bytes), len) => {}
-                _ => {
-                    self.found_bad(block);
-                    return Err(Error::BadBlock {
-                        chunk: self.chunk,
-                        block,
-                    });
+                (Some(want), Ok(number), Ok(len)) => {
+                    *want != block_checksum(file, index, number, Crc32::of(bytes), len)
                 }
+                _ => true,
             }
-        }
-        Ok(())
+        };
+        blocks.find(differs).map(|(block, _)| block)
     }
 
     /// Whether a damaged block of it was found since the mount.
@@ -245,6 +279,13 @@ impl Inner {
             tracing::warn!(%chunk, reason, "a stored chunk is damaged");
         }
         Error::Damaged { chunk, reason }
+    }
+}
+
+fn buffer(store: Option<&Inner>) -> AlignedBuffer {
+    match store {
+        Some(store) => store.pool.get(),
+        None => BufferPool::new(0).get(),
     }
 }
 

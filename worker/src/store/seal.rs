@@ -38,7 +38,7 @@ impl ChunkStore {
         self.check_writable()?;
         let entry = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
         if let Some(entry) = entry {
-            let mut staged = lock(&entry);
+            let mut staged = entry.settled();
             if !staged.closed {
                 return self.seal_staged(chunk, &mut staged, seal);
             }
@@ -250,7 +250,7 @@ impl ChunkStore {
         let sealing = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
         if let Some(sealing) = sealing {
             // Its lock is held until its directory is synced.
-            drop(lock(&sealing));
+            drop(sealing.lock());
         }
         let dir = layout::chunk_dir(chunk.file);
         let dirs = lock(&self.inner.dirs);

@@ -6,15 +6,58 @@ use crate::disk::{DiskFile, Writes};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, ChunkSize, SEGMENT_BYTES};
 use mdfs_core::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
 /// How much of a chunk of more than one segment is allocated at once.
 const ALLOCATED: u64 = 16 * SEGMENT;
+
+/// A chunk being received, for those who write to it at the same time.
+///
+/// The lock is not held while a segment is written: segments of one chunk go to the disk side by
+/// side, each segment once at a time.
+#[derive(Debug, Default)]
+pub(super) struct Receiving {
+    staged: Mutex<Staged>,
+    /// Told whenever a write has ended.
+    written: Condvar,
+}
+
+impl Receiving {
+    /// What is known of the chunk; segments may be on their way to the disk.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Staged> {
+        lock(&self.staged)
+    }
+
+    /// The same, once `blocks` holds no longer for it.
+    fn wait_while(&self, blocks: impl Fn(&Staged) -> bool) -> MutexGuard<'_, Staged> {
+        self.written
+            .wait_while(self.lock(), |staged| blocks(staged))
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, once no segment is on its way to the disk.
+    pub(super) fn settled(&self) -> MutexGuard<'_, Staged> {
+        self.wait_while(|staged| !staged.writing.is_empty())
+    }
+}
+
+/// A segment on its way to the disk; when dropped it is there, or failed.
+struct Writing<'a> {
+    receiving: &'a Receiving,
+    number: u64,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.receiving.lock().writing.remove(&self.number);
+        self.receiving.written.notify_all();
+    }
+}
 
 /// A chunk being received. What it says it received is in the file, though not durable.
 #[derive(Debug, Default)]
@@ -23,6 +66,9 @@ pub(super) struct Staged {
     pub(super) file: Option<Arc<dyn DiskFile>>,
     /// What was received, by the segment's number.
     pub(super) segments: BTreeMap<u64, Segment>,
+    /// The numbers of segments on their way to the disk: of these it has neither the old bytes nor
+    /// the new ones.
+    writing: BTreeSet<u64>,
     /// Up to here the file system has set room apart for the file.
     granted: u64,
     /// Sealed or discarded: whoever waited for it must look again.
@@ -131,16 +177,18 @@ impl ChunkStore {
             return Err(Error::ChecksumMismatch { chunk });
         }
         loop {
-            let Some(entry) = self.staged_or_new(chunk)? else {
+            let Some(receiving) = self.staged_or_new(chunk)? else {
                 return Ok(self.open_chunk(chunk)?.len());
             };
-            let mut staged = lock(&entry);
+            let put = self.put_segment(chunk, &receiving, offset, bytes, &segment);
+            let mut staged = receiving.lock();
             if staged.closed {
+                // What was written went with it.
                 continue;
             }
-            staged.touched = true;
-            if let Err(error) = self.put_segment(chunk, &mut staged, offset, bytes, segment) {
-                if staged.segments.is_empty() || matches!(error, Error::NoSpace { .. }) {
+            if let Err(error) = put {
+                let is_empty = staged.segments.is_empty() && staged.writing.is_empty();
+                if is_empty || matches!(error, Error::NoSpace { .. }) {
                     // The error that counts is the first one.
                     let _ = self.close(chunk, &mut staged);
                 }
@@ -151,7 +199,7 @@ impl ChunkStore {
     }
 
     /// The entry of a chunk that is not sealed, made if need be.
-    fn staged_or_new(&self, chunk: ChunkId) -> Result<Option<Arc<Mutex<Staged>>>> {
+    fn staged_or_new(&self, chunk: ChunkId) -> Result<Option<Arc<Receiving>>> {
         if let Some(entry) = lock(&self.inner.staged).get(&chunk) {
             return Ok(Some(Arc::clone(entry)));
         }
@@ -170,16 +218,22 @@ impl ChunkStore {
         Ok(Some(Arc::clone(map.entry(chunk).or_default())))
     }
 
+    /// Writes one segment and takes note of it; does nothing for a chunk closed meanwhile.
     fn put_segment(
         &self,
         chunk: ChunkId,
-        staged: &mut Staged,
+        receiving: &Receiving,
         offset: u64,
         bytes: &[u8],
-        segment: Segment,
+        segment: &Segment,
     ) -> Result<()> {
         let number = offset / SEGMENT;
-        if staged.segments.get(&number) == Some(&segment) {
+        let mut staged = receiving.wait_while(|staged| staged.writing.contains(&number));
+        if staged.closed {
+            return Ok(());
+        }
+        staged.touched = true;
+        if staged.segments.get(&number) == Some(segment) {
             return Ok(());
         }
         let path = layout::staged_path(chunk);
@@ -196,13 +250,15 @@ impl ChunkStore {
         };
         if offset % ALLOCATED == SEGMENT {
             let up_to = offset - SEGMENT + ALLOCATED;
-            staged.granted = self.allocate(&*file, &path, staged, segment.length, up_to)?;
+            staged.granted = self.allocate(&*file, &path, &staged, segment.length, up_to)?;
         }
-        // Until the new bytes are all there, the segment is neither the old nor the new one.
         staged.segments.remove(&number);
+        staged.writing.insert(number);
+        drop(staged);
+        let _writing = Writing { receiving, number };
         file.write_at(bytes, offset)
             .map_err(self.write_failed("write", &path))?;
-        staged.segments.insert(number, segment);
+        receiving.lock().segments.insert(number, segment.clone());
         Ok(())
     }
 
@@ -277,8 +333,8 @@ impl ChunkStore {
     /// sealed; none if nothing is known of it.
     pub fn received(&self, chunk: ChunkId) -> Option<u64> {
         let entry = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
-        if let Some(entry) = entry {
-            let staged = lock(&entry);
+        if let Some(receiving) = entry {
+            let staged = receiving.lock();
             if !staged.closed {
                 return Some(staged.received());
             }
@@ -293,7 +349,7 @@ impl ChunkStore {
     pub fn discard_staged(&self, chunk: ChunkId) -> Result<()> {
         let entry = lock(&self.inner.staged).get(&chunk).map(Arc::clone);
         let Some(entry) = entry else { return Ok(()) };
-        let mut staged = lock(&entry);
+        let mut staged = entry.lock();
         if staged.closed {
             Ok(())
         } else {
@@ -331,11 +387,11 @@ impl ChunkStore {
             .map(|(chunk, entry)| (*chunk, Arc::clone(entry)))
             .collect();
         for (chunk, entry) in entries {
-            // One that is being written to is not idle.
-            let Ok(mut staged) = entry.try_lock() else {
+            // One that is being written to or sealed is not idle.
+            let Ok(mut staged) = entry.staged.try_lock() else {
                 continue;
             };
-            if std::mem::take(&mut staged.touched) {
+            if std::mem::take(&mut staged.touched) || !staged.writing.is_empty() {
                 staged.idle_since = Some(now);
             }
             let idle_since = *staged.idle_since.get_or_insert(now);
