@@ -40,6 +40,8 @@ pub struct Limits {
     pub write_stall: Duration,
     /// For requests under way when the server stops.
     pub grace: Duration,
+    /// The congestion control of connections, where the system has it; none for the system's own.
+    pub congestion: Option<&'static str>,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             body_stall: Duration::from_secs(30),
             write_stall: Duration::from_secs(60),
             grace: Duration::from_secs(20),
+            congestion: None,
         }
     }
 }
@@ -107,7 +110,7 @@ pub async fn serve(
                 }
             },
         };
-        if let Err(error) = tune(&stream) {
+        if let Err(error) = tune(&stream, &limits) {
             tracing::debug!(%peer, %error, "cannot set socket options");
         }
         let connection = Connection {
@@ -146,13 +149,16 @@ async fn accept(
 /// No delay for small answers, and an end to peers that are gone without a word.
 ///
 /// Not `TCP_USER_TIMEOUT`: it would also end a player that is paused and takes no bytes.
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     use rustix::net::sockopt;
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    if let Some(congestion) = limits.congestion {
+        sockopt::set_tcp_congestion(stream, congestion)?;
+    }
     Ok(())
 }
 

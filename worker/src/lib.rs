@@ -196,6 +196,7 @@ fn public_url(config: &Config, listening: SocketAddr) -> Result<String, Error> {
 fn service_limits(config: &Config) -> mdfs_service::Limits {
     mdfs_service::Limits {
         grace: config.limits.grace,
+        congestion: Some(mdfs_client::link::CONGESTION),
         ..mdfs_service::Limits::default()
     }
 }

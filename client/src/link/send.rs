@@ -1,10 +1,10 @@
 //! How a call is put together, sent, and its answer read.
 
+use super::pieces::{Pieces, PiecesBody};
 use super::{LinkError, Links, Peer};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, request};
-use http_body_util::Full;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
 use serde::Serialize;
@@ -56,14 +56,15 @@ impl Links {
     ) -> Result<A, LinkError> {
         let body = serde_json::to_vec(body).map_err(|why| LinkError::protocol(url, why))?;
         let request = request.header(CONTENT_TYPE, "application/json");
-        self.json(url, request, body.into(), within).await
+        self.json(url, request, Bytes::from(body).into(), within)
+            .await
     }
 
     pub(super) async fn json<A: DeserializeOwned>(
         &self,
         url: &str,
         request: request::Builder,
-        body: Bytes,
+        body: Pieces,
         within: Duration,
     ) -> Result<A, LinkError> {
         let answer = self.send(url, request, body, within).await?;
@@ -74,11 +75,11 @@ impl Links {
         &self,
         url: &str,
         request: request::Builder,
-        body: Bytes,
+        body: Pieces,
         within: Duration,
     ) -> Result<Bytes, LinkError> {
         let request = request
-            .body(Full::new(body))
+            .body(PiecesBody::from(body))
             .map_err(|why| LinkError::protocol(url, why))?;
         self.transport.call(url, request, within).await
     }

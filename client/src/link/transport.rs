@@ -1,15 +1,19 @@
 //! HTTP/1.1 between servers: one pool of connections, large reads, a time limit on every wait.
 
 use super::error::{LinkError, Silent};
+use super::pieces::PiecesBody;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tower::ServiceExt;
+use tower::util::MapResponse;
 
 /// The least time for a TCP connection to a server of the same cluster.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -24,10 +28,12 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(8), Duration::
 /// The longest answer that is read as a whole, in bytes: a page of the log or a snapshot.
 const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 
+type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<TcpStream>>;
+
 /// The connections to all servers. A clone shares them.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, PiecesBody>,
 }
 
 impl Transport {
@@ -44,7 +50,7 @@ impl Transport {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_SERVER)
             .http1_max_buf_size(READ_BYTES)
-            .build(connector);
+            .build(connector.map_response(near as fn(_) -> _));
         Self { client }
     }
 
@@ -53,7 +59,7 @@ impl Transport {
     pub(super) async fn open(
         &self,
         url: &str,
-        request: Request<Full<Bytes>>,
+        request: Request<PiecesBody>,
         within: Duration,
     ) -> Result<Response<Incoming>, LinkError> {
         let answer = in_time(url, within, async {
@@ -74,7 +80,7 @@ impl Transport {
     pub(super) async fn call(
         &self,
         url: &str,
-        request: Request<Full<Bytes>>,
+        request: Request<PiecesBody>,
         within: Duration,
     ) -> Result<Bytes, LinkError> {
         in_time(url, within, async {
@@ -83,6 +89,12 @@ impl Transport {
         })
         .await
     }
+}
+
+fn near(connection: TokioIo<TcpStream>) -> TokioIo<TcpStream> {
+    // The system's own choice serves as well, if slower.
+    let _ = rustix::net::sockopt::set_tcp_congestion(connection.inner(), super::CONGESTION);
+    connection
 }
 
 async fn collect(url: &str, body: Incoming) -> Result<Bytes, LinkError> {

@@ -1,8 +1,7 @@
 //! The workers, as the gateway calls them.
 
 use crate::leader::command::Site;
-use bytes::Bytes;
-use mdfs_client::link::{ChunkStream, LinkError, Links, Peer};
+use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Pieces};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::internal::{HopsReply, PullRequest, Seal, SealRequest, Staged, Stored};
@@ -109,7 +108,7 @@ impl Peers {
         next: &[DiskId],
         within: Duration,
     ) -> Result<HopsReply, Failure> {
-        let (bytes, crc): (Bytes, _) = (segment.bytes.clone(), segment.crc32);
+        let (bytes, crc) = (segment.bytes.clone(), segment.crc32);
         let (chunk, offset) = at;
         let peer = peer(site);
         Ok(self
@@ -146,7 +145,7 @@ impl Peers {
         chunk: ChunkId,
         term: Term,
         seal: &Seal,
-        bytes: Bytes,
+        bytes: Pieces,
         within: Duration,
     ) -> Result<Stored, Failure> {
         Ok(self

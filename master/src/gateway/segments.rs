@@ -4,24 +4,56 @@ use super::store::{Expected, StoreError};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use mdfs_client::link::Pieces;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32, FileHasher};
 use mdfs_core::chunk::{ChunkSize, SEGMENT_BYTES};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
-/// What a segment's buffer begins with: a client that sends little should hold little.
-const FIRST_CAPACITY: usize = 64 * 1024;
+/// Shorter pieces of a body are put together, so that many small ones do not keep large buffers of
+/// the connection in memory; longer ones go on as they came.
+const LEAST_PIECE_BYTES: usize = 64 * 1024;
 
 /// A piece of a file, at most [`SEGMENT_BYTES`] long; only the last one is shorter.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Pieces,
     pub(super) crc32: Crc32,
 }
 
 impl Segment {
     pub(super) fn length(&self) -> u64 {
         u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The pieces of a segment that have come so far.
+#[derive(Default)]
+struct Gathered {
+    pieces: Vec<Bytes>,
+    /// Short pieces, which follow the others.
+    short: BytesMut,
+    length: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if piece.len() < LEAST_PIECE_BYTES {
+            self.short.extend_from_slice(&piece);
+        } else {
+            self.close();
+            self.pieces.push(piece);
+        }
+    }
+
+    fn close(&mut self) {
+        self.pieces.push(self.short.split().freeze());
+    }
+
+    fn finish(mut self) -> Pieces {
+        self.close();
+        self.pieces.into_iter().collect()
     }
 }
 
@@ -103,24 +135,19 @@ impl Segments {
             return Ok(None);
         }
         let full = usize::try_from(SEGMENT_BYTES).unwrap_or(usize::MAX);
-        let capacity = if self.received == 0 {
-            FIRST_CAPACITY
-        } else {
-            full
-        };
-        let mut buffer = BytesMut::with_capacity(capacity.max(self.rest.len().min(full)));
-        while buffer.len() < full {
+        let mut gathered = Gathered::default();
+        while gathered.length < full {
             if self.rest.is_empty() && !self.read_frame().await? {
                 break;
             }
-            let piece = self.rest.split_to(self.rest.len().min(full - buffer.len()));
-            buffer.extend_from_slice(&piece);
+            let most = full - gathered.length;
+            gathered.push(self.rest.split_to(self.rest.len().min(most)));
         }
-        if buffer.is_empty() {
+        if gathered.length == 0 {
             self.end()?;
             return Ok(None);
         }
-        Ok(Some(self.hash(buffer.freeze())))
+        Ok(Some(self.hash(gathered.finish())))
     }
 
     /// Reads into `rest`; false at the end of the body.
@@ -141,20 +168,24 @@ impl Segments {
         Ok(false)
     }
 
-    fn hash(&mut self, bytes: Bytes) -> Segment {
-        let segment = Segment {
-            crc32: Crc32::of(&bytes),
-            bytes,
-        };
-        self.crc32 = Crc32::combine(self.crc32, segment.crc32, segment.length());
-        self.received += segment.length();
+    fn hash(&mut self, bytes: Pieces) -> Segment {
+        let mut crc32 = Crc32::default();
+        for piece in bytes.iter() {
+            let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            crc32 = Crc32::combine(crc32, Crc32::of(piece), length);
+            if let Some(blake3) = &mut self.blake3 {
+                blake3.update(piece);
+            }
+            if let Some(sha256) = &mut self.sha256 {
+                sha256.update(piece);
+            }
+        }
         if let Some(blake3) = &mut self.blake3 {
-            blake3.update(&segment.bytes);
             self.chunks.extend(blake3.take_chunks());
         }
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(&segment.bytes);
-        }
+        let segment = Segment { bytes, crc32 };
+        self.crc32 = Crc32::combine(self.crc32, segment.crc32, segment.length());
+        self.received += segment.length();
         segment
     }
 

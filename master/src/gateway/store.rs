@@ -177,7 +177,9 @@ async fn stream_chunk(
         .map(|rest| rest.saturating_add(first.length()));
     let bytes = to_come.map_or(chunk_bytes, |rest| rest.min(chunk_bytes));
     let spare = chunks.shared().spare_window.try_acquire_many(WINDOW_SPARE);
-    let window = spare.as_ref().map_or(WINDOW, |_| WINDOW + WINDOW_SPARE as usize);
+    let window = spare
+        .as_ref()
+        .map_or(WINDOW, |_| WINDOW + WINDOW_SPARE as usize);
     let mut chain = chunks.place(index, bytes).await?;
     let mut segment = first;
     loop {

@@ -299,7 +299,7 @@ async fn segment(
         let (peer, crc) = (inner.peer(*first), Crc32::of(&body));
         let sent = inner
             .links
-            .segment(&peer, chunk, offset, term, body, crc, rest, WITHIN)
+            .segment(&peer, chunk, offset, term, body.into(), crc, rest, WITHIN)
             .await;
         match sent {
             Ok(reply) => hops.extend(reply.hops),

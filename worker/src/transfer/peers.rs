@@ -83,7 +83,7 @@ impl Peers {
                 chunk,
                 offset,
                 term,
-                bytes,
+                bytes.into(),
                 crc,
                 next,
                 SEGMENT_PATIENCE,
