@@ -29,7 +29,7 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 /// The first piece of an answer; ranges up to this length are one piece.
 const FIRST_BYTES: u64 = 4 * BLOCK;
 /// The largest piece.
-const MOST_BYTES: u64 = 16 * BLOCK;
+const MOST_BYTES: u64 = 8 * BLOCK;
 /// How far ahead of a long answer the system is asked to fetch from the disk: uploads leave nothing
 /// in the page cache, and the kernel's own read-ahead is too short for the rate of a fast disk.
 const AHEAD_BYTES: u64 = 128 * BLOCK;

@@ -47,7 +47,7 @@ async fn frames_of_any_size_become_full_segments_with_the_hashes_of_the_whole() 
         };
         let mut segments = Segments::new(body, Some(announced), expected, CHUNK);
         let read = all(&mut segments).await.unwrap();
-        let joined: Vec<u8> = read.iter().flat_map(|segment| whole(segment)).collect();
+        let joined: Vec<u8> = read.iter().flat_map(whole).collect();
         assert!(joined == bytes);
         for (index, segment) in read.iter().enumerate() {
             assert!(index + 1 == read.len() || segment.bytes.len() == 1 << 20);
