@@ -21,6 +21,7 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
 use mdfs_protocol::access::ClusterKey;
+use mdfs_protocol::holdings::{self, Digests, ListRequest, Listing};
 use mdfs_protocol::internal::{
     self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
     PullRequest, SEAL_HEADER, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path,
@@ -119,8 +120,64 @@ impl Links {
     ) -> Result<A, LinkError> {
         let url = &peer.url;
         let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
+        self.compact(Method::POST, peer, internal::LOG, body, within)
+            .await
+    }
+
+    /// The digests of everything that the peer holds.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn digests(&self, peer: &Peer, within: Duration) -> Result<Digests, LinkError> {
+        let path = holdings::DIGESTS;
+        self.compact(Method::GET, peer, path, Vec::new(), within)
+            .await
+    }
+
+    /// The chunks that the peer holds of some partitions.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn list_chunks(
+        &self,
+        peer: &Peer,
+        request: &ListRequest,
+        within: Duration,
+    ) -> Result<Listing, LinkError> {
+        let url = &peer.url;
+        let body = postcard::to_stdvec(request).map_err(|why| LinkError::protocol(url, why))?;
+        self.compact(Method::POST, peer, holdings::LIST, body, within)
+            .await
+    }
+
+    /// What is written behind a sealed chunk on the peer.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `chunk_not_found`.
+    pub async fn seal_of(
+        &self,
+        peer: &Peer,
+        chunk: ChunkId,
+        within: Duration,
+    ) -> Result<Seal, LinkError> {
+        let path = chunk_path(chunk, "seal");
+        let request = self.request(Method::GET, &peer.url, Some(peer.disk), &path)?;
+        self.json(&peer.url, request, Pieces::default(), within)
+            .await
+    }
+
+    /// Sends a request whose answer is in postcard, as is the body if there is one.
+    async fn compact<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        peer: &Peer,
+        path: &str,
+        body: Vec<u8>,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let url = &peer.url;
         let request = self
-            .request(Method::POST, url, Some(peer.disk), internal::LOG)?
+            .request(method, url, Some(peer.disk), path)?
             .header(CONTENT_TYPE, "application/octet-stream");
         let answer = self
             .send(url, request, Bytes::from(body).into(), within)

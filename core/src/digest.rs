@@ -29,6 +29,11 @@ impl Digest {
         self.0 = self.0.wrapping_sub(element(chunk, len_bytes));
     }
 
+    /// Takes in another set, which has no chunk in common with this one.
+    pub fn join(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
     /// The digest's 128 bits.
     pub const fn as_u128(self) -> u128 {
         self.0
@@ -64,6 +69,16 @@ impl PartitionDigests {
     /// The digests of a worker that holds nothing.
     pub fn empty() -> Self {
         Self(vec![Digest::EMPTY; Partition::COUNT].into_boxed_slice())
+    }
+
+    /// The digests in the order of their partitions; none if these are not as many.
+    pub fn from_list(digests: Vec<Digest>) -> Option<Self> {
+        (digests.len() == Partition::COUNT).then(|| Self(digests.into_boxed_slice()))
+    }
+
+    /// All digests, in the order of their partitions.
+    pub fn as_slice(&self) -> &[Digest] {
+        &self.0
     }
 
     /// Takes in a chunk that was not held.

@@ -6,8 +6,10 @@
 
 pub mod checksum;
 pub mod chunk;
+pub mod desired;
 pub mod detect;
 pub mod digest;
+pub mod holdings;
 pub mod id;
 pub mod log;
 pub mod media_type;

@@ -2,6 +2,7 @@
 //!
 //! Bodies are JSON, but for chunk bytes (raw) and the metadata log (postcard).
 
+use crate::{holdings, order};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,8 @@ pub const CHUNK: &str = "/internal/v1/chunks/{file}/{index}";
 pub const CHUNK_SEGMENT: &str = "/internal/v1/chunks/{file}/{index}/segment";
 /// `GET`: how far a staged chunk has been received, a [`Staged`]. `DELETE`: forgets it.
 pub const CHUNK_STAGED: &str = "/internal/v1/chunks/{file}/{index}/staged";
-/// `POST` [`SealRequest`]: makes a staged chunk durable. Answers [`HopsReply`].
+/// `GET`: what is written behind a sealed chunk, a [`Seal`]. `POST` [`SealRequest`]: makes a staged
+/// chunk durable. Answers [`HopsReply`].
 pub const CHUNK_SEAL: &str = "/internal/v1/chunks/{file}/{index}/seal";
 /// `POST` [`PullRequest`]: copies a sealed chunk from another worker. Answers [`Stored`].
 pub const CHUNK_PULL: &str = "/internal/v1/chunks/{file}/{index}/pull";
@@ -96,6 +98,12 @@ pub struct Heartbeat {
     pub leaving: bool,
     /// The version of the directory the worker has; see [`HeartbeatReply`].
     pub directory_version: u64,
+    /// The chunks on the disk, as far as this master may not know them.
+    #[serde(default)]
+    pub holdings: holdings::Report,
+    /// What came of this master's orders since the last beat.
+    #[serde(default)]
+    pub done: Vec<order::Done>,
 }
 
 /// What a disk can do.
@@ -115,6 +123,12 @@ pub struct HeartbeatReply {
     pub leader: Option<Leader>,
     /// The members and where they are, when the worker's version of it is old.
     pub directory: Option<Directory>,
+    /// How far this master knows what the worker holds; none if it need not know.
+    #[serde(default)]
+    pub known: Option<holdings::Known>,
+    /// What the worker should do, at most [`order::MOST_ORDERS`].
+    #[serde(default)]
+    pub orders: Vec<order::Order>,
 }
 
 /// A leader and where it can be reached.

@@ -5,6 +5,8 @@
 //! error looks on either.
 
 pub mod access;
+pub mod holdings;
 pub mod internal;
+pub mod order;
 pub mod problem;
 pub mod public;

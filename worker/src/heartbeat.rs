@@ -91,7 +91,9 @@ async fn beat(
 ) -> Result<Option<Leader>, Error> {
     let beat = compose(worker, node, url).await?;
     let reply = node.peers.send_heartbeat(master, &beat, patience).await?;
-    let HeartbeatReply { leader, directory } = reply;
+    let HeartbeatReply {
+        leader, directory, ..
+    } = reply;
     if let Some(directory) = directory {
         node.directory.replace(directory);
     }
@@ -123,6 +125,8 @@ async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, E
         state: usage.state,
         leaving: worker.leaving().is_cancelled(),
         directory_version: node.directory.version(),
+        holdings: mdfs_protocol::holdings::Report::default(),
+        done: Vec::new(),
     })
 }
 

@@ -36,6 +36,10 @@ pub struct MemberRecord {
 pub enum MemberState {
     /// It holds partitions.
     Active,
+    /// Gives its partitions to others and takes no new chunks; its copies count meanwhile.
+    Draining,
+    /// Refused for ever: what it holds was copied elsewhere, or is given up.
+    Retired,
 }
 
 /// The disks that hold a partition, in order: the copies of a chunk are the first N.
@@ -43,4 +47,14 @@ pub enum MemberState {
 pub struct PartitionRecord {
     /// The disks.
     pub holders: Vec<DiskId>,
+}
+
+/// Where a partition is moving to, while it does: its holders' list as it will be.
+///
+/// New chunks go to these disks, reads ask both, and the old holders keep what they have until the
+/// new ones have everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveRecord {
+    /// The disks, the first first.
+    pub to: Vec<DiskId>,
 }

@@ -15,6 +15,8 @@ pub enum Key {
     Member(DiskId),
     /// The holders of a partition: a `PartitionRecord`.
     Partition(Partition),
+    /// Where a partition is moving to, while it does: a `MoveRecord`.
+    Move(Partition),
     /// A file, by name: a `FileRecord`. Sorts by name bytes.
     File(FileName),
     /// An open upload: an `UploadRecord`.
@@ -34,6 +36,8 @@ pub enum Kind {
     Member,
     /// [`Key::Partition`]
     Partition,
+    /// [`Key::Move`]
+    Move,
     /// [`Key::File`]
     File,
     /// [`Key::Upload`]
@@ -51,6 +55,7 @@ impl Kind {
             Kind::Cluster => b'c',
             Kind::Member => b'm',
             Kind::Partition => b'p',
+            Kind::Move => b'o',
             Kind::File => b'f',
             Kind::Upload => b'u',
             Kind::Trash => b't',
@@ -66,6 +71,7 @@ impl Key {
             Key::Cluster => Kind::Cluster,
             Key::Member(_) => Kind::Member,
             Key::Partition(_) => Kind::Partition,
+            Key::Move(_) => Kind::Move,
             Key::File(_) => Kind::File,
             Key::Upload(_) => Kind::Upload,
             Key::Trash(..) => Kind::Trash,
@@ -79,7 +85,9 @@ impl Key {
         match self {
             Key::Cluster => {}
             Key::Member(disk) => bytes.extend(disk.to_bytes()),
-            Key::Partition(partition) => bytes.extend(partition.number().to_be_bytes()),
+            Key::Partition(partition) | Key::Move(partition) => {
+                bytes.extend(partition.number().to_be_bytes());
+            }
             Key::File(name) => bytes.extend(name.as_str().as_bytes()),
             Key::Upload(file) => bytes.extend(file.to_bytes()),
             Key::Trash(time, file) => {
@@ -107,6 +115,7 @@ fn parse(bytes: &[u8]) -> Option<Key> {
         b'c' if rest.is_empty() => Key::Cluster,
         b'm' => Key::Member(DiskId::from_bytes(id()?)),
         b'p' => Key::Partition(Partition::new(u16::from_be_bytes(rest.try_into().ok()?))?),
+        b'o' => Key::Move(Partition::new(u16::from_be_bytes(rest.try_into().ok()?))?),
         b'f' => Key::File(FileName::parse(std::str::from_utf8(rest).ok()?).ok()?),
         b'u' => Key::Upload(FileId::from_bytes(id()?)),
         b't' => {

@@ -11,7 +11,7 @@ pub mod plan;
 mod precondition;
 mod request;
 
-pub use cluster::{ClusterRecord, MemberRecord, MemberState, PartitionRecord};
+pub use cluster::{ClusterRecord, MemberRecord, MemberState, MoveRecord, PartitionRecord};
 pub use file::{Copies, FileRecord, TrashRecord, UploadRecord};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};

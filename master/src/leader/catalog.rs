@@ -1,12 +1,13 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use mdfs_core::records::{
-    ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, PartitionRecord,
-    TrashRecord, decode,
+    ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, MemberState, MoveRecord,
+    PartitionRecord, TrashRecord, decode,
 };
 use mdfs_core::ring::{Assignment, BytesPerPartition};
 use mdfs_core::time::LogTime;
@@ -19,6 +20,8 @@ pub(super) struct Catalog {
     pub(super) cluster: Option<ClusterRecord>,
     pub(super) members: BTreeMap<DiskId, MemberRecord>,
     pub(super) assignment: Assignment,
+    /// Where partitions are moving to.
+    pub(super) moves: BTreeMap<Partition, Vec<DiskId>>,
     /// Open uploads and the log time at which each was begun.
     pub(super) uploads: BTreeMap<FileId, LogTime>,
     pub(super) files: u64,
@@ -26,6 +29,8 @@ pub(super) struct Catalog {
     pub(super) trashed_files: u64,
     /// Bytes in each partition, trash included, counted once.
     pub(super) load: BytesPerPartition,
+    /// What disks should hold for all files, trash included.
+    pub(super) desired: Desired,
     /// How many files, trash included, have chunks in each partition.
     occupants: Vec<u32>,
 }
@@ -36,6 +41,7 @@ pub(super) enum Step {
     Cluster(Box<ClusterRecord>),
     Member(DiskId, Option<Box<MemberRecord>>),
     Holders(Partition, Vec<DiskId>),
+    Move(Partition, Option<Vec<DiskId>>),
     FileAdded(Box<FileRecord>),
     FileRemoved(Box<FileRecord>),
     TrashAdded(Box<FileRecord>),
@@ -50,11 +56,13 @@ impl Default for Catalog {
             cluster: None,
             members: BTreeMap::new(),
             assignment: Assignment::empty(),
+            moves: BTreeMap::new(),
             uploads: BTreeMap::new(),
             files: 0,
             bytes: 0,
             trashed_files: 0,
             load: BytesPerPartition::empty(),
+            desired: Desired::default(),
             occupants: vec![0; Partition::COUNT],
         }
     }
@@ -87,6 +95,12 @@ impl Catalog {
                 self.members.remove(disk);
             }
             Step::Holders(partition, holders) => self.assignment.set_holders(*partition, holders),
+            Step::Move(partition, Some(to)) => {
+                self.moves.insert(*partition, to.clone());
+            }
+            Step::Move(partition, None) => {
+                self.moves.remove(partition);
+            }
             Step::FileAdded(file) => {
                 self.files += 1;
                 self.bytes = self.bytes.saturating_add(file.size);
@@ -125,6 +139,20 @@ impl Catalog {
         same && member.is_none_or(|member| member.generation <= beat.identity.generation)
     }
 
+    /// The disks that should have what is in a partition: where it is, or where it is moving to.
+    pub(super) fn targets(&self, partition: Partition) -> &[DiskId] {
+        match self.moves.get(&partition) {
+            Some(to) => to,
+            None => self.assignment.holders(partition),
+        }
+    }
+
+    /// Whether new chunks may go to a disk, as far as the records say.
+    pub(super) fn accepts(&self, disk: DiskId) -> bool {
+        let member = self.members.get(&disk);
+        member.is_some_and(|member| member.state == MemberState::Active)
+    }
+
     /// Whether no file, in the trash or out of it, has a chunk in the partition.
     pub(super) fn is_vacant(&self, partition: Partition) -> bool {
         self.occupants
@@ -133,6 +161,7 @@ impl Catalog {
     }
 
     fn occupy(&mut self, file: &FileRecord) {
+        self.desired.add(file);
         for (partition, bytes) in groups(file) {
             self.load.add(partition, bytes);
             if let Some(files) = self.occupants.get_mut(partition.index()) {
@@ -142,6 +171,7 @@ impl Catalog {
     }
 
     fn vacate(&mut self, file: &FileRecord) {
+        self.desired.remove(file);
         for (partition, bytes) in groups(file) {
             self.load.remove(partition, bytes);
             if let Some(files) = self.occupants.get_mut(partition.index()) {
@@ -173,6 +203,7 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
         Key::Partition(partition) => {
             Step::Holders(*partition, decode::<PartitionRecord>(value)?.holders)
         }
+        Key::Move(partition) => Step::Move(*partition, Some(decode::<MoveRecord>(value)?.to)),
         Key::File(_) => Step::FileAdded(Box::new(decode(value)?)),
         Key::Upload(file) => {
             let record: mdfs_core::records::UploadRecord = decode(value)?;
@@ -187,6 +218,7 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
 fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> {
     steps.push(match key {
         Key::Member(disk) => Step::Member(*disk, None),
+        Key::Move(partition) => Step::Move(*partition, None),
         Key::File(_) => Step::FileRemoved(Box::new(decode(value)?)),
         Key::Upload(file) => Step::UploadRemoved(*file),
         Key::Trash(..) => Step::TrashRemoved(Box::new(decode::<TrashRecord>(value)?.file)),

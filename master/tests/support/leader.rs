@@ -169,7 +169,9 @@ impl State {
                     answer,
                     Ok(HeartbeatReply {
                         leader: None,
-                        directory: None
+                        directory: None,
+                        known: None,
+                        orders: Vec::new()
                     })
                 );
             }

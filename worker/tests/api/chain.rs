@@ -61,6 +61,8 @@ async fn heartbeat(
     Json(HeartbeatReply {
         leader: None,
         directory,
+        known: None,
+        orders: Vec::new(),
     })
 }
 

@@ -7,8 +7,8 @@ use crate::id::{DiskId, FileId, RequestId};
 use crate::name::FileName;
 use crate::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use crate::records::{
-    Copies, FileRecord, Key, Lookup, Outcome, PartitionRecord, Precondition, TrashRecord,
-    UploadRecord, get, put, remove,
+    Copies, FileRecord, Key, Lookup, MoveRecord, Outcome, PartitionRecord, Precondition,
+    TrashRecord, UploadRecord, get, put, remove,
 };
 use crate::ring::ReplicationFactor;
 use std::collections::BTreeSet;
@@ -192,7 +192,7 @@ pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>
         let run = match exception {
             Some(exception) => exception.clone(),
             None => {
-                let disks = holders(records, partition_of(file.file, next), file.replicas)?;
+                let disks = readable(records, partition_of(file.file, next), file.replicas)?;
                 let limit = exceptions
                     .peek()
                     .map_or(u32::MAX, |exception| exception.first_chunk);
@@ -285,7 +285,7 @@ fn exceptions(
         let mut next = run.first_chunk;
         while next < run.end() {
             let end = end_of_group(next).min(run.end());
-            let wanted = holders(records, partition_of(commit.file, next), replicas)?;
+            let wanted = targets(records, partition_of(commit.file, next), replicas)?;
             if !same_disks(&wanted, &run.disks) {
                 let disks = run.disks.clone();
                 push_run(
@@ -321,6 +321,49 @@ fn end_of_group(chunk: u32) -> u32 {
     (chunk / CHUNKS_PER_GROUP)
         .saturating_add(1)
         .saturating_mul(CHUNKS_PER_GROUP)
+}
+
+/// The disks that may have the regular chunks of a partition, of which there are so many copies: its
+/// holders, and those that it is moving to.
+fn readable(
+    records: &impl Lookup,
+    partition: Partition,
+    replicas: ReplicationFactor,
+) -> Result<Vec<DiskId>, Refusal> {
+    let (mut disks, to) = (
+        holders(records, partition, replicas)?,
+        moving(records, partition, replicas)?,
+    );
+    for disk in to.into_iter().flatten() {
+        if !disks.contains(&disk) {
+            disks.push(disk);
+        }
+    }
+    Ok(disks)
+}
+
+/// The disks that new chunks of a partition go to.
+fn targets(
+    records: &impl Lookup,
+    partition: Partition,
+    replicas: ReplicationFactor,
+) -> Result<Vec<DiskId>, Refusal> {
+    match moving(records, partition, replicas)? {
+        Some(to) => Ok(to),
+        None => holders(records, partition, replicas),
+    }
+}
+
+fn moving(
+    records: &impl Lookup,
+    partition: Partition,
+    replicas: ReplicationFactor,
+) -> Result<Option<Vec<DiskId>>, Refusal> {
+    let record: Option<MoveRecord> = get(records, &Key::Move(partition))?;
+    Ok(record.map(|mut record| {
+        record.to.truncate(usize::from(replicas.get()));
+        record.to
+    }))
 }
 
 fn holders(

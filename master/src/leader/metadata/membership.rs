@@ -57,6 +57,8 @@ impl Metadata {
         Ok(HeartbeatReply {
             leader: self.leader(),
             directory,
+            known: None,
+            orders: Vec::new(),
         })
     }
 
@@ -232,9 +234,7 @@ pub(super) fn ring_members<'a>(
             disk,
             weight: record.weight,
             zone: record.zone.clone().map(ZoneId::new),
-            accepts: match record.state {
-                MemberState::Active => true,
-            },
+            accepts: record.state == MemberState::Active,
         })
         .collect()
 }

@@ -116,7 +116,7 @@ impl Metadata {
             index: place.chunk,
         }
         .partition();
-        let holders = self.planned.assignment.holders(partition);
+        let holders = self.planned.targets(partition);
         let holders = holders.iter().copied().take(wanted);
         let mut others: Vec<(u64, DiskId)> = self
             .planned
@@ -131,7 +131,7 @@ impl Metadata {
         for disk in holders.chain(others.into_iter().map(|(_, disk)| disk)) {
             if !looked_at.insert(disk)
                 || place.avoid.contains(&disk)
-                || !self.planned.members.contains_key(&disk)
+                || !self.planned.accepts(disk)
                 || !self.fleet.takes_chunks(disk, now.mono)
             {
                 continue;
@@ -234,6 +234,7 @@ impl Metadata {
             Step::Cluster(_)
             | Step::Member(..)
             | Step::Holders(..)
+            | Step::Move(..)
             | Step::FileAdded(_)
             | Step::FileRemoved(_)
             | Step::TrashAdded(_)

@@ -47,6 +47,8 @@ impl Worker {
                 state: DiskState::Healthy,
                 leaving: false,
                 directory_version: 0,
+                holdings: mdfs_protocol::holdings::Report::default(),
+                done: Vec::new(),
             },
             beats: true,
             reached: true,
