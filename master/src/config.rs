@@ -29,6 +29,8 @@ pub struct Config {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// How long a dead worker is waited for before its chunks are copied elsewhere.
+    pub repair_delay: Duration,
     /// How long requests under way may take when the process stops.
     pub grace: Duration,
     /// Connections at a time.
@@ -50,6 +52,7 @@ impl Config {
             detect: DetectSettings::default(),
             hold: Duration::from_secs(10),
             upload_idle: Duration::from_secs(24 * 3600),
+            repair_delay: Duration::from_secs(300),
             grace: Duration::from_secs(8),
             max_connections: 4096,
             gateway: gateway::Limits::default(),

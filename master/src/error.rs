@@ -88,6 +88,12 @@ pub enum Error {
         /// This cluster.
         ours: ClusterId,
     },
+    /// A disk that was retired: what it holds counts no more.
+    #[error("disk {disk} was retired: it is refused for ever; wipe it to use it anew")]
+    RetiredDisk {
+        /// The disk.
+        disk: DiskId,
+    },
     /// A disk that went back in time.
     #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
     OldDisk {
@@ -151,7 +157,9 @@ impl Error {
             Error::NoSpace { .. } => Code::NoSpace,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
-            Error::ForeignDisk { .. } | Error::OldDisk { .. } => Code::ForeignDisk,
+            Error::ForeignDisk { .. } | Error::OldDisk { .. } | Error::RetiredDisk { .. } => {
+                Code::ForeignDisk
+            }
             Error::Busy => Code::Busy,
             Error::Unavailable { .. } => Code::Unavailable,
             Error::DataDamaged { .. } => Code::DataDamaged,

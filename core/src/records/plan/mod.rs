@@ -5,10 +5,12 @@
 //! the first answer and write nothing.
 
 mod membership;
+mod moving;
 mod name;
 mod upload;
 
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
+pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
 pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
 

@@ -16,17 +16,23 @@ use mdfs_protocol::public::{Health, Status, WorkerInfo, WorkerState, Workers};
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
+    /// When it was counted.
+    counted_at: Timestamp,
     running: bool,
     /// What runs was ordered in an earlier term: its outcome says nothing of this one.
     stale: bool,
 }
 
 impl Figures {
-    pub(super) fn take(&mut self, survey: Option<Survey>) {
-        if !std::mem::take(&mut self.stale) {
-            self.counted = survey;
-        }
+    /// Takes the outcome of a survey. False if it is not of use any more.
+    pub(super) fn take(&mut self, now: Timestamp, survey: Option<Survey>) -> bool {
         self.running = false;
+        if std::mem::take(&mut self.stale) {
+            return false;
+        }
+        self.counted = survey;
+        self.counted_at = now;
+        true
     }
 
     /// Nothing is known of the files any more.
@@ -35,18 +41,24 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// Whether to count anew: only one survey runs at a time, and none is needed while every
-    /// member is reachable, for then every recorded copy is.
-    pub(super) fn wants_survey(&mut self, all_there: bool) -> bool {
-        if self.running {
-            return false;
-        }
-        if all_there {
-            self.counted = Some(Survey::default());
-            return false;
-        }
+    /// A survey begins; only one runs at a time.
+    pub(super) fn started(&mut self) {
         self.running = true;
-        true
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Every member holds what it should, which digests show without a survey.
+    pub(super) fn nothing_differs(&mut self, now: Timestamp) {
+        self.counted = Some(Survey::default());
+        self.counted_at = now;
+    }
+
+    /// What was counted last.
+    pub(super) fn counted(&self) -> Option<&Survey> {
+        self.counted.as_ref()
     }
 }
 
@@ -67,7 +79,8 @@ impl Metadata {
         let voters = voters.unwrap_or_default();
         let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
         let record = self.catalog.cluster.as_ref();
-        let counted = self.report.counted.unwrap_or_default();
+        let nothing = Survey::default();
+        let counted = self.report.counted().unwrap_or(&nothing);
         let mut status = Status {
             cluster_id: self.cluster(),
             health: Health::Ok,
@@ -151,7 +164,7 @@ impl Metadata {
             }
             let unreadable = self
                 .report
-                .counted
+                .counted()
                 .map_or(0, |found| found.unreadable_files);
             if unreadable > 0 {
                 let reason = format!("{unreadable} files have records that cannot be read");

@@ -4,6 +4,7 @@ mod changes;
 mod clusters;
 mod faults;
 mod founding;
+mod healing;
 mod joining;
 mod listing;
 mod placement;

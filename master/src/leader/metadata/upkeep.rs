@@ -1,8 +1,7 @@
 //! What the leader does by itself, on the clock.
 
-use super::{Effect, Metadata, Now};
+use super::{Metadata, Now};
 use crate::leader::catalog::prefix;
-use crate::leader::survey::SurveyRequest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::records::plan::plan_abort;
@@ -15,8 +14,6 @@ use std::time::Duration;
 const MEMBERS_EVERY: Duration = Duration::from_millis(200);
 /// How often old request ids are forgotten and idle uploads ended.
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
-/// The least time between two surveys.
-const SURVEY_EVERY: Duration = Duration::from_secs(1);
 /// Request ids forgotten and uploads ended by one entry.
 const CLEAN_AT_ONCE: usize = 256;
 /// Request ids looked at each time, the oldest first.
@@ -27,7 +24,6 @@ const LOOKED_AT: usize = 4096;
 pub(super) struct Schedule {
     members: Timestamp,
     cleaned: Timestamp,
-    surveyed: Timestamp,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
@@ -61,9 +57,8 @@ impl Metadata {
             self.fleet
                 .forget_strangers(now.mono, |disk| members.contains_key(&disk));
         }
-        if now.mono.since(self.upkeep.surveyed) >= SURVEY_EVERY {
-            self.survey(now);
-        }
+        self.move_partitions(now);
+        self.search(now);
     }
 
     /// Removes the outcomes of requests that nobody may repeat any more. Returns how many.
@@ -143,20 +138,5 @@ impl Metadata {
             }
         }
         found
-    }
-
-    /// Has the files counted whose copies cannot all be reached, unless all can.
-    fn survey(&mut self, now: Now) {
-        let reachable = self.reachable(now);
-        let all_there = reachable.len() == self.catalog.members.len();
-        let Some(table) = self.log.committed() else {
-            return;
-        };
-        if self.report.wants_survey(all_there) {
-            let table = table.clone();
-            self.upkeep.surveyed = now.mono;
-            self.effects
-                .push(Effect::Survey(SurveyRequest { table, reachable }));
-        }
     }
 }
