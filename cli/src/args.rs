@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use crate::commands::{cat, get, ls, mv, put, rm, sign, stat};
+use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -84,6 +84,14 @@ pub enum Command {
     Status,
     /// Show the workers
     Workers,
+    /// Move everything off a worker, such as before it is taken away
+    Drain(admin::Worker),
+    /// Let a drained worker take part again
+    Undrain(admin::Worker),
+    /// Even out the bytes on the workers
+    Rebalance,
+    /// Make missing copies now, also those of lost workers that are still waited for
+    Repair,
     /// Run a master: leads the cluster, and is its HTTP interface
     Master(MasterArgs),
     /// Run a worker: keeps chunks on a disk
@@ -106,7 +114,11 @@ impl Command {
             | Command::Rm(_)
             | Command::Sign(_)
             | Command::Status
-            | Command::Workers => None,
+            | Command::Workers
+            | Command::Drain(_)
+            | Command::Undrain(_)
+            | Command::Rebalance
+            | Command::Repair => None,
         }
     }
 

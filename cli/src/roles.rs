@@ -128,6 +128,14 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
+    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds
+    #[arg(
+        long,
+        env = "MDFS_REPAIR_DELAY_SECONDS",
+        value_name = "S",
+        default_value_t = 300
+    )]
+    pub repair_delay_seconds: u64,
     /// What all servers have in common
     #[command(flatten)]
     pub server: ServerArgs,
@@ -223,6 +231,7 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         cluster: args.cluster_id,
         lease: args.server.lease(),
         detect,
+        repair_delay: Duration::from_secs(args.repair_delay_seconds),
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
     Ok(mdfs_master::Config {

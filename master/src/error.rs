@@ -88,6 +88,12 @@ pub enum Error {
         /// This cluster.
         ours: ClusterId,
     },
+    /// No member has this name or disk.
+    #[error("no worker is named {worker}, by its name or the id of its disk")]
+    WorkerNotFound {
+        /// What was asked for.
+        worker: String,
+    },
     /// A disk that was retired: what it holds counts no more.
     #[error("disk {disk} was retired: it is refused for ever; wipe it to use it anew")]
     RetiredDisk {
@@ -157,6 +163,7 @@ impl Error {
             Error::NoSpace { .. } => Code::NoSpace,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
+            Error::WorkerNotFound { .. } => Code::WorkerNotFound,
             Error::ForeignDisk { .. } | Error::OldDisk { .. } | Error::RetiredDisk { .. } => {
                 Code::ForeignDisk
             }

@@ -54,6 +54,8 @@ codes! {
     Forbidden = "forbidden" 403 "not allowed",
     /// The leader knows that there is no such file.
     FileNotFound = "file_not_found" 404 "no such file",
+    /// No member has this name or disk.
+    WorkerNotFound = "worker_not_found" 404 "no such worker",
     /// No route has this path.
     RouteNotFound = "route_not_found" 404 "no such route",
     /// A worker does not have the chunk.

@@ -20,6 +20,14 @@ pub const STATUS: &str = "/v1/status";
 pub const WORKERS: &str = "/v1/workers";
 /// `POST` [`Bootstrap`]: a [`Bootstrapped`].
 pub const BOOTSTRAP: &str = "/v1/admin/bootstrap";
+/// `POST` [`WorkerOrder`]: moves everything off a worker.
+pub const DRAIN: &str = "/v1/admin/drain";
+/// `POST` [`WorkerOrder`]: lets a drained worker take part again.
+pub const UNDRAIN: &str = "/v1/admin/undrain";
+/// `POST`: evens out the bytes on the workers.
+pub const REBALANCE: &str = "/v1/admin/rebalance";
+/// `POST`: looks for missing copies now, and for lost workers without the usual delay.
+pub const REPAIR: &str = "/v1/admin/repair";
 /// `GET`: `OK`.
 pub const HEALTH: &str = "/health";
 /// `GET`: whether the process lives.
@@ -160,6 +168,14 @@ pub struct Bootstrapped {
     pub cluster_id: ClusterId,
 }
 
+/// An order that concerns one worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerOrder {
+    /// The worker's name, or the id of its disk.
+    pub worker: String,
+}
+
 /// The state of the cluster, as the leader knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -181,6 +197,22 @@ pub struct Status {
     pub under_replicated_files: u64,
     /// Files that have a chunk without any reachable copy.
     pub missing_files: u64,
+    /// Chunks of which some copy is damaged.
+    pub damaged_chunks: u64,
+    /// Copies on disks that need not have them, and have not dropped them yet.
+    pub excess_copies: u64,
+    /// The worst of the files with too few copies, at most 1000.
+    pub at_risk: Vec<AtRisk>,
+    /// How old these figures are, in milliseconds; none if nothing was counted yet.
+    pub counted_millis_ago: Option<u64>,
+    /// Copies that are still to be made, and are made as far as nothing stops it.
+    pub copies_to_make: u64,
+    /// Bytes in them.
+    pub bytes_to_copy: u64,
+    /// Partitions on their way to other workers.
+    pub moving_partitions: u64,
+    /// Many workers fell silent at once: nothing is copied for them until most are back.
+    pub repair_paused: bool,
     /// Members that are live.
     pub live_workers: u64,
     /// All members.
@@ -197,6 +229,17 @@ pub struct Status {
     pub term: Option<String>,
     /// The last committed index of the log.
     pub commit: u64,
+}
+
+/// A file with too few good copies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// Its name.
+    pub name: String,
+    /// Good copies of the chunk that has the fewest.
+    pub copies: u64,
+    /// Copies wanted.
+    pub wanted: u64,
 }
 
 /// What to make of a cluster's state. Unknown is never `ok`.
@@ -233,6 +276,8 @@ pub struct WorkerInfo {
     pub state: WorkerState,
     /// Whether it accepts writes.
     pub read_only: bool,
+    /// Whether everything is being moved off it, or was.
+    pub draining: bool,
     /// Whether it votes.
     pub voter: bool,
     /// Failure domain.

@@ -1,5 +1,6 @@
 //! The commands for people, one a file.
 
+pub(crate) mod admin;
 pub(crate) mod cat;
 pub(crate) mod get;
 pub(crate) mod ls;
@@ -45,6 +46,10 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Workers => workers::execute(context).await,
+        Command::Drain(worker) => admin::drain(context, &worker).await,
+        Command::Undrain(worker) => admin::undrain(context, &worker).await,
+        Command::Rebalance => admin::rebalance(context).await,
+        Command::Repair => admin::repair(context).await,
         Command::Dev(args) => served(crate::dev::run(args).await),
         Command::Master(args) => served(crate::roles::run_master(args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),

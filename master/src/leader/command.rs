@@ -197,3 +197,16 @@ pub struct Bootstrapped {
     /// Its identity.
     pub cluster: ClusterId,
 }
+
+/// What an administrator orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Moves everything off a worker, named by its name or its disk.
+    Drain(String),
+    /// Lets a drained worker take part again.
+    Undrain(String),
+    /// Evens out the bytes on the workers.
+    Rebalance,
+    /// Looks for missing copies now, and repairs for lost workers without the usual delay.
+    Repair,
+}

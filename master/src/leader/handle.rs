@@ -2,7 +2,7 @@
 
 use super::command::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
-    Page, Place, Rename, Site,
+    Order, Page, Place, Rename, Site,
 };
 use crate::error::Error;
 use mdfs_core::id::FileId;
@@ -31,6 +31,7 @@ pub enum Question {
     Delete(Delete, Answer<()>),
     Rename(Rename, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
+    Order(Order, Answer<()>),
     Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
@@ -114,6 +115,11 @@ impl LeaderHandle {
             .await
     }
 
+    /// Has an administrator's order begun; it is carried out by and by.
+    pub async fn order(&self, order: Order) -> Result<(), Error> {
+        self.ask(|answer| Question::Order(order, answer)).await
+    }
+
     /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
     /// from then on the worker is suspect, until it beats by another one.
     pub async fn heartbeat(
@@ -148,6 +154,7 @@ impl Question {
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
             Question::Delete(_, answer) => drop(answer.send(Err(error))),
+            Question::Order(_, answer) => drop(answer.send(Err(error))),
             Question::Rename(_, answer) => drop(answer.send(Err(error))),
             Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),

@@ -13,7 +13,9 @@ mod healing;
 mod membership;
 mod moving;
 mod names;
+mod orders;
 mod report;
+mod search;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -214,7 +216,7 @@ pub struct Metadata {
     report: report::Figures,
     truth: Truth,
     mover: Mover,
-    search: healing::Search,
+    search: search::Search,
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
     effects: Vec<Effect>,
@@ -246,7 +248,7 @@ impl Metadata {
             report: report::Figures::default(),
             truth: Truth::default(),
             mover: Mover::default(),
-            search: healing::Search::default(),
+            search: search::Search::default(),
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
             effects: Vec::new(),
@@ -328,6 +330,7 @@ impl Metadata {
             Question::AbortUpload(file, answer) => self.abort_upload(now, deadline, file, answer),
             Question::Delete(delete, answer) => self.delete(now, deadline, delete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
+            Question::Order(order, answer) => self.order(now, deadline, order, answer),
             Question::Lookup(..)
             | Question::List(..)
             | Question::Workers(_)

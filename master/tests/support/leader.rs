@@ -176,6 +176,7 @@ impl State {
                 );
             }
             Question::Status(_) => {}
+            Question::Order(_, answer) => reply!(answer, Ok(())),
             Question::Workers(answer) => reply!(
                 answer,
                 Ok(Workers {
@@ -303,6 +304,14 @@ impl State {
             open_uploads: 0,
             under_replicated_files: 0,
             missing_files: 0,
+            damaged_chunks: 0,
+            excess_copies: 0,
+            at_risk: Vec::new(),
+            counted_millis_ago: Some(0),
+            copies_to_make: 0,
+            bytes_to_copy: 0,
+            moving_partitions: 0,
+            repair_paused: false,
             live_workers: u64::try_from(self.sites.len()).unwrap(),
             workers: 0,
             leased_voters: 0,

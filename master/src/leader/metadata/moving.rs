@@ -25,6 +25,8 @@ pub(super) struct Plan {
     looked: Timestamp,
     /// The disks that may hold partitions, when the ring was last even.
     settled_for: Option<BTreeSet<DiskId>>,
+    /// Until then lost disks are not waited for.
+    pub(super) forced_until: Timestamp,
     /// Bytes are to be evened out as well.
     pub(super) rebalance: bool,
     /// Many disks fell silent at once: nothing is copied for those.
@@ -145,7 +147,11 @@ impl Metadata {
             .copied()
             .collect();
         let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
-        let gone_after = self.settings.detect.dead_after() + self.settings.repair_delay;
+        let delay = match now.mono < self.moving.forced_until {
+            true => Duration::ZERO,
+            false => self.settings.repair_delay,
+        };
+        let gone_after = self.settings.detect.dead_after() + delay;
         let lost = |disk: DiskId| !braked && self.silence(now, disk) >= gone_after;
         let eligible = members
             .iter()

@@ -1,15 +1,16 @@
 //! What the leader tells of the cluster's state. What it does not know is never called healthy.
 
 use super::super::handle::Answer;
-use super::super::survey::Survey;
+use super::super::survey::{self, MOST_NAMES, Survey};
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
+use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::DiskState;
-use mdfs_protocol::public::{Health, Status, WorkerInfo, WorkerState, Workers};
+use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
 
 /// What surveys found.
 #[derive(Debug, Default)]
@@ -56,6 +57,12 @@ impl Figures {
         self.counted_at = now;
     }
 
+    /// How old what was counted last is, in milliseconds.
+    fn age(&self, now: Timestamp) -> Option<u64> {
+        self.counted.as_ref()?;
+        u64::try_from(now.since(self.counted_at).as_millis()).ok()
+    }
+
     /// What was counted last.
     pub(super) fn counted(&self) -> Option<&Survey> {
         self.counted.as_ref()
@@ -91,6 +98,14 @@ impl Metadata {
             open_uploads: count(self.catalog.uploads.len()),
             under_replicated_files: counted.under_replicated_files,
             missing_files: counted.missing_files,
+            damaged_chunks: counted.damaged_chunks,
+            excess_copies: counted.excess_copies,
+            at_risk: counted.names.iter().take(MOST_NAMES).map(at_risk).collect(),
+            counted_millis_ago: self.report.age(now.mono),
+            copies_to_make: counted.copies_to_make,
+            bytes_to_copy: counted.bytes_to_copy,
+            moving_partitions: count(self.catalog.moves.len()),
+            repair_paused: self.moving.braked,
             live_workers: count(standing(Liveness::Live)),
             workers: count(members.len()),
             leased_voters: count(voters.iter().filter(heard).count()),
@@ -155,6 +170,12 @@ impl Metadata {
                 let reason = format!("{} files cannot be read whole", status.missing_files);
                 say(Health::Critical, reason);
             }
+            if status.repair_paused {
+                say(
+                    Health::Degraded,
+                    "many workers fell silent at once: repairs wait until most are back".to_owned(),
+                );
+            }
             if status.under_replicated_files > 0 {
                 let files = status.under_replicated_files;
                 say(
@@ -208,6 +229,7 @@ impl Metadata {
                     Liveness::Suspect => WorkerState::Suspect,
                     Liveness::Dead => WorkerState::Dead,
                 },
+                draining: member.state == MemberState::Draining,
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
                 zone: member.zone.clone(),
@@ -240,4 +262,12 @@ fn worse(one: Health, other: Health) -> Health {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn at_risk(file: &survey::AtRisk) -> AtRisk {
+    AtRisk {
+        name: file.name.to_string(),
+        copies: count(file.good),
+        wanted: count(file.wanted),
+    }
 }

@@ -2,7 +2,9 @@
 
 use super::asking::{begin, commit, done, ids, open};
 use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk};
-use crate::leader::command::{BeginUpload, FileInfo};
+use crate::error::Error;
+use crate::leader::command::{BeginUpload, FileInfo, Order};
+use crate::leader::handle::Question;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::ring::ReplicationFactor;
@@ -274,5 +276,49 @@ fn files_with_other_numbers_of_copies_are_healed_alike() {
             "{}",
             info.name
         );
+    }
+}
+
+fn order(world: &mut World, order: Order) -> Result<(), Error> {
+    let asked = world.ask(|answer| Question::Order(order, answer));
+    done(asked)
+}
+
+#[test]
+fn a_drained_worker_ends_up_empty_and_takes_part_again_when_told() {
+    let (mut world, files) = with_files(4, 60);
+    order(&mut world, Order::Drain("worker-2".to_owned())).unwrap();
+    for _ in 0..600 {
+        world.run(50);
+        assert_eq!(world.status().under_replicated_files, 0);
+    }
+    assert!(world.worker(2).holdings.is_empty());
+    check_whole(&mut world, &files);
+    let upload = world.open("film");
+    assert!(!ids(world.place(&upload, 0).unwrap()).contains(&disk(2)));
+    order(&mut world, Order::Undrain(disk(2).to_string())).unwrap();
+    world.run(30_000);
+    assert!(!world.worker(2).holdings.is_empty());
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn an_order_for_nobody_is_refused() {
+    let (mut world, _) = with_files(3, 0);
+    let refused = order(&mut world, Order::Drain("nobody".to_owned()));
+    assert!(matches!(refused, Err(Error::WorkerNotFound { .. })));
+}
+
+#[test]
+fn when_told_to_repair_a_lost_worker_is_not_waited_for() {
+    let (mut world, files) = with_files(4, 60);
+    world.kill(4);
+    world.run(16_000);
+    assert_eq!(world.copies, 0);
+    order(&mut world, Order::Repair).unwrap();
+    world.run(6000);
+    assert_eq!(world.status().under_replicated_files, 0);
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
     }
 }
