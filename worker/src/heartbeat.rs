@@ -1,21 +1,26 @@
 //! Tells every master, once a second, how the worker is; and learns where the others are.
 //!
 //! Each master has a task of its own: one that hangs delays no other. A broken connection is seen by
-//! the master at once, so a worker that dies is suspect before it misses a beat.
+//! the master at once, so a worker that dies is suspect before it misses a beat. A chunk that comes
+//! or goes is told at once to a master that wants to know.
 
 use crate::error::Error;
 use crate::node::Node;
 use crate::worker::Worker;
+use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// How soon a master that was not reached is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How soon after a beat there may be another one because something happened.
+const GAP: Duration = Duration::from_millis(50);
 
 /// How long a beat may take: a master that is slower counts as not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,6 +54,8 @@ impl Beats {
             said_farewell,
         } = self;
         let mut heard = Heard::default();
+        let mut told = Told::default();
+        let mut changes = node.store.changes();
         let every = worker.config().heartbeat_interval;
         let mut beats = tokio::time::interval(every);
         // After a pause one beat is enough.
@@ -60,9 +67,10 @@ impl Beats {
                 () = worker.leaving().cancelled() => break,
                 _ = beats.tick() => {}
                 () = node.directory.wanted() => {}
+                () = told.is_old(&mut changes) => beats.reset(),
             }
             // Not cut short by the signal: a beat that arrives behind the last one would undo it.
-            let sent = beat(&worker, &node, &url, &master, PATIENCE).await;
+            let sent = beat(&worker, &node, &url, &master, &mut told, PATIENCE).await;
             // A master that refuses will refuse again; one that is not reached may be starting.
             let retry = sent
                 .as_ref()
@@ -73,7 +81,7 @@ impl Beats {
             }
         }
         if worker.leaving().is_cancelled()
-            && let Err(error) = beat(&worker, &node, &url, &master, FAREWELL).await
+            && let Err(error) = beat(&worker, &node, &url, &master, &mut told, FAREWELL).await
         {
             tracing::debug!(master, %error, "a master did not hear that the worker stops");
         }
@@ -87,13 +95,26 @@ async fn beat(
     node: &Node,
     url: &str,
     master: &str,
+    told: &mut Told,
     patience: Duration,
 ) -> Result<Option<Leader>, Error> {
-    let beat = compose(worker, node, url).await?;
+    told.next = None;
+    let beat = compose(worker, node, url, told.known).await?;
+    let holdings = &beat.holdings;
+    let up_to = holdings.after + u64::try_from(holdings.changes.len()).unwrap_or(0);
+    let begun = Instant::now();
     let reply = node.peers.send_heartbeat(master, &beat, patience).await?;
     let HeartbeatReply {
-        leader, directory, ..
+        leader,
+        directory,
+        known,
+        orders: _,
     } = reply;
+    *told = Told {
+        known: known.filter(|known| known.generation == beat.identity.generation),
+        up_to,
+        next: Some(begun + GAP),
+    };
     if let Some(directory) = directory {
         node.directory.replace(directory);
     }
@@ -104,8 +125,13 @@ async fn beat(
 ///
 /// # Errors
 /// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
-async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, Error> {
-    let usage = node.usage().await?;
+async fn compose(
+    worker: &Worker,
+    node: &Node,
+    url: &str,
+    known: Option<Known>,
+) -> Result<Heartbeat, Error> {
+    let (usage, holdings) = node.report(known).await?;
     if node.hangs() {
         return Err(Error::Busy {
             what: "disk threads",
@@ -125,9 +151,38 @@ async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, E
         state: usage.state,
         leaving: worker.leaving().is_cancelled(),
         directory_version: node.directory.version(),
-        holdings: mdfs_protocol::holdings::Report::default(),
+        holdings,
         done: Vec::new(),
     })
+}
+
+/// What a master was told.
+#[derive(Debug, Default)]
+struct Told {
+    /// How far it knows this mount's chunks, as it said last.
+    known: Option<Known>,
+    /// How many changes it was told of.
+    up_to: u64,
+    /// When it may be told more; none if it did not take the last beat.
+    next: Option<Instant>,
+}
+
+impl Told {
+    /// Waits until the master should be told more before its time.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    async fn is_old(&self, changes: &mut watch::Receiver<u64>) {
+        let (Some(_), Some(next)) = (self.known, self.next) else {
+            // It does not want to know, or was not reached: the next regular beat tells it.
+            return std::future::pending().await;
+        };
+        if changes.wait_for(|&count| count > self.up_to).await.is_err() {
+            // The disk was given back.
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep_until(next).await;
+    }
 }
 
 /// What was last heard from a master: only changes are logged.

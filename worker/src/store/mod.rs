@@ -7,6 +7,7 @@
 mod cache;
 mod error;
 mod footer;
+mod held;
 mod identity;
 mod layout;
 mod mount;
@@ -25,11 +26,12 @@ use error::io_error;
 use crate::disk::{BufferPool, Disk, DiskLock, out_of_handles};
 use cache::OpenChunks;
 use error::out_of_space;
+use held::Held;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::internal::DiskState;
 use staged::Receiving;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,7 +115,7 @@ struct Inner {
     /// Read while an order is carried out, written while the fence rises: whoever is answered under
     /// a new fence finds no earlier order still at work.
     orders: RwLock<()>,
-    found: Mutex<Found>,
+    held: Mutex<Held>,
     dirs: Mutex<Dirs>,
     chunks: AtomicU64,
     chunk_bytes: AtomicU64,
@@ -123,13 +125,6 @@ struct Inner {
     pool: BufferPool,
     /// Held for its drop.
     _lock: DiskLock,
-}
-
-/// Damage found since the mount, each piece once.
-#[derive(Debug, Default)]
-struct Found {
-    blocks: BTreeSet<(ChunkId, u64)>,
-    chunks: BTreeSet<ChunkId>,
 }
 
 /// Which directories need no more syncing.
@@ -249,14 +244,15 @@ impl ChunkStore {
             .disk
             .space()
             .map_err(io_error("measure", Path::new("")))?;
-        let found = lock(&inner.found);
-        let damaged = found.chunks.len() as u64;
+        let held = inner.held();
+        let (bad_blocks, damaged) = (held.bad_blocks(), held.damaged_chunks());
+        drop(held);
         Ok(Usage {
             capacity_bytes: space.total,
             free_bytes: space.free.saturating_sub(inner.reserve_bytes),
             chunks: inner.chunks.load(Ordering::Relaxed).saturating_sub(damaged),
             chunk_bytes: inner.chunk_bytes.load(Ordering::Relaxed),
-            bad_blocks: found.blocks.len() as u64,
+            bad_blocks,
             damaged_chunks: damaged,
             foreign_files: inner.foreign_files,
             staged: lock(&inner.staged).len() as u64,

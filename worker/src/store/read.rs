@@ -2,6 +2,7 @@
 
 use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
+use super::held::Seen;
 use super::{ChunkStore, Inner, layout, lock};
 use crate::disk::{AlignedBuffer, BufferPool, DiskFile};
 use bytes::Bytes;
@@ -15,9 +16,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
-
-/// Most pieces of damage remembered; a disk with more is beyond counting.
-const MOST_FOUND: usize = 65_536;
 
 /// A sealed chunk, open for reading. Goes on reading after the chunk was dropped.
 #[derive(Debug)]
@@ -64,18 +62,21 @@ impl ChunkStore {
     }
 
     /// Says what is stored of a sealed chunk, durably so, from the file as it is now. Reads and
-    /// verifies all its blocks if `whole`, otherwise its footer and length.
+    /// verifies all its blocks if `whole`, otherwise its footer and length. One whose every block is
+    /// good counts as held from here on, whatever was found before.
     ///
     /// # Errors
     /// As `open_chunk`; `BadBlock` for the first damaged block.
     pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
+        let coming = whole.then(|| self.inner.coming(chunk));
         let open = self.open_anew(chunk)?;
         self.settle(chunk)?;
-        if whole {
+        if let Some(coming) = coming {
             let mut offset = 0;
             while offset < open.len() {
                 offset += open.read(offset, u64::from(SEGMENT_BYTES))?.len() as u64;
             }
+            coming.arrived(open.len(), Seen::Whole);
         }
         Ok(open.stored())
     }
@@ -250,22 +251,15 @@ impl OpenChunk {
 
     /// Whether a damaged block of it was found since the mount.
     pub(super) fn is_damaged(&self) -> bool {
-        let (first, last) = ((self.chunk, 0), (self.chunk, u64::MAX));
-        self.store.upgrade().is_some_and(|store| {
-            lock(&store.found)
-                .blocks
-                .range(first..=last)
-                .next()
-                .is_some()
-        })
+        let store = self.store.upgrade();
+        store.is_some_and(|store| store.held().has_bad_block(self.chunk))
     }
 
     fn found_bad(&self, block: u64) {
         let Some(store) = self.store.upgrade() else {
             return;
         };
-        let mut found = lock(&store.found);
-        if found.blocks.len() < MOST_FOUND && found.blocks.insert((self.chunk, block)) {
+        if store.bad_block(self.chunk, block) {
             tracing::warn!(chunk = %self.chunk, block, "a stored block is damaged");
         }
     }
@@ -274,8 +268,7 @@ impl OpenChunk {
 impl Inner {
     fn found_damaged(&self, chunk: ChunkId, reason: &'static str) -> Error {
         lock(&self.open).remove(chunk);
-        let mut found = lock(&self.found);
-        if found.chunks.len() < MOST_FOUND && found.chunks.insert(chunk) {
+        if self.bad_chunk(chunk) {
             tracing::warn!(%chunk, reason, "a stored chunk is damaged");
         }
         Error::Damaged { chunk, reason }

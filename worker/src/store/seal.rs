@@ -2,6 +2,7 @@
 
 use super::error::{Error, Result, io_error};
 use super::footer::{Footer, tail_length};
+use super::held::Seen;
 use super::layout::{self, CHUNKS};
 use super::staged::Staged;
 use super::{ChunkStore, Inner, lock};
@@ -44,6 +45,7 @@ impl ChunkStore {
             }
         }
         // From the file as it is now: what is kept open may be dropped already.
+        let coming = self.inner.coming(chunk);
         let open = match self.open_anew(chunk) {
             Err(Error::Damaged { .. }) => return Err(Error::ChunkNotFound { chunk }),
             open => open?,
@@ -52,6 +54,7 @@ impl ChunkStore {
             return Err(Error::Conflict { chunk });
         }
         self.settle(chunk)?;
+        coming.arrived(seal.length, Seen::Footer);
         Ok(open.stored())
     }
 
@@ -103,6 +106,7 @@ impl ChunkStore {
         let replaced = self.inner.disk.metadata(&layout::chunk_path(chunk)).ok();
         // Nobody who opened the file that is replaced keeps it open for others.
         let removing = replaced.map(|_| self.removing(chunk.file));
+        let coming = self.inner.coming(chunk);
         if let Err(error) = self.put_in_place(chunk, &*file, &footer) {
             if !error.is_transient() {
                 // The error that counts is the first one.
@@ -111,12 +115,13 @@ impl ChunkStore {
             return Err(error);
         }
         drop(removing);
+        self.inner.replaced(chunk);
         let synced = self.sync_names(&layout::chunk_dir(chunk.file));
         if synced.as_ref().is_err_and(|error| !error.is_transient()) {
             lock(&self.inner.dirs).doubtful.insert(chunk);
         }
         if let Some(replaced) = replaced {
-            self.uncount(chunk, replaced.len);
+            self.uncount(replaced.len);
         }
         self.inner.chunks.fetch_add(1, Ordering::Relaxed);
         self.inner
@@ -125,7 +130,9 @@ impl ChunkStore {
         // It has its place, whether or not that is durable yet: a retry finds it there, and syncs
         // the directory before it is answered.
         self.forget(chunk, staged);
-        synced.map(|()| Stored {
+        synced?;
+        coming.arrived(seal.length, Seen::Footer);
+        Ok(Stored {
             length: seal.length,
             crc32,
         })
@@ -326,7 +333,8 @@ impl ChunkStore {
             disk.remove(&path)
                 .map_err(self.write_failed("remove", &path))?;
             removed += 1;
-            self.uncount(chunk, entry.metadata.len);
+            self.uncount(entry.metadata.len);
+            self.inner.gone(chunk);
         }
         drop(removing);
         let settled = lock(&self.inner.dirs).settled.contains(&dir);
@@ -345,11 +353,8 @@ impl ChunkStore {
         }
     }
 
-    fn uncount(&self, chunk: ChunkId, file_bytes: u64) {
+    fn uncount(&self, file_bytes: u64) {
         let length = super::footer::chunk_length(file_bytes).unwrap_or(0);
-        let mut found = lock(&self.inner.found);
-        found.chunks.remove(&chunk);
-        found.blocks.retain(|(bad, _)| *bad != chunk);
         self.inner.chunks.fetch_sub(1, Ordering::Relaxed);
         self.inner.chunk_bytes.fetch_sub(length, Ordering::Relaxed);
     }

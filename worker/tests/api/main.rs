@@ -7,9 +7,13 @@ mod chain;
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod faulty;
+#[cfg(test)]
+mod holdings;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
