@@ -9,11 +9,13 @@ use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_core::holdings::Change;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Known, Listing, MOST_CHANGES};
-use mdfs_worker::store::ChunkStore;
+use mdfs_worker::store::{ChunkStore, Error};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use support::sim_disk::{Kind, SimDisk};
-use support::{adopted, bytes_of, chunk_of, on_each_disk, only_chunk_file, open, seal_of, send};
+use support::sim_disk::{Kind, SimDisk, Survives};
+use support::{
+    adopted, bytes_of, chunk_of, on_each_disk, only_chunk_file, open, seal_of, send, term,
+};
 
 const SEGMENT: usize = SEGMENT_BYTES as usize;
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -175,6 +177,49 @@ fn a_chunk_is_held_only_once_its_name_is_durable() {
     disk.heal();
     store.seal(chunk, &seal_of(&bytes)).unwrap();
     check(&store, &[(chunk, 100)], &[]);
+}
+
+#[test]
+fn exactly_the_chunks_that_are_named_are_dropped_and_that_is_durable() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let all = [
+        chunk_of(9, 0),
+        chunk_of(9, 1),
+        chunk_of(10, 0),
+        chunk_of(0xabc << 52, 0),
+    ];
+    for chunk in all {
+        put(&store, chunk, b"x");
+    }
+    let staged = chunk_of(9, 2);
+    store
+        .write_segment(staged, 0, b"x", Crc32::of(b"x"))
+        .unwrap();
+    let open_before = store.open_chunk(all[3]).unwrap();
+    let nowhere = chunk_of(0xdef << 52, 0);
+    let dropped = [all[1], staged, all[3], all[1], nowhere];
+    let syncs = Arc::new(Mutex::new(Vec::new()));
+    disk.before({
+        let syncs = Arc::clone(&syncs);
+        move |call| syncs.lock().unwrap().push(call.path.clone())
+    });
+    assert_eq!(store.drop_chunks(&dropped).unwrap(), 2);
+    let names = ["chunks/000", "chunks/abc"].map(std::path::PathBuf::from);
+    assert_eq!(*syncs.lock().unwrap(), names);
+    check(&store, &[(all[0], 1), (all[2], 1)], &[]);
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.chunks, usage.chunk_bytes, usage.staged), (2, 2, 0));
+    assert!(store.open_chunk(all[3]).is_err() && open_before.read(0, 1).is_ok());
+    assert_eq!(store.drop_chunks(&dropped).unwrap(), 0);
+    drop(store);
+    let found = disk.after_power_cut(Survives::Nothing);
+    let store = open(Arc::new(found)).unwrap();
+    check(&store, &[(all[0], 1), (all[2], 1)], &[]);
+    store.raise_fence(term(5)).unwrap();
+    let late = store.drop_chunks_for(term(4), &all).unwrap_err();
+    assert!(matches!(late, Error::Fenced { .. }), "{late}");
+    assert_eq!(store.drop_chunks_for(term(5), &all).unwrap(), 2);
 }
 
 #[test]

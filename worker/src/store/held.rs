@@ -195,6 +195,11 @@ impl ChunkStore {
         self.inner.held().good.get(chunk)
     }
 
+    /// Whether damage of a chunk is known.
+    pub fn is_damaged(&self, chunk: ChunkId) -> bool {
+        self.inner.held().is_damaged(chunk)
+    }
+
     /// What a master is told of the chunks held: changes only if it knows all before them, and they
     /// are remembered; otherwise it has to ask for the digests.
     pub fn report(&self, known: Option<Known>) -> Report {

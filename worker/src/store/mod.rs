@@ -5,6 +5,7 @@
 //! Every read verifies every block it touches.
 
 mod cache;
+mod drops;
 mod error;
 mod footer;
 mod held;
@@ -181,15 +182,18 @@ impl ChunkStore {
     /// `Fenced` if a later leader was heard of; otherwise what the disk says.
     pub fn raise_fence(&self, term: Term) -> Result<()> {
         self.change_identity(|identity| {
-            if term < identity.fence {
-                return Err(Error::Fenced {
-                    term,
-                    fence: identity.fence,
-                });
-            }
+            identity.check_fence(term)?;
             identity.fence = term;
             Ok(())
         })
+    }
+
+    /// Whether an order that was let in may still be carried out.
+    ///
+    /// # Errors
+    /// `Fenced` if a later leader was heard of since.
+    pub fn check_fence(&self, term: Term) -> Result<()> {
+        self.identity().check_fence(term)
     }
 
     /// Takes note of the term of a write, durably if it is new. Writes of earlier terms are let in

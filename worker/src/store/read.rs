@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
 use super::held::Seen;
 use super::{ChunkStore, Inner, layout, lock};
-use crate::disk::{AlignedBuffer, BufferPool, DiskFile};
+use crate::disk::{AlignedBuffer, BufferPool, DiskFile, out_of_handles};
 use bytes::Bytes;
 use mdfs_core::checksum::{Crc32, block_checksum};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
@@ -108,8 +108,14 @@ impl ChunkStore {
         let tail_bytes = usize::try_from(file_bytes - length)
             .map_err(|_| damaged("no chunk file has its length"))?;
         let mut tail = vec![0; tail_bytes];
-        if file.read_at(&mut tail, length).map_err(read_failed(path))? != tail_bytes {
-            return Err(damaged("its footer is cut"));
+        match file.read_at(&mut tail, length) {
+            Ok(count) if count == tail_bytes => {}
+            Ok(_) => return Err(damaged("its footer is cut")),
+            Err(error) if out_of_handles(&error) => return Err(read_failed(path)(error)),
+            Err(error) => {
+                tracing::warn!(%chunk, %error, "cannot read a footer");
+                return Err(damaged("its footer cannot be read"));
+            }
         }
         let footer = Footer::decode(&tail).map_err(damaged)?;
         if footer.chunk != chunk {

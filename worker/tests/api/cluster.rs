@@ -12,7 +12,7 @@ use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{
     self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, SealRequest,
 };
-use mdfs_protocol::order::{Done, Order};
+use mdfs_protocol::order::{Done, Failure, Order, Task};
 use mdfs_protocol::problem::Code;
 use mdfs_worker::{Config, Error};
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ pub(crate) struct Heard {
     /// What the next beat of each disk is answered with.
     pub(crate) orders: BTreeMap<DiskId, Vec<Order>>,
     pub(crate) done: Vec<Done>,
+    last_order: u64,
 }
 
 pub(crate) type Master = Arc<watch::Sender<Heard>>;
@@ -214,6 +215,28 @@ impl Cluster {
         };
         let sealed = self.links.seal(&worker.peer, chunk(0), &request, WITHIN);
         sealed.await.unwrap();
+    }
+
+    /// Gives a worker an order with its next beat, and waits for what came of it.
+    pub(crate) async fn order(&mut self, to: &Running, round: u64, task: Task) -> Option<Failure> {
+        let (term, disk) = (term(round), to.peer.disk);
+        let mut id = 0;
+        self.master.send_modify(|heard| {
+            heard.last_order += 1;
+            id = heard.last_order;
+            heard
+                .orders
+                .entry(disk)
+                .or_default()
+                .push(Order { term, id, task });
+        });
+        let told = self
+            .heard
+            .wait_for(|heard| heard.done.iter().any(|done| done.id == id));
+        let heard = tokio::time::timeout(WITHIN, told).await.unwrap().unwrap();
+        let done: Vec<_> = heard.done.iter().filter(|done| done.id == id).collect();
+        assert_eq!((done.len(), done[0].term), (1, term));
+        done[0].failure.clone()
     }
 
     /// Waits until all of them know where all are.

@@ -9,6 +9,8 @@ mod chunks;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod faulty;
