@@ -3,6 +3,7 @@
 use crate::store;
 use crate::voter::driver::{VoterEnded, VoterError};
 use mdfs_client::link::LinkError;
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_protocol::problem::Code;
 
@@ -107,15 +108,30 @@ pub enum Error {
         #[source]
         source: LinkError,
     },
-    /// Another worker sent more or less of a chunk than the seal says.
-    #[error("disk {disk} sends {found} bytes of a chunk of {announced}")]
+    /// Another worker has more or less of a chunk than there should be.
+    #[error("disk {disk} has {found} bytes of a chunk of {announced}")]
     PeerDiffers {
         /// The other disk.
         disk: DiskId,
-        /// Bytes it sent so far.
+        /// Bytes it has.
         found: u64,
-        /// What the seal says.
+        /// How many there should be.
         announced: u64,
+    },
+    /// Some bytes of a chunk are good on no disk that was asked.
+    #[error("no disk that was asked has good bytes {from} to {to} of chunk {chunk}")]
+    NoGoodCopy {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The first of them.
+        from: u64,
+        /// The first behind them.
+        to: u64,
+        /// `BadBlock` if they are damaged somewhere; otherwise what the last disk said.
+        code: Code,
+        /// What was wrong with the last disk.
+        #[source]
+        source: Option<Box<Error>>,
     },
     /// A master did not take a heartbeat.
     #[error("master {url} did not take the heartbeat")]
@@ -187,7 +203,9 @@ impl Error {
             Error::OutOfChunk { .. } => Code::RangeNotSatisfiable,
             Error::UnknownDisk { .. } => Code::Unavailable,
             Error::PeerDiffers { .. } => Code::Conflict,
-            Error::Peer { code, .. } | Error::Master { code, .. } => *code,
+            Error::Peer { code, .. }
+            | Error::Master { code, .. }
+            | Error::NoGoodCopy { code, .. } => *code,
             Error::Voter(VoterError::Busy | VoterError::Stopping) => Code::Busy,
             Error::Voter(VoterError::Failed) => Code::ReadOnly,
             Error::Config { .. }

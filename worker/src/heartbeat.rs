@@ -1,21 +1,27 @@
 //! Tells every master, once a second, how the worker is; and learns where the others are.
 //!
 //! Each master has a task of its own: one that hangs delays no other. A broken connection is seen by
-//! the master at once, so a worker that dies is suspect before it misses a beat.
+//! the master at once, so a worker that dies is suspect before it misses a beat. A chunk that comes
+//! or goes is told at once to a master that wants to know.
 
 use crate::error::Error;
 use crate::node::Node;
+use crate::orders::{Answers, Orders};
 use crate::worker::Worker;
+use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// How soon a master that was not reached is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How soon after a beat there may be another one because something happened.
+const GAP: Duration = Duration::from_millis(50);
 
 /// How long a beat may take: a master that is slower counts as not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,6 +40,8 @@ pub(crate) struct Beats {
     pub(crate) url: String,
     /// Where the master is.
     pub(crate) master: String,
+    /// Takes what the leader orders.
+    pub(crate) orders: Orders,
     /// Dropped after the last beat.
     pub(crate) said_farewell: mpsc::Sender<()>,
 }
@@ -46,9 +54,21 @@ impl Beats {
             node,
             url,
             master,
+            orders,
             said_farewell,
         } = self;
+        let answers = Answers::new();
+        let link = Link {
+            worker: &worker,
+            node: &node,
+            url: &url,
+            master: &master,
+            orders: &orders,
+            answers: &answers,
+        };
         let mut heard = Heard::default();
+        let mut told = Told::default();
+        let mut changes = node.store.changes();
         let every = worker.config().heartbeat_interval;
         let mut beats = tokio::time::interval(every);
         // After a pause one beat is enough.
@@ -60,9 +80,10 @@ impl Beats {
                 () = worker.leaving().cancelled() => break,
                 _ = beats.tick() => {}
                 () = node.directory.wanted() => {}
+                () = told.is_old(&mut changes, &answers) => beats.reset(),
             }
             // Not cut short by the signal: a beat that arrives behind the last one would undo it.
-            let sent = beat(&worker, &node, &url, &master, PATIENCE).await;
+            let sent = link.beat(&mut told, PATIENCE).await;
             // A master that refuses will refuse again; one that is not reached may be starting.
             let retry = sent
                 .as_ref()
@@ -73,7 +94,7 @@ impl Beats {
             }
         }
         if worker.leaving().is_cancelled()
-            && let Err(error) = beat(&worker, &node, &url, &master, FAREWELL).await
+            && let Err(error) = link.beat(&mut told, FAREWELL).await
         {
             tracing::debug!(master, %error, "a master did not hear that the worker stops");
         }
@@ -82,52 +103,113 @@ impl Beats {
     }
 }
 
-async fn beat(
-    worker: &Worker,
-    node: &Node,
-    url: &str,
-    master: &str,
-    patience: Duration,
-) -> Result<Option<Leader>, Error> {
-    let beat = compose(worker, node, url).await?;
-    let reply = node.peers.send_heartbeat(master, &beat, patience).await?;
-    let HeartbeatReply {
-        leader, directory, ..
-    } = reply;
-    if let Some(directory) = directory {
-        node.directory.replace(directory);
-    }
-    Ok(leader)
+/// What one master is told, and what it answers.
+struct Link<'a> {
+    worker: &'a Worker,
+    node: &'a Node,
+    url: &'a str,
+    master: &'a str,
+    orders: &'a Orders,
+    answers: &'a Answers,
 }
 
-/// What a master is told now.
-///
-/// # Errors
-/// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
-async fn compose(worker: &Worker, node: &Node, url: &str) -> Result<Heartbeat, Error> {
-    let usage = node.usage().await?;
-    if node.hangs() {
-        return Err(Error::Busy {
-            what: "disk threads",
-        });
+impl Link<'_> {
+    async fn beat(&self, told: &mut Told, patience: Duration) -> Result<Option<Leader>, Error> {
+        told.next = None;
+        let beat = self.compose(told.known).await?;
+        let holdings = &beat.holdings;
+        let up_to = holdings.after + u64::try_from(holdings.changes.len()).unwrap_or(0);
+        let begun = Instant::now();
+        let peers = &self.node.peers;
+        let sent = peers.send_heartbeat(self.master, &beat, patience).await;
+        let reply = sent.inspect_err(|_| self.answers.put_all(beat.done))?;
+        let HeartbeatReply {
+            leader,
+            directory,
+            known,
+            orders,
+        } = reply;
+        *told = Told {
+            known: known.filter(|known| known.generation == beat.identity.generation),
+            up_to,
+            next: Some(begun + GAP),
+        };
+        if let Some(directory) = directory {
+            self.node.directory.replace(directory);
+        }
+        for order in orders {
+            self.orders.give(order, self.answers);
+        }
+        Ok(leader)
     }
-    let config = worker.config();
-    Ok(Heartbeat {
-        identity: node.identity(),
-        name: config.name.clone(),
-        url: url.to_owned(),
-        zone: config.zone.clone(),
-        capacity_bytes: usage.capacity_bytes,
-        free_bytes: usage.free_bytes,
-        chunks: usage.chunks,
-        chunk_bytes: usage.chunk_bytes,
-        bad_blocks: usage.bad_blocks,
-        state: usage.state,
-        leaving: worker.leaving().is_cancelled(),
-        directory_version: node.directory.version(),
-        holdings: mdfs_protocol::holdings::Report::default(),
-        done: Vec::new(),
-    })
+
+    /// What the master is told now.
+    ///
+    /// # Errors
+    /// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
+    async fn compose(&self, known: Option<Known>) -> Result<Heartbeat, Error> {
+        let (usage, holdings) = self.node.report(known).await?;
+        if self.node.hangs() {
+            return Err(Error::Busy {
+                what: "disk threads",
+            });
+        }
+        let config = self.worker.config();
+        Ok(Heartbeat {
+            identity: self.node.identity(),
+            name: config.name.clone(),
+            url: self.url.to_owned(),
+            zone: config.zone.clone(),
+            capacity_bytes: usage.capacity_bytes,
+            free_bytes: usage.free_bytes,
+            chunks: usage.chunks,
+            chunk_bytes: usage.chunk_bytes,
+            bad_blocks: usage.bad_blocks,
+            state: usage.state,
+            leaving: self.worker.leaving().is_cancelled(),
+            directory_version: self.node.directory.version(),
+            holdings,
+            done: self.answers.take(),
+        })
+    }
+}
+
+/// What a master was told.
+#[derive(Debug, Default)]
+struct Told {
+    /// How far it knows this mount's chunks, as it said last.
+    known: Option<Known>,
+    /// How many changes it was told of.
+    up_to: u64,
+    /// When it may be told more; none if it did not take the last beat.
+    next: Option<Instant>,
+}
+
+impl Told {
+    /// Waits until the master should be told more before its time.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    async fn is_old(&self, changes: &mut watch::Receiver<u64>, answers: &Answers) {
+        let Some(next) = self.next else {
+            // The next regular beat tells it.
+            return std::future::pending().await;
+        };
+        let changed = async {
+            let wants = self.known.is_some();
+            // It fails only once the disk was given back.
+            let is_same = !wants || changes.wait_for(|&count| count > self.up_to).await.is_err();
+            if is_same {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = answers.some() => {}
+            () = changed => {}
+        }
+        tokio::time::sleep_until(next).await;
+    }
 }
 
 /// What was last heard from a master: only changes are logged.

@@ -3,7 +3,7 @@
 //! [`run`] is the whole worker. Its parts, from the disk up: [`disk`] is the few calls whose order
 //! decides what survives a crash; [`store`] keeps chunks and identity on it, [`voter`] the metadata
 //! log; the routes under `/internal/v1/` are borders around these; chunks travel onward along a
-//! chain and are pulled from copies; heartbeats tell the masters how the worker is.
+//! chain and are pulled from copies; heartbeats tell the masters how the worker is and bring orders.
 //!
 //! A worker knows no file names and decides nothing: masters place chunks and order drops. It sends
 //! to no address but those its masters name.
@@ -17,6 +17,7 @@ mod heartbeat;
 mod http;
 mod metrics;
 mod node;
+mod orders;
 pub mod store;
 mod transfer;
 pub mod voter;
@@ -30,6 +31,7 @@ pub use worker::Worker;
 
 use crate::heartbeat::Beats;
 use crate::node::Node;
+use crate::orders::Orders;
 use crate::voter::driver::VoterEnd;
 use mdfs_service::{Clock, Tasks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -105,6 +107,7 @@ async fn serve_disk(
         opened = worker.open() => opened?,
     };
     let node = worker.node()?;
+    let orders = Orders::new();
     let (said_farewell, mut farewells) = mpsc::channel(1);
     for master in worker.config().masters.clone() {
         let beats = Beats {
@@ -112,11 +115,14 @@ async fn serve_disk(
             node: Arc::clone(&node),
             url: url.to_owned(),
             master,
+            orders: orders.clone(),
             said_farewell: said_farewell.clone(),
         };
         tasks.spawn("heartbeat", |stop| beats.run(stop));
     }
     drop(said_farewell);
+    let orderly = Arc::clone(&node);
+    tasks.spawn("orders", |stop| orders.run(orderly, stop));
     let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
     tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
     tokio::select! {

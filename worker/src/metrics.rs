@@ -2,8 +2,8 @@
 
 use crate::store::Usage;
 use http::StatusCode;
-use mdfs_protocol::internal;
 use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::{holdings, internal};
 use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 
 /// Bucket bounds for disk calls, in seconds. The clock counts whole milliseconds.
@@ -40,6 +40,8 @@ routes! {
     Pull = "pull" internal::CHUNK_PULL,
     Verify = "verify" internal::CHUNK_VERIFY,
     Drop = "drop" internal::FILE_DROP,
+    Holdings = "holdings" holdings::DIGESTS,
+    List = "list" holdings::LIST,
 }
 
 /// How a request ended.

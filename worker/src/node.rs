@@ -11,6 +11,7 @@ use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
 use mdfs_core::id::DiskId;
+use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
 use mdfs_service::Clock;
@@ -82,6 +83,16 @@ impl Node {
             cluster: identity.cluster,
             generation: identity.generation,
         }
+    }
+
+    /// What the disk has and can do, and what a master that knows so much is told of its chunks.
+    ///
+    /// # Errors
+    /// If the disk does not say, or hangs.
+    pub(crate) async fn report(&self, known: Option<Known>) -> Result<(Usage, Report), Error> {
+        let store = self.store.clone();
+        let probe = move || -> Result<_, Error> { Ok((store.usage()?, store.report(known))) };
+        self.probe_thread.run(probe).await?
     }
 
     /// What the disk has and can do.

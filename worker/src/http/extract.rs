@@ -6,12 +6,14 @@ use crate::node::Node;
 use crate::worker::Worker;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use http::header::CONTENT_LENGTH;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, header::HeaderName};
 use http_body_util::BodyExt;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -89,6 +91,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Document<T> {
         let value = serde_json::from_slice(&bytes).map_err(|why| invalid("body", &why))?;
         Ok(Self(value))
     }
+}
+
+/// An answer in postcard.
+///
+/// # Errors
+/// If it does not encode: a defect of its type.
+pub(crate) fn compact<T: Serialize>(value: &T) -> Result<Response, Error> {
+    let bytes = postcard::to_stdvec(value).map_err(Error::Message)?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
 /// Reads a whole body of at most `most` bytes.

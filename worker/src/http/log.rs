@@ -2,11 +2,10 @@
 
 use crate::error::Error;
 use crate::http::error::HttpError;
-use crate::http::extract::{Open, read_all};
+use crate::http::extract::{Open, compact, read_all};
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use mdfs_core::log::message::Request;
 
 /// The longest message, in bytes: a page of entries or records fits with the largest item behind
@@ -36,6 +35,5 @@ pub(crate) async fn message(
         .into());
     }
     let reply = node.voter.ask(request, length).await?;
-    let bytes = postcard::to_stdvec(&reply).map_err(Error::Message)?;
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    Ok(compact(&reply)?)
 }

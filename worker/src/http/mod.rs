@@ -4,6 +4,7 @@ mod access;
 mod chunks;
 pub(crate) mod error;
 mod extract;
+mod holdings;
 mod log;
 mod orders;
 mod read;
@@ -19,7 +20,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use error::HttpError;
-use mdfs_protocol::internal;
+use mdfs_protocol::{holdings as held, internal};
 
 /// All routes of a worker. May be served before the disk is open: until then it answers probes, and
 /// 503 to everything else.
@@ -39,10 +40,12 @@ pub fn router(worker: Worker) -> Router {
             internal::CHUNK_STAGED,
             get(chunks::staged).delete(chunks::discard),
         )
-        .route(internal::CHUNK_SEAL, post(chunks::seal))
+        .route(internal::CHUNK_SEAL, get(holdings::seal).post(chunks::seal))
         .route(internal::CHUNK_PULL, post(orders::pull))
         .route(internal::CHUNK_VERIFY, post(orders::verify))
         .route(internal::FILE_DROP, post(orders::drop_file))
+        .route(held::DIGESTS, get(holdings::digests))
+        .route(held::LIST, post(holdings::list))
         .fallback(async || HttpError::NoRoute)
         .method_not_allowed_fallback(async || HttpError::NoMethod)
         // The last one added sees a request first.

@@ -31,6 +31,14 @@ pub struct DiskIdentity {
 }
 
 impl DiskIdentity {
+    pub(super) fn check_fence(&self, term: Term) -> Result<()> {
+        let fence = self.fence;
+        if term < fence {
+            return Err(Error::Fenced { term, fence });
+        }
+        Ok(())
+    }
+
     fn encode(&self) -> [u8; BYTES] {
         let flags = if self.cluster.is_some() {
             HAS_CLUSTER

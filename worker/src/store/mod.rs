@@ -5,8 +5,10 @@
 //! Every read verifies every block it touches.
 
 mod cache;
+mod drops;
 mod error;
 mod footer;
+mod held;
 mod identity;
 mod layout;
 mod mount;
@@ -25,11 +27,12 @@ use error::io_error;
 use crate::disk::{BufferPool, Disk, DiskLock, out_of_handles};
 use cache::OpenChunks;
 use error::out_of_space;
+use held::Held;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::internal::DiskState;
 use staged::Receiving;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,7 +116,7 @@ struct Inner {
     /// Read while an order is carried out, written while the fence rises: whoever is answered under
     /// a new fence finds no earlier order still at work.
     orders: RwLock<()>,
-    found: Mutex<Found>,
+    held: Mutex<Held>,
     dirs: Mutex<Dirs>,
     chunks: AtomicU64,
     chunk_bytes: AtomicU64,
@@ -123,13 +126,6 @@ struct Inner {
     pool: BufferPool,
     /// Held for its drop.
     _lock: DiskLock,
-}
-
-/// Damage found since the mount, each piece once.
-#[derive(Debug, Default)]
-struct Found {
-    blocks: BTreeSet<(ChunkId, u64)>,
-    chunks: BTreeSet<ChunkId>,
 }
 
 /// Which directories need no more syncing.
@@ -186,15 +182,18 @@ impl ChunkStore {
     /// `Fenced` if a later leader was heard of; otherwise what the disk says.
     pub fn raise_fence(&self, term: Term) -> Result<()> {
         self.change_identity(|identity| {
-            if term < identity.fence {
-                return Err(Error::Fenced {
-                    term,
-                    fence: identity.fence,
-                });
-            }
+            identity.check_fence(term)?;
             identity.fence = term;
             Ok(())
         })
+    }
+
+    /// Whether an order that was let in may still be carried out.
+    ///
+    /// # Errors
+    /// `Fenced` if a later leader was heard of since.
+    pub fn check_fence(&self, term: Term) -> Result<()> {
+        self.identity().check_fence(term)
     }
 
     /// Takes note of the term of a write, durably if it is new. Writes of earlier terms are let in
@@ -249,14 +248,15 @@ impl ChunkStore {
             .disk
             .space()
             .map_err(io_error("measure", Path::new("")))?;
-        let found = lock(&inner.found);
-        let damaged = found.chunks.len() as u64;
+        let held = inner.held();
+        let (bad_blocks, damaged) = (held.bad_blocks(), held.damaged_chunks());
+        drop(held);
         Ok(Usage {
             capacity_bytes: space.total,
             free_bytes: space.free.saturating_sub(inner.reserve_bytes),
             chunks: inner.chunks.load(Ordering::Relaxed).saturating_sub(damaged),
             chunk_bytes: inner.chunk_bytes.load(Ordering::Relaxed),
-            bad_blocks: found.blocks.len() as u64,
+            bad_blocks,
             damaged_chunks: damaged,
             foreign_files: inner.foreign_files,
             staged: lock(&inner.staged).len() as u64,

@@ -3,9 +3,10 @@
 use super::cache::OpenChunks;
 use super::error::{Error, Result, io_error};
 use super::footer::chunk_length;
+use super::held::Held;
 use super::identity::DiskIdentity;
 use super::layout::{self, CHUNKS, LOCK, STAGING};
-use super::{ChunkStore, Dirs, Found, Inner, StoreSettings};
+use super::{ChunkStore, Dirs, Inner, StoreSettings};
 use crate::disk::{BufferPool, Disk, Space};
 use mdfs_core::id::{DiskId, Generation, Term};
 use std::collections::HashMap;
@@ -65,7 +66,7 @@ impl ChunkStore {
                 identity_change: Mutex::new(()),
                 failed: AtomicBool::new(false),
                 staged: Mutex::new(HashMap::new()),
-                found: Mutex::new(Found::default()),
+                held: Mutex::new(scan.held),
                 dirs: Mutex::new(scan.dirs),
                 chunks: AtomicU64::new(scan.chunks),
                 chunk_bytes: AtomicU64::new(scan.chunk_bytes),
@@ -116,17 +117,24 @@ fn remove_staged(disk: &dyn Disk) -> Result<()> {
 }
 
 /// What is on a disk, by names and lengths alone: a mount does not read every chunk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scan {
     chunks: u64,
     chunk_bytes: u64,
     foreign_files: u64,
     dirs: Dirs,
+    held: Held,
 }
 
 impl Scan {
     fn run(disk: &dyn Disk) -> Result<Self> {
-        let mut scan = Self::default();
+        let mut scan = Self {
+            chunks: 0,
+            chunk_bytes: 0,
+            foreign_files: 0,
+            dirs: Dirs::default(),
+            held: Held::new(),
+        };
         let (root, chunks) = (Path::new(""), Path::new(CHUNKS));
         for entry in disk.list(root).map_err(io_error("list", root))? {
             if !layout::is_known_at_root(&entry.name) {
@@ -150,11 +158,15 @@ impl Scan {
     fn count_chunks(&mut self, disk: &dyn Disk, dir: &PathBuf) -> Result<()> {
         for entry in disk.list(dir).map_err(io_error("list", dir))? {
             let chunk = layout::parse_chunk_name(&entry.name).filter(|_| !entry.metadata.is_dir);
-            match chunk.map(|chunk| layout::chunk_dir(chunk.file)) {
-                // One of an impossible length is ours and damaged: found so when it is opened.
-                Some(home) if home == *dir => {
+            match chunk.map(|chunk| (chunk, layout::chunk_dir(chunk.file))) {
+                Some((chunk, home)) if home == *dir => {
+                    let length = chunk_length(entry.metadata.len);
+                    if length.is_none() {
+                        tracing::warn!(%chunk, "no chunk file has its length: it is damaged");
+                    }
                     self.chunks += 1;
-                    self.chunk_bytes += chunk_length(entry.metadata.len).unwrap_or(0);
+                    self.chunk_bytes += length.unwrap_or(0);
+                    self.held.found_at_mount(chunk, length);
                 }
                 _ => self.foreign(&dir.join(&entry.name)),
             }

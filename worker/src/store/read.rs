@@ -2,8 +2,9 @@
 
 use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
+use super::held::Seen;
 use super::{ChunkStore, Inner, layout, lock};
-use crate::disk::{AlignedBuffer, BufferPool, DiskFile};
+use crate::disk::{AlignedBuffer, BufferPool, DiskFile, out_of_handles};
 use bytes::Bytes;
 use mdfs_core::checksum::{Crc32, block_checksum};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
@@ -15,9 +16,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
-
-/// Most pieces of damage remembered; a disk with more is beyond counting.
-const MOST_FOUND: usize = 65_536;
 
 /// A sealed chunk, open for reading. Goes on reading after the chunk was dropped.
 #[derive(Debug)]
@@ -64,18 +62,21 @@ impl ChunkStore {
     }
 
     /// Says what is stored of a sealed chunk, durably so, from the file as it is now. Reads and
-    /// verifies all its blocks if `whole`, otherwise its footer and length.
+    /// verifies all its blocks if `whole`, otherwise its footer and length. One whose every block is
+    /// good counts as held from here on, whatever was found before.
     ///
     /// # Errors
     /// As `open_chunk`; `BadBlock` for the first damaged block.
     pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
+        let coming = whole.then(|| self.inner.coming(chunk));
         let open = self.open_anew(chunk)?;
         self.settle(chunk)?;
-        if whole {
+        if let Some(coming) = coming {
             let mut offset = 0;
             while offset < open.len() {
                 offset += open.read(offset, u64::from(SEGMENT_BYTES))?.len() as u64;
             }
+            coming.arrived(open.len(), Seen::Whole);
         }
         Ok(open.stored())
     }
@@ -107,8 +108,14 @@ impl ChunkStore {
         let tail_bytes = usize::try_from(file_bytes - length)
             .map_err(|_| damaged("no chunk file has its length"))?;
         let mut tail = vec![0; tail_bytes];
-        if file.read_at(&mut tail, length).map_err(read_failed(path))? != tail_bytes {
-            return Err(damaged("its footer is cut"));
+        match file.read_at(&mut tail, length) {
+            Ok(count) if count == tail_bytes => {}
+            Ok(_) => return Err(damaged("its footer is cut")),
+            Err(error) if out_of_handles(&error) => return Err(read_failed(path)(error)),
+            Err(error) => {
+                tracing::warn!(%chunk, %error, "cannot read a footer");
+                return Err(damaged("its footer cannot be read"));
+            }
         }
         let footer = Footer::decode(&tail).map_err(damaged)?;
         if footer.chunk != chunk {
@@ -250,22 +257,15 @@ impl OpenChunk {
 
     /// Whether a damaged block of it was found since the mount.
     pub(super) fn is_damaged(&self) -> bool {
-        let (first, last) = ((self.chunk, 0), (self.chunk, u64::MAX));
-        self.store.upgrade().is_some_and(|store| {
-            lock(&store.found)
-                .blocks
-                .range(first..=last)
-                .next()
-                .is_some()
-        })
+        let store = self.store.upgrade();
+        store.is_some_and(|store| store.held().has_bad_block(self.chunk))
     }
 
     fn found_bad(&self, block: u64) {
         let Some(store) = self.store.upgrade() else {
             return;
         };
-        let mut found = lock(&store.found);
-        if found.blocks.len() < MOST_FOUND && found.blocks.insert((self.chunk, block)) {
+        if store.bad_block(self.chunk, block) {
             tracing::warn!(chunk = %self.chunk, block, "a stored block is damaged");
         }
     }
@@ -274,8 +274,7 @@ impl OpenChunk {
 impl Inner {
     fn found_damaged(&self, chunk: ChunkId, reason: &'static str) -> Error {
         lock(&self.open).remove(chunk);
-        let mut found = lock(&self.found);
-        if found.chunks.len() < MOST_FOUND && found.chunks.insert(chunk) {
+        if self.bad_chunk(chunk) {
             tracing::warn!(%chunk, reason, "a stored chunk is damaged");
         }
         Error::Damaged { chunk, reason }

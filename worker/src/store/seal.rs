@@ -1,20 +1,20 @@
-//! Making chunks durable, and dropping them.
+//! Making chunks durable.
 
 use super::error::{Error, Result, io_error};
 use super::footer::{Footer, tail_length};
+use super::held::Seen;
 use super::layout::{self, CHUNKS};
 use super::staged::Staged;
-use super::{ChunkStore, Inner, lock};
+use super::{ChunkStore, lock};
 use crate::disk::{DiskFile, out_of_handles};
 use mdfs_core::checksum::{Crc32, block_checksum};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
-use mdfs_core::id::{FileId, Term};
 use mdfs_core::name::MAX_NAME_BYTES;
 use mdfs_protocol::internal::{Seal, Stored};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 impl ChunkStore {
     /// Makes a staged chunk durable, if what was received is what the seal says. Once it returns,
@@ -44,6 +44,7 @@ impl ChunkStore {
             }
         }
         // From the file as it is now: what is kept open may be dropped already.
+        let coming = self.inner.coming(chunk);
         let open = match self.open_anew(chunk) {
             Err(Error::Damaged { .. }) => return Err(Error::ChunkNotFound { chunk }),
             open => open?,
@@ -52,6 +53,7 @@ impl ChunkStore {
             return Err(Error::Conflict { chunk });
         }
         self.settle(chunk)?;
+        coming.arrived(seal.length, Seen::Footer);
         Ok(open.stored())
     }
 
@@ -103,6 +105,7 @@ impl ChunkStore {
         let replaced = self.inner.disk.metadata(&layout::chunk_path(chunk)).ok();
         // Nobody who opened the file that is replaced keeps it open for others.
         let removing = replaced.map(|_| self.removing(chunk.file));
+        let coming = self.inner.coming(chunk);
         if let Err(error) = self.put_in_place(chunk, &*file, &footer) {
             if !error.is_transient() {
                 // The error that counts is the first one.
@@ -111,12 +114,13 @@ impl ChunkStore {
             return Err(error);
         }
         drop(removing);
+        self.inner.replaced(chunk);
         let synced = self.sync_names(&layout::chunk_dir(chunk.file));
         if synced.as_ref().is_err_and(|error| !error.is_transient()) {
             lock(&self.inner.dirs).doubtful.insert(chunk);
         }
         if let Some(replaced) = replaced {
-            self.uncount(chunk, replaced.len);
+            self.uncount(replaced.len);
         }
         self.inner.chunks.fetch_add(1, Ordering::Relaxed);
         self.inner
@@ -125,7 +129,9 @@ impl ChunkStore {
         // It has its place, whether or not that is durable yet: a retry finds it there, and syncs
         // the directory before it is answered.
         self.forget(chunk, staged);
-        synced.map(|()| Stored {
+        synced?;
+        coming.arrived(seal.length, Seen::Footer);
+        Ok(Stored {
             length: seal.length,
             crc32,
         })
@@ -178,7 +184,7 @@ impl ChunkStore {
     }
 
     /// Makes the names in a directory for chunks durable.
-    fn sync_names(&self, dir: &Path) -> Result<()> {
+    pub(super) fn sync_names(&self, dir: &Path) -> Result<()> {
         let missed = lock(&self.inner.dirs).missed;
         if let Err(error) = self.inner.disk.sync_dir(dir) {
             let mut dirs = lock(&self.inner.dirs);
@@ -275,97 +281,6 @@ impl ChunkStore {
             }
             io_error("sync", dir)(error)
         }
-    }
-
-    /// Carries out a leader's order to drop a file: raises the fence to its term, durably, then does
-    /// as [`ChunkStore::drop_file`]. No order of a later leader is answered in between.
-    ///
-    /// # Errors
-    /// `Fenced` if a later leader was heard of; otherwise as `drop_file`.
-    pub fn drop_for(&self, term: Term, file: FileId) -> Result<u64> {
-        self.raise_fence(term)?;
-        let _running = self
-            .inner
-            .orders
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let fence = self.identity().fence;
-        if term < fence {
-            return Err(Error::Fenced { term, fence });
-        }
-        self.drop_file(file)
-    }
-
-    /// Removes all chunks of a file, sealed and staged, durably. How many were sealed.
-    ///
-    /// # Errors
-    /// `ReadOnly`; otherwise what the disk says; then some may be gone and some not.
-    pub fn drop_file(&self, file: FileId) -> Result<u64> {
-        self.check_writable()?;
-        let staged: Vec<_> = lock(&self.inner.staged)
-            .keys()
-            .filter(|chunk| chunk.file == file)
-            .copied()
-            .collect();
-        for chunk in staged {
-            self.discard_staged(chunk)?;
-        }
-        let disk = &self.inner.disk;
-        let dir = layout::chunk_dir(file);
-        let entries = match disk.list(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(io_error("list", &dir)(error)),
-        };
-        let mut removed = 0;
-        let removing = self.removing(file);
-        for entry in entries {
-            let chunk = layout::parse_chunk_name(&entry.name).filter(|chunk| chunk.file == file);
-            let Some(chunk) = chunk else { continue };
-            let path = dir.join(&entry.name);
-            disk.remove(&path)
-                .map_err(self.write_failed("remove", &path))?;
-            removed += 1;
-            self.uncount(chunk, entry.metadata.len);
-        }
-        drop(removing);
-        let settled = lock(&self.inner.dirs).settled.contains(&dir);
-        if removed > 0 || !settled {
-            self.sync_names(&dir)?;
-        }
-        Ok(removed)
-    }
-
-    /// To be held while files of sealed chunks of a file go or are replaced.
-    fn removing(&self, file: FileId) -> Removing<'_> {
-        self.inner.removals.fetch_add(1, Ordering::SeqCst);
-        Removing {
-            inner: &self.inner,
-            file,
-        }
-    }
-
-    fn uncount(&self, chunk: ChunkId, file_bytes: u64) {
-        let length = super::footer::chunk_length(file_bytes).unwrap_or(0);
-        let mut found = lock(&self.inner.found);
-        found.chunks.remove(&chunk);
-        found.blocks.retain(|(bad, _)| *bad != chunk);
-        self.inner.chunks.fetch_sub(1, Ordering::Relaxed);
-        self.inner.chunk_bytes.fetch_sub(length, Ordering::Relaxed);
-    }
-}
-
-/// While it is held, nobody who opened one of the file's chunks keeps it open for others; those kept
-/// are closed at the end, also of an attempt that failed.
-struct Removing<'a> {
-    inner: &'a Inner,
-    file: FileId,
-}
-
-impl Drop for Removing<'_> {
-    fn drop(&mut self) {
-        self.inner.removals.fetch_add(1, Ordering::SeqCst);
-        lock(&self.inner.open).remove_file(self.file);
     }
 }
 

@@ -3,3 +3,4 @@
 pub(crate) mod chain;
 pub(crate) mod peers;
 pub(crate) mod pull;
+mod sources;

@@ -8,7 +8,7 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
 use mdfs_protocol::access::ClusterKey;
-use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, SealRequest};
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, Seal, SealRequest};
 use mdfs_protocol::problem::Code;
 use std::time::Duration;
 
@@ -106,16 +106,26 @@ impl Peers {
             .map_err(failed(disk))
     }
 
-    /// The first `length` bytes of a chunk, as `disk` has them verified.
+    /// `length` bytes of a chunk from `offset` on, as `disk` has them verified.
     pub(crate) async fn read_chunk(
         &self,
         disk: DiskId,
         chunk: ChunkId,
+        offset: u64,
         length: u64,
     ) -> Result<ChunkStream, Error> {
         let peer = self.peer(disk).await?;
         self.links
-            .read(&peer, chunk, 0, length, READ_STALL)
+            .read(&peer, chunk, offset, length, READ_STALL)
+            .await
+            .map_err(failed(disk))
+    }
+
+    /// What is written behind a chunk on `disk`.
+    pub(crate) async fn seal_of(&self, disk: DiskId, chunk: ChunkId) -> Result<Seal, Error> {
+        let peer = self.peer(disk).await?;
+        self.links
+            .seal_of(&peer, chunk, READ_STALL)
             .await
             .map_err(failed(disk))
     }

@@ -1,18 +1,15 @@
-//! Copies a sealed chunk from another worker.
+//! Copies a sealed chunk from other workers.
 
-use crate::blocking::Share;
-use crate::disk::AlignedBuffer;
 use crate::error::Error;
 use crate::node::Node;
-use crate::store;
-use crate::transfer::peers::failed;
-use bytes::Bytes;
-use mdfs_client::link::ChunkStream;
+use crate::store::{self, ChunkStore, OpenChunk};
+use crate::transfer::sources::{Origin, Sources};
 use mdfs_core::checksum::Crc32;
-use mdfs_core::chunk::{ChunkId, SEGMENT_BYTES};
-use mdfs_core::id::DiskId;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::internal::{PullRequest, Seal, Stored};
 use mdfs_protocol::problem::Code;
+use std::sync::Arc;
 
 /// Copies a chunk and makes it durable. What was staged of it before is thrown away; a chunk sealed
 /// already as the same is read whole and answered for without copying, or replaced if it is damaged:
@@ -54,38 +51,112 @@ pub(crate) async fn pull_chunk(
     if let Some(stored) = begun.await?? {
         return Ok(stored);
     }
-    let copied = copy(node, chunk, &seal, from).await;
-    if copied.is_err() {
-        let store = node.store.clone();
-        // The error that counts is the first one; the sweep removes what this leaves.
-        let _ = node
-            .write_threads
-            .run(move || store.discard_staged(chunk))
-            .await;
-    }
-    copied
+    let mut sources = Sources::new(node, chunk, seal.length, vec![Origin::Disk(from)]);
+    let copied = receive(node, chunk, &mut sources).await;
+    finish(node, chunk, copied, move |store| store.seal(chunk, &seal)).await
 }
 
-async fn copy(node: &Node, chunk: ChunkId, seal: &Seal, from: DiskId) -> Result<Stored, Error> {
-    let stream = node.peers.read_chunk(from, chunk, seal.length).await?;
-    let mut source = Source {
-        from,
-        stream,
-        left: None,
+/// Carries out an order to have a good copy of a chunk. The fence is raised first, durably. A copy
+/// that is good already is read whole and answered for; a damaged one is replaced, its own good
+/// blocks used where no source has them, and stays until the new one is durable.
+///
+/// # Errors
+/// `Fenced` if a later leader was heard of. `NoGoodCopy`, if some block is good nowhere. Otherwise as
+/// [`pull_chunk`].
+///
+/// # Cancel safety
+/// As [`pull_chunk`].
+pub(crate) async fn copy_chunk(
+    node: &Node,
+    term: Term,
+    chunk: ChunkId,
+    length: u64,
+    sources: &[DiskId],
+) -> Result<Stored, Error> {
+    let store = node.store.clone();
+    let begun = node.write_threads.run(move || -> Result<_, Error> {
+        store.raise_fence(term)?;
+        let own = match store.verify(chunk, true) {
+            Ok(stored) if stored.length == length => return Ok(Begun::Done(stored)),
+            Ok(_) => return Err(store::Error::Conflict { chunk }.into()),
+            Err(store::Error::ChunkNotFound { .. }) => None,
+            // With a footer that is good it may have good blocks.
+            Err(error) if store.is_damaged(chunk) => {
+                tracing::warn!(%chunk, %error, "a damaged chunk is copied anew");
+                store.open_chunk(chunk).ok()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        store.discard_staged(chunk)?;
+        Ok(Begun::Missing(own))
+    });
+    let own = match begun.await?? {
+        Begun::Done(stored) => return Ok(stored),
+        Begun::Missing(own) => own,
     };
+    let ours = node.disk();
+    let disks: Vec<_> = sources
+        .iter()
+        .copied()
+        .filter(|disk| *disk != ours)
+        .collect();
+    let seal = find_seal(node, chunk, length, &disks, own.as_deref()).await?;
+    let own = own.filter(|open| *open.seal() == seal).map(Origin::Own);
+    let origins = disks.into_iter().map(Origin::Disk).chain(own).collect();
+    let mut sources = Sources::new(node, chunk, length, origins);
+    let copied = receive(node, chunk, &mut sources).await;
+    finish(node, chunk, copied, move |store| {
+        store.check_fence(term)?;
+        store.seal(chunk, &seal)?;
+        store.verify(chunk, true)
+    })
+    .await
+}
+
+enum Begun {
+    /// A good copy was there.
+    Done(Stored),
+    /// There is none; perhaps a damaged one.
+    Missing(Option<Arc<OpenChunk>>),
+}
+
+/// What is written behind the chunk on the first disk that says so.
+async fn find_seal(
+    node: &Node,
+    chunk: ChunkId,
+    length: u64,
+    disks: &[DiskId],
+    own: Option<&OpenChunk>,
+) -> Result<Seal, Error> {
+    let mut trouble = Error::Invalid {
+        what: "sources",
+        why: "there is none".to_owned(),
+    };
+    for &disk in disks {
+        trouble = match node.peers.seal_of(disk, chunk).await {
+            Ok(seal) if seal.length == length => return Ok(seal),
+            Ok(seal) => Error::PeerDiffers {
+                disk,
+                found: seal.length,
+                announced: length,
+            },
+            Err(error) => error,
+        };
+        tracing::warn!(%chunk, error = %trouble, "a source does not say what the chunk is");
+    }
+    let own = own.map(OpenChunk::seal);
+    own.filter(|seal| seal.length == length)
+        .cloned()
+        .ok_or(trouble)
+}
+
+/// Stages a chunk, segment by segment.
+async fn receive(node: &Node, chunk: ChunkId, sources: &mut Sources<'_>) -> Result<(), Error> {
     let mut offset = 0;
-    let mut segment = source.segment(node).await?;
+    let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
         let store = node.store.clone();
         let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-        if offset + length > seal.length {
-            let (found, announced) = (offset + length, seal.length);
-            return Err(Error::PeerDiffers {
-                disk: from,
-                found,
-                announced,
-            });
-        }
         let write = node.write_threads.run(move || {
             let written = store.write_segment(chunk, offset, &buffer, Crc32::of(&buffer));
             drop(share);
@@ -93,45 +164,40 @@ async fn copy(node: &Node, chunk: ChunkId, seal: &Seal, from: DiskId) -> Result<
         });
         // The next segment arrives while this one is written.
         let write = async { Ok::<_, Error>(write.await??) };
-        (_, segment) = futures_util::future::try_join(write, source.segment(node)).await?;
+        (_, segment) = futures_util::future::try_join(write, sources.segment()).await?;
         offset += length;
     }
-    let (store, seal) = (node.store.clone(), seal.clone());
-    let stored = node
-        .write_threads
-        .run(move || store.seal(chunk, &seal))
-        .await??;
-    node.metrics.written_bytes.add(stored.length);
-    Ok(stored)
+    Ok(())
 }
 
-/// The bytes of a chunk as they come from another worker.
-struct Source {
-    from: DiskId,
-    stream: ChunkStream,
-    /// What came and did not fit into the segment before.
-    left: Option<Bytes>,
-}
-
-impl Source {
-    /// The next whole segment, or what is left before the end; none at the end.
-    async fn segment(&mut self, node: &Node) -> Result<Option<(AlignedBuffer, Share)>, Error> {
-        let memory = node.write_memory.with_behind(0);
-        let share = memory.take(u64::from(SEGMENT_BYTES)).await?;
-        let mut buffer = node.buffers.get();
-        while buffer.room() > 0 {
-            let mut piece = match self.left.take() {
-                Some(piece) => piece,
-                None => match self.stream.frame().await.map_err(failed(self.from))? {
-                    Some(piece) => piece,
-                    None => break,
-                },
-            };
-            let taken = buffer.extend(&piece);
-            if taken < piece.len() {
-                self.left = Some(piece.split_off(taken));
-            }
+/// Seals what was received, or throws it away.
+async fn finish(
+    node: &Node,
+    chunk: ChunkId,
+    received: Result<(), Error>,
+    seal: impl FnOnce(&ChunkStore) -> store::Result<Stored> + Send + 'static,
+) -> Result<Stored, Error> {
+    let sealed = match received {
+        Ok(()) => {
+            let store = node.store.clone();
+            let sealing = node.write_threads.run(move || seal(&store)).await;
+            sealing.and_then(|sealed| Ok(sealed?))
         }
-        Ok((!buffer.is_empty()).then_some((buffer, share)))
+        Err(error) => Err(error),
+    };
+    match sealed {
+        Ok(stored) => {
+            node.metrics.written_bytes.add(stored.length);
+            Ok(stored)
+        }
+        Err(error) => {
+            let store = node.store.clone();
+            // The error that counts is the first one; the sweep removes what this leaves.
+            let _ = node
+                .write_threads
+                .run(move || store.discard_staged(chunk))
+                .await;
+            Err(error)
+        }
     }
 }

@@ -7,9 +7,15 @@ mod chain;
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod faulty;
+#[cfg(test)]
+mod holdings;
 #[cfg(test)]
 mod log;
 #[cfg(test)]

@@ -154,7 +154,7 @@ impl SimDisk {
         self.lock().lost = Some(Arc::new(lost));
     }
 
-    /// Runs `watch` before every sync of a directory, which may wait in it.
+    /// Runs `watch` before every write and sync of a directory, which may wait in it.
     pub(crate) fn before(&self, watch: impl Fn(&Call) + Send + Sync + 'static) {
         self.lock().watch = Some(Arc::new(watch));
     }

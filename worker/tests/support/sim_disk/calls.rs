@@ -66,14 +66,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let watch = self.lock().watch.clone();
-        if let Some(watch) = watch {
-            watch(&Call {
-                kind: Kind::SyncDir,
-                path: dir.to_owned(),
-                last_change: None,
-            });
-        }
+        self.announce(Kind::SyncDir, dir);
         let mut state = self.lock();
         if state.call(Kind::SyncDir, dir)? {
             return Ok(());
@@ -134,6 +127,19 @@ impl Disk for SimDisk {
             disk: self.clone(),
             path: path.to_owned(),
         }))
+    }
+}
+
+impl SimDisk {
+    fn announce(&self, kind: Kind, path: &Path) {
+        let watch = self.lock().watch.clone();
+        if let Some(watch) = watch {
+            watch(&Call {
+                kind,
+                path: path.to_owned(),
+                last_change: None,
+            });
+        }
     }
 }
 
@@ -209,6 +215,7 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.announce(Kind::Write, &self.path);
         self.change(Kind::Write, ByteChange::Write(offset, bytes.into()))
     }
 

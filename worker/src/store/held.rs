@@ -1,0 +1,302 @@
+//! Which chunks a disk holds and which of them are damaged, in memory: what its leader is told.
+//!
+//! A chunk is held from the moment it is durable until its file goes or damage is found in it. Both
+//! are said under one lock, so that no order of events leaves a chunk held that is gone or damaged;
+//! at worst a good one is not held, and is again once it is verified.
+
+use super::{ChunkStore, Inner, lock};
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::holdings::Holdings;
+use mdfs_core::partition::Partition;
+use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::MutexGuard;
+use tokio::sync::watch;
+
+/// How many changes are remembered: a leader may miss a few full heartbeats.
+const MOST_RECENT: usize = 4 * MOST_CHANGES;
+
+/// Most bad blocks remembered; beyond that, one of each chunk.
+const MOST_BLOCKS: usize = 65_536;
+
+/// The chunks of a disk, as far as is known.
+#[derive(Debug)]
+pub(super) struct Held {
+    good: Holdings,
+    /// Damage found since the mount, each piece once.
+    blocks: BTreeSet<(ChunkId, u64)>,
+    chunks: BTreeSet<ChunkId>,
+    /// Chunks about to be held, each with the number of who is about to say so.
+    coming: HashMap<ChunkId, u64>,
+    last_number: u64,
+    /// How many changes there were, for those who wait for the next.
+    changes: watch::Sender<u64>,
+}
+
+/// Says that a chunk is about to be held. What is found of it from here on decides whether it is.
+#[derive(Debug)]
+pub(super) struct Coming<'a> {
+    inner: &'a Inner,
+    chunk: ChunkId,
+    number: u64,
+}
+
+/// How much of a chunk was looked at before it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Its footer: it is held unless damage is known.
+    Footer,
+    /// Every block: damage found before is gone.
+    Whole,
+}
+
+impl Held {
+    pub(super) fn new() -> Self {
+        Self {
+            good: Holdings::new(MOST_RECENT),
+            blocks: BTreeSet::new(),
+            chunks: BTreeSet::new(),
+            coming: HashMap::new(),
+            last_number: 0,
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// A chunk is on the disk, by the length of its file.
+    pub(super) fn found_at_mount(&mut self, chunk: ChunkId, length: Option<u64>) {
+        match length {
+            Some(length) => self.good.add(chunk, length),
+            None => {
+                self.chunks.insert(chunk);
+            }
+        }
+    }
+
+    /// How many different bad blocks are known.
+    pub(super) fn bad_blocks(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    /// How many chunks are known to be damaged as a whole.
+    pub(super) fn damaged_chunks(&self) -> u64 {
+        self.chunks.len() as u64
+    }
+
+    /// Whether damage of the chunk is known.
+    pub(super) fn is_damaged(&self, chunk: ChunkId) -> bool {
+        self.chunks.contains(&chunk) || self.has_bad_block(chunk)
+    }
+
+    /// Whether a damaged block of the chunk is known.
+    pub(super) fn has_bad_block(&self, chunk: ChunkId) -> bool {
+        let (first, last) = ((chunk, 0), (chunk, u64::MAX));
+        self.blocks.range(first..=last).next().is_some()
+    }
+
+    fn forget_damage(&mut self, chunk: ChunkId) {
+        self.chunks.remove(&chunk);
+        while let Some(&bad) = self.blocks.range((chunk, 0)..=(chunk, u64::MAX)).next() {
+            self.blocks.remove(&bad);
+        }
+    }
+
+    fn take_out(&mut self, chunk: ChunkId) {
+        self.good.remove(chunk);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let sequence = self.good.sequence();
+        self.changes
+            .send_if_modified(|told| std::mem::replace(told, sequence) != sequence);
+    }
+}
+
+impl Inner {
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+
+    /// A chunk is about to be looked at, or to get its place, and may be held after that.
+    pub(super) fn coming(&self, chunk: ChunkId) -> Coming<'_> {
+        let mut held = self.held();
+        held.last_number += 1;
+        let number = held.last_number;
+        held.coming.insert(chunk, number);
+        Coming {
+            inner: self,
+            chunk,
+            number,
+        }
+    }
+
+    /// A chunk's file is gone.
+    pub(super) fn gone(&self, chunk: ChunkId) {
+        let mut held = self.held();
+        held.coming.remove(&chunk);
+        held.forget_damage(chunk);
+        held.take_out(chunk);
+    }
+
+    /// Another file took the place of a chunk's. It is held once that is durable.
+    pub(super) fn replaced(&self, chunk: ChunkId) {
+        let mut held = self.held();
+        held.forget_damage(chunk);
+        held.take_out(chunk);
+    }
+
+    /// A block of a chunk is damaged. Whether that is news.
+    pub(super) fn bad_block(&self, chunk: ChunkId, block: u64) -> bool {
+        let mut held = self.held();
+        held.coming.remove(&chunk);
+        held.take_out(chunk);
+        (held.blocks.len() < MOST_BLOCKS || !held.has_bad_block(chunk))
+            && held.blocks.insert((chunk, block))
+    }
+
+    /// A chunk is damaged as a whole. Whether that is news.
+    pub(super) fn bad_chunk(&self, chunk: ChunkId) -> bool {
+        let mut held = self.held();
+        held.coming.remove(&chunk);
+        held.take_out(chunk);
+        held.chunks.insert(chunk)
+    }
+}
+
+impl Coming<'_> {
+    /// The chunk is durable: it is held from here on, unless it went or damage was found since.
+    pub(super) fn arrived(self, length: u64, seen: Seen) {
+        let mut held = self.inner.held();
+        if held.coming.get(&self.chunk) != Some(&self.number) {
+            return;
+        }
+        if seen == Seen::Whole {
+            held.forget_damage(self.chunk);
+        }
+        if !held.is_damaged(self.chunk) {
+            held.good.add(self.chunk, length);
+            held.tell();
+        }
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let mut held = self.inner.held();
+        if held.coming.get(&self.chunk) == Some(&self.number) {
+            held.coming.remove(&self.chunk);
+        }
+    }
+}
+
+impl ChunkStore {
+    /// Whether a chunk is durable here and no damage of it is known, and its length.
+    pub fn held(&self, chunk: ChunkId) -> Option<u64> {
+        self.inner.held().good.get(chunk)
+    }
+
+    /// Whether damage of a chunk is known.
+    pub fn is_damaged(&self, chunk: ChunkId) -> bool {
+        self.inner.held().is_damaged(chunk)
+    }
+
+    /// What a master is told of the chunks held: changes only if it knows all before them, and they
+    /// are remembered; otherwise it has to ask for the digests.
+    pub fn report(&self, known: Option<Known>) -> Report {
+        let generation = self.identity().generation;
+        let mut held = self.inner.held();
+        let (sequence, root) = (held.good.sequence(), held.good.root());
+        let told = known
+            .filter(|known| known.generation == generation)
+            .and_then(|known| {
+                Some((
+                    known.sequence,
+                    held.good.since(known.sequence, MOST_CHANGES)?,
+                ))
+            });
+        let (after, changes) = told.unwrap_or((sequence, Vec::new()));
+        Report {
+            sequence,
+            root,
+            after,
+            changes,
+        }
+    }
+
+    /// Tells of every change of what is held: how many there were since the mount.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.held().changes.subscribe()
+    }
+
+    /// The digests of everything held.
+    pub fn digests(&self) -> Digests {
+        let generation = self.identity().generation;
+        let held = self.inner.held();
+        Digests {
+            generation,
+            sequence: held.good.sequence(),
+            digests: held.good.digests().as_slice().to_vec(),
+        }
+    }
+
+    /// The chunks of some partitions, all as of one moment.
+    pub fn list(&self, partitions: &[Partition]) -> Listing {
+        let partitions: BTreeSet<_> = partitions.iter().copied().collect();
+        let held = self.inner.held();
+        let with_bad_blocks = held.blocks.iter().map(|(chunk, _)| chunk);
+        let damaged: BTreeSet<_> = held.chunks.iter().chain(with_bad_blocks).copied().collect();
+        Listing {
+            sequence: held.good.sequence(),
+            chunks: partitions
+                .iter()
+                .flat_map(|&partition| held.good.list(partition))
+                .collect(),
+            damaged: damaged
+                .into_iter()
+                .filter(|chunk| partitions.contains(&chunk.partition()))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::store::StoreSettings;
+    use mdfs_core::id::{DiskId, FileId};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_becomes_of_a_chunk_before_it_is_said_to_be_held_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(dir.path(), false));
+        let store = ChunkStore::open(disk, StoreSettings::default(), DiskId::from_u128(1)).unwrap();
+        let inner = &*store.inner;
+        let chunk = ChunkId {
+            file: FileId::from_u128(9),
+            index: 0,
+        };
+        let meanwhile: [&dyn Fn(); 4] = [
+            &|| inner.gone(chunk),
+            &|| assert!(inner.bad_chunk(chunk)),
+            &|| {
+                inner.gone(chunk);
+                assert!(inner.bad_block(chunk, 3));
+                assert!(!inner.bad_block(chunk, 3));
+            },
+            &|| drop(inner.coming(chunk)),
+        ];
+        for change in meanwhile {
+            let coming = inner.coming(chunk);
+            change();
+            coming.arrived(5, Seen::Whole);
+            assert_eq!(store.held(chunk), None);
+        }
+        inner.coming(chunk).arrived(5, Seen::Footer);
+        assert_eq!(store.held(chunk), None);
+        inner.coming(chunk).arrived(5, Seen::Whole);
+        assert_eq!(store.held(chunk), Some(5));
+        assert_eq!(inner.held().coming.len(), 0);
+    }
+}

@@ -1,0 +1,131 @@
+//! What a worker says of its chunks: by route when asked, by heartbeat when they change.
+
+use crate::cluster::{Cluster, WITHIN};
+use crate::support::{Answer, Api, Call, chunk, content, seal_of, term};
+use http::{Method, StatusCode};
+use mdfs_core::digest::PartitionDigests;
+use mdfs_core::holdings::Change;
+use mdfs_core::partition::Partition;
+use mdfs_protocol::holdings::{DIGESTS, Digests, LIST, ListRequest, Listing};
+use mdfs_protocol::internal::{Seal, chunk_path};
+use mdfs_protocol::problem::Code;
+use serde::de::DeserializeOwned;
+
+fn list(api: &Api, body: Vec<u8>) -> Call {
+    Call {
+        body,
+        ..api.call(Method::POST, LIST)
+    }
+}
+
+#[track_caller]
+fn compact<T: DeserializeOwned>(answer: &Answer) -> T {
+    assert_eq!(answer.status, StatusCode::OK);
+    postcard::from_bytes(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn digests_lists_and_seals_are_of_what_is_stored() {
+    let api = Api::adopted().await;
+    let bytes = content(200_000);
+    api.store(chunk(0), &bytes).await;
+    let mut want = PartitionDigests::empty();
+    want.add(chunk(0), 200_000);
+    let digests: Digests = compact(&api.send(api.call(Method::GET, DIGESTS)).await);
+    assert_eq!(
+        (digests.sequence, digests.digests),
+        (1, want.as_slice().to_vec())
+    );
+    let ask = |partitions: Vec<Partition>| {
+        list(
+            &api,
+            postcard::to_stdvec(&ListRequest { partitions }).unwrap(),
+        )
+    };
+    let good = Listing {
+        sequence: 1,
+        chunks: vec![(chunk(0), 200_000)],
+        damaged: vec![],
+    };
+    let all: Vec<_> = Partition::all().collect();
+    assert_eq!(compact::<Listing>(&api.send(ask(all.clone())).await), good);
+    let none: Listing = compact(&api.send(ask(vec![])).await);
+    assert_eq!((none.sequence, none.chunks), (1, vec![]));
+    let twice = all.iter().chain(&all).copied().collect();
+    api.send(ask(twice)).await.refused(Code::InvalidRequest);
+    api.send(list(&api, vec![0xff; 9]))
+        .await
+        .refused(Code::InvalidRequest);
+    api.send(list(&api, vec![0; 70_000]))
+        .await
+        .refused(Code::TooLarge);
+
+    let seal = || api.call(Method::GET, chunk_path(chunk(0), "seal"));
+    assert_eq!(api.send(seal()).await.json::<Seal>(), seal_of(&bytes));
+    let missing = api.call(Method::GET, chunk_path(chunk(1), "seal"));
+    api.send(missing).await.refused(Code::ChunkNotFound);
+
+    // A block goes bad: the seal is as good as before, the chunk is not.
+    api.flip(70_000);
+    api.send(api.read(chunk(0), "?offset=70000&length=1")).await;
+    let damaged = Listing {
+        sequence: 2,
+        chunks: vec![],
+        damaged: vec![chunk(0)],
+    };
+    assert_eq!(compact::<Listing>(&api.send(ask(all)).await), damaged);
+    assert_eq!(api.send(seal()).await.json::<Seal>(), seal_of(&bytes));
+    let stranger = Call {
+        key: None,
+        ..api.call(Method::GET, DIGESTS)
+    };
+    api.send(stranger).await.refused(Code::Unauthorized);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_at_once_to_a_master_that_wants_to_know() {
+    let mut cluster = Cluster::start().await;
+    cluster
+        .master
+        .send_modify(|heard| heard.wants_changes = true);
+    // Only what happens makes this worker speak within the time of the test.
+    let worker = cluster.worker_beating_every(10 * WITHIN).await;
+    let disk = worker.peer.disk;
+    let first = cluster.beat(disk, |_| true).await;
+    assert_eq!(
+        (first.holdings.sequence, &first.holdings.changes[..]),
+        (0, &[][..])
+    );
+    let idle = serde_json::to_vec(&first).unwrap();
+    assert!(idle.len() < 1024, "{}", idle.len());
+    let bytes = content(5000);
+    cluster.store(&worker, &bytes).await;
+    let told = cluster.beat(disk, |beat| beat.holdings.sequence == 1).await;
+    let came = Change {
+        came: true,
+        chunk: chunk(0),
+        length: 5000,
+    };
+    assert_eq!(
+        (told.holdings.after, told.holdings.changes.clone()),
+        (0, vec![came])
+    );
+    assert_eq!(told.chunks, 1);
+    cluster
+        .links
+        .drop_file(&worker.peer, chunk(0).file, term(1), WITHIN)
+        .await
+        .unwrap();
+    let told = cluster.beat(disk, |beat| beat.holdings.sequence == 2).await;
+    assert_eq!(
+        told.holdings.changes,
+        [
+            came,
+            Change {
+                came: false,
+                ..came
+            }
+        ]
+    );
+    worker.stop().await;
+}
