@@ -44,7 +44,7 @@ pub fn router(worker: Worker) -> Router {
         .route(internal::CHUNK_PULL, post(orders::pull))
         .route(internal::CHUNK_VERIFY, post(orders::verify))
         .route(internal::FILE_DROP, post(orders::drop_file))
-        .route(held::DIGESTS, get(holdings::digests))
+        .route(held::DIGESTS, post(holdings::digests))
         .route(held::LIST, post(holdings::list))
         .fallback(async || HttpError::NoRoute)
         .method_not_allowed_fallback(async || HttpError::NoMethod)

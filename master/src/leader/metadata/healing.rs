@@ -1,6 +1,5 @@
 //! Finds copies that are missing, wrong or not needed, and has workers make or drop them.
 
-use super::search::Search;
 use super::{Effect, Metadata, Now};
 use crate::leader::survey::Survey;
 use mdfs_core::detect::Liveness;
@@ -145,9 +144,6 @@ impl Metadata {
     pub(super) fn forget_holdings(&mut self) {
         self.truth = Default::default();
         self.mover = Default::default();
-        self.search = Search {
-            next_token: self.search.next_token,
-            ..Search::default()
-        };
+        self.search = self.search.anew();
     }
 }

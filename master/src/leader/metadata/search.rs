@@ -31,7 +31,7 @@ pub(super) struct Search {
     reachable: BTreeSet<DiskId>,
     /// Lists that were asked for.
     asked: Option<Asked>,
-    pub(super) next_token: u64,
+    next_token: u64,
     /// When the last survey began, and how long it took.
     pub(super) began: Timestamp,
     pub(super) took: Duration,
@@ -53,6 +53,16 @@ struct Asked {
     moves: BTreeMap<Partition, Vec<DiskId>>,
     uploads: BTreeSet<FileId>,
     listed_at: u64,
+}
+
+impl Search {
+    /// A search that begins; answers to earlier questions are not taken for its own.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            next_token: self.next_token,
+            ..Self::default()
+        }
+    }
 }
 
 impl Metadata {
