@@ -16,6 +16,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// The leader knows of no such file in the trash.
+    #[error("no file named {name:?} is in the trash")]
+    NotInTrash {
+        /// The name asked for.
+        name: String,
+    },
     /// A precondition of the request does not hold.
     #[error("{name:?}: {what}")]
     PreconditionFailed {
@@ -24,7 +30,7 @@ pub enum Error {
         /// Which precondition, and what is there.
         what: String,
     },
-    /// The new name of a rename is taken.
+    /// The new name of a rename, or the name of an undelete, is taken.
     #[error("a file named {name:?} exists already")]
     NameTaken {
         /// The new name.
@@ -139,7 +145,7 @@ impl Error {
     /// The stable word for clients and metric labels.
     pub fn code(&self) -> Code {
         match self {
-            Error::FileNotFound { .. } => Code::FileNotFound,
+            Error::FileNotFound { .. } | Error::NotInTrash { .. } => Code::FileNotFound,
             Error::PreconditionFailed { .. } => Code::PreconditionFailed,
             Error::NameTaken { .. }
             | Error::Conflict(_)

@@ -56,6 +56,7 @@ pub async fn run(
         detect: config.detect,
         hold: config.hold,
         upload_idle: config.upload_idle,
+        trash_keep: config.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),
     });

@@ -14,6 +14,7 @@ mod names;
 mod report;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod upkeep;
 mod uploads;
 
@@ -55,6 +56,8 @@ pub struct Settings {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// How long a deleted or replaced file stays in the trash, in log time.
+    pub trash_keep: Duration,
     /// Drawn at random for this process.
     pub incarnation: Incarnation,
     /// Where random bits come from; file ids are drawn from it.
@@ -230,6 +233,7 @@ impl Metadata {
         match question {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
+            Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
@@ -259,9 +263,12 @@ impl Metadata {
             }
             Question::AbortUpload(file, answer) => self.abort_upload(now, deadline, file, answer),
             Question::Delete(delete, answer) => self.delete(now, deadline, delete, answer),
+            Question::Purge(delete, answer) => self.purge(now, deadline, delete, answer),
+            Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
             Question::Lookup(..)
             | Question::List(..)
+            | Question::ListTrash(..)
             | Question::Workers(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
@@ -301,6 +308,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::FileNotFound(name) => Error::FileNotFound {
+                name: name.to_string(),
+            },
+            Refusal::NotInTrash(name) => Error::NotInTrash {
                 name: name.to_string(),
             },
             Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {

@@ -17,8 +17,8 @@ const MEMBERS_EVERY: Duration = Duration::from_millis(200);
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
 /// The least time between two surveys.
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
-/// Request ids forgotten and uploads ended by one entry.
-const CLEAN_AT_ONCE: usize = 256;
+/// Request ids forgotten, uploads ended and files in the trash expired at a time.
+pub(super) const CLEAN_AT_ONCE: usize = 256;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
 
@@ -28,6 +28,8 @@ pub(super) struct Schedule {
     members: Timestamp,
     cleaned: Timestamp,
     surveyed: Timestamp,
+    /// The trash was emptied for room.
+    pub(super) made_room: Timestamp,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
@@ -50,8 +52,9 @@ impl Metadata {
         }
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
+            let expired = self.expire_trash(now);
             // When there was more than goes at once, it goes on with the next tick.
-            if forgotten < CLEAN_AT_ONCE && ended < CLEAN_AT_ONCE {
+            if forgotten.max(ended).max(expired) < CLEAN_AT_ONCE {
                 self.upkeep.cleaned = now.mono;
             }
             let fleet = &self.fleet;
@@ -61,6 +64,7 @@ impl Metadata {
             self.fleet
                 .forget_strangers(now.mono, |disk| members.contains_key(&disk));
         }
+        self.make_room(now);
         if now.mono.since(self.upkeep.surveyed) >= SURVEY_EVERY {
             self.survey(now);
         }
@@ -84,7 +88,7 @@ impl Metadata {
                     return false;
                 }
                 Ok(Outcome::Stored(_, record)) => record.modified.max(request.issued_at()),
-                Ok(Outcome::Begun(_) | Outcome::Deleted) => request.issued_at(),
+                Ok(Outcome::Begun(_) | Outcome::Deleted | Outcome::Purged) => request.issued_at(),
                 Err(_) => return false,
             };
             at.time.since(known_since) > REQUEST_WINDOW

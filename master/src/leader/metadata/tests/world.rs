@@ -61,6 +61,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         detect: DetectSettings::default(),
         hold: Duration::from_millis(HOLD),
         upload_idle: Duration::from_millis(IDLE),
+        trash_keep: crate::config::Config::TRASH_KEEP,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
