@@ -125,7 +125,9 @@ impl CliError {
                 Code::Unauthorized => {
                     Some("name the file with the token: --token-file, or MDFS_TOKEN_FILE")
                 }
-                Code::FileNotFound => Some("`mdfs ls` shows what there is"),
+                Code::FileNotFound => {
+                    Some("`mdfs ls` shows what there is, and `mdfs ls --trash` what was deleted")
+                }
                 Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
                 Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
                 Code::NoLeader | Code::NoQuorum | Code::Unavailable | Code::Busy => {
@@ -184,6 +186,7 @@ fn exit_of(code: Code) -> Exit {
         | Code::ChunkNotFound
         | Code::MethodNotAllowed
         | Code::Conflict
+        | Code::RequestOutsideWindow
         | Code::PreconditionFailed
         | Code::TooLarge
         | Code::RangeNotSatisfiable

@@ -51,8 +51,8 @@ pub enum Error {
         /// The leader's present term.
         term: Term,
     },
-    /// A request id that is older than the window in which repeats are recognised.
-    #[error("the request id was issued too long ago")]
+    /// A request id from outside the window in which repeats are recognised.
+    #[error("the request id was not issued within the last 10 minutes")]
     RequestTooOld,
     /// Not enough live workers.
     #[error("need {wanted} live workers, have {found}")]
@@ -150,8 +150,8 @@ impl Error {
             Error::NameTaken { .. }
             | Error::Conflict(_)
             | Error::UploadNotOpen { .. }
-            | Error::RequestTooOld
             | Error::BootstrapRefused(_) => Code::Conflict,
+            Error::RequestTooOld => Code::RequestOutsideWindow,
             Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,
             Error::NoSpace { .. } => Code::NoSpace,

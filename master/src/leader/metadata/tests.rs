@@ -9,5 +9,6 @@ mod listing;
 mod placement;
 mod retention;
 mod status;
+mod trash;
 mod worker;
 mod world;

@@ -26,6 +26,8 @@ pub(super) const MIB: u64 = 1 << 20;
 
 pub(super) struct World {
     pub(super) now: u64,
+    /// By how many milliseconds the wall clock is ahead.
+    pub(super) ahead: u64,
     pub(super) master: Metadata,
     pub(super) workers: BTreeMap<DiskId, Worker>,
     /// Orders to drop file ids, and the disks they went to.
@@ -80,6 +82,7 @@ impl World {
     pub(super) fn with_master(workers: u128, pinned: Option<ClusterId>) -> Self {
         let mut world = Self {
             now: 1_000_000,
+            ahead: 0,
             master: master(1, pinned),
             workers: BTreeMap::new(),
             drops: Vec::new(),
@@ -200,7 +203,7 @@ impl World {
     pub(super) fn time(&self) -> Now {
         Now {
             mono: Timestamp::from_millis(self.now),
-            wall: LogTime::from_millis(WALL + self.now),
+            wall: LogTime::from_millis(WALL + self.now + self.ahead),
         }
     }
 
