@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat};
+use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat, undelete};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -76,8 +76,10 @@ pub enum Command {
     Stat(stat::Stat),
     /// Give a file another name
     Mv(mv::Mv),
-    /// Delete files
+    /// Delete files: they go to the trash
     Rm(rm::Rm),
+    /// Bring deleted files back from the trash
+    Undelete(undelete::Undelete),
     /// Make a link that plays a file without a token
     Sign(sign::Sign),
     /// Show the state of the cluster
@@ -112,6 +114,7 @@ impl Command {
             | Command::Stat(_)
             | Command::Mv(_)
             | Command::Rm(_)
+            | Command::Undelete(_)
             | Command::Sign(_)
             | Command::Status
             | Command::Workers

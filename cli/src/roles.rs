@@ -136,6 +136,15 @@ pub struct MasterArgs {
         default_value_t = 300
     )]
     pub repair_delay_seconds: u64,
+    /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
+    /// oldest earlier
+    #[arg(
+        long,
+        env = "MDFS_TRASH_KEEP_SECONDS",
+        value_name = "S",
+        default_value_t = mdfs_master::Config::TRASH_KEEP.as_secs()
+    )]
+    pub trash_keep_seconds: u64,
     /// What all servers have in common
     #[command(flatten)]
     pub server: ServerArgs,
@@ -232,6 +241,7 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         lease: args.server.lease(),
         detect,
         repair_delay: Duration::from_secs(args.repair_delay_seconds),
+        trash_keep: Duration::from_secs(args.trash_keep_seconds),
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
     Ok(mdfs_master::Config {

@@ -62,6 +62,7 @@ pub async fn run(
         upload_idle: config.upload_idle,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
+        trash_keep: config.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),
     });

@@ -64,6 +64,9 @@ codes! {
     MethodNotAllowed = "method_not_allowed" 405 "the method is not allowed here",
     /// The change contradicts what is there (name taken, upload ended, other bootstrap list).
     Conflict = "conflict" 409 "the request conflicts with the present state",
+    /// The id of a change was not issued within the time in which repeats are recognised: nothing
+    /// was looked at or done.
+    RequestOutsideWindow = "request_outside_window" 409 "the request id is from another time",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
     /// The body is longer than allowed here.

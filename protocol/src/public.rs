@@ -4,10 +4,13 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`.
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, and
+/// `POST ?undelete` brings it back from the trash as a [`FileInfo`].
 pub const FILE: &str = "/v1/files/{*name}";
 /// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
 pub const FILES: &str = "/v1/files";
+/// `GET ?after=&limit=`: a page of the [`Trash`].
+pub const TRASH: &str = "/v1/trash";
 /// `POST` [`Rename`].
 pub const RENAME: &str = "/v1/rename";
 /// `GET`, `HEAD`: a file's bytes, to be shown inline.
@@ -110,6 +113,30 @@ pub struct Listing {
     pub folders: Vec<String>,
     /// Where the next page starts (`after`); none on the last page.
     pub next: Option<String>,
+}
+
+/// One page of the trash, those files first that came there first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    /// Deleted and replaced files. A name may come more than once.
+    pub files: Vec<TrashedFile>,
+    /// Where the next page starts (`after`); none on the last page.
+    pub next: Option<String>,
+}
+
+/// A deleted or replaced file that can be brought back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashedFile {
+    /// The name it had.
+    pub name: String,
+    /// The identity of its bytes.
+    pub file_id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag, with quotes.
+    pub etag: String,
+    /// When it was deleted or replaced, RFC 3339.
+    pub deleted: String,
 }
 
 /// Moves one file to a new name, atomically.

@@ -11,6 +11,7 @@ pub(crate) mod rm;
 pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
+pub(crate) mod undelete;
 mod workers;
 
 use crate::args::{Command, Global};
@@ -43,6 +44,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Stat(stat) => stat.execute(context).await,
         Command::Mv(mv) => mv.execute(context).await,
         Command::Rm(rm) => rm.execute(context).await,
+        Command::Undelete(undelete) => undelete.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Workers => workers::execute(context).await,

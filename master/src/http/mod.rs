@@ -18,6 +18,7 @@ mod query;
 mod reading;
 mod routes;
 mod storing;
+mod trash;
 mod wire;
 
 pub use access::Access;

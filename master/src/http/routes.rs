@@ -2,7 +2,7 @@
 
 use super::access::Rule;
 use super::error::HttpError;
-use super::{App, admin, files, guard, heartbeat, probes, reading, storing};
+use super::{App, admin, files, guard, heartbeat, probes, reading, storing, trash};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
@@ -42,13 +42,14 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route!(public::FILE, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete),
+            PUT => storing::put, DELETE => files::delete, POST => trash::undelete),
         route!(FILE_WITHOUT_NAME, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete),
+            PUT => storing::put, DELETE => files::delete, POST => trash::undelete),
         route!(public::PLAY, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(PLAY_WITHOUT_NAME, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(public::FILES, Rule::Root, GET => files::list),
+        route!(public::TRASH, Rule::Root, GET => trash::list),
         route!(public::RENAME, Rule::Root, POST => files::rename),
         route!(public::SIGN, Rule::Root, POST => admin::sign),
         route!(public::STATUS, Rule::Root, GET => admin::status),

@@ -4,6 +4,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, FileId, RequestId, Term};
 use mdfs_core::name::FileName;
+use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{FileRecord, Precondition};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -156,7 +157,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Deletes a file: it goes to the trash.
+/// Deletes a file: it goes to the trash, or is purged.
 #[derive(Clone, Debug)]
 pub struct Delete {
     /// Given by a client that may repeat the request.
@@ -165,6 +166,44 @@ pub struct Delete {
     pub name: FileName,
     /// Checked at the one point where the delete takes effect.
     pub precondition: Precondition,
+}
+
+/// Brings the newest file of a name in the trash back.
+#[derive(Clone, Debug)]
+pub struct Undelete {
+    /// Given by a client that may repeat the request.
+    pub request: Option<RequestId>,
+    /// The name, which no file may have.
+    pub name: FileName,
+}
+
+/// Asks for one page of the trash.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTrash {
+    /// What stands behind this.
+    pub after: Option<Trashed>,
+    /// At most so many files, 1 to 1000.
+    pub limit: usize,
+}
+
+/// One page of the trash.
+#[derive(Clone, Debug, Default)]
+pub struct TrashPage {
+    /// Files, those first that came there first.
+    pub files: Vec<TrashedFile>,
+    /// `after` of the next page.
+    pub next: Option<Trashed>,
+    /// The log time of the answer.
+    pub log_time: LogTime,
+}
+
+/// A file in the trash.
+#[derive(Clone, Debug)]
+pub struct TrashedFile {
+    /// When it came there.
+    pub deleted: LogTime,
+    /// What it was.
+    pub info: FileInfo,
 }
 
 /// Moves a file to another name.

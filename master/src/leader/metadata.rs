@@ -18,6 +18,7 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod upkeep;
 mod uploads;
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
     pub drop_after: Duration,
+    /// How long a deleted or replaced file stays in the trash, in log time.
+    pub trash_keep: Duration,
     /// Drawn at random for this process.
     pub incarnation: Incarnation,
     /// Where random bits come from; file ids are drawn from it.
@@ -300,6 +303,7 @@ impl Metadata {
         match question {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
+            Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
@@ -329,10 +333,13 @@ impl Metadata {
             }
             Question::AbortUpload(file, answer) => self.abort_upload(now, deadline, file, answer),
             Question::Delete(delete, answer) => self.delete(now, deadline, delete, answer),
+            Question::Purge(delete, answer) => self.purge(now, deadline, delete, answer),
+            Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
             Question::Lookup(..)
             | Question::List(..)
+            | Question::ListTrash(..)
             | Question::Workers(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
@@ -372,6 +379,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::FileNotFound(name) => Error::FileNotFound {
+                name: name.to_string(),
+            },
+            Refusal::NotInTrash(name) => Error::NotInTrash {
                 name: name.to_string(),
             },
             Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {

@@ -47,7 +47,9 @@ async fn digests_lists_and_seals_are_of_what_is_stored() {
     };
     let ask = |partitions| ask_in(term(3), partitions);
     // A drop that an earlier leader ordered would come behind the answer: there is none to that.
-    api.send(ask_in(term(2), vec![])).await.refused(Code::Fenced);
+    api.send(ask_in(term(2), vec![]))
+        .await
+        .refused(Code::Fenced);
     let good = Listing {
         sequence: 1,
         chunks: vec![(chunk(0), 200_000)],

@@ -10,5 +10,6 @@ mod listing;
 mod placement;
 mod retention;
 mod status;
+mod trash;
 mod worker;
 mod world;

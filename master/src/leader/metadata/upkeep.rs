@@ -14,8 +14,8 @@ use std::time::Duration;
 const MEMBERS_EVERY: Duration = Duration::from_millis(200);
 /// How often old request ids are forgotten and idle uploads ended.
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
-/// Request ids forgotten and uploads ended by one entry.
-const CLEAN_AT_ONCE: usize = 256;
+/// Request ids forgotten, uploads ended and files in the trash expired at a time.
+pub(super) const CLEAN_AT_ONCE: usize = 256;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
 
@@ -24,6 +24,8 @@ const LOOKED_AT: usize = 4096;
 pub(super) struct Schedule {
     members: Timestamp,
     cleaned: Timestamp,
+    /// The trash was emptied for room.
+    pub(super) made_room: Timestamp,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
@@ -46,8 +48,9 @@ impl Metadata {
         }
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
+            let expired = self.expire_trash(now);
             // When there was more than goes at once, it goes on with the next tick.
-            if forgotten < CLEAN_AT_ONCE && ended < CLEAN_AT_ONCE {
+            if forgotten.max(ended).max(expired) < CLEAN_AT_ONCE {
                 self.upkeep.cleaned = now.mono;
             }
             let fleet = &self.fleet;
@@ -59,6 +62,7 @@ impl Metadata {
         }
         self.move_partitions(now);
         self.search(now);
+        self.make_room(now);
     }
 
     /// Removes the outcomes of requests that nobody may repeat any more. Returns how many.
@@ -79,7 +83,7 @@ impl Metadata {
                     return false;
                 }
                 Ok(Outcome::Stored(_, record)) => record.modified.max(request.issued_at()),
-                Ok(Outcome::Begun(_) | Outcome::Deleted) => request.issued_at(),
+                Ok(Outcome::Begun(_) | Outcome::Deleted | Outcome::Purged) => request.issued_at(),
                 Err(_) => return false,
             };
             at.time.since(known_since) > REQUEST_WINDOW

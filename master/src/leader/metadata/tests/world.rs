@@ -32,6 +32,8 @@ pub(super) const MIB: u64 = 1 << 20;
 
 pub(super) struct World {
     pub(super) now: u64,
+    /// By how many milliseconds the wall clock is ahead.
+    pub(super) ahead: u64,
     pub(super) master: Metadata,
     pub(super) workers: BTreeMap<DiskId, Worker>,
     /// Orders to drop file ids, and the disks they went to.
@@ -71,6 +73,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         upload_idle: Duration::from_millis(IDLE),
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
+        trash_keep: crate::config::Config::TRASH_KEEP,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
@@ -89,6 +92,7 @@ impl World {
     pub(super) fn with_master(workers: u128, pinned: Option<ClusterId>) -> Self {
         let mut world = Self {
             now: 1_000_000,
+            ahead: 0,
             master: master(1, pinned),
             workers: BTreeMap::new(),
             drops: Vec::new(),
@@ -273,7 +277,7 @@ impl World {
     pub(super) fn time(&self) -> Now {
         Now {
             mono: Timestamp::from_millis(self.now),
-            wall: LogTime::from_millis(WALL + self.now),
+            wall: LogTime::from_millis(WALL + self.now + self.ahead),
         }
     }
 
