@@ -13,6 +13,7 @@ mod identity;
 mod layout;
 mod mount;
 mod read;
+mod receiving;
 mod seal;
 mod staged;
 
@@ -31,7 +32,7 @@ use held::Held;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, Term};
 use mdfs_protocol::internal::DiskState;
-use staged::Receiving;
+use receiving::Receiving;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
