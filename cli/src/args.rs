@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat, undelete};
+use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat, undelete, verify};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -80,6 +80,8 @@ pub enum Command {
     Rm(rm::Rm),
     /// Bring deleted files back from the trash
     Undelete(undelete::Undelete),
+    /// Have all copies of files read and compared
+    Verify(verify::Verify),
     /// Make a link that plays a file without a token
     Sign(sign::Sign),
     /// Show the state of the cluster
@@ -115,6 +117,7 @@ impl Command {
             | Command::Mv(_)
             | Command::Rm(_)
             | Command::Undelete(_)
+            | Command::Verify(_)
             | Command::Sign(_)
             | Command::Status
             | Command::Workers

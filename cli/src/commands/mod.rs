@@ -12,6 +12,7 @@ pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
 pub(crate) mod undelete;
+pub(crate) mod verify;
 mod workers;
 
 use crate::args::{Command, Global};
@@ -47,6 +48,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Undelete(undelete) => undelete.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
+        Command::Verify(verify) => verify.execute(context).await,
         Command::Workers => workers::execute(context).await,
         Command::Drain(worker) => admin::drain(context, &worker).await,
         Command::Undrain(worker) => admin::undrain(context, &worker).await,

@@ -1,8 +1,9 @@
 //! What administrators have a cluster do.
 
 use super::Client;
+use crate::answer::document;
 use crate::error::Error;
-use mdfs_protocol::public::{self, WorkerOrder};
+use mdfs_protocol::public::{self, Verified, WorkerOrder, file_path};
 
 impl Client {
     /// Has everything moved off a worker, named by its name or its disk; goes on after the answer.
@@ -35,6 +36,17 @@ impl Client {
     /// [`Error`].
     pub async fn repair(&self) -> Result<(), Error> {
         self.start(public::REPAIR).await
+    }
+
+    /// Has all copies of a file read where they are, and compared. Takes as long as the disks need:
+    /// for large files, choose a client whose calls may last.
+    ///
+    /// # Errors
+    /// [`Error`]; `file_not_found`. A copy that is not good is no error, but in the answer.
+    pub async fn verify(&self, name: &str) -> Result<Verified, Error> {
+        let path = file_path(name);
+        let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?verify"));
+        document(name, self.repeat(name, request).await?).await
     }
 
     async fn order(&self, path: &str, worker: &str) -> Result<(), Error> {

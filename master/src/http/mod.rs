@@ -1,6 +1,7 @@
 //! The HTTP interface of a master: parses once at the border, and decides nothing.
 
 mod access;
+mod acting;
 mod admin;
 mod conditions;
 mod date;

@@ -2,7 +2,7 @@
 
 use super::access::Rule;
 use super::error::HttpError;
-use super::{App, admin, files, guard, heartbeat, probes, reading, storing, trash};
+use super::{App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
@@ -42,10 +42,10 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route!(public::FILE, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete, POST => trash::undelete),
+            PUT => storing::put, DELETE => files::delete, POST => acting::act),
         route!(FILE_WITHOUT_NAME, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete, POST => trash::undelete),
+            PUT => storing::put, DELETE => files::delete, POST => acting::act),
         route!(public::PLAY, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(PLAY_WITHOUT_NAME, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(public::FILES, Rule::Root, GET => files::list),

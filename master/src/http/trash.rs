@@ -2,8 +2,7 @@
 
 use super::App;
 use super::error::HttpError;
-use super::files::{FILE_PREFIX, limit, request_id};
-use super::name::name_in_path;
+use super::files::{limit, request_id};
 use super::query::Query;
 use super::wire::{file_info, trashed_file};
 use crate::leader::command;
@@ -11,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse};
 use http::{HeaderMap, Uri};
+use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::public::{FileInfo, LOG_TIME_HEADER, Trash};
@@ -33,19 +33,13 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<impl IntoRe
     Ok((AppendHeaders([(LOG_TIME_HEADER, log_time)]), Json(trash)))
 }
 
-/// Brings a file back from the trash, with `?undelete`.
+/// Brings a file back from the trash.
 pub(crate) async fn undelete(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
+    app: &App,
+    name: FileName,
+    headers: &HeaderMap,
 ) -> Result<Json<FileInfo>, HttpError> {
-    let name = name_in_path(uri.path(), FILE_PREFIX)?;
-    let query = Query::parse(uri.query().unwrap_or_default())?.only(&["undelete"])?;
-    if !query.flag("undelete")? {
-        let detail = "the query must say what to do with the file: ?undelete";
-        return Err(HttpError::invalid(detail));
-    }
-    let request = request_id(&headers)?;
+    let request = request_id(headers)?;
     let undelete = command::Undelete { request, name };
     let info = app.0.leader.undelete(undelete).await?;
     Ok(Json(file_info(&info)))

@@ -120,6 +120,8 @@ pub struct FileView {
     pub sites: Vec<SitesOfRun>,
     /// The log time of the answer.
     pub log_time: LogTime,
+    /// The leader's term: goes along when copies are verified.
+    pub term: Term,
 }
 
 /// Where a run of chunks is.

@@ -354,6 +354,7 @@ impl State {
             info: self.info(&name),
             sites,
             log_time: NOW,
+            term: mdfs_core::id::Term::default(),
         })
     }
 
