@@ -11,6 +11,7 @@ use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 /// How many changes are remembered: a leader may miss a few full heartbeats.
@@ -193,6 +194,16 @@ impl ChunkStore {
     /// Whether a chunk is durable here and no damage of it is known, and its length.
     pub fn held(&self, chunk: ChunkId) -> Option<u64> {
         self.inner.held().good.get(chunk)
+    }
+
+    /// The first chunk held, or the first after `chunk`, and its length.
+    pub fn held_after(&self, chunk: Option<ChunkId>) -> Option<(ChunkId, u64)> {
+        self.inner.held().good.chunks_after(chunk).next()
+    }
+
+    /// Bytes in all chunks on the disk.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.inner.chunk_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether damage of a chunk is known.

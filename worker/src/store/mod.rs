@@ -13,6 +13,7 @@ mod identity;
 mod layout;
 mod mount;
 mod read;
+mod scrubbed;
 mod seal;
 mod staged;
 
