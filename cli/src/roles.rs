@@ -266,6 +266,7 @@ pub fn worker_config(args: &WorkerArgs) -> Result<mdfs_worker::Config> {
         other_cluster_key: None,
         heartbeat_interval: args.server.heartbeat(),
         reserve_bytes: args.reserve_bytes,
+        scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: args.server.lease(),
         limits: mdfs_worker::Limits::default(),
     };

@@ -34,6 +34,10 @@ pub const CHUNK_VERIFY: &str = "/internal/v1/chunks/{file}/{index}/verify";
 /// `POST` [`DropRequest`]: removes all chunks and staged segments of a file id. Answers [`Dropped`].
 pub const FILE_DROP: &str = "/internal/v1/files/{file}/drop";
 
+/// `POST`: reads every block on the disk now, as fast as clients let it; harmless while that is under
+/// way. `GET`: how far that is. Both answer [`ScrubProgress`].
+pub const SCRUB: &str = "/internal/v1/scrub";
+
 /// The CRC-32 of a segment's bytes, 8 hexadecimal digits.
 pub const CRC_HEADER: &str = "x-mdfs-crc32";
 /// The [`Seal`] of a small chunk stored at once, as JSON with every character above `~` escaped.
@@ -234,6 +238,22 @@ pub struct Stored {
 pub struct Staged {
     /// Bytes from the chunk's start.
     pub received: u64,
+}
+
+/// How far a scrub is: the one that was ordered last; if none was since the worker's start, the one
+/// under way by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubProgress {
+    /// Whether it was ordered.
+    pub ordered: bool,
+    /// Whether it has come to the end.
+    pub finished: bool,
+    /// Chunks read so far.
+    pub chunks: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Bad blocks found in them; a chunk that is damaged as a whole counts as one.
+    pub bad_blocks: u64,
 }
 
 /// What each hop of a chain did, the answering worker first, then in the order of `next`.

@@ -60,6 +60,11 @@ impl DiskThreads {
         ended.await.map_err(|_| Error::CallDied)
     }
 
+    /// Whether all threads are at work: whoever comes now waits.
+    pub(crate) fn all_busy(&self) -> bool {
+        self.slots.available_permits() == 0
+    }
+
     /// Whether all threads hang, as far as is known: somebody waited in vain, and no call has ended
     /// since.
     pub(crate) fn stuck(&self) -> bool {

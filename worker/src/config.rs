@@ -8,6 +8,12 @@ use std::time::Duration;
 /// The shortest lease a voter may be told to keep: below it, a pause of a busy machine ends leases.
 const LEASE_MIN: Duration = Duration::from_millis(300);
 
+/// The shortest time for a scrub: below it, an empty disk would keep a processor busy.
+const SCRUB_MIN: Duration = Duration::from_secs(1);
+
+/// How long a scrub of the whole disk takes, unless told otherwise.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Everything a worker is told at its start. Immutable afterwards.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +37,8 @@ pub struct Config {
     /// Bytes that chunks never use, so that deletes and the log work on a full disk; none means the
     /// store's own rule.
     pub reserve_bytes: Option<u64>,
+    /// Within this time every block of every chunk is read once.
+    pub scrub_every: Duration,
     /// How long an accepted append leases this voter to its term.
     pub lease: Duration,
     /// What bounds memory, threads and waiting.
@@ -101,6 +109,9 @@ impl Config {
         if self.heartbeat_interval < Duration::from_millis(10) {
             return refuse("heartbeat_interval", "must be at least 10 ms".to_owned());
         }
+        if self.scrub_every < SCRUB_MIN {
+            return refuse("scrub_every", "must be at least 1 s".to_owned());
+        }
         if self.lease < LEASE_MIN {
             return refuse(
                 "lease",
@@ -168,6 +179,7 @@ mod tests {
             other_cluster_key: None,
             heartbeat_interval: Duration::from_secs(1),
             reserve_bytes: None,
+            scrub_every: SCRUB_EVERY,
             lease: Duration::from_secs(3),
             limits: Limits::default(),
         }
@@ -200,6 +212,7 @@ mod tests {
             Some("heartbeat_interval"),
         );
         check(|c| c.lease = Duration::from_millis(1), Some("lease"));
+        check(|c| c.scrub_every = Duration::ZERO, Some("scrub_every"));
         check(|c| c.limits.disk_threads = 0, Some("disk_threads"));
         check(
             |c| c.limits.read_buffer_bytes = 1,

@@ -18,12 +18,13 @@ mod http;
 mod metrics;
 mod node;
 mod orders;
+mod scrub;
 pub mod store;
 mod transfer;
 pub mod voter;
 mod worker;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, SCRUB_EVERY};
 pub use directory::Directory;
 pub use error::Error;
 pub use http::router;
@@ -123,6 +124,8 @@ async fn serve_disk(
     drop(said_farewell);
     let orderly = Arc::clone(&node);
     tasks.spawn("orders", |stop| orders.run(orderly, stop));
+    let scrubbed = worker.clone();
+    tasks.spawn("scrub", |stop| async move { scrubbed.scrub(stop).await });
     let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
     tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
     tokio::select! {

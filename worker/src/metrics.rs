@@ -40,6 +40,7 @@ routes! {
     Pull = "pull" internal::CHUNK_PULL,
     Verify = "verify" internal::CHUNK_VERIFY,
     Drop = "drop" internal::FILE_DROP,
+    Scrub = "scrub" internal::SCRUB,
     Holdings = "holdings" holdings::DIGESTS,
     List = "list" holdings::LIST,
 }

@@ -7,6 +7,7 @@ use crate::disk::BufferPool;
 use crate::error::Error;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
+use crate::scrub::Scrub;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
@@ -38,6 +39,7 @@ pub(crate) struct Node {
     probe_thread: DiskThreads,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
+    pub(crate) scrub: Scrub,
 }
 
 impl Node {
@@ -53,6 +55,7 @@ impl Node {
         Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
+            scrub: Scrub::new(),
             store,
             voter,
             peers,
@@ -102,6 +105,11 @@ impl Node {
     pub(crate) async fn usage(&self) -> Result<Usage, Error> {
         let store = self.store.clone();
         Ok(self.probe_thread.run(move || store.usage()).await??)
+    }
+
+    /// Whether clients wait for the disk, or would.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.read_threads.all_busy() || self.write_threads.all_busy()
     }
 
     /// Whether the disk hangs, as far as is known.

@@ -117,6 +117,20 @@ impl Worker {
         })
     }
 
+    /// Reads every block of every chunk, over and over, until `stop` fires.
+    ///
+    /// # Errors
+    /// If the disk is not open.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    pub async fn scrub(&self, stop: CancellationToken) -> Result<(), Error> {
+        let node = self.node()?;
+        let scrub = node.scrub.clone();
+        scrub.run(node, self.inner.config.scrub_every, stop).await;
+        Ok(())
+    }
+
     /// Whether the caller knows the cluster key.
     pub(crate) fn admits(&self, authorization: Option<&str>) -> bool {
         let admits = |key: &ClusterKey| key.admits(authorization);

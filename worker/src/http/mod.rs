@@ -44,6 +44,10 @@ pub fn router(worker: Worker) -> Router {
         .route(internal::CHUNK_PULL, post(orders::pull))
         .route(internal::CHUNK_VERIFY, post(orders::verify))
         .route(internal::FILE_DROP, post(orders::drop_file))
+        .route(
+            internal::SCRUB,
+            get(orders::scrub).post(orders::begin_scrub),
+        )
         .route(held::DIGESTS, post(holdings::digests))
         .route(held::LIST, post(holdings::list))
         .fallback(async || HttpError::NoRoute)

@@ -6,7 +6,7 @@ use crate::http::extract::{Document, OfChunk, OfFile, Open};
 use crate::transfer::pull::pull_chunk;
 use axum::Json;
 use mdfs_protocol::internal::{
-    Adopt, DropRequest, Dropped, Identity, PullRequest, Stored, VerifyRequest,
+    Adopt, DropRequest, Dropped, Identity, PullRequest, ScrubProgress, Stored, VerifyRequest,
 };
 
 /// `GET`: who answers here.
@@ -66,4 +66,15 @@ pub(crate) async fn drop_file(
     let chunks = dropped.await??;
     tracing::info!(%file, %term, chunks, "dropped");
     Ok(Json(Dropped { chunks }))
+}
+
+/// `POST`: has every block on the disk read now.
+pub(crate) async fn begin_scrub(Open(node): Open) -> Json<ScrubProgress> {
+    node.scrub.begin();
+    Json(node.scrub.progress())
+}
+
+/// `GET`: how far that is.
+pub(crate) async fn scrub(Open(node): Open) -> Json<ScrubProgress> {
+    Json(node.scrub.progress())
 }

@@ -9,8 +9,10 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::holdings::Holdings;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 /// How many changes are remembered: a leader may miss a few full heartbeats.
@@ -26,11 +28,19 @@ pub(super) struct Held {
     /// Damage found since the mount, each piece once.
     blocks: BTreeSet<(ChunkId, u64)>,
     chunks: BTreeSet<ChunkId>,
-    /// Chunks about to be held, each with the number of who is about to say so.
-    coming: HashMap<ChunkId, u64>,
-    last_number: u64,
+    /// Chunks about to be held.
+    coming: HashMap<ChunkId, Watched>,
     /// How many changes there were, for those who wait for the next.
     changes: watch::Sender<u64>,
+}
+
+/// A chunk that somebody is about to say to be held.
+#[derive(Debug, Default)]
+struct Watched {
+    /// So many are about to say so.
+    by: usize,
+    /// How often meanwhile it went, or damage was found in it.
+    lost: u64,
 }
 
 /// Says that a chunk is about to be held. What is found of it from here on decides whether it is.
@@ -38,7 +48,8 @@ pub(super) struct Held {
 pub(super) struct Coming<'a> {
     inner: &'a Inner,
     chunk: ChunkId,
-    number: u64,
+    /// As in [`Watched`], when this began.
+    lost: u64,
 }
 
 /// How much of a chunk was looked at before it is held.
@@ -57,7 +68,6 @@ impl Held {
             blocks: BTreeSet::new(),
             chunks: BTreeSet::new(),
             coming: HashMap::new(),
-            last_number: 0,
             changes: watch::Sender::new(0),
         }
     }
@@ -100,6 +110,13 @@ impl Held {
         }
     }
 
+    fn lose(&mut self, chunk: ChunkId) {
+        if let Some(watched) = self.coming.get_mut(&chunk) {
+            watched.lost += 1;
+        }
+        self.take_out(chunk);
+    }
+
     fn take_out(&mut self, chunk: ChunkId) {
         self.good.remove(chunk);
         self.tell();
@@ -120,22 +137,20 @@ impl Inner {
     /// A chunk is about to be looked at, or to get its place, and may be held after that.
     pub(super) fn coming(&self, chunk: ChunkId) -> Coming<'_> {
         let mut held = self.held();
-        held.last_number += 1;
-        let number = held.last_number;
-        held.coming.insert(chunk, number);
+        let watched = held.coming.entry(chunk).or_default();
+        watched.by += 1;
         Coming {
             inner: self,
             chunk,
-            number,
+            lost: watched.lost,
         }
     }
 
     /// A chunk's file is gone.
     pub(super) fn gone(&self, chunk: ChunkId) {
         let mut held = self.held();
-        held.coming.remove(&chunk);
         held.forget_damage(chunk);
-        held.take_out(chunk);
+        held.lose(chunk);
     }
 
     /// Another file took the place of a chunk's. It is held once that is durable.
@@ -148,8 +163,7 @@ impl Inner {
     /// A block of a chunk is damaged. Whether that is news.
     pub(super) fn bad_block(&self, chunk: ChunkId, block: u64) -> bool {
         let mut held = self.held();
-        held.coming.remove(&chunk);
-        held.take_out(chunk);
+        held.lose(chunk);
         (held.blocks.len() < MOST_BLOCKS || !held.has_bad_block(chunk))
             && held.blocks.insert((chunk, block))
     }
@@ -157,8 +171,7 @@ impl Inner {
     /// A chunk is damaged as a whole. Whether that is news.
     pub(super) fn bad_chunk(&self, chunk: ChunkId) -> bool {
         let mut held = self.held();
-        held.coming.remove(&chunk);
-        held.take_out(chunk);
+        held.lose(chunk);
         held.chunks.insert(chunk)
     }
 }
@@ -167,7 +180,8 @@ impl Coming<'_> {
     /// The chunk is durable: it is held from here on, unless it went or damage was found since.
     pub(super) fn arrived(self, length: u64, seen: Seen) {
         let mut held = self.inner.held();
-        if held.coming.get(&self.chunk) != Some(&self.number) {
+        let watched = held.coming.get(&self.chunk);
+        if watched.is_none_or(|watched| watched.lost != self.lost) {
             return;
         }
         if seen == Seen::Whole {
@@ -183,8 +197,11 @@ impl Coming<'_> {
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
         let mut held = self.inner.held();
-        if held.coming.get(&self.chunk) == Some(&self.number) {
-            held.coming.remove(&self.chunk);
+        if let Entry::Occupied(mut watched) = held.coming.entry(self.chunk) {
+            watched.get_mut().by -= 1;
+            if watched.get().by == 0 {
+                watched.remove();
+            }
         }
     }
 }
@@ -193,6 +210,16 @@ impl ChunkStore {
     /// Whether a chunk is durable here and no damage of it is known, and its length.
     pub fn held(&self, chunk: ChunkId) -> Option<u64> {
         self.inner.held().good.get(chunk)
+    }
+
+    /// The first chunk held, or the first after `chunk`, and its length.
+    pub fn held_after(&self, chunk: Option<ChunkId>) -> Option<(ChunkId, u64)> {
+        self.inner.held().good.chunks_after(chunk).next()
+    }
+
+    /// Bytes in all chunks on the disk.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.inner.chunk_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether damage of a chunk is known.
@@ -277,7 +304,7 @@ mod tests {
             file: FileId::from_u128(9),
             index: 0,
         };
-        let meanwhile: [&dyn Fn(); 4] = [
+        let meanwhile: [&dyn Fn(); 3] = [
             &|| inner.gone(chunk),
             &|| assert!(inner.bad_chunk(chunk)),
             &|| {
@@ -285,7 +312,6 @@ mod tests {
                 assert!(inner.bad_block(chunk, 3));
                 assert!(!inner.bad_block(chunk, 3));
             },
-            &|| drop(inner.coming(chunk)),
         ];
         for change in meanwhile {
             let coming = inner.coming(chunk);
@@ -295,7 +321,9 @@ mod tests {
         }
         inner.coming(chunk).arrived(5, Seen::Footer);
         assert_eq!(store.held(chunk), None);
-        inner.coming(chunk).arrived(5, Seen::Whole);
+        let coming = inner.coming(chunk);
+        drop(inner.coming(chunk));
+        coming.arrived(5, Seen::Whole);
         assert_eq!(store.held(chunk), Some(5));
         assert_eq!(inner.held().coming.len(), 0);
     }

@@ -19,6 +19,10 @@ pub(crate) const CHUNKS: &str = "chunks";
 pub(crate) const LOG: &str = "log.redb";
 /// The metadata log before it is complete.
 pub(crate) const LOG_STAGED: &str = "log.redb.new";
+/// How far the scrub is.
+pub(crate) const SCRUBBED: &str = "scrubbed";
+/// The next note of that, until it is renamed.
+pub(crate) const SCRUBBED_STAGED: &str = "scrubbed.new";
 /// Made by mkfs; neither ours nor foreign.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -35,6 +39,8 @@ pub(crate) fn is_known_at_root(name: &OsStr) -> bool {
         CHUNKS,
         LOG,
         LOG_STAGED,
+        SCRUBBED,
+        SCRUBBED_STAGED,
         LOST_AND_FOUND,
     ]
     .iter()

@@ -14,6 +14,7 @@ mod layout;
 mod mount;
 mod read;
 mod receiving;
+mod scrubbed;
 mod seal;
 mod staged;
 

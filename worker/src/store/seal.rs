@@ -273,7 +273,10 @@ impl ChunkStore {
 
     /// A directory that cannot be synced ends all writing, even for want of space: its names are in
     /// doubt. One that cannot even be opened, at a limit of the process, is synced by the retry.
-    fn sync_dir_failed<'a>(&'a self, dir: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+    pub(super) fn sync_dir_failed<'a>(
+        &'a self,
+        dir: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Error + 'a {
         move |error| {
             if !out_of_handles(&error) {
                 tracing::error!(dir = %dir.display(), %error, "cannot sync a directory");

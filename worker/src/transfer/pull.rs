@@ -132,7 +132,8 @@ async fn find_seal(
         what: "sources",
         why: "there is none".to_owned(),
     };
-    for &disk in disks {
+    // Twice: the first may meet a connection that is closed already.
+    for &disk in disks.iter().chain(disks) {
         trouble = match node.peers.seal_of(disk, chunk).await {
             Ok(seal) if seal.length == length => return Ok(seal),
             Ok(seal) => Error::PeerDiffers {
@@ -162,9 +163,11 @@ async fn receive(node: &Node, chunk: ChunkId, sources: &mut Sources<'_>) -> Resu
             drop(share);
             written
         });
-        // The next segment arrives while this one is written.
-        let write = async { Ok::<_, Error>(write.await??) };
-        (_, segment) = futures_util::future::try_join(write, sources.segment()).await?;
+        // The next segment arrives while this one is written. A write is waited for in any case: one
+        // that ended behind the failure would leave what is thrown away by then.
+        let (written, next) = futures_util::future::join(write, sources.segment()).await;
+        written??;
+        segment = next?;
         offset += length;
     }
     Ok(())

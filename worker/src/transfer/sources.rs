@@ -29,13 +29,26 @@ pub(crate) enum Origin {
     Own(Arc<OpenChunk>),
 }
 
+/// How often in a row a disk may not be reached before it is given up: a connection may be closed
+/// already when it is used again.
+const MOST_STRIKES: u8 = 3;
+
+/// An origin, and what it said so far.
+struct Candidate {
+    origin: Origin,
+    /// How often in a row it was not reached.
+    strikes: u8,
+    /// Where the block begins that it cannot read.
+    bad_at: Option<u64>,
+}
+
 /// The bytes of a chunk in order, each verified by the disk it comes from.
 pub(crate) struct Sources<'a> {
     node: &'a Node,
     chunk: ChunkId,
     length: u64,
     /// Those not given up.
-    origins: Vec<Origin>,
+    candidates: Vec<Candidate>,
     /// Whose turn it is.
     current: usize,
     reading: Option<Reading>,
@@ -55,11 +68,16 @@ enum Reading {
 impl<'a> Sources<'a> {
     /// The `length` bytes of a chunk, from the first of `origins` as long as it has them.
     pub(crate) fn new(node: &'a Node, chunk: ChunkId, length: u64, origins: Vec<Origin>) -> Self {
+        let candidates = origins.into_iter().map(|origin| Candidate {
+            origin,
+            strikes: 0,
+            bad_at: None,
+        });
         Self {
             node,
             chunk,
             length,
-            origins,
+            candidates: candidates.collect(),
             current: 0,
             reading: None,
             reached: 0,
@@ -126,16 +144,25 @@ impl<'a> Sources<'a> {
     /// The rest of the block that was reached, from whoever has it.
     async fn block(&mut self) -> Result<Bytes, Error> {
         let end = ((self.reached / BLOCK + 1) * BLOCK).min(self.length);
-        let (tried, mut bad) = (self.origins.len(), false);
-        for _ in 0..tried {
+        let start = self.reached - self.reached % BLOCK;
+        while self.find_turn(start) {
             match self.read_to(end).await {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    if let Some(candidate) = self.candidates.get_mut(self.current) {
+                        candidate.strikes = 0;
+                    }
+                    return Ok(bytes);
+                }
                 Err(error) => {
-                    bad |= is_damage(error.code());
+                    let candidate = self.candidates.get_mut(self.current);
+                    if let Some(candidate) = candidate.filter(|_| is_damage(error.code())) {
+                        candidate.bad_at = Some(start);
+                    }
                     self.turn(error);
                 }
             }
         }
+        let bad = self.candidates.iter().any(|one| one.bad_at == Some(start));
         let trouble = self.trouble.take().map(Box::new);
         let code = match &trouble {
             _ if bad => Code::BadBlock,
@@ -164,10 +191,13 @@ impl<'a> Sources<'a> {
 
     /// Begins to read from the origin whose turn it is.
     async fn begin(&mut self, from: u64, end: u64) -> Result<Reading, Error> {
-        if self.current >= self.origins.len() {
-            self.current = 0;
-        }
-        match self.origins.get(self.current) {
+        self.current = if self.current < self.candidates.len() {
+            self.current
+        } else {
+            0
+        };
+        let candidate = self.candidates.get(self.current);
+        match candidate.map(|candidate| &candidate.origin) {
             Some(Origin::Own(open)) => Ok(Reading::Own(Arc::clone(open))),
             Some(&Origin::Disk(disk)) => {
                 let peers = &self.node.peers;
@@ -179,6 +209,21 @@ impl<'a> Sources<'a> {
                 why: "there is none".to_owned(),
             }),
         }
+    }
+
+    /// Finds whose turn it is to be asked for the block that starts there: nobody, if all said that
+    /// they cannot read it, or were given up.
+    fn find_turn(&mut self, start: u64) -> bool {
+        let count = self.candidates.len();
+        let may = |index: &usize| {
+            let candidate = self.candidates.get(*index);
+            candidate.is_some_and(|candidate| candidate.bad_at != Some(start))
+        };
+        let next = (0..count)
+            .map(|step| (self.current + step) % count)
+            .find(may);
+        self.current = next.unwrap_or(0);
+        next.is_some()
     }
 
     async fn next(&mut self, mut reading: Reading, end: u64) -> Result<Bytes, Error> {
@@ -215,12 +260,21 @@ impl<'a> Sources<'a> {
     /// Goes on to the next origin. One that has no such chunk, or is not reached, is given up.
     fn turn(&mut self, error: Error) {
         let (chunk, at) = (self.chunk, self.reached);
-        if is_damage(error.code()) {
-            tracing::warn!(%chunk, at, %error, "a source has a damaged block");
-            self.current += 1;
-        } else if self.current < self.origins.len() {
-            tracing::warn!(%chunk, at, %error, "a source is given up");
-            self.origins.remove(self.current);
+        if let Some(candidate) = self.candidates.get_mut(self.current) {
+            candidate.strikes += 1;
+            let may_be_back = error.code() == Code::Unavailable
+                && !matches!(error, Error::UnknownDisk { .. })
+                && candidate.strikes < MOST_STRIKES;
+            if is_damage(error.code()) {
+                tracing::warn!(%chunk, at, %error, "a source has a damaged block");
+                candidate.strikes = 0;
+                self.current += 1;
+            } else if may_be_back {
+                self.current += 1;
+            } else {
+                tracing::warn!(%chunk, at, %error, "a source is given up");
+                self.candidates.remove(self.current);
+            }
         }
         self.trouble = Some(error);
     }

@@ -21,4 +21,6 @@ mod log;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod scrub;
+#[cfg(test)]
 mod support;

@@ -14,7 +14,7 @@ use mdfs_protocol::access::{CLUSTER_HEADER, ClusterKey, DISK_HEADER, Secret};
 use mdfs_protocol::internal::{self, Adopt, CRC_HEADER, Seal, SealRequest, chunk_path};
 use mdfs_protocol::problem::{Code, Problem};
 use mdfs_service::Clock;
-use mdfs_worker::disk::Disk;
+use mdfs_worker::disk::{Disk, RealDisk};
 use mdfs_worker::voter::driver::VoterEnd;
 use mdfs_worker::{Config, Limits, Worker, router};
 use serde::Serialize;
@@ -58,6 +58,7 @@ pub(crate) fn config(data_dir: &Path) -> Config {
         other_cluster_key: Some(key(b'o')),
         heartbeat_interval: Duration::from_millis(50),
         reserve_bytes: Some(1 << 20),
+        scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: Duration::from_secs(3),
         limits: Limits {
             queue_wait: Duration::from_millis(200),
@@ -168,6 +169,28 @@ impl Api {
     /// A worker on a disk that another one had before, as soon as that one has given it back.
     pub(crate) async fn at(dir: TempDir, clock: Clock) -> Self {
         Self::start(dir, clock, |_| {}).await
+    }
+
+    /// A new worker on the same disk.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self {
+            worker,
+            router,
+            disk,
+            dir,
+            clock,
+            mut end,
+        } = self;
+        drop((router, worker, disk));
+        end.wait().await.unwrap();
+        // A call that was under way may have the disk a little longer.
+        while RealDisk::new(dir.path(), false)
+            .lock(Path::new("lock"))
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+        Self::at(dir, clock).await
     }
 
     async fn start(dir: TempDir, clock: Clock, change: impl FnOnce(&mut Limits)) -> Self {

@@ -1,0 +1,257 @@
+//! Reads every block of every chunk from time to time, so that damage is found while there are good
+//! copies. A chunk found damaged is held no longer, and the leader hears of that.
+//!
+//! The bytes are spread evenly over the time they may take, and clients go first. When told to, a
+//! pass over everything begins at once and goes as fast as clients let it.
+
+use crate::blocking::DiskThreads;
+use crate::error::Error;
+use crate::node::Node;
+use crate::store::{self, OpenChunk};
+use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
+use mdfs_protocol::internal::ScrubProgress;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+const SEGMENT: u64 = SEGMENT_BYTES as u64;
+
+/// How often the position is noted: a restart repeats less than that.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a pause may last before it is looked again how long it should be: the disk may have
+/// filled meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long to leave the disk to clients who wait for it.
+const STAND_BACK: Duration = Duration::from_millis(50);
+
+/// How long one call may wait for the one before it, which may hang in the disk.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How far the scrub is, and orders to it. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Scrub {
+    progress: Arc<watch::Sender<ScrubProgress>>,
+}
+
+impl Scrub {
+    pub(crate) fn new() -> Self {
+        Self {
+            progress: Arc::new(watch::Sender::new(ScrubProgress::default())),
+        }
+    }
+
+    /// How far the pass is that was ordered last; if none was, the one under way.
+    pub(crate) fn progress(&self) -> ScrubProgress {
+        *self.progress.borrow()
+    }
+
+    /// Begins a pass over everything, as fast as clients let it; does nothing if one is under way.
+    pub(crate) fn begin(&self) {
+        self.progress.send_if_modified(|progress| {
+            let begins = !progress.ordered || progress.finished;
+            if begins {
+                *progress = ScrubProgress {
+                    ordered: true,
+                    ..ScrubProgress::default()
+                };
+            }
+            begins
+        });
+    }
+
+    /// Scrubs until `stop` fires, everything once in `every`.
+    pub(crate) async fn run(self, node: Arc<Node>, every: Duration, stop: CancellationToken) {
+        let passes = Passes {
+            orders: self.progress.subscribe(),
+            scrub: self,
+            threads: DiskThreads::new(1, WAIT),
+            node,
+            position: None,
+            noted: None,
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = passes.run(every) => {}
+        }
+    }
+}
+
+struct Passes {
+    scrub: Scrub,
+    orders: watch::Receiver<ScrubProgress>,
+    threads: DiskThreads,
+    node: Arc<Node>,
+    /// The chunk that was read last.
+    position: Option<ChunkId>,
+    /// When that was noted on the disk.
+    noted: Option<Instant>,
+}
+
+impl Passes {
+    async fn run(mut self, every: Duration) {
+        let store = self.node.store.clone();
+        self.position = self
+            .threads
+            .run(move || store.scrubbed())
+            .await
+            .unwrap_or_default();
+        // Whether the pass that was ordered is under way.
+        let mut ordered = false;
+        loop {
+            let told = self.scrub.progress();
+            let wanted = told.ordered && !told.finished;
+            if wanted && !ordered {
+                tracing::info!("scrubbing everything as ordered");
+                self.position = None;
+            }
+            ordered = wanted;
+            let Some((chunk, length)) = self.node.store.held_after(self.position) else {
+                self.end_of_pass(ordered).await;
+                continue;
+            };
+            let begun = Instant::now();
+            let bad_blocks = self.read(chunk).await;
+            self.position = Some(chunk);
+            self.count(ordered, length, bad_blocks);
+            self.note().await;
+            if !ordered {
+                self.pause(begun, every, length).await;
+            }
+        }
+    }
+
+    async fn end_of_pass(&mut self, ordered: bool) {
+        let was_empty = self.position.take().is_none();
+        self.scrub.progress.send_modify(|progress| {
+            if ordered {
+                progress.finished = true;
+            } else if !progress.ordered {
+                *progress = ScrubProgress::default();
+            }
+        });
+        if ordered {
+            let ScrubProgress {
+                chunks, bad_blocks, ..
+            } = self.scrub.progress();
+            tracing::info!(chunks, bad_blocks, "scrubbed everything as ordered");
+        }
+        if was_empty && !ordered {
+            self.wait_for_order(LONGEST_PAUSE).await;
+        }
+    }
+
+    fn count(&self, ordered: bool, length: u64, bad_blocks: u64) {
+        self.scrub.progress.send_modify(|progress| {
+            // One that has ended is told until the next is ordered.
+            if progress.ordered == ordered {
+                progress.chunks += 1;
+                progress.bytes += length;
+                progress.bad_blocks += bad_blocks;
+            }
+        });
+    }
+
+    /// Waits for the time that these bytes may take, or an order.
+    async fn pause(&mut self, begun: Instant, every: Duration, length: u64) {
+        loop {
+            let total = self.node.store.held_bytes().max(1);
+            // Bytes of one disk, in seconds of a scrub: a double is exact enough.
+            #[expect(clippy::cast_precision_loss, reason = "a share of all bytes")]
+            let share = (length as f64 / total as f64).min(1.0);
+            let left = every.mul_f64(share).saturating_sub(begun.elapsed());
+            if left.is_zero() || self.wait_for_order(left.min(LONGEST_PAUSE)).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits, but not longer than until a pass is ordered; whether it was.
+    async fn wait_for_order(&mut self, most: Duration) -> bool {
+        let ordered = self
+            .orders
+            .wait_for(|progress| progress.ordered && !progress.finished);
+        tokio::time::timeout(most, ordered).await.is_ok()
+    }
+
+    /// Reads all blocks of a chunk. How many are bad.
+    async fn read(&self, chunk: ChunkId) -> u64 {
+        let store = self.node.store.clone();
+        let open = match self.call(move || store.open_once(chunk)).await {
+            Ok(open) => Arc::new(open),
+            Err(error) => return self.bad(chunk, &error),
+        };
+        let (mut offset, mut bad) = (0, 0);
+        while offset < open.len() {
+            bad += match self.read_at(&open, offset, SEGMENT).await {
+                Ok(()) => 0,
+                Err(Error::Store(store::Error::Damaged { .. })) => return bad + 1,
+                // Something is wrong with it: what exactly, is found block by block.
+                Err(_) => self.read_blocks(&open, offset).await,
+            };
+            offset += SEGMENT;
+        }
+        bad
+    }
+
+    async fn read_blocks(&self, open: &Arc<OpenChunk>, offset: u64) -> u64 {
+        let mut bad = 0;
+        let end = (offset + SEGMENT).min(open.len());
+        let mut at = offset;
+        while at < end {
+            if let Err(error) = self.read_at(open, at, BLOCK).await {
+                bad += self.bad(open.chunk(), &error);
+            }
+            at += BLOCK;
+        }
+        bad
+    }
+
+    async fn read_at(&self, open: &Arc<OpenChunk>, offset: u64, length: u64) -> Result<(), Error> {
+        while self.node.is_crowded() {
+            tokio::time::sleep(STAND_BACK).await;
+        }
+        let open = Arc::clone(open);
+        self.call(move || open.read(offset, length).map(drop)).await
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> store::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        Ok(self.threads.run(call).await??)
+    }
+
+    /// Counts what a failed read says of the chunk: one that was dropped meanwhile is not damaged.
+    fn bad(&self, chunk: ChunkId, error: &Error) -> u64 {
+        self.node.note_read_error(error);
+        let bad = self.node.store.is_damaged(chunk);
+        if !bad {
+            tracing::debug!(%chunk, %error, "a chunk was not scrubbed");
+        }
+        u64::from(bad)
+    }
+
+    /// Notes the position on the disk, if that is long ago.
+    async fn note(&mut self) {
+        let (Some(chunk), now) = (self.position, Instant::now()) else {
+            return;
+        };
+        if self
+            .noted
+            .is_some_and(|noted| now.duration_since(noted) < NOTED_EVERY)
+        {
+            return;
+        }
+        self.noted = Some(now);
+        let store = self.node.store.clone();
+        if let Err(error) = self.call(move || store.note_scrubbed(chunk)).await {
+            tracing::warn!(%error, "how far the scrub is was not noted");
+        }
+    }
+}
