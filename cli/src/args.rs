@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat, undelete, verify};
+use crate::commands::{admin, cat, get, ls, mv, put, rm, scrub, sign, stat, undelete, verify};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -92,6 +92,8 @@ pub enum Command {
     Drain(admin::Worker),
     /// Let a drained worker take part again
     Undrain(admin::Worker),
+    /// Have every worker read all it holds now
+    Scrub(scrub::Scrub),
     /// Even out the bytes on the workers
     Rebalance,
     /// Make missing copies now, also those of lost workers that are still waited for
@@ -121,6 +123,7 @@ impl Command {
             | Command::Sign(_)
             | Command::Status
             | Command::Workers
+            | Command::Scrub(_)
             | Command::Drain(_)
             | Command::Undrain(_)
             | Command::Rebalance

@@ -14,9 +14,8 @@ pub use error::LinkError;
 pub use pieces::Pieces;
 pub use stream::ChunkStream;
 
-use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::HeaderValue;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
@@ -24,8 +23,8 @@ use mdfs_protocol::access::ClusterKey;
 use mdfs_protocol::holdings::{self, Digests, DigestsRequest, ListRequest, Listing};
 use mdfs_protocol::internal::{
     self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
-    PullRequest, SEAL_HEADER, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path,
-    drop_path,
+    PullRequest, SEAL_HEADER, ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest,
+    chunk_path, drop_path,
 };
 use pieces::PiecesBody;
 use send::ascii_json;
@@ -161,25 +160,6 @@ impl Links {
         let request = self.request(Method::GET, &peer.url, Some(peer.disk), &path)?;
         self.json(&peer.url, request, Pieces::default(), within)
             .await
-    }
-
-    /// Sends a request in postcard, as is its answer.
-    async fn compact<Q: Serialize, A: DeserializeOwned>(
-        &self,
-        peer: &Peer,
-        path: &str,
-        message: &Q,
-        within: Duration,
-    ) -> Result<A, LinkError> {
-        let url = &peer.url;
-        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
-        let request = self
-            .request(Method::POST, url, Some(peer.disk), path)?
-            .header(CONTENT_TYPE, "application/octet-stream");
-        let answer = self
-            .send(url, request, Bytes::from(body).into(), within)
-            .await?;
-        postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
     }
 
     /// Stores one segment of a staged chunk, at most 1 MiB, and lets the peer forward it to `next`.
@@ -365,6 +345,22 @@ impl Links {
             length,
             stall,
         ))
+    }
+
+    /// Has the peer read all its chunks now, or with `begin` false only says how far that is.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn scrub(
+        &self,
+        peer: &Peer,
+        begin: bool,
+        within: Duration,
+    ) -> Result<ScrubProgress, LinkError> {
+        let method = if begin { Method::POST } else { Method::GET };
+        let request = self.request(method, &peer.url, Some(peer.disk), internal::SCRUB)?;
+        self.json(&peer.url, request, Pieces::default(), within)
+            .await
     }
 
     /// Beats to the master at `url`.

@@ -1,11 +1,16 @@
 //! The HTTP API for people and programs, under `/v1/`.
 
+mod reading;
+
+pub use reading::{CopyState, Scrub, Scrubs, Verified, VerifiedWorker, VerifyProblem};
+
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, and
-/// `POST ?undelete` brings it back from the trash as a [`FileInfo`].
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, `POST ?undelete`
+/// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
+/// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
 /// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
 pub const FILES: &str = "/v1/files";
@@ -29,6 +34,8 @@ pub const DRAIN: &str = "/v1/admin/drain";
 pub const UNDRAIN: &str = "/v1/admin/undrain";
 /// `POST`: evens out the bytes on the workers.
 pub const REBALANCE: &str = "/v1/admin/rebalance";
+/// `POST`: has every worker read all it holds now. `GET`: how far that is. Both answer [`Scrubs`].
+pub const SCRUB: &str = "/v1/admin/scrub";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.
 pub const REPAIR: &str = "/v1/admin/repair";
 /// `GET`: `OK`.
@@ -280,68 +287,6 @@ pub enum Health {
     /// Something cannot be read or written.
     Critical,
     /// There is no leader that could know.
-    Unknown,
-}
-
-/// What workers said when they were asked to read a file's copies, `POST …?verify`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// The file's name.
-    pub name: String,
-    /// Whether as many good copies of every chunk were found as are wanted, and no other, and all
-    /// chunks together have the checksum of the file.
-    pub good: bool,
-    /// Chunks in the file.
-    pub chunks: u64,
-    /// Copies of each that are wanted.
-    pub replicas: u8,
-    /// Chunks without any good copy.
-    pub lost_chunks: u64,
-    /// CRC-32 of the file as it is recorded, 8 hexadecimal digits.
-    pub crc32: String,
-    /// The same of the copies that were read; none if a chunk has no good copy.
-    pub found_crc32: Option<String>,
-    /// Each worker that should have a part of it, or is about to.
-    pub workers: Vec<VerifiedWorker>,
-    /// Each copy that was not found good, in the order of chunks.
-    pub problems: Vec<VerifyProblem>,
-}
-
-/// How many chunks of a file a worker has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifiedWorker {
-    /// Its disk.
-    pub disk_id: DiskId,
-    /// Chunks that it was asked for.
-    pub asked: u64,
-    /// Those that are good.
-    pub good: u64,
-}
-
-/// A copy that is not good.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifyProblem {
-    /// Which chunk, counted from zero.
-    pub chunk: u32,
-    /// Bytes of the file in it: the first, and behind the last.
-    pub bytes: (u64, u64),
-    /// The worker's disk.
-    pub disk_id: DiskId,
-    /// What is wrong.
-    pub state: CopyState,
-    /// What the worker said.
-    pub detail: String,
-}
-
-/// What is wrong with a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CopyState {
-    /// It has a bad block, or another length or checksum than other copies.
-    Damaged,
-    /// The worker does not have it.
-    Missing,
-    /// The worker does not answer: nothing is known.
     Unknown,
 }
 

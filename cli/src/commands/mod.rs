@@ -8,6 +8,7 @@ pub(crate) mod mv;
 mod part;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod scrub;
 pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
@@ -52,6 +53,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Workers => workers::execute(context).await,
         Command::Drain(worker) => admin::drain(context, &worker).await,
         Command::Undrain(worker) => admin::undrain(context, &worker).await,
+        Command::Scrub(scrub) => scrub.execute(context).await,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,
         Command::Dev(args) => served(crate::dev::run(args).await),

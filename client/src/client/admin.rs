@@ -3,7 +3,7 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
-use mdfs_protocol::public::{self, Verified, WorkerOrder, file_path};
+use mdfs_protocol::public::{self, Scrubs, Verified, WorkerOrder, file_path};
 
 impl Client {
     /// Has everything moved off a worker, named by its name or its disk; goes on after the answer.
@@ -36,6 +36,24 @@ impl Client {
     /// [`Error`].
     pub async fn repair(&self) -> Result<(), Error> {
         self.start(public::REPAIR).await
+    }
+
+    /// Has every worker read all it holds, from now on; what is damaged is mended by and by.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn begin_scrub(&self) -> Result<Scrubs, Error> {
+        let path = public::SCRUB;
+        let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}"));
+        document(path, self.repeat(path, request).await?).await
+    }
+
+    /// How far the workers are with reading all they hold.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn scrub(&self) -> Result<Scrubs, Error> {
+        self.fetch(public::SCRUB).await
     }
 
     /// Has all copies of a file read where they are, and compared. Takes as long as the disks need:

@@ -47,6 +47,25 @@ impl Links {
         self.send_json(&peer.url, request, body, within).await
     }
 
+    /// Sends a request in postcard, as is its answer.
+    pub(super) async fn compact<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        peer: &Peer,
+        path: &str,
+        message: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
+        let url = &peer.url;
+        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
+        let request = self
+            .request(Method::POST, url, Some(peer.disk), path)?
+            .header(CONTENT_TYPE, "application/octet-stream");
+        let answer = self
+            .send(url, request, Bytes::from(body).into(), within)
+            .await?;
+        postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
     pub(super) async fn send_json<Q: Serialize, A: DeserializeOwned>(
         &self,
         url: &str,

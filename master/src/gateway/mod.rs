@@ -10,6 +10,7 @@ mod memory;
 mod peers;
 mod read;
 mod replies;
+mod scrub;
 mod segments;
 mod source;
 mod store;
@@ -23,7 +24,7 @@ use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
-use mdfs_protocol::public::Verified;
+use mdfs_protocol::public::{Scrubs, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -166,6 +167,11 @@ impl Gateway {
     pub async fn verify(&self, view: &FileView) -> Result<Verified, Error> {
         let _turn = self.turn(&self.shared.reads).await?;
         Ok(verify::verify(&self.shared, view).await)
+    }
+
+    /// Has these workers read everything they hold, or with `begin` false says how far they are.
+    pub async fn scrub(&self, workers: Workers, begin: bool) -> Scrubs {
+        scrub::scrub(&self.shared, workers, begin).await
     }
 
     async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {

@@ -4,7 +4,9 @@ use crate::leader::command::Site;
 use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Pieces};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Term};
-use mdfs_protocol::internal::{HopsReply, PullRequest, Seal, SealRequest, Staged, Stored};
+use mdfs_protocol::internal::{
+    HopsReply, PullRequest, ScrubProgress, Seal, SealRequest, Staged, Stored,
+};
 use mdfs_protocol::problem::Code;
 use std::time::Duration;
 
@@ -163,6 +165,17 @@ impl Peers {
         within: Duration,
     ) -> Result<Stored, Failure> {
         Ok(self.links.pull(&peer(site), chunk, request, within).await?)
+    }
+
+    /// Has the worker read all its chunks, or say how far it is.
+    pub(super) async fn scrub(
+        &self,
+        disk: DiskId,
+        url: String,
+        begin: bool,
+        within: Duration,
+    ) -> Result<ScrubProgress, Failure> {
+        Ok(self.links.scrub(&Peer { disk, url }, begin, within).await?)
     }
 
     /// What the worker has stored, answered to the leader of `term`.

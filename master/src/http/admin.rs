@@ -13,8 +13,8 @@ use mdfs_core::chunk::ChunkSize;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::access::LINK_MAX_SECONDS;
 use mdfs_protocol::public::{
-    Bootstrap, Bootstrapped, SignRequest, SignedLink, Status, WorkerOrder, Workers, file_path,
-    play_path,
+    Bootstrap, Bootstrapped, Scrubs, SignRequest, SignedLink, Status, WorkerOrder, Workers,
+    file_path, play_path,
 };
 
 /// The state of the cluster.
@@ -80,6 +80,18 @@ pub(crate) async fn rebalance(State(app): State<App>) -> Result<StatusCode, Http
 /// Repairs without the usual delay.
 pub(crate) async fn repair(State(app): State<App>) -> Result<StatusCode, HttpError> {
     ordered(&app, command::Order::Repair).await
+}
+
+/// Has every worker read all it holds.
+pub(crate) async fn begin_scrub(State(app): State<App>) -> Result<Json<Scrubs>, HttpError> {
+    let workers = app.0.leader.workers().await?;
+    Ok(Json(app.0.gateway.scrub(workers, true).await))
+}
+
+/// How far the workers are with that.
+pub(crate) async fn scrub(State(app): State<App>) -> Result<Json<Scrubs>, HttpError> {
+    let workers = app.0.leader.workers().await?;
+    Ok(Json(app.0.gateway.scrub(workers, false).await))
 }
 
 /// Accepted: what was ordered goes on for a while.

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::error::HttpError;
-use super::wire::json;
+use super::wire::{HEARTBEAT_MAX_BYTES, json_up_to};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,6 +16,6 @@ pub(crate) async fn beat(
     ConnectionClosed(closed): ConnectionClosed,
     body: Body,
 ) -> Result<Json<HeartbeatReply>, HttpError> {
-    let beat: Heartbeat = json(body).await?;
+    let beat: Heartbeat = json_up_to(body, HEARTBEAT_MAX_BYTES).await?;
     Ok(Json(app.0.leader.heartbeat(beat, closed).await?))
 }

@@ -58,6 +58,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::DRAIN, Rule::Root, POST => admin::drain),
         route!(public::UNDRAIN, Rule::Root, POST => admin::undrain),
         route!(public::REBALANCE, Rule::Root, POST => admin::rebalance),
+        route!(public::SCRUB, Rule::Root,
+            GET => admin::scrub, POST => admin::begin_scrub),
         route!(public::REPAIR, Rule::Root, POST => admin::repair),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),

@@ -11,16 +11,31 @@ use serde::de::DeserializeOwned;
 /// The largest JSON body that is taken, in bytes.
 pub(crate) const JSON_MAX_BYTES: usize = 64 * 1024;
 
+/// The largest heartbeat, in bytes: [`MOST_CHANGES`] changes of at most 100 bytes each, what came of
+/// [`MOST_ORDERS`] orders, and the rest, twice over.
+///
+/// [`MOST_CHANGES`]: mdfs_protocol::holdings::MOST_CHANGES
+/// [`MOST_ORDERS`]: mdfs_protocol::order::MOST_ORDERS
+pub(crate) const HEARTBEAT_MAX_BYTES: usize = 512 * 1024;
+
 /// Reads a small JSON body.
 ///
 /// # Errors
 /// If it is too large, breaks off, or is not what was expected.
 pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, HttpError> {
-    let collected = http_body_util::Limited::new(body, JSON_MAX_BYTES);
+    json_up_to(body, JSON_MAX_BYTES).await
+}
+
+/// Reads a JSON body of at most so many bytes. As [`json`].
+pub(crate) async fn json_up_to<T: DeserializeOwned>(
+    body: Body,
+    most: usize,
+) -> Result<T, HttpError> {
+    let collected = http_body_util::Limited::new(body, most);
     let bytes = match http_body_util::BodyExt::collect(collected).await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            let detail = format!("at most {JSON_MAX_BYTES} bytes are taken here");
+            let detail = format!("at most {most} bytes are taken here");
             return Err(HttpError::new(Code::TooLarge, detail));
         }
         Err(_) => return Err(HttpError::new(Code::IncompleteBody, "the body broke off")),

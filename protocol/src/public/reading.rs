@@ -1,0 +1,84 @@
+//! What workers say when they are asked to read what they hold.
+
+use mdfs_core::id::DiskId;
+use serde::{Deserialize, Serialize};
+
+/// What workers said when they were asked to read a file's copies, `POST …?verify`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The file's name.
+    pub name: String,
+    /// Whether as many good copies of every chunk were found as are wanted, and no other, and all
+    /// chunks together have the checksum of the file.
+    pub good: bool,
+    /// Chunks in the file.
+    pub chunks: u64,
+    /// Copies of each that are wanted.
+    pub replicas: u8,
+    /// Chunks without any good copy.
+    pub lost_chunks: u64,
+    /// CRC-32 of the file as it is recorded, 8 hexadecimal digits.
+    pub crc32: String,
+    /// The same of the copies that were read; none if a chunk has no good copy.
+    pub found_crc32: Option<String>,
+    /// Each worker that should have a part of it, or is about to.
+    pub workers: Vec<VerifiedWorker>,
+    /// Each copy that was not found good, in the order of chunks.
+    pub problems: Vec<VerifyProblem>,
+}
+
+/// How many chunks of a file a worker has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedWorker {
+    /// Its disk.
+    pub disk_id: DiskId,
+    /// Chunks that it was asked for.
+    pub asked: u64,
+    /// Those that are good.
+    pub good: u64,
+}
+
+/// A copy that is not good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyProblem {
+    /// Which chunk, counted from zero.
+    pub chunk: u32,
+    /// Bytes of the file in it: the first, and behind the last.
+    pub bytes: (u64, u64),
+    /// The worker's disk.
+    pub disk_id: DiskId,
+    /// What is wrong.
+    pub state: CopyState,
+    /// What the worker said.
+    pub detail: String,
+}
+
+/// What is wrong with a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// It has a bad block, or another length or checksum than other copies.
+    Damaged,
+    /// The worker does not have it.
+    Missing,
+    /// The worker does not answer: nothing is known.
+    Unknown,
+}
+
+/// How far workers are with reading everything they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scrubs {
+    /// One for each member, sorted by name.
+    pub workers: Vec<Scrub>,
+}
+
+/// How far one worker is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scrub {
+    /// Its disk.
+    pub disk_id: DiskId,
+    /// Its name for people.
+    pub name: String,
+    /// What it says; none if it does not answer.
+    pub progress: Option<crate::internal::ScrubProgress>,
+}
