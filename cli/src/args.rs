@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use crate::commands::{cat, get, ls, mv, put, rm, sign, stat};
+use crate::commands::{admin, cat, get, ls, mv, put, rm, sign, stat, undelete, verify};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -76,14 +76,26 @@ pub enum Command {
     Stat(stat::Stat),
     /// Give a file another name
     Mv(mv::Mv),
-    /// Delete files
+    /// Delete files: they go to the trash
     Rm(rm::Rm),
+    /// Bring deleted files back from the trash
+    Undelete(undelete::Undelete),
+    /// Have all copies of files read and compared
+    Verify(verify::Verify),
     /// Make a link that plays a file without a token
     Sign(sign::Sign),
     /// Show the state of the cluster
     Status,
     /// Show the workers
     Workers,
+    /// Move everything off a worker, such as before it is taken away
+    Drain(admin::Worker),
+    /// Let a drained worker take part again
+    Undrain(admin::Worker),
+    /// Even out the bytes on the workers
+    Rebalance,
+    /// Make missing copies now, also those of lost workers that are still waited for
+    Repair,
     /// Run a master: leads the cluster, and is its HTTP interface
     Master(MasterArgs),
     /// Run a worker: keeps chunks on a disk
@@ -104,9 +116,15 @@ impl Command {
             | Command::Stat(_)
             | Command::Mv(_)
             | Command::Rm(_)
+            | Command::Undelete(_)
+            | Command::Verify(_)
             | Command::Sign(_)
             | Command::Status
-            | Command::Workers => None,
+            | Command::Workers
+            | Command::Drain(_)
+            | Command::Undrain(_)
+            | Command::Rebalance
+            | Command::Repair => None,
         }
     }
 

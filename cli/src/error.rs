@@ -125,7 +125,10 @@ impl CliError {
                 Code::Unauthorized => {
                     Some("name the file with the token: --token-file, or MDFS_TOKEN_FILE")
                 }
-                Code::FileNotFound => Some("`mdfs ls` shows what there is"),
+                Code::FileNotFound => {
+                    Some("`mdfs ls` shows what there is, and `mdfs ls --trash` what was deleted")
+                }
+                Code::WorkerNotFound => Some("`mdfs workers` shows what there is"),
                 Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
                 Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
                 Code::NoLeader | Code::NoQuorum | Code::Unavailable | Code::Busy => {
@@ -175,7 +178,7 @@ impl CliError {
 
 fn exit_of(code: Code) -> Exit {
     match code {
-        Code::FileNotFound => Exit::NotFound,
+        Code::FileNotFound | Code::WorkerNotFound => Exit::NotFound,
         Code::Unauthorized | Code::Forbidden => Exit::Denied,
         Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
         Code::InvalidName | Code::InvalidRequest => Exit::Usage,
@@ -184,6 +187,7 @@ fn exit_of(code: Code) -> Exit {
         | Code::ChunkNotFound
         | Code::MethodNotAllowed
         | Code::Conflict
+        | Code::RequestOutsideWindow
         | Code::PreconditionFailed
         | Code::TooLarge
         | Code::RangeNotSatisfiable

@@ -128,6 +128,23 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
+    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds
+    #[arg(
+        long,
+        env = "MDFS_REPAIR_DELAY_SECONDS",
+        value_name = "S",
+        default_value_t = 300
+    )]
+    pub repair_delay_seconds: u64,
+    /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
+    /// oldest earlier
+    #[arg(
+        long,
+        env = "MDFS_TRASH_KEEP_SECONDS",
+        value_name = "S",
+        default_value_t = mdfs_master::Config::TRASH_KEEP.as_secs()
+    )]
+    pub trash_keep_seconds: u64,
     /// What all servers have in common
     #[command(flatten)]
     pub server: ServerArgs,
@@ -223,6 +240,8 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         cluster: args.cluster_id,
         lease: args.server.lease(),
         detect,
+        repair_delay: Duration::from_secs(args.repair_delay_seconds),
+        trash_keep: Duration::from_secs(args.trash_keep_seconds),
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
     Ok(mdfs_master::Config {

@@ -1,5 +1,7 @@
 //! The client: calls that are answered by a small document.
 
+mod admin;
+
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;

@@ -4,10 +4,6 @@ use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::{Code, Problem};
 use std::path::PathBuf;
 
-/// What a master says of a request id that lies outside the window in which it is recognised; the
-/// code alone also stands for other conflicts.
-const OLD_REQUEST_ID: &str = "the request id was issued too long ago";
-
 /// Everything that can go wrong with the public API.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,8 +137,7 @@ impl Error {
     /// Whether the cluster refused, before anything else, the id of the change, because it was not
     /// issued lately in the cluster's time.
     pub(crate) fn is_old_request_id(&self) -> bool {
-        matches!(self, Self::Refused { code: Code::Conflict, detail, .. }
-            if detail == OLD_REQUEST_ID)
+        self.code() == Some(Code::RequestOutsideWindow)
     }
 
     pub(crate) fn protocol(subject: &str, what: impl ToString) -> Self {
@@ -232,12 +227,10 @@ mod tests {
             let error = Error::refused("a", code.status(), None, &body);
             let nothing = matches!(code, Code::TooFewWorkers | Code::NotBootstrapped);
             assert_eq!(error.did_nothing(), nothing, "{code}");
-            assert!(!error.is_old_request_id());
+            let old = code == Code::RequestOutsideWindow;
+            assert_eq!(error.is_old_request_id(), old, "{code}");
         }
         // A status alone leaves open what was done.
         assert!(!Error::refused("a", 503, None, b"").did_nothing());
-        let old = Problem::new(Code::Conflict, OLD_REQUEST_ID, "r1");
-        let old = serde_json::to_vec(&old).unwrap();
-        assert!(Error::refused("a", 409, None, &old).is_old_request_id());
     }
 }

@@ -28,6 +28,7 @@ mod log_time;
 mod put;
 mod retry;
 mod source;
+mod trash;
 
 pub use client::{Client, FileHead, ListOptions, Pager};
 pub use config::ClientConfig;

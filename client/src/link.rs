@@ -21,7 +21,7 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
 use mdfs_protocol::access::ClusterKey;
-use mdfs_protocol::holdings::{self, Digests, ListRequest, Listing};
+use mdfs_protocol::holdings::{self, Digests, DigestsRequest, ListRequest, Listing};
 use mdfs_protocol::internal::{
     self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
     PullRequest, SEAL_HEADER, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path,
@@ -118,36 +118,33 @@ impl Links {
         message: &Q,
         within: Duration,
     ) -> Result<A, LinkError> {
-        let url = &peer.url;
-        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
-        self.compact(Method::POST, peer, internal::LOG, body, within)
-            .await
+        self.compact(peer, internal::LOG, message, within).await
     }
 
     /// The digests of everything that the peer holds.
     ///
     /// # Errors
-    /// [`LinkError`].
-    pub async fn digests(&self, peer: &Peer, within: Duration) -> Result<Digests, LinkError> {
-        let path = holdings::DIGESTS;
-        self.compact(Method::GET, peer, path, Vec::new(), within)
-            .await
+    /// [`LinkError`]; `fenced` if a later leader's term is known there.
+    pub async fn digests(
+        &self,
+        peer: &Peer,
+        request: &DigestsRequest,
+        within: Duration,
+    ) -> Result<Digests, LinkError> {
+        self.compact(peer, holdings::DIGESTS, request, within).await
     }
 
     /// The chunks that the peer holds of some partitions.
     ///
     /// # Errors
-    /// [`LinkError`].
+    /// [`LinkError`]; `fenced` if a later leader's term is known there.
     pub async fn list_chunks(
         &self,
         peer: &Peer,
         request: &ListRequest,
         within: Duration,
     ) -> Result<Listing, LinkError> {
-        let url = &peer.url;
-        let body = postcard::to_stdvec(request).map_err(|why| LinkError::protocol(url, why))?;
-        self.compact(Method::POST, peer, holdings::LIST, body, within)
-            .await
+        self.compact(peer, holdings::LIST, request, within).await
     }
 
     /// What is written behind a sealed chunk on the peer.
@@ -166,18 +163,18 @@ impl Links {
             .await
     }
 
-    /// Sends a request whose answer is in postcard, as is the body if there is one.
-    async fn compact<A: DeserializeOwned>(
+    /// Sends a request in postcard, as is its answer.
+    async fn compact<Q: Serialize, A: DeserializeOwned>(
         &self,
-        method: Method,
         peer: &Peer,
         path: &str,
-        body: Vec<u8>,
+        message: &Q,
         within: Duration,
     ) -> Result<A, LinkError> {
         let url = &peer.url;
+        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
         let request = self
-            .request(method, url, Some(peer.disk), path)?
+            .request(Method::POST, url, Some(peer.disk), path)?
             .header(CONTENT_TYPE, "application/octet-stream");
         let answer = self
             .send(url, request, Bytes::from(body).into(), within)

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::FileId;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{self, FileInfo, Listing};
+use mdfs_protocol::public::{self, FileInfo, Listing, Trash, TrashedFile};
 use mdfs_service::serve::problem_response;
 use mdfs_service::{Limits, RequestId, Tasks, serve};
 use std::io;
@@ -54,7 +54,11 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
-            .route(public::FILE, get(read).put(store).delete(change))
+            .route(
+                public::FILE,
+                get(read).put(store).delete(change).post(undelete),
+            )
+            .route(public::TRASH, get(trash))
             .route(public::FILES, get(list))
             .with_state(self);
         let stop = CancellationToken::new();
@@ -172,6 +176,33 @@ async fn change(State(fake): State<Fake>, headers: HeaderMap) -> Response {
     } else {
         StatusCode::NO_CONTENT.into_response()
     }
+}
+
+/// The file is in the trash: `HEAD` finds none.
+async fn undelete(State(fake): State<Fake>, uri: http::Uri, headers: HeaderMap) -> Response {
+    assert_eq!(uri.query(), Some("undelete"));
+    let info = fake.info("gone", b"hello");
+    match change(State(fake), headers).await {
+        done if done.status().is_success() => axum::Json(info).into_response(),
+        refused => refused,
+    }
+}
+
+async fn trash(uri: http::Uri) -> Response {
+    let last = uri.query() == Some("after=1-x&limit=1");
+    let file = TrashedFile {
+        name: if last { "two" } else { "one" }.to_owned(),
+        file_id: FileId::from_u128(1),
+        size: 5,
+        etag: "\"5\"".to_owned(),
+        deleted: "2026-01-01T00:00:00Z".to_owned(),
+    };
+    let page = Trash {
+        files: vec![file],
+        next: (!last).then(|| "1-x".to_owned()),
+    };
+    let time = [(public::LOG_TIME_HEADER, "1700000000000")];
+    (time, axum::Json(page)).into_response()
 }
 
 async fn list(uri: http::Uri) -> Response {
@@ -310,7 +341,7 @@ async fn what_can_be_sent_once_is_neither_repeated_nor_named() {
 
 #[tokio::test]
 async fn without_an_id_that_is_taken_only_what_did_nothing_is_repeated() {
-    let old = (Code::Conflict, "the request id was issued too long ago");
+    let old = (Code::RequestOutsideWindow, "");
     let (result, ids) = put_to(&[old, (Code::TooFewWorkers, "")], PutBody::bytes("a")).await;
     assert!(result.is_ok());
     assert_eq!((ids.len(), ids[0].is_empty()), (3, false));
@@ -374,6 +405,36 @@ async fn a_repeated_deletion_carries_one_id_in_the_clusters_time() {
     assert!(ids.iter().all(|id| *id == ids[0]));
     let id: mdfs_core::id::RequestId = ids[0].parse().unwrap();
     assert_eq!(id.issued_at().as_millis(), 1_700_000_000_000);
+}
+
+#[tokio::test]
+async fn what_is_in_the_trash_is_purged_or_comes_back_under_one_id() {
+    let absent = Fake::default();
+    let ids = absent.ids.clone();
+    let client = absent.client().await;
+    let info = client.undelete("gone").await.unwrap();
+    assert_eq!((info.name.as_str(), info.size), ("gone", 5));
+    client.purge("gone").await.unwrap();
+    let ids = ids.lock().unwrap().clone();
+    // Three tries for the one; the other is taken at once, under an id of its own.
+    assert_eq!(ids.len(), 4);
+    assert!(ids[..3].iter().all(|id| *id == ids[0]) && ids[3] != ids[0]);
+    for id in ids {
+        let id: mdfs_core::id::RequestId = id.parse().unwrap();
+        assert_eq!(id.issued_at().as_millis(), 1_700_000_000_000);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_the_trash_follow_one_another() {
+    let client = Fake::default().client().await;
+    let first = client.trash(None, Some(1)).await.unwrap();
+    let last = client.trash(first.next.as_deref(), Some(1)).await.unwrap();
+    assert_eq!(
+        (first.files[0].name.as_str(), last.files[0].name.as_str()),
+        ("one", "two")
+    );
+    assert_eq!(last.next, None);
 }
 
 #[tokio::test]

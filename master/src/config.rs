@@ -29,6 +29,10 @@ pub struct Config {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// How long a dead worker is waited for before its chunks are copied elsewhere.
+    pub repair_delay: Duration,
+    /// How long a deleted or replaced file stays in the trash, in log time.
+    pub trash_keep: Duration,
     /// How long requests under way may take when the process stops.
     pub grace: Duration,
     /// Connections at a time.
@@ -38,6 +42,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// How long a deleted or replaced file usually stays in the trash: 30 days.
+    pub const TRASH_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
+
     /// The usual spans and bounds.
     pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
         Self {
@@ -50,6 +57,8 @@ impl Config {
             detect: DetectSettings::default(),
             hold: Duration::from_secs(10),
             upload_idle: Duration::from_secs(24 * 3600),
+            repair_delay: Duration::from_secs(300),
+            trash_keep: Self::TRASH_KEEP,
             grace: Duration::from_secs(8),
             max_connections: 4096,
             gateway: gateway::Limits::default(),

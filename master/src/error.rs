@@ -16,6 +16,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// The leader knows of no such file in the trash.
+    #[error("no file named {name:?} is in the trash")]
+    NotInTrash {
+        /// The name asked for.
+        name: String,
+    },
     /// A precondition of the request does not hold.
     #[error("{name:?}: {what}")]
     PreconditionFailed {
@@ -24,7 +30,7 @@ pub enum Error {
         /// Which precondition, and what is there.
         what: String,
     },
-    /// The new name of a rename is taken.
+    /// The new name of a rename, or the name of an undelete, is taken.
     #[error("a file named {name:?} exists already")]
     NameTaken {
         /// The new name.
@@ -45,8 +51,8 @@ pub enum Error {
         /// The leader's present term.
         term: Term,
     },
-    /// A request id that is older than the window in which repeats are recognised.
-    #[error("the request id was issued too long ago")]
+    /// A request id from outside the window in which repeats are recognised.
+    #[error("the request id was not issued within the last 10 minutes")]
     RequestTooOld,
     /// Not enough live workers.
     #[error("need {wanted} live workers, have {found}")]
@@ -87,6 +93,18 @@ pub enum Error {
         theirs: ClusterId,
         /// This cluster.
         ours: ClusterId,
+    },
+    /// No member has this name or disk.
+    #[error("no worker is named {worker}, by its name or the id of its disk")]
+    WorkerNotFound {
+        /// What was asked for.
+        worker: String,
+    },
+    /// A disk that was retired: what it holds counts no more.
+    #[error("disk {disk} was retired: it is refused for ever; wipe it to use it anew")]
+    RetiredDisk {
+        /// The disk.
+        disk: DiskId,
     },
     /// A disk that went back in time.
     #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
@@ -139,19 +157,22 @@ impl Error {
     /// The stable word for clients and metric labels.
     pub fn code(&self) -> Code {
         match self {
-            Error::FileNotFound { .. } => Code::FileNotFound,
+            Error::FileNotFound { .. } | Error::NotInTrash { .. } => Code::FileNotFound,
             Error::PreconditionFailed { .. } => Code::PreconditionFailed,
             Error::NameTaken { .. }
             | Error::Conflict(_)
             | Error::UploadNotOpen { .. }
-            | Error::RequestTooOld
             | Error::BootstrapRefused(_) => Code::Conflict,
+            Error::RequestTooOld => Code::RequestOutsideWindow,
             Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,
             Error::NoSpace { .. } => Code::NoSpace,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
-            Error::ForeignDisk { .. } | Error::OldDisk { .. } => Code::ForeignDisk,
+            Error::WorkerNotFound { .. } => Code::WorkerNotFound,
+            Error::ForeignDisk { .. } | Error::OldDisk { .. } | Error::RetiredDisk { .. } => {
+                Code::ForeignDisk
+            }
             Error::Busy => Code::Busy,
             Error::Unavailable { .. } => Code::Unavailable,
             Error::DataDamaged { .. } => Code::DataDamaged,

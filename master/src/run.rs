@@ -16,6 +16,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use std::time::Duration;
+
+/// How long a few workers must have been silent before anything is dropped without their word.
+const DROP_AFTER: Duration = Duration::from_secs(600);
 /// Questions that wait for the leader's loop. It answers tens of thousands a second, so more only
 /// wait longer; handlers wait for a place.
 const QUESTIONS: usize = 1024;
@@ -56,6 +60,9 @@ pub async fn run(
         detect: config.detect,
         hold: config.hold,
         upload_idle: config.upload_idle,
+        repair_delay: config.repair_delay,
+        drop_after: DROP_AFTER,
+        trash_keep: config.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),
     });

@@ -16,7 +16,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_master::error::Error;
 use mdfs_protocol::internal::HEARTBEAT;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{FileInfo, Listing, SignedLink};
+use mdfs_protocol::public::{FileInfo, Listing, SignedLink, Trash};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use support::{Answer, MIB, Setup, TOKEN, cluster_key, content};
@@ -247,7 +247,7 @@ async fn names_that_are_none_are_refused_wherever_they_stand() {
         "a%zz",
         "a%",
     ] {
-        for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "POST"] {
             let answer = setup
                 .ask(method, &format!("/v1/files/{name}"), "", "x")
                 .await;
@@ -295,6 +295,9 @@ async fn every_route_but_the_probes_is_closed_to_who_is_not_known() {
         ("PUT", "/v1/files/f"),
         ("DELETE", "/v1/files/f"),
         ("GET", "/v1/files/"),
+        ("DELETE", "/v1/files/f?purge"),
+        ("POST", "/v1/files/f?undelete"),
+        ("GET", "/v1/trash"),
         ("GET", "/v1/files"),
         ("POST", "/v1/rename"),
         ("GET", "/play/f"),
@@ -385,6 +388,10 @@ async fn a_signed_link_plays_one_file_and_nothing_else() {
         .ask_bare("DELETE", &files, "", Body::empty())
         .await
         .fails(Code::Unauthorized);
+    setup
+        .ask_bare("POST", &format!("{files}&undelete"), "", Body::empty())
+        .await
+        .fails(Code::Unauthorized);
     setup.clock.advance(std::time::Duration::from_secs(61));
     setup
         .ask_bare("GET", &link.path, "", Body::empty())
@@ -439,6 +446,81 @@ async fn conditions_guard_changes() {
     setup.get("/v1/files/f", "").await.fails(Code::FileNotFound);
 }
 
+/// One page of the trash: the names, and where the next one starts.
+async fn trash(setup: &Setup, query: &str) -> (Vec<String>, Option<String>) {
+    let answer = setup.get(&format!("/v1/trash{query}"), "").await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    assert_eq!(answer.header("x-mdfs-log-time"), "1700000000000");
+    let page: Trash = serde_json::from_slice(&answer.body).unwrap();
+    let names = page.files.into_iter().map(|file| file.name);
+    (names.collect(), page.next)
+}
+
+#[tokio::test]
+async fn a_deleted_file_is_in_the_trash_until_it_comes_back_or_is_purged() {
+    let setup = Setup::new(2).await;
+    let name = "/v1/files/films/%C3%A4.mkv";
+    setup.put(name, b"one").await;
+    let before = setup.get(name, "").await;
+    let id = "x-mdfs-request-id: 00000000000000000000000000000007";
+    assert_eq!(setup.ask("DELETE", name, id, "").await.status, 204);
+    let answer = setup.get("/v1/trash", "").await;
+    let page: Trash = serde_json::from_slice(&answer.body).unwrap();
+    let file = &page.files[0];
+    assert_eq!((file.name.as_str(), file.size), ("films/ä.mkv", 3));
+    assert_eq!(file.etag, before.header("etag"));
+    assert_eq!(file.deleted, "2023-11-14T22:13:20.000Z");
+    let undelete = format!("{name}?undelete");
+    let back = setup.ask("POST", &undelete, id, "").await;
+    assert_eq!(back.status, 200);
+    let info: FileInfo = serde_json::from_slice(&back.body).unwrap();
+    assert_eq!(info.name, "films/ä.mkv");
+    assert_eq!(setup.get(name, "").await.body, "one");
+    let taken = setup.ask("POST", &undelete, "", "").await;
+    taken.fails(Code::Conflict);
+    let purge = format!("{name}?purge");
+    let stale = setup.ask("DELETE", &purge, "if-match: \"x\"", "").await;
+    stale.fails(Code::PreconditionFailed);
+    assert_eq!(setup.ask("DELETE", &purge, id, "").await.status, 204);
+    setup.get(name, "").await.fails(Code::FileNotFound);
+    for (method, target) in [("DELETE", &purge), ("POST", &undelete)] {
+        let gone = setup.ask(method, target, "", "").await;
+        gone.fails(Code::FileNotFound);
+    }
+    assert_eq!(trash(&setup, "").await, (vec![], None));
+    let requests = setup.leader.state().requests.clone();
+    let with_id = requests.iter().flatten().map(|id| id.as_u128());
+    assert!(with_id.eq([7; 3]), "{requests:?}");
+    let odd = setup
+        .ask("POST", &undelete, "x-mdfs-request-id: 7", "")
+        .await;
+    odd.fails(Code::InvalidRequest);
+}
+
+#[tokio::test]
+async fn the_trash_comes_in_pages() {
+    let setup = Setup::new(2).await;
+    for name in ["a", "b", "c"] {
+        let target = format!("/v1/files/{name}");
+        setup.put(&target, b"x").await;
+        assert_eq!(setup.ask("DELETE", &target, "", "").await.status, 204);
+    }
+    let (names, next) = trash(&setup, "?limit=2").await;
+    assert_eq!(names, ["a", "b"]);
+    let (names, next) = trash(&setup, &format!("?limit=2&after={}", next.unwrap())).await;
+    assert_eq!((names, next), (vec!["c".to_owned()], None));
+}
+
+#[tokio::test]
+async fn a_request_id_from_another_time_has_a_code_of_its_own() {
+    let setup = Setup::new(2).await;
+    setup.leader.state().refuse = Some(|| Error::RequestTooOld);
+    for (method, target) in [("DELETE", "/v1/files/f"), ("POST", "/v1/files/f?undelete")] {
+        let refused = setup.ask(method, target, "", "").await;
+        refused.fails(Code::RequestOutsideWindow);
+    }
+}
+
 #[tokio::test]
 async fn without_a_leader_nothing_is_said_to_be_missing() {
     let setup = Setup::new(2).await;
@@ -446,6 +528,9 @@ async fn without_a_leader_nothing_is_said_to_be_missing() {
     for (method, target) in [
         ("GET", "/v1/files/f"),
         ("PUT", "/v1/files/f"),
+        ("DELETE", "/v1/files/f?purge"),
+        ("POST", "/v1/files/f?undelete"),
+        ("GET", "/v1/trash"),
         ("GET", "/v1/files"),
     ] {
         let answer = setup.ask(method, target, "", "").await;
@@ -518,11 +603,29 @@ async fn bad_parameters_are_named() {
         "/v1/files?limit=0",
         "/v1/files?limit=1001",
         "/v1/files?delimiter=ab",
+        "/v1/trash?limit=1001",
+        "/v1/trash?after=f",
+        "/v1/trash?after=1-f",
+        "/v1/trash?prefix=f",
         "/v1/files/f?checksum",
         "/v1/files/f?downlod=1",
         "/play/f?chunk_size=65536",
     ] {
         setup.get(target, "").await.fails(Code::InvalidRequest);
+    }
+    for (method, target) in [
+        ("POST", "/v1/files/f"),
+        ("POST", "/v1/files/f?undelete=0"),
+        ("POST", "/v1/files/f?undelete=yes"),
+        ("POST", "/v1/files/f?undelete&purge"),
+        ("DELETE", "/v1/files/f?undelete"),
+        ("DELETE", "/v1/files/f?purge=yes"),
+        ("DELETE", "/v1/files/f?prune"),
+    ] {
+        setup
+            .ask(method, target, "", "")
+            .await
+            .fails(Code::InvalidRequest);
     }
     let rename = setup
         .ask(

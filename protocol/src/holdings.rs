@@ -3,11 +3,12 @@
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::Digest;
 use mdfs_core::holdings::Change;
-use mdfs_core::id::Generation;
+use mdfs_core::id::{Generation, Term};
 use mdfs_core::partition::Partition;
 use serde::{Deserialize, Serialize};
 
-/// `GET`: the digests of everything a worker holds, [`Digests`] in postcard.
+/// `POST` [`DigestsRequest`]: the digests of everything a worker holds, [`Digests`]; postcard both
+/// ways.
 pub const DIGESTS: &str = "/internal/v1/holdings";
 /// `POST` [`ListRequest`]: the chunks of some partitions, [`Listing`]; postcard both ways.
 pub const LIST: &str = "/internal/v1/holdings/list";
@@ -24,7 +25,9 @@ pub struct Report {
     pub sequence: u64,
     /// One digest over everything, as of `sequence`.
     pub root: Digest,
-    /// The changes that follow are those after the first so many.
+    /// The changes that follow are those after the first so many: as many as the master knows by its
+    /// last [`Known`]; zero, without changes, if it said none; `sequence`, without changes, if those
+    /// in between are not remembered.
     pub after: u64,
     /// At most [`MOST_CHANGES`], only for a master that asked for them by a [`Known`].
     pub changes: Vec<Change>,
@@ -37,6 +40,13 @@ pub struct Known {
     pub generation: Generation,
     /// So many changes.
     pub sequence: u64,
+}
+
+/// Asks for the digests of everything a worker holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestsRequest {
+    /// As in [`ListRequest`].
+    pub term: Term,
 }
 
 /// The digests of everything a worker holds.
@@ -53,6 +63,9 @@ pub struct Digests {
 /// Asks for the chunks of these partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListRequest {
+    /// The leader's term: raises the disk's fence first, so that no drop of an earlier leader is
+    /// carried out behind the answer; refused if lower.
+    pub term: Term,
     /// Each once, at most [`MOST_PARTITIONS`].
     pub partitions: Vec<Partition>,
 }

@@ -54,6 +54,8 @@ codes! {
     Forbidden = "forbidden" 403 "not allowed",
     /// The leader knows that there is no such file.
     FileNotFound = "file_not_found" 404 "no such file",
+    /// No member has this name or disk.
+    WorkerNotFound = "worker_not_found" 404 "no such worker",
     /// No route has this path.
     RouteNotFound = "route_not_found" 404 "no such route",
     /// A worker does not have the chunk.
@@ -62,6 +64,9 @@ codes! {
     MethodNotAllowed = "method_not_allowed" 405 "the method is not allowed here",
     /// The change contradicts what is there (name taken, upload ended, other bootstrap list).
     Conflict = "conflict" 409 "the request conflicts with the present state",
+    /// The id of a change was not issued within the time in which repeats are recognised: nothing
+    /// was looked at or done.
+    RequestOutsideWindow = "request_outside_window" 409 "the request id is from another time",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
     /// The body is longer than allowed here.

@@ -4,10 +4,13 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`.
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, and
+/// `POST ?undelete` brings it back from the trash as a [`FileInfo`].
 pub const FILE: &str = "/v1/files/{*name}";
 /// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
 pub const FILES: &str = "/v1/files";
+/// `GET ?after=&limit=`: a page of the [`Trash`].
+pub const TRASH: &str = "/v1/trash";
 /// `POST` [`Rename`].
 pub const RENAME: &str = "/v1/rename";
 /// `GET`, `HEAD`: a file's bytes, to be shown inline.
@@ -20,6 +23,14 @@ pub const STATUS: &str = "/v1/status";
 pub const WORKERS: &str = "/v1/workers";
 /// `POST` [`Bootstrap`]: a [`Bootstrapped`].
 pub const BOOTSTRAP: &str = "/v1/admin/bootstrap";
+/// `POST` [`WorkerOrder`]: moves everything off a worker.
+pub const DRAIN: &str = "/v1/admin/drain";
+/// `POST` [`WorkerOrder`]: lets a drained worker take part again.
+pub const UNDRAIN: &str = "/v1/admin/undrain";
+/// `POST`: evens out the bytes on the workers.
+pub const REBALANCE: &str = "/v1/admin/rebalance";
+/// `POST`: looks for missing copies now, and for lost workers without the usual delay.
+pub const REPAIR: &str = "/v1/admin/repair";
 /// `GET`: `OK`.
 pub const HEALTH: &str = "/health";
 /// `GET`: whether the process lives.
@@ -104,6 +115,30 @@ pub struct Listing {
     pub next: Option<String>,
 }
 
+/// One page of the trash, those files first that came there first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    /// Deleted and replaced files. A name may come more than once.
+    pub files: Vec<TrashedFile>,
+    /// Where the next page starts (`after`); none on the last page.
+    pub next: Option<String>,
+}
+
+/// A deleted or replaced file that can be brought back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashedFile {
+    /// The name it had.
+    pub name: String,
+    /// The identity of its bytes.
+    pub file_id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag, with quotes.
+    pub etag: String,
+    /// When it was deleted or replaced, RFC 3339.
+    pub deleted: String,
+}
+
 /// Moves one file to a new name, atomically.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +195,14 @@ pub struct Bootstrapped {
     pub cluster_id: ClusterId,
 }
 
+/// An order that concerns one worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerOrder {
+    /// The worker's name, or the id of its disk.
+    pub worker: String,
+}
+
 /// The state of the cluster, as the leader knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -181,6 +224,22 @@ pub struct Status {
     pub under_replicated_files: u64,
     /// Files that have a chunk without any reachable copy.
     pub missing_files: u64,
+    /// Chunks of which some copy is damaged.
+    pub damaged_chunks: u64,
+    /// Copies on disks that need not have them, and have not dropped them yet.
+    pub excess_copies: u64,
+    /// The worst of the files with too few copies, at most 1000.
+    pub at_risk: Vec<AtRisk>,
+    /// How old these figures are, in milliseconds; none if nothing was counted yet.
+    pub counted_millis_ago: Option<u64>,
+    /// Copies that are still to be made, and are made as far as nothing stops it.
+    pub copies_to_make: u64,
+    /// Bytes in them.
+    pub bytes_to_copy: u64,
+    /// Partitions on their way to other workers.
+    pub moving_partitions: u64,
+    /// Many workers fell silent at once: nothing is copied for them until most are back.
+    pub repair_paused: bool,
     /// Members that are live.
     pub live_workers: u64,
     /// All members.
@@ -199,6 +258,17 @@ pub struct Status {
     pub commit: u64,
 }
 
+/// A file with too few good copies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// Its name.
+    pub name: String,
+    /// Good copies of the chunk that has the fewest.
+    pub copies: u64,
+    /// Copies wanted.
+    pub wanted: u64,
+}
+
 /// What to make of a cluster's state. Unknown is never `ok`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,6 +280,68 @@ pub enum Health {
     /// Something cannot be read or written.
     Critical,
     /// There is no leader that could know.
+    Unknown,
+}
+
+/// What workers said when they were asked to read a file's copies, `POST …?verify`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The file's name.
+    pub name: String,
+    /// Whether as many good copies of every chunk were found as are wanted, and no other, and all
+    /// chunks together have the checksum of the file.
+    pub good: bool,
+    /// Chunks in the file.
+    pub chunks: u64,
+    /// Copies of each that are wanted.
+    pub replicas: u8,
+    /// Chunks without any good copy.
+    pub lost_chunks: u64,
+    /// CRC-32 of the file as it is recorded, 8 hexadecimal digits.
+    pub crc32: String,
+    /// The same of the copies that were read; none if a chunk has no good copy.
+    pub found_crc32: Option<String>,
+    /// Each worker that should have a part of it, or is about to.
+    pub workers: Vec<VerifiedWorker>,
+    /// Each copy that was not found good, in the order of chunks.
+    pub problems: Vec<VerifyProblem>,
+}
+
+/// How many chunks of a file a worker has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedWorker {
+    /// Its disk.
+    pub disk_id: DiskId,
+    /// Chunks that it was asked for.
+    pub asked: u64,
+    /// Those that are good.
+    pub good: u64,
+}
+
+/// A copy that is not good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyProblem {
+    /// Which chunk, counted from zero.
+    pub chunk: u32,
+    /// Bytes of the file in it: the first, and behind the last.
+    pub bytes: (u64, u64),
+    /// The worker's disk.
+    pub disk_id: DiskId,
+    /// What is wrong.
+    pub state: CopyState,
+    /// What the worker said.
+    pub detail: String,
+}
+
+/// What is wrong with a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// It has a bad block, or another length or checksum than other copies.
+    Damaged,
+    /// The worker does not have it.
+    Missing,
+    /// The worker does not answer: nothing is known.
     Unknown,
 }
 
@@ -233,6 +365,8 @@ pub struct WorkerInfo {
     pub state: WorkerState,
     /// Whether it accepts writes.
     pub read_only: bool,
+    /// Whether everything is being moved off it, or was.
+    pub draining: bool,
     /// Whether it votes.
     pub voter: bool,
     /// Failure domain.

@@ -4,8 +4,8 @@ use super::Context;
 use crate::error::{CliError, Exit};
 use crate::output::{Format, print, shown, size, table};
 use clap::Args;
-use mdfs_client::ListOptions;
-use mdfs_protocol::public::{FileInfo, Listing};
+use mdfs_client::{Client, ListOptions};
+use mdfs_protocol::public::{FileInfo, Listing, Trash, TrashedFile};
 
 /// List files
 #[derive(Debug, Args)]
@@ -16,6 +16,10 @@ pub struct Ls {
     /// Also what is in folders
     #[arg(short, long)]
     recursive: bool,
+    /// List the trash: deleted and replaced files that can be brought back, those first that were
+    /// deleted first
+    #[arg(long, conflicts_with = "recursive")]
+    trash: bool,
     /// List at most this many files and folders
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -30,6 +34,9 @@ impl Ls {
         let mut left = self.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
+        if self.trash {
+            return trash(&context.client()?, format, &self.prefix, left).await;
+        }
         let mut pages = context.client()?.pages(ListOptions {
             prefix: self.prefix,
             delimiter: (!self.recursive).then_some('/'),
@@ -62,6 +69,58 @@ impl Ls {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// Lists at most `left` files of the trash whose names start with `prefix`.
+async fn trash(
+    client: &Client,
+    format: Format,
+    prefix: &str,
+    mut left: usize,
+) -> Result<Exit, CliError> {
+    let mut all = Trash {
+        files: Vec::new(),
+        next: None,
+    };
+    let mut after = None;
+    while left > 0 {
+        let mut page = client.trash(after.as_deref(), None).await?;
+        page.files.retain(|file| file.name.starts_with(prefix));
+        page.files.truncate(left);
+        left -= page.files.len();
+        after = page.next.take();
+        match format {
+            // A page at a time, so that the first one shows at once.
+            Format::Table | Format::Name => show_trash(format, &page)?,
+            Format::Json | Format::Yaml => all.files.append(&mut page.files),
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    if matches!(format, Format::Json | Format::Yaml) {
+        show_trash(format, &all)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn show_trash(format: Format, page: &Trash) -> Result<(), CliError> {
+    let names = page.files.iter().map(|file| file.name.as_str());
+    print(format, page, || trash_rows(page), names)
+}
+
+fn trash_rows(page: &Trash) -> String {
+    if page.files.is_empty() {
+        return String::new();
+    }
+    let file = |file: &TrashedFile| {
+        vec![
+            size(file.size),
+            file.deleted.clone(),
+            shown(&file.name).into_owned(),
+        ]
+    };
+    table(&[">SIZE", "DELETED", "NAME"], page.files.iter().map(file))
 }
 
 fn show(format: Format, page: &Listing) -> Result<(), CliError> {

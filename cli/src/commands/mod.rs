@@ -1,5 +1,6 @@
 //! The commands for people, one a file.
 
+pub(crate) mod admin;
 pub(crate) mod cat;
 pub(crate) mod get;
 pub(crate) mod ls;
@@ -10,6 +11,8 @@ pub(crate) mod rm;
 pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
+pub(crate) mod undelete;
+pub(crate) mod verify;
 mod workers;
 
 use crate::args::{Command, Global};
@@ -42,9 +45,15 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Stat(stat) => stat.execute(context).await,
         Command::Mv(mv) => mv.execute(context).await,
         Command::Rm(rm) => rm.execute(context).await,
+        Command::Undelete(undelete) => undelete.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
+        Command::Verify(verify) => verify.execute(context).await,
         Command::Workers => workers::execute(context).await,
+        Command::Drain(worker) => admin::drain(context, &worker).await,
+        Command::Undrain(worker) => admin::undrain(context, &worker).await,
+        Command::Rebalance => admin::rebalance(context).await,
+        Command::Repair => admin::repair(context).await,
         Command::Dev(args) => served(crate::dev::run(args).await),
         Command::Master(args) => served(crate::roles::run_master(args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),

@@ -62,6 +62,15 @@ fn text(status: &Status) -> String {
         ),
         ("missing", format!("{} files", status.missing_files)),
         (
+            "copies to make",
+            format!(
+                "{} with {}",
+                status.copies_to_make,
+                size(status.bytes_to_copy)
+            ),
+        ),
+        ("moving", format!("{} partitions", status.moving_partitions)),
+        (
             "copies",
             format!(
                 "{} of each chunk of {}",

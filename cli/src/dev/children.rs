@@ -178,6 +178,8 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
         "--root-token-file".to_owned(),
         path(plan.folder.root_token())?,
     ]);
+    let delay = super::REPAIR_DELAY.as_secs().to_string();
+    arguments.extend(["--repair-delay-seconds".to_owned(), delay]);
     arguments.extend(["--link-key-file".to_owned(), path(plan.folder.link_key())?]);
     if let Some(cluster) = plan.cluster {
         arguments.extend(["--cluster-id".to_owned(), cluster.to_string()]);

@@ -105,6 +105,7 @@ fn master_config(plan: &Plan) -> Result<mdfs_master::Config> {
     let config = mdfs_master::Config::new(key, token, link);
     Ok(mdfs_master::Config {
         cluster: plan.cluster,
+        repair_delay: super::REPAIR_DELAY,
         ..config
     })
 }

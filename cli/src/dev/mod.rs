@@ -14,9 +14,13 @@ use state::{DevState, ProcessState};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Most workers that one machine is asked to run.
 const MAX_WORKERS: u16 = 64;
+
+/// How long a dead worker is waited for: who tries this out wants to see it heal.
+const REPAIR_DELAY: Duration = Duration::from_secs(15);
 
 /// What a development cluster is started with.
 #[derive(Args, Clone, Debug)]

@@ -18,4 +18,6 @@ pub enum Outcome {
     Stored(FileName, Box<FileRecord>),
     /// It deleted a file.
     Deleted,
+    /// It removed a file for good.
+    Purged,
 }

@@ -14,9 +14,9 @@ use std::time::Duration;
 /// How often a commit is tried: each try but the first follows a change of leader.
 const TRIES: usize = 5;
 /// Verifications under way at a time.
-const VERIFIES: usize = 8;
+pub(super) const VERIFIES: usize = 8;
 /// In which a worker must say what it has stored of a chunk of usual size: it reads it whole.
-const VERIFY: Duration = Duration::from_secs(10);
+pub(super) const VERIFY: Duration = Duration::from_secs(10);
 
 /// Commits. When another leader has come since the copies were answered, has them verified in its
 /// term first.

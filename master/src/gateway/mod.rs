@@ -13,6 +13,7 @@ mod replies;
 mod segments;
 mod source;
 mod store;
+mod verify;
 
 pub use read::{Piece, ReadBody, ReadError};
 pub use store::{Expected, StoreError, Upload};
@@ -22,6 +23,7 @@ use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
+use mdfs_protocol::public::Verified;
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -154,6 +156,16 @@ impl Gateway {
             reason: error.to_string(),
         };
         running.await.map_err(ended)?
+    }
+
+    /// Has every worker read its copies of a file, and says what they found. A copy found damaged is
+    /// mended by and by.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at the limit of reads.
+    pub async fn verify(&self, view: &FileView) -> Result<Verified, Error> {
+        let _turn = self.turn(&self.shared.reads).await?;
+        Ok(verify::verify(&self.shared, view).await)
     }
 
     async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {

@@ -8,11 +8,13 @@ use crate::leader::command;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use http::StatusCode;
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::access::LINK_MAX_SECONDS;
 use mdfs_protocol::public::{
-    Bootstrap, Bootstrapped, SignRequest, SignedLink, Status, Workers, file_path, play_path,
+    Bootstrap, Bootstrapped, SignRequest, SignedLink, Status, WorkerOrder, Workers, file_path,
+    play_path,
 };
 
 /// The state of the cluster.
@@ -56,6 +58,34 @@ pub(crate) async fn bootstrap(
     Ok(Json(Bootstrapped {
         cluster_id: started.cluster,
     }))
+}
+
+/// Moves everything off a worker.
+pub(crate) async fn drain(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+    let WorkerOrder { worker } = json(body).await?;
+    ordered(&app, command::Order::Drain(worker)).await
+}
+
+/// Lets a drained worker take part again.
+pub(crate) async fn undrain(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+    let WorkerOrder { worker } = json(body).await?;
+    ordered(&app, command::Order::Undrain(worker)).await
+}
+
+/// Evens out the bytes on the workers.
+pub(crate) async fn rebalance(State(app): State<App>) -> Result<StatusCode, HttpError> {
+    ordered(&app, command::Order::Rebalance).await
+}
+
+/// Repairs without the usual delay.
+pub(crate) async fn repair(State(app): State<App>) -> Result<StatusCode, HttpError> {
+    ordered(&app, command::Order::Repair).await
+}
+
+/// Accepted: what was ordered goes on for a while.
+async fn ordered(app: &App, order: command::Order) -> Result<StatusCode, HttpError> {
+    app.0.leader.order(order).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Signs a link to one file. The file need not exist yet.

@@ -205,10 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn clients_know_a_request_id_outside_its_window_by_these_words() {
+    fn a_request_id_outside_its_window_has_a_code_of_its_own() {
         let error = HttpError::from(Error::RequestTooOld);
-        assert_eq!(error.code(), Code::Conflict);
-        assert_eq!(error.detail, "the request id was issued too long ago");
+        assert_eq!(error.code(), Code::RequestOutsideWindow);
     }
 
     #[test]

@@ -34,10 +34,7 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Listin
                 .map_err(|_| HttpError::invalid("delimiter: not a single character"))
         })
         .transpose()?;
-    let limit = query.value::<usize>("limit")?.unwrap_or(PAGE_MAX);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(HttpError::invalid(format!("limit must be 1 to {PAGE_MAX}")));
-    }
+    let limit = limit(&query)?;
     let page = app
         .0
         .leader
@@ -49,6 +46,18 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Listin
         })
         .await?;
     Ok(Json(listing(page)))
+}
+
+/// How many files and folders a page may have.
+///
+/// # Errors
+/// If it is none, or more than a page has.
+pub(crate) fn limit(query: &Query) -> Result<usize, HttpError> {
+    let limit = query.value::<usize>("limit")?.unwrap_or(PAGE_MAX);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(HttpError::invalid(format!("limit must be 1 to {PAGE_MAX}")));
+    }
+    Ok(limit)
 }
 
 fn checked<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, HttpError> {
@@ -85,24 +94,24 @@ pub(crate) async fn rename(
     Ok(Json(file_info(&info)))
 }
 
-/// Deletes a file.
+/// Deletes a file; with `?purge`, for good.
 pub(crate) async fn delete(
     State(app): State<App>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<StatusCode, HttpError> {
     let name = name_in_path(uri.path(), FILE_PREFIX)?;
-    Query::parse(uri.query().unwrap_or_default())?.only(&[])?;
-    let request = request_id(&headers)?;
-    let precondition = precondition(&headers)?;
-    app.0
-        .leader
-        .delete(command::Delete {
-            request,
-            name,
-            precondition,
-        })
-        .await?;
+    let query = Query::parse(uri.query().unwrap_or_default())?.only(&["purge"])?;
+    let delete = command::Delete {
+        request: request_id(&headers)?,
+        name,
+        precondition: precondition(&headers)?,
+    };
+    if query.flag("purge")? {
+        app.0.leader.purge(delete).await?;
+    } else {
+        app.0.leader.delete(delete).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

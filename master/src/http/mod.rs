@@ -1,6 +1,7 @@
 //! The HTTP interface of a master: parses once at the border, and decides nothing.
 
 mod access;
+mod acting;
 mod admin;
 mod conditions;
 mod date;
@@ -18,6 +19,7 @@ mod query;
 mod reading;
 mod routes;
 mod storing;
+mod trash;
 mod wire;
 
 pub use access::Access;

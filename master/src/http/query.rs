@@ -55,6 +55,18 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether a parameter without a value is given.
+    ///
+    /// # Errors
+    /// Names the parameter, if it has a value other than 0 or 1.
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, HttpError> {
+        match self.text(key) {
+            None | Some("0") => Ok(false),
+            Some("" | "1") => Ok(true),
+            Some(_) => Err(HttpError::invalid(format!("{key}: not 0 or 1"))),
+        }
+    }
+
     /// The value of a parameter, read from its text.
     ///
     /// # Errors
@@ -77,11 +89,15 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_and_mistakes_are_told() {
-        let query = Query::parse("prefix=a%2Fb+c&limit=7&flag").unwrap();
+        let query = Query::parse("prefix=a%2Fb+c&limit=7&flag&one=1&off=0").unwrap();
         assert_eq!(query.text("prefix"), Some("a/b c"));
         assert_eq!(query.value::<u32>("limit").unwrap(), Some(7));
         assert_eq!(query.value::<u32>("absent").unwrap(), None);
         assert_eq!(query.text("flag"), Some(""));
+        let flag = |key| query.flag(key).ok();
+        assert_eq!([flag("flag"), flag("one")], [Some(true); 2]);
+        assert_eq!([flag("off"), flag("absent")], [Some(false); 2]);
+        assert_eq!(flag("limit"), None);
         assert!(query.value::<u32>("prefix").is_err());
         assert!(query.only(&["prefix", "limit"]).is_err());
         assert!(Query::parse("a=1&a=2").is_err());

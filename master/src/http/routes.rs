@@ -2,7 +2,7 @@
 
 use super::access::Rule;
 use super::error::HttpError;
-use super::{App, admin, files, guard, heartbeat, probes, reading, storing};
+use super::{App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
@@ -42,18 +42,23 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route!(public::FILE, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete),
+            PUT => storing::put, DELETE => files::delete, POST => acting::act),
         route!(FILE_WITHOUT_NAME, Rule::RootOrLink,
             GET => reading::file, HEAD => reading::file,
-            PUT => storing::put, DELETE => files::delete),
+            PUT => storing::put, DELETE => files::delete, POST => acting::act),
         route!(public::PLAY, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(PLAY_WITHOUT_NAME, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(public::FILES, Rule::Root, GET => files::list),
+        route!(public::TRASH, Rule::Root, GET => trash::list),
         route!(public::RENAME, Rule::Root, POST => files::rename),
         route!(public::SIGN, Rule::Root, POST => admin::sign),
         route!(public::STATUS, Rule::Root, GET => admin::status),
         route!(public::WORKERS, Rule::Root, GET => admin::workers),
         route!(public::BOOTSTRAP, Rule::Root, POST => admin::bootstrap),
+        route!(public::DRAIN, Rule::Root, POST => admin::drain),
+        route!(public::UNDRAIN, Rule::Root, POST => admin::undrain),
+        route!(public::REBALANCE, Rule::Root, POST => admin::rebalance),
+        route!(public::REPAIR, Rule::Root, POST => admin::repair),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_READY, Rule::Anyone, GET => probes::ready, HEAD => probes::ready),

@@ -2,7 +2,7 @@
 
 use super::date::rfc3339;
 use super::error::HttpError;
-use crate::leader::command::{FileInfo, Page};
+use crate::leader::command::{FileInfo, Page, TrashedFile};
 use axum::body::Body;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public;
@@ -43,6 +43,18 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
         replicas: record.replicas.get(),
         chunk_size: record.chunk_size.bytes(),
         modified: rfc3339(record.modified),
+    }
+}
+
+/// A file in the trash as clients see it.
+pub(crate) fn trashed_file(trashed: &TrashedFile) -> public::TrashedFile {
+    let FileInfo { name, record } = &trashed.info;
+    public::TrashedFile {
+        name: name.as_str().to_owned(),
+        file_id: record.file,
+        size: record.size,
+        etag: record.etag(),
+        deleted: rfc3339(trashed.deleted),
     }
 }
 

@@ -4,7 +4,9 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
+use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
+use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{
     ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, MemberState, MoveRecord,
     PartitionRecord, TrashRecord, decode,
@@ -27,6 +29,9 @@ pub(super) struct Catalog {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) trashed_files: u64,
+    /// Where what is in the trash stands, by name and version. Of two files of one name the one
+    /// that came there later has the higher version.
+    trash: BTreeMap<(FileName, u64), Trashed>,
     /// Bytes in each partition, trash included, counted once.
     pub(super) load: BytesPerPartition,
     /// What disks should hold for all files, trash included.
@@ -44,8 +49,8 @@ pub(super) enum Step {
     Move(Partition, Option<Vec<DiskId>>),
     FileAdded(Box<FileRecord>),
     FileRemoved(Box<FileRecord>),
-    TrashAdded(Box<FileRecord>),
-    TrashRemoved(Box<FileRecord>),
+    TrashAdded(LogTime, Box<TrashRecord>),
+    TrashRemoved(Box<TrashRecord>),
     UploadAdded(FileId, LogTime),
     UploadRemoved(FileId),
 }
@@ -61,6 +66,7 @@ impl Default for Catalog {
             files: 0,
             bytes: 0,
             trashed_files: 0,
+            trash: BTreeMap::new(),
             load: BytesPerPartition::empty(),
             desired: Desired::default(),
             occupants: vec![0; Partition::COUNT],
@@ -111,11 +117,19 @@ impl Catalog {
                 self.bytes = self.bytes.saturating_sub(file.size);
                 self.vacate(file);
             }
-            Step::TrashAdded(file) => {
+            Step::TrashAdded(deleted, trashed) => {
+                let TrashRecord { name, file } = &**trashed;
+                let place = Trashed {
+                    deleted: *deleted,
+                    file: file.file,
+                };
+                self.trash.insert((name.clone(), file.version), place);
                 self.trashed_files += 1;
                 self.occupy(file);
             }
-            Step::TrashRemoved(file) => {
+            Step::TrashRemoved(trashed) => {
+                let TrashRecord { name, file } = &**trashed;
+                self.trash.remove(&(name.clone(), file.version));
                 self.trashed_files = self.trashed_files.saturating_sub(1);
                 self.vacate(file);
             }
@@ -126,6 +140,13 @@ impl Catalog {
                 self.uploads.remove(file);
             }
         }
+    }
+
+    /// Where the newest file of this name in the trash stands.
+    pub(super) fn newest_in_trash(&self, name: &FileName) -> Option<Trashed> {
+        let of_name = (name.clone(), 0)..=(name.clone(), u64::MAX);
+        let newest = self.trash.range(of_name).next_back();
+        newest.map(|(_, &place)| place)
     }
 
     /// Whether a disk may take part, as far as these records say: it belongs to this cluster or to
@@ -209,7 +230,7 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
             let record: mdfs_core::records::UploadRecord = decode(value)?;
             Step::UploadAdded(*file, record.begun)
         }
-        Key::Trash(..) => Step::TrashAdded(Box::new(decode::<TrashRecord>(value)?.file)),
+        Key::Trash(deleted, _) => Step::TrashAdded(*deleted, Box::new(decode(value)?)),
         Key::Request(_) => return Ok(()),
     });
     Ok(())
@@ -221,7 +242,7 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
         Key::Move(partition) => Step::Move(*partition, None),
         Key::File(_) => Step::FileRemoved(Box::new(decode(value)?)),
         Key::Upload(file) => Step::UploadRemoved(*file),
-        Key::Trash(..) => Step::TrashRemoved(Box::new(decode::<TrashRecord>(value)?.file)),
+        Key::Trash(..) => Step::TrashRemoved(Box::new(decode(value)?)),
         // What takes their place says it all.
         Key::Cluster | Key::Partition(_) | Key::Request(_) => return Ok(()),
     });

@@ -4,6 +4,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, FileId, RequestId, Term};
 use mdfs_core::name::FileName;
+use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{FileRecord, Precondition};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -119,6 +120,8 @@ pub struct FileView {
     pub sites: Vec<SitesOfRun>,
     /// The log time of the answer.
     pub log_time: LogTime,
+    /// The leader's term: goes along when copies are verified.
+    pub term: Term,
 }
 
 /// Where a run of chunks is.
@@ -156,7 +159,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Deletes a file: it goes to the trash.
+/// Deletes a file: it goes to the trash, or is purged.
 #[derive(Clone, Debug)]
 pub struct Delete {
     /// Given by a client that may repeat the request.
@@ -165,6 +168,44 @@ pub struct Delete {
     pub name: FileName,
     /// Checked at the one point where the delete takes effect.
     pub precondition: Precondition,
+}
+
+/// Brings the newest file of a name in the trash back.
+#[derive(Clone, Debug)]
+pub struct Undelete {
+    /// Given by a client that may repeat the request.
+    pub request: Option<RequestId>,
+    /// The name, which no file may have.
+    pub name: FileName,
+}
+
+/// Asks for one page of the trash.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTrash {
+    /// What stands behind this.
+    pub after: Option<Trashed>,
+    /// At most so many files, 1 to 1000.
+    pub limit: usize,
+}
+
+/// One page of the trash.
+#[derive(Clone, Debug, Default)]
+pub struct TrashPage {
+    /// Files, those first that came there first.
+    pub files: Vec<TrashedFile>,
+    /// `after` of the next page.
+    pub next: Option<Trashed>,
+    /// The log time of the answer.
+    pub log_time: LogTime,
+}
+
+/// A file in the trash.
+#[derive(Clone, Debug)]
+pub struct TrashedFile {
+    /// When it came there.
+    pub deleted: LogTime,
+    /// What it was.
+    pub info: FileInfo,
 }
 
 /// Moves a file to another name.
@@ -196,4 +237,17 @@ pub struct Bootstrap {
 pub struct Bootstrapped {
     /// Its identity.
     pub cluster: ClusterId,
+}
+
+/// What an administrator orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Moves everything off a worker, named by its name or its disk.
+    Drain(String),
+    /// Lets a drained worker take part again.
+    Undrain(String),
+    /// Evens out the bytes on the workers.
+    Rebalance,
+    /// Looks for missing copies now, and repairs for lost workers without the usual delay.
+    Repair,
 }

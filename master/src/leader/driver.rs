@@ -6,6 +6,7 @@ use super::survey::survey;
 use crate::error::Error;
 use mdfs_client::link::{Links, Peer};
 use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_protocol::holdings::{DigestsRequest, ListRequest};
 use mdfs_service::{Clock, Tasks};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -23,6 +24,8 @@ const BATCH: usize = 256;
 const ORDER_WITHIN: Duration = Duration::from_secs(30);
 /// In which a blank disk must have answered that it belongs to the cluster.
 const ADOPT_WITHIN: Duration = Duration::from_secs(5);
+/// In which a disk must have said what it holds.
+const LIST_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last messages to voters may take when the process stops.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -94,6 +97,8 @@ async fn farewell(metadata: &mut Metadata, outside: &Outside) {
             }),
             Effect::Adopt { .. }
             | Effect::Drop { .. }
+            | Effect::Digests { .. }
+            | Effect::List { .. }
             | Effect::Survey(_)
             | Effect::Broken(_)
             | Effect::Unreadable(_) => None,
@@ -151,6 +156,40 @@ impl Outside {
                     self.start("drop", drop_file(links.clone(), disk, url, file, term));
                 }
             }
+            Effect::Digests { disk, url, term } => self.start("digests", async move {
+                let asked = links
+                    .digests(&Peer { disk, url }, &DigestsRequest { term }, LIST_WITHIN)
+                    .await;
+                let said = asked.inspect_err(|error| {
+                    tracing::warn!(%disk, %error, "a disk does not say what it holds");
+                });
+                let said = said.ok();
+                let _ = events.send(Event::Digests { disk, said }).await;
+            }),
+            Effect::List {
+                disk,
+                url,
+                term,
+                token,
+                partitions,
+            } => self.start("list", async move {
+                let request = ListRequest {
+                    term,
+                    partitions: partitions.iter().copied().collect(),
+                };
+                let peer = Peer { disk, url };
+                let asked = links.list_chunks(&peer, &request, LIST_WITHIN).await;
+                let list = asked.inspect_err(|error| {
+                    tracing::warn!(%disk, %error, "a disk does not list its chunks");
+                });
+                let event = Event::Listed {
+                    disk,
+                    token,
+                    partitions,
+                    list: list.ok(),
+                };
+                let _ = events.send(event).await;
+            }),
             Effect::Survey(request) => self.start("survey", async move {
                 let found = tokio::task::spawn_blocking(move || survey(&request)).await;
                 // A survey that panics leaves the figures unknown, not as they were.

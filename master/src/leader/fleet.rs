@@ -85,6 +85,16 @@ impl Fleet {
         })
     }
 
+    /// Whether nothing was heard of a disk for so long that it counts as dead.
+    pub(super) fn is_dead(&self, disk: DiskId, now: Timestamp) -> bool {
+        self.liveness(disk, now) == Liveness::Dead
+    }
+
+    /// When a disk was last heard of.
+    pub(super) fn last_beat(&self, disk: DiskId) -> Option<Timestamp> {
+        self.disks.get(&disk).map(|observed| observed.last_beat)
+    }
+
     /// Whether a disk can take chunks now.
     pub(super) fn takes_chunks(&self, disk: DiskId, now: Timestamp) -> bool {
         self.liveness(disk, now) == Liveness::Live

@@ -2,7 +2,7 @@
 
 use super::command::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
-    Page, Place, Rename, Site,
+    ListTrash, Order, Page, Place, Rename, Site, TrashPage, Undelete,
 };
 use crate::error::Error;
 use mdfs_core::id::FileId;
@@ -29,8 +29,12 @@ pub enum Question {
     Lookup(FileName, Answer<FileView>),
     List(List, Answer<Page>),
     Delete(Delete, Answer<()>),
+    Purge(Delete, Answer<()>),
+    Undelete(Undelete, Answer<FileInfo>),
+    ListTrash(ListTrash, Answer<TrashPage>),
     Rename(Rename, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
+    Order(Order, Answer<()>),
     Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
@@ -98,9 +102,25 @@ impl LeaderHandle {
         self.ask(|answer| Question::List(list, answer)).await
     }
 
-    /// Deletes a file.
+    /// Deletes a file: it goes to the trash.
     pub async fn delete(&self, delete: Delete) -> Result<(), Error> {
         self.ask(|answer| Question::Delete(delete, answer)).await
+    }
+
+    /// Removes a file for good; if no file has the name, the newest of that name in the trash.
+    pub async fn purge(&self, delete: Delete) -> Result<(), Error> {
+        self.ask(|answer| Question::Purge(delete, answer)).await
+    }
+
+    /// Brings the newest file of a name in the trash back; the answer is the file as it is now.
+    pub async fn undelete(&self, undelete: Undelete) -> Result<FileInfo, Error> {
+        self.ask(|answer| Question::Undelete(undelete, answer))
+            .await
+    }
+
+    /// One page of the trash.
+    pub async fn list_trash(&self, list: ListTrash) -> Result<TrashPage, Error> {
+        self.ask(|answer| Question::ListTrash(list, answer)).await
     }
 
     /// Moves a file to another name; the answer is the file under its new name.
@@ -112,6 +132,11 @@ impl LeaderHandle {
     pub async fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Bootstrapped, Error> {
         self.ask(|answer| Question::Bootstrap(bootstrap, answer))
             .await
+    }
+
+    /// Has an administrator's order begun; it is carried out by and by.
+    pub async fn order(&self, order: Order) -> Result<(), Error> {
+        self.ask(|answer| Question::Order(order, answer)).await
     }
 
     /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
@@ -147,7 +172,12 @@ impl Question {
             Question::AbortUpload(_, answer) => drop(answer.send(Err(error))),
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
-            Question::Delete(_, answer) => drop(answer.send(Err(error))),
+            Question::Delete(_, answer) | Question::Purge(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Question::Undelete(_, answer) => drop(answer.send(Err(error))),
+            Question::ListTrash(_, answer) => drop(answer.send(Err(error))),
+            Question::Order(_, answer) => drop(answer.send(Err(error))),
             Question::Rename(_, answer) => drop(answer.send(Err(error))),
             Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),

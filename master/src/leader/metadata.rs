@@ -9,11 +9,16 @@
 mod certain;
 mod election;
 mod founding;
+mod healing;
 mod membership;
+mod moving;
 mod names;
+mod orders;
 mod report;
+mod search;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod upkeep;
 mod uploads;
 
@@ -21,7 +26,9 @@ use super::catalog::{Catalog, Step};
 use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
+use super::mover::Mover;
 use super::survey::{Survey, SurveyRequest};
+use super::truth::Truth;
 use crate::error::Error;
 use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
@@ -31,9 +38,11 @@ use mdfs_core::log::leader::{self as log, Leader, LeaderSettings, NotLeading};
 use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::table::View;
 use mdfs_core::log::violation::Violation;
+use mdfs_core::partition::Partition;
 use mdfs_core::records::plan::{At, Refusal};
 use mdfs_core::time::{LogTime, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use mdfs_protocol::holdings::{Digests, Listing};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Questions held while nobody leads. More are answered "busy": memory stays bounded.
@@ -55,6 +64,12 @@ pub struct Settings {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// How long a dead disk is waited for before its chunks are copied elsewhere.
+    pub repair_delay: Duration,
+    /// How long a few disks must have been silent before anything is dropped without them.
+    pub drop_after: Duration,
+    /// How long a deleted or replaced file stays in the trash, in log time.
+    pub trash_keep: Duration,
     /// Drawn at random for this process.
     pub incarnation: Incarnation,
     /// Where random bits come from; file ids are drawn from it.
@@ -96,6 +111,24 @@ pub enum Event {
         /// The cluster.
         cluster: ClusterId,
     },
+    /// A disk was asked what it holds.
+    Digests {
+        /// The disk.
+        disk: DiskId,
+        /// None if it did not answer.
+        said: Option<Digests>,
+    },
+    /// A disk was asked for lists.
+    Listed {
+        /// The disk.
+        disk: DiskId,
+        /// As in the effect.
+        token: u64,
+        /// As in the effect.
+        partitions: BTreeSet<Partition>,
+        /// None if it did not answer.
+        list: Option<Listing>,
+    },
     /// A survey has ended; without figures if it failed.
     Surveyed(Option<Survey>),
 }
@@ -130,8 +163,30 @@ pub enum Effect {
         /// The disks and where they answer.
         sites: Vec<(DiskId, String)>,
     },
-    /// Count the files that cannot be reached, and report.
-    Survey(SurveyRequest),
+    /// Ask a disk for the digests of all it holds, and report.
+    Digests {
+        /// The disk.
+        disk: DiskId,
+        /// Where it answers.
+        url: String,
+        /// The term in which it is asked.
+        term: Term,
+    },
+    /// Ask a disk for the chunks of some partitions, and report.
+    List {
+        /// The disk.
+        disk: DiskId,
+        /// Where it answers.
+        url: String,
+        /// The term in which it is asked.
+        term: Term,
+        /// Comes back with the answer.
+        token: u64,
+        /// The partitions.
+        partitions: BTreeSet<Partition>,
+    },
+    /// Compare records and lists, and report.
+    Survey(Box<SurveyRequest>),
     /// An invariant is broken: stop the process.
     Broken(Violation),
     /// A record cannot be read, by this version at least: stop the process.
@@ -159,7 +214,13 @@ pub struct Metadata {
     /// Open uploads: when each was last heard of, and the disks it was sent to.
     uploads: BTreeMap<FileId, uploads::Activity>,
     recent: VecDeque<(FileId, FileInfo)>,
+    /// When this master was established last.
+    established_at: Timestamp,
     report: report::Figures,
+    truth: Truth,
+    mover: Mover,
+    search: search::Search,
+    moving: moving::Plan,
     upkeep: upkeep::Schedule,
     effects: Vec<Effect>,
 }
@@ -186,7 +247,12 @@ impl Metadata {
             founding: None,
             uploads: BTreeMap::new(),
             recent: VecDeque::new(),
+            established_at: Timestamp::default(),
             report: report::Figures::default(),
+            truth: Truth::default(),
+            mover: Mover::default(),
+            search: search::Search::default(),
+            moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
             effects: Vec::new(),
         }
@@ -205,7 +271,14 @@ impl Metadata {
                 self.fleet.adopted(disk, cluster);
                 self.go_on_founding(now);
             }
-            Event::Surveyed(survey) => self.report.take(survey),
+            Event::Digests { disk, said } => self.take_digests(disk, said),
+            Event::Listed {
+                disk,
+                token,
+                partitions,
+                list,
+            } => self.take_list(now, disk, token, partitions, list),
+            Event::Surveyed(survey) => self.surveyed(now, survey),
         }
         std::mem::take(&mut self.effects)
     }
@@ -230,6 +303,7 @@ impl Metadata {
         match question {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
+            Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
@@ -259,9 +333,13 @@ impl Metadata {
             }
             Question::AbortUpload(file, answer) => self.abort_upload(now, deadline, file, answer),
             Question::Delete(delete, answer) => self.delete(now, deadline, delete, answer),
+            Question::Purge(delete, answer) => self.purge(now, deadline, delete, answer),
+            Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
+            Question::Order(order, answer) => self.order(now, deadline, order, answer),
             Question::Lookup(..)
             | Question::List(..)
+            | Question::ListTrash(..)
             | Question::Workers(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
@@ -301,6 +379,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::FileNotFound(name) => Error::FileNotFound {
+                name: name.to_string(),
+            },
+            Refusal::NotInTrash(name) => Error::NotInTrash {
                 name: name.to_string(),
             },
             Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {

@@ -6,4 +6,6 @@ pub mod driver;
 mod fleet;
 pub mod handle;
 pub mod metadata;
+mod mover;
 pub mod survey;
+mod truth;

@@ -1,58 +1,126 @@
-//! Counts the files whose copies cannot all be reached. Reads a copy of the table, so it runs
-//! beside the leader's loop.
+//! Compares what the records want with what disks hold, chunk by chunk, where digests differ. Reads
+//! a copy of the table, so it runs beside the leader's loop.
 
-use mdfs_core::id::DiskId;
+mod counted;
+
+pub use counted::survey;
+
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::table::Table;
-use mdfs_core::records::plan::copies_of;
-use mdfs_core::records::{FileRecord, Kind, decode};
-use std::collections::BTreeSet;
+use mdfs_core::name::FileName;
+use mdfs_core::partition::Partition;
+use mdfs_core::records::Copies;
+use mdfs_core::ring::Assignment;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What a survey looks at.
+/// Most copies to make that one survey names; the next one names others.
+const MOST_NEEDS: usize = 4096;
+/// Most chunks to drop that one survey names, for each disk.
+const MOST_DROPS: usize = 4096;
+/// Most exceptions that one survey finds to have ended.
+const MOST_HOME: usize = 256;
+/// Most names of files that one survey gives.
+pub(super) const MOST_NAMES: usize = 1000;
+
+/// What a survey looks at. The lists are older than the table: what they show and no record wants is
+/// wanted by nobody.
 #[derive(Clone, Debug)]
 pub struct SurveyRequest {
     /// The committed records; shares its pages with the leader's table.
     pub table: Table,
-    /// The disks whose copies count. A copy on any other counts as missing.
+    /// The holders of partitions, as of the same commit.
+    pub assignment: Assignment,
+    /// Where partitions are moving to.
+    pub moves: BTreeMap<Partition, Vec<DiskId>>,
+    /// Uploads that are open, or were when the lists were made.
+    pub uploads: BTreeSet<FileId>,
+    /// The disks that can be read and whose holdings are known. A copy on any other counts as
+    /// missing.
     pub reachable: BTreeSet<DiskId>,
+    /// Those of them that take new chunks.
+    pub accepting: BTreeSet<DiskId>,
+    /// The index of the commit when the lists were asked for: of later files they say nothing.
+    pub listed_at: u64,
+    /// What disks hold of some partitions. Of all other partitions they hold exactly what they
+    /// should.
+    pub lists: BTreeMap<DiskId, Listed>,
+}
+
+/// What a disk holds of some partitions.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The partitions.
+    pub partitions: BTreeSet<Partition>,
+    /// Good chunks and their lengths.
+    pub chunks: HashMap<ChunkId, u64>,
+    /// Chunks that are damaged, but may have good blocks.
+    pub damaged: BTreeSet<ChunkId>,
 }
 
 /// What a survey found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Files that have a chunk with fewer reachable copies than wanted.
+    /// Files that have a chunk with fewer good reachable copies than wanted.
     pub under_replicated_files: u64,
-    /// Files that have a chunk without any reachable copy.
+    /// Files that have a chunk without any good reachable copy.
     pub missing_files: u64,
     /// Files whose record cannot be read: never counted as well.
     pub unreadable_files: u64,
+    /// Chunks with a copy that is not good.
+    pub damaged_chunks: u64,
+    /// Copies that are not needed where they are.
+    pub excess_copies: u64,
+    /// Copies to make, those of chunks with the fewest good copies first; not all, if many.
+    pub needs: Vec<Need>,
+    /// How many there are in all.
+    pub copies_to_make: u64,
+    /// Bytes in them.
+    pub bytes_to_copy: u64,
+    /// Chunks that disks may drop: nobody needs them there.
+    pub drops: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// Exceptions that have ended: the holders have these chunks.
+    pub home: Vec<Home>,
+    /// Files with too few good copies, the worst first; not all, if many.
+    pub names: Vec<AtRisk>,
 }
 
-/// Looks at every file.
-pub fn survey(request: &SurveyRequest) -> Survey {
-    let mut found = Survey::default();
-    for (_, value) in request
-        .table
-        .range(&super::catalog::prefix(Kind::File), None)
-    {
-        let copies = decode::<FileRecord>(value).ok().and_then(|file| {
-            copies_of(&request.table, &file)
-                .ok()
-                .map(|copies| (file, copies))
-        });
-        let Some((file, copies)) = copies else {
-            found.unreadable_files += 1;
-            continue;
-        };
-        let reachable = |disks: &[DiskId]| {
-            disks
-                .iter()
-                .filter(|&disk| request.reachable.contains(disk))
-                .count()
-        };
-        let fewest = copies.iter().map(|run| reachable(&run.disks)).min();
-        let wanted = usize::from(file.replicas.get());
-        found.under_replicated_files += u64::from(fewest.is_some_and(|fewest| fewest < wanted));
-        found.missing_files += u64::from(fewest == Some(0));
-    }
-    found
+/// A copy to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Of which chunk.
+    pub chunk: ChunkId,
+    /// Bytes in it.
+    pub length: u64,
+    /// The disk that should have it.
+    pub target: DiskId,
+    /// Disks that have good blocks of it, whole copies first.
+    pub sources: Vec<DiskId>,
+    /// Good copies there are.
+    pub good: usize,
 }
+
+/// An exception that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The file's name.
+    pub name: FileName,
+    /// The version.
+    pub file: FileId,
+    /// The exception, as it is recorded.
+    pub exception: Copies,
+}
+
+/// A file with too few good copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtRisk {
+    /// The name.
+    pub name: FileName,
+    /// The fewest good copies of one of its chunks.
+    pub good: usize,
+    /// How many are wanted.
+    pub wanted: usize,
+}
+
+#[cfg(test)]
+mod tests;

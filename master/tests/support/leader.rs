@@ -1,15 +1,16 @@
 //! A leader that knows files, uploads and where chunks are, and forgets all of it at the end.
 
 use mdfs_core::chunk::ChunkSize;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term};
 use mdfs_core::name::FileName;
 use mdfs_core::records::FileRecord;
+use mdfs_core::records::plan::Trashed;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
-    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, FileInfo, FileView, OpenUpload, Page,
-    Place, Site, SitesOfRun,
+    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView, ListTrash,
+    OpenUpload, Page, Place, Site, SitesOfRun, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::handle::{LeaderHandle, Question};
 use mdfs_protocol::internal::HeartbeatReply;
@@ -29,6 +30,10 @@ pub(crate) struct FakeLeader {
 
 pub(crate) struct State {
     pub(crate) files: BTreeMap<FileName, (FileRecord, Vec<Copies>)>,
+    /// Deleted files, the oldest first.
+    pub(crate) trash: Vec<(FileName, FileRecord, Vec<Copies>)>,
+    /// The ids that changes came with.
+    pub(crate) requests: Vec<Option<RequestId>>,
     pub(crate) open: BTreeMap<FileId, BeginUpload>,
     pub(crate) aborted: Vec<FileId>,
     pub(crate) places: Vec<Place>,
@@ -56,6 +61,8 @@ impl FakeLeader {
         let (sender, mut inbox) = mpsc::channel(64);
         let state = Arc::new(Mutex::new(State {
             files: BTreeMap::new(),
+            trash: Vec::new(),
+            requests: Vec::new(),
             open: BTreeMap::new(),
             aborted: Vec::new(),
             places: Vec::new(),
@@ -127,23 +134,13 @@ impl State {
                     })
                 );
             }
-            Question::Delete(delete, answer) => {
-                let current = self.files.get(&delete.name).map(|(record, _)| record);
-                let checked = match (delete.precondition.check(current), current) {
-                    (Err(what), _) => Err(Error::PreconditionFailed {
-                        name: delete.name.to_string(),
-                        what,
-                    }),
-                    (Ok(()), None) => Err(Error::FileNotFound {
-                        name: delete.name.to_string(),
-                    }),
-                    (Ok(()), Some(_)) => Ok(()),
-                };
-                if checked.is_ok() {
-                    self.files.remove(&delete.name);
-                }
-                reply!(answer, checked);
+            Question::Delete(delete, answer) => reply!(answer, self.delete(delete, false)),
+            Question::Purge(delete, answer) => reply!(answer, self.delete(delete, true)),
+            Question::Undelete(undelete, answer) => {
+                self.requests.push(undelete.request);
+                reply!(answer, self.undelete(undelete.name));
             }
+            Question::ListTrash(list, answer) => reply!(answer, Ok(self.trash_page(list))),
             Question::Rename(rename, answer) => {
                 let moved = match self.files.remove(&rename.from) {
                     Some(file) => {
@@ -176,12 +173,84 @@ impl State {
                 );
             }
             Question::Status(_) => {}
+            Question::Order(_, answer) => reply!(answer, Ok(())),
             Question::Workers(answer) => reply!(
                 answer,
                 Ok(Workers {
                     workers: Vec::new()
                 })
             ),
+        }
+    }
+
+    fn delete(&mut self, delete: Delete, purge: bool) -> Result<(), Error> {
+        let Delete {
+            request,
+            name,
+            precondition,
+        } = delete;
+        self.requests.push(request);
+        let current = self.files.get(&name).map(|(record, _)| record);
+        if let Err(what) = precondition.check(current) {
+            let name = name.to_string();
+            return Err(Error::PreconditionFailed { name, what });
+        }
+        match (self.files.remove(&name), self.trashed(&name)) {
+            (Some(_), _) if purge => {}
+            (Some((record, copies)), _) => self.trash.push((name, record, copies)),
+            (None, Some(at)) if purge => drop(self.trash.remove(at)),
+            (None, _) => {
+                let name = name.to_string();
+                return Err(Error::FileNotFound { name });
+            }
+        }
+        Ok(())
+    }
+
+    fn undelete(&mut self, name: FileName) -> Result<FileInfo, Error> {
+        if self.files.contains_key(&name) {
+            let name = name.to_string();
+            return Err(Error::NameTaken { name });
+        }
+        let Some(at) = self.trashed(&name) else {
+            let name = name.to_string();
+            return Err(Error::NotInTrash { name });
+        };
+        let (_, mut record, copies) = self.trash.remove(at);
+        self.next += 1;
+        record.version = self.next;
+        self.files.insert(name.clone(), (record, copies));
+        Ok(self.info(&name))
+    }
+
+    fn trashed(&self, name: &FileName) -> Option<usize> {
+        self.trash.iter().rposition(|(known, _, _)| known == name)
+    }
+
+    /// The n-th file came into the trash n milliseconds after the first.
+    fn trash_page(&self, list: ListTrash) -> TrashPage {
+        let place = |(n, (_, record, _)): (u64, &(_, FileRecord, _))| Trashed {
+            deleted: LogTime::from_millis(NOW.as_millis() + n),
+            file: record.file,
+        };
+        let behind: Vec<_> = (0..)
+            .zip(&self.trash)
+            .filter(|&(n, file)| list.after.is_none_or(|after| place((n, file)) > after))
+            .collect();
+        let shown = behind
+            .iter()
+            .take(list.limit)
+            .map(|&(n, file)| TrashedFile {
+                deleted: place((n, file)).deleted,
+                info: FileInfo {
+                    name: file.0.clone(),
+                    record: file.1.clone(),
+                },
+            });
+        TrashPage {
+            files: shown.collect(),
+            next: (behind.len() > list.limit).then(|| place(behind[list.limit - 1])),
+            log_time: NOW,
         }
     }
 
@@ -285,6 +354,7 @@ impl State {
             info: self.info(&name),
             sites,
             log_time: NOW,
+            term: mdfs_core::id::Term::default(),
         })
     }
 
@@ -303,6 +373,14 @@ impl State {
             open_uploads: 0,
             under_replicated_files: 0,
             missing_files: 0,
+            damaged_chunks: 0,
+            excess_copies: 0,
+            at_risk: Vec::new(),
+            counted_millis_ago: Some(0),
+            copies_to_make: 0,
+            bytes_to_copy: 0,
+            moving_partitions: 0,
+            repair_paused: false,
             live_workers: u64::try_from(self.sites.len()).unwrap(),
             workers: 0,
             leased_voters: 0,

@@ -10,6 +10,7 @@ mod life;
 mod names;
 mod ranges;
 mod tokens;
+mod trash;
 
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options};

@@ -7,17 +7,26 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::Response;
 use http::HeaderMap;
-use mdfs_protocol::holdings::{ListRequest, MOST_PARTITIONS};
+use mdfs_protocol::holdings::{DigestsRequest, ListRequest, MOST_PARTITIONS};
 use mdfs_protocol::internal::Seal;
+use serde::de::DeserializeOwned;
 
 /// The longest list of partitions, in bytes: all of them fit many times.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// `GET`: one digest for each partition.
-pub(crate) async fn digests(Open(node): Open) -> Result<Response, HttpError> {
+/// `POST`: one digest for each partition, for the leader of a term.
+pub(crate) async fn digests(
+    Open(node): Open,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let DigestsRequest { term } = question(&headers, body).await?;
     let store = node.store.clone();
-    let digests = node.read_threads.run(move || store.digests()).await?;
-    Ok(compact(&digests)?)
+    let digests = node.write_threads.run(move || -> Result<_, Error> {
+        store.raise_fence(term)?;
+        Ok(store.digests())
+    });
+    Ok(compact(&digests.await??)?)
 }
 
 /// `POST` of a list of partitions: the chunks in them, all as of one moment.
@@ -26,22 +35,25 @@ pub(crate) async fn list(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let refuse = |why: String| Error::Invalid {
-        what: "partitions",
-        why,
-    };
-    let bytes = read_all(&headers, body, MOST_BYTES).await?;
-    let ListRequest { partitions } =
-        postcard::from_bytes(&bytes).map_err(|why| refuse(why.to_string()))?;
+    let ListRequest { term, partitions } = question(&headers, body).await?;
     if partitions.len() > MOST_PARTITIONS {
-        return Err(refuse(format!("at most {MOST_PARTITIONS} may be asked for")).into());
+        return Err(refused(format!("at most {MOST_PARTITIONS} may be asked for")).into());
     }
     let store = node.store.clone();
-    let listing = node
-        .read_threads
-        .run(move || store.list(&partitions))
-        .await?;
-    Ok(compact(&listing)?)
+    let listing = node.write_threads.run(move || -> Result<_, Error> {
+        store.raise_fence(term)?;
+        Ok(store.list(&partitions))
+    });
+    Ok(compact(&listing.await??)?)
+}
+
+async fn question<Q: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<Q, Error> {
+    let bytes = read_all(headers, body, MOST_BYTES).await?;
+    postcard::from_bytes(&bytes).map_err(|why| refused(why.to_string()))
+}
+
+fn refused(why: String) -> Error {
+    Error::Invalid { what: "body", why }
 }
 
 /// `GET`: what is written behind a sealed chunk. Some of its blocks may be damaged.

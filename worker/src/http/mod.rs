@@ -48,7 +48,7 @@ pub fn router(worker: Worker) -> Router {
             internal::SCRUB,
             get(orders::scrub).post(orders::begin_scrub),
         )
-        .route(held::DIGESTS, get(holdings::digests))
+        .route(held::DIGESTS, post(holdings::digests))
         .route(held::LIST, post(holdings::list))
         .fallback(async || HttpError::NoRoute)
         .method_not_allowed_fallback(async || HttpError::NoMethod)

@@ -233,15 +233,15 @@ impl ChunkStore {
         let generation = self.identity().generation;
         let mut held = self.inner.held();
         let (sequence, root) = (held.good.sequence(), held.good.root());
-        let told = known
-            .filter(|known| known.generation == generation)
-            .and_then(|known| {
-                Some((
-                    known.sequence,
-                    held.good.since(known.sequence, MOST_CHANGES)?,
-                ))
-            });
-        let (after, changes) = told.unwrap_or((sequence, Vec::new()));
+        let known = known.filter(|known| known.generation == generation);
+        let (after, changes) = match known.map(|known| known.sequence) {
+            None => (0, Vec::new()),
+            Some(known) => match held.good.since(known, MOST_CHANGES) {
+                Some(changes) => (known, changes),
+                // No longer remembered: the leader has to ask for everything.
+                None => (sequence, Vec::new()),
+            },
+        };
         Report {
             sequence,
             root,

@@ -1,6 +1,7 @@
 //! Chunks being received, segment by segment.
 
 use super::error::{Error, Result, io_error};
+use super::receiving::{Receiving, Writing};
 use super::{ChunkStore, layout, lock};
 use crate::disk::{DiskFile, Writes};
 use mdfs_core::checksum::Crc32;
@@ -9,55 +10,12 @@ use mdfs_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
 /// How much of a chunk of more than one segment is allocated at once.
 const ALLOCATED: u64 = 16 * SEGMENT;
-
-/// A chunk being received, for those who write to it at the same time.
-///
-/// The lock is not held while a segment is written: segments of one chunk go to the disk side by
-/// side, each segment once at a time.
-#[derive(Debug, Default)]
-pub(super) struct Receiving {
-    staged: Mutex<Staged>,
-    /// Told whenever a write has ended.
-    written: Condvar,
-}
-
-impl Receiving {
-    /// What is known of the chunk; segments may be on their way to the disk.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Staged> {
-        lock(&self.staged)
-    }
-
-    /// The same, once `blocks` holds no longer for it.
-    fn wait_while(&self, blocks: impl Fn(&Staged) -> bool) -> MutexGuard<'_, Staged> {
-        self.written
-            .wait_while(self.lock(), |staged| blocks(staged))
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The same, once no segment is on its way to the disk.
-    pub(super) fn settled(&self) -> MutexGuard<'_, Staged> {
-        self.wait_while(|staged| !staged.writing.is_empty())
-    }
-}
-
-/// A segment on its way to the disk; when dropped it is there, or failed.
-struct Writing<'a> {
-    receiving: &'a Receiving,
-    number: u64,
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        self.receiving.lock().writing.remove(&self.number);
-        self.receiving.written.notify_all();
-    }
-}
 
 /// A chunk being received. What it says it received is in the file, though not durable.
 #[derive(Debug, Default)]
@@ -68,7 +26,7 @@ pub(super) struct Staged {
     pub(super) segments: BTreeMap<u64, Segment>,
     /// The numbers of segments on their way to the disk: of these it has neither the old bytes nor
     /// the new ones.
-    writing: BTreeSet<u64>,
+    pub(super) writing: BTreeSet<u64>,
     /// Up to here the file system has set room apart for the file.
     granted: u64,
     /// Sealed or discarded: whoever waited for it must look again.
@@ -255,7 +213,7 @@ impl ChunkStore {
         staged.segments.remove(&number);
         staged.writing.insert(number);
         drop(staged);
-        let _writing = Writing { receiving, number };
+        let _writing = Writing::new(receiving, number);
         file.write_at(bytes, offset)
             .map_err(self.write_failed("write", &path))?;
         receiving.lock().segments.insert(number, segment.clone());
@@ -388,7 +346,7 @@ impl ChunkStore {
             .collect();
         for (chunk, entry) in entries {
             // One that is being written to or sealed is not idle.
-            let Ok(mut staged) = entry.staged.try_lock() else {
+            let Some(mut staged) = entry.try_lock() else {
                 continue;
             };
             if std::mem::take(&mut staged.touched) || !staged.writing.is_empty() {

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use mdfs_core::digest::PartitionDigests;
 use mdfs_core::holdings::Change;
 use mdfs_core::partition::Partition;
-use mdfs_protocol::holdings::{DIGESTS, Digests, LIST, ListRequest, Listing};
+use mdfs_protocol::holdings::{DIGESTS, Digests, DigestsRequest, LIST, ListRequest, Listing};
 use mdfs_protocol::internal::{Seal, chunk_path};
 use mdfs_protocol::problem::Code;
 use serde::de::DeserializeOwned;
@@ -31,17 +31,25 @@ async fn digests_lists_and_seals_are_of_what_is_stored() {
     api.store(chunk(0), &bytes).await;
     let mut want = PartitionDigests::empty();
     want.add(chunk(0), 200_000);
-    let digests: Digests = compact(&api.send(api.call(Method::GET, DIGESTS)).await);
+    let asked = postcard::to_stdvec(&DigestsRequest { term: term(3) }).unwrap();
+    let asked = Call {
+        body: asked,
+        ..api.call(Method::POST, DIGESTS)
+    };
+    let digests: Digests = compact(&api.send(asked).await);
     assert_eq!(
         (digests.sequence, digests.digests),
         (1, want.as_slice().to_vec())
     );
-    let ask = |partitions: Vec<Partition>| {
-        list(
-            &api,
-            postcard::to_stdvec(&ListRequest { partitions }).unwrap(),
-        )
+    let ask_in = |term, partitions: Vec<Partition>| {
+        let request = ListRequest { term, partitions };
+        list(&api, postcard::to_stdvec(&request).unwrap())
     };
+    let ask = |partitions| ask_in(term(3), partitions);
+    // A drop that an earlier leader ordered would come behind the answer: there is none to that.
+    api.send(ask_in(term(2), vec![]))
+        .await
+        .refused(Code::Fenced);
     let good = Listing {
         sequence: 1,
         chunks: vec![(chunk(0), 200_000)],
@@ -77,7 +85,7 @@ async fn digests_lists_and_seals_are_of_what_is_stored() {
     assert_eq!(api.send(seal()).await.json::<Seal>(), seal_of(&bytes));
     let stranger = Call {
         key: None,
-        ..api.call(Method::GET, DIGESTS)
+        ..api.call(Method::POST, DIGESTS)
     };
     api.send(stranger).await.refused(Code::Unauthorized);
 }

@@ -1,7 +1,7 @@
 //! Damage that nobody reads is found all the same.
 
 use crate::cluster::start;
-use crate::support::{Api, chunk, content, flip};
+use crate::support::{Api, chunk, content, flip, term};
 use http::Method;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{LIST, ListRequest, Listing};
@@ -25,7 +25,8 @@ async fn progress(api: &Api, is_right: impl Fn(&ScrubProgress) -> bool) -> Scrub
 async fn damaged(api: &Api) -> Vec<mdfs_core::chunk::ChunkId> {
     let partitions = Partition::all().collect();
     let mut call = api.call(Method::POST, LIST);
-    call.body = postcard::to_stdvec(&ListRequest { partitions }).unwrap();
+    let term = term(1);
+    call.body = postcard::to_stdvec(&ListRequest { term, partitions }).unwrap();
     let answer = api.send(call).await;
     postcard::from_bytes::<Listing>(&answer.body)
         .unwrap()

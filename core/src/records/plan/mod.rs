@@ -5,11 +5,15 @@
 //! the first answer and write nothing.
 
 mod membership;
+mod moving;
 mod name;
+mod trash;
 mod upload;
 
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
+pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
+pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
 pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
 
 use super::{Corrupt, Key, Lookup, Outcome, REQUEST_WINDOW, get, put};
@@ -42,6 +46,9 @@ pub enum Refusal {
     /// No file has this name.
     #[error("no file named {0}")]
     FileNotFound(FileName),
+    /// No file of this name is in the trash.
+    #[error("no file named {0} is in the trash")]
+    NotInTrash(FileName),
     /// A precondition does not hold.
     #[error("{name}: {what}")]
     PreconditionFailed {
@@ -50,7 +57,7 @@ pub enum Refusal {
         /// Which, and what is there.
         what: String,
     },
-    /// The new name of a rename is taken.
+    /// The new name of a rename, or the name of an undelete, is taken.
     #[error("a file named {0} exists already")]
     NameTaken(FileName),
     /// The upload was never begun, or has ended.

@@ -25,7 +25,7 @@ pub fn plan_delete(
                 answer: (),
             });
         }
-        (Some(Outcome::Begun(_) | Outcome::Stored(..)), Some(request)) => {
+        (Some(Outcome::Begun(_) | Outcome::Stored(..) | Outcome::Purged), Some(request)) => {
             return Err(Refusal::RequestReused(request));
         }
     }

@@ -1,3 +1,5 @@
+mod trash;
+
 use super::*;
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};

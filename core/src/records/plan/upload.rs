@@ -75,7 +75,9 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
                 answer,
             });
         }
-        Some(Outcome::Stored(..) | Outcome::Deleted) => return Err(reused(begin.request)),
+        Some(Outcome::Stored(..) | Outcome::Deleted | Outcome::Purged) => {
+            return Err(reused(begin.request));
+        }
     };
     check(records, &begin.name, &begin.precondition)?;
     let record = UploadRecord {

@@ -1,6 +1,6 @@
 //! What the log wants done, and what follows from it.
 
-use super::super::catalog::Catalog;
+use super::super::catalog::{Catalog, Step};
 use super::certain::Held;
 use super::{Effect, Metadata, Now, uploads};
 use crate::error::Error;
@@ -74,6 +74,8 @@ impl Metadata {
             None => return,
         }
         self.established = term;
+        self.established_at = now.mono;
+        self.forget_holdings();
         self.uploads = self
             .planned
             .uploads
@@ -112,6 +114,10 @@ impl Metadata {
             .flatten()
         {
             self.catalog.apply(&step);
+            match step {
+                Step::UploadRemoved(file) => self.truth.upload_ended(file),
+                _ => self.truth.wants_changed(),
+            }
         }
         let later = self.waiting.split_off(&up_to.saturating_add(1));
         for waiting in std::mem::replace(&mut self.waiting, later)
@@ -129,6 +135,7 @@ impl Metadata {
     pub(super) fn step_down(&mut self, term: Term) {
         tracing::warn!(%term, "stepped down");
         self.established = None;
+        self.forget_holdings();
         self.steps.clear();
         self.report.forget();
         for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {

@@ -44,7 +44,21 @@ impl Metadata {
                 remembered,
             });
         }
+        if self
+            .catalog
+            .members
+            .get(&disk)
+            .is_some_and(|member| member.state == MemberState::Retired)
+        {
+            return Err(Error::RetiredDisk { disk });
+        }
         let version = beat.directory_version;
+        let (known, orders) = self.hear_holdings(now, &beat);
+        let beat = Heartbeat {
+            holdings: Default::default(),
+            done: Vec::new(),
+            ..beat
+        };
         if !self.fleet.hear(beat, closed, now.mono) {
             return Err(Error::Busy);
         }
@@ -57,8 +71,8 @@ impl Metadata {
         Ok(HeartbeatReply {
             leader: self.leader(),
             directory,
-            known: None,
-            orders: Vec::new(),
+            known,
+            orders,
         })
     }
 
@@ -165,7 +179,9 @@ impl Metadata {
         let grown = members.len() != self.planned.members.len();
         // A partition without a chunk moves at once; the others stay where their chunks are.
         let after = if grown {
-            let vacant = |partition| self.planned.is_vacant(partition);
+            let vacant = |partition| {
+                self.planned.is_vacant(partition) && !self.planned.moves.contains_key(&partition)
+            };
             assign(
                 before,
                 Some(&self.planned.load),

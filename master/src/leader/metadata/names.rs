@@ -121,6 +121,7 @@ impl Metadata {
             info: FileInfo { name, record },
             sites,
             log_time,
+            term: self.log.term().ok_or(Error::NoLeader)?,
         })
     }
 

@@ -1,32 +1,39 @@
 //! What the leader tells of the cluster's state. What it does not know is never called healthy.
 
 use super::super::handle::Answer;
-use super::super::survey::Survey;
+use super::super::survey::{self, MOST_NAMES, Survey};
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
+use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::DiskState;
-use mdfs_protocol::public::{Health, Status, WorkerInfo, WorkerState, Workers};
+use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
 
 /// What surveys found.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
+    /// When it was counted.
+    counted_at: Timestamp,
     running: bool,
     /// What runs was ordered in an earlier term: its outcome says nothing of this one.
     stale: bool,
 }
 
 impl Figures {
-    pub(super) fn take(&mut self, survey: Option<Survey>) {
-        if !std::mem::take(&mut self.stale) {
-            self.counted = survey;
-        }
+    /// Takes the outcome of a survey. False if it is not of use any more.
+    pub(super) fn take(&mut self, now: Timestamp, survey: Option<Survey>) -> bool {
         self.running = false;
+        if std::mem::take(&mut self.stale) {
+            return false;
+        }
+        self.counted = survey;
+        self.counted_at = now;
+        true
     }
 
     /// Nothing is known of the files any more.
@@ -35,18 +42,30 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// Whether to count anew: only one survey runs at a time, and none is needed while every
-    /// member is reachable, for then every recorded copy is.
-    pub(super) fn wants_survey(&mut self, all_there: bool) -> bool {
-        if self.running {
-            return false;
-        }
-        if all_there {
-            self.counted = Some(Survey::default());
-            return false;
-        }
+    /// A survey begins; only one runs at a time.
+    pub(super) fn started(&mut self) {
         self.running = true;
-        true
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Every member holds what it should, which digests show without a survey.
+    pub(super) fn nothing_differs(&mut self, now: Timestamp) {
+        self.counted = Some(Survey::default());
+        self.counted_at = now;
+    }
+
+    /// How old what was counted last is, in milliseconds.
+    fn age(&self, now: Timestamp) -> Option<u64> {
+        self.counted.as_ref()?;
+        u64::try_from(now.since(self.counted_at).as_millis()).ok()
+    }
+
+    /// What was counted last.
+    pub(super) fn counted(&self) -> Option<&Survey> {
+        self.counted.as_ref()
     }
 }
 
@@ -67,7 +86,8 @@ impl Metadata {
         let voters = voters.unwrap_or_default();
         let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
         let record = self.catalog.cluster.as_ref();
-        let counted = self.report.counted.unwrap_or_default();
+        let nothing = Survey::default();
+        let counted = self.report.counted().unwrap_or(&nothing);
         let mut status = Status {
             cluster_id: self.cluster(),
             health: Health::Ok,
@@ -78,6 +98,14 @@ impl Metadata {
             open_uploads: count(self.catalog.uploads.len()),
             under_replicated_files: counted.under_replicated_files,
             missing_files: counted.missing_files,
+            damaged_chunks: counted.damaged_chunks,
+            excess_copies: counted.excess_copies,
+            at_risk: counted.names.iter().take(MOST_NAMES).map(at_risk).collect(),
+            counted_millis_ago: self.report.age(now.mono),
+            copies_to_make: counted.copies_to_make,
+            bytes_to_copy: counted.bytes_to_copy,
+            moving_partitions: count(self.catalog.moves.len()),
+            repair_paused: self.moving.braked,
             live_workers: count(standing(Liveness::Live)),
             workers: count(members.len()),
             leased_voters: count(voters.iter().filter(heard).count()),
@@ -142,6 +170,12 @@ impl Metadata {
                 let reason = format!("{} files cannot be read whole", status.missing_files);
                 say(Health::Critical, reason);
             }
+            if status.repair_paused {
+                say(
+                    Health::Degraded,
+                    "many workers fell silent at once: repairs wait until most are back".to_owned(),
+                );
+            }
             if status.under_replicated_files > 0 {
                 let files = status.under_replicated_files;
                 say(
@@ -151,7 +185,7 @@ impl Metadata {
             }
             let unreadable = self
                 .report
-                .counted
+                .counted()
                 .map_or(0, |found| found.unreadable_files);
             if unreadable > 0 {
                 let reason = format!("{unreadable} files have records that cannot be read");
@@ -195,6 +229,7 @@ impl Metadata {
                     Liveness::Suspect => WorkerState::Suspect,
                     Liveness::Dead => WorkerState::Dead,
                 },
+                draining: member.state == MemberState::Draining,
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
                 zone: member.zone.clone(),
@@ -227,4 +262,12 @@ fn worse(one: Health, other: Health) -> Health {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn at_risk(file: &survey::AtRisk) -> AtRisk {
+    AtRisk {
+        name: file.name.to_string(),
+        copies: count(file.good),
+        wanted: count(file.wanted),
+    }
 }

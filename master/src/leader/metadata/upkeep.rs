@@ -1,8 +1,7 @@
 //! What the leader does by itself, on the clock.
 
-use super::{Effect, Metadata, Now};
+use super::{Metadata, Now};
 use crate::leader::catalog::prefix;
-use crate::leader::survey::SurveyRequest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::records::plan::plan_abort;
@@ -15,10 +14,8 @@ use std::time::Duration;
 const MEMBERS_EVERY: Duration = Duration::from_millis(200);
 /// How often old request ids are forgotten and idle uploads ended.
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
-/// The least time between two surveys.
-const SURVEY_EVERY: Duration = Duration::from_secs(1);
-/// Request ids forgotten and uploads ended by one entry.
-const CLEAN_AT_ONCE: usize = 256;
+/// Request ids forgotten, uploads ended and files in the trash expired at a time.
+pub(super) const CLEAN_AT_ONCE: usize = 256;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
 
@@ -27,7 +24,8 @@ const LOOKED_AT: usize = 4096;
 pub(super) struct Schedule {
     members: Timestamp,
     cleaned: Timestamp,
-    surveyed: Timestamp,
+    /// The trash was emptied for room.
+    pub(super) made_room: Timestamp,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
@@ -50,8 +48,9 @@ impl Metadata {
         }
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
+            let expired = self.expire_trash(now);
             // When there was more than goes at once, it goes on with the next tick.
-            if forgotten < CLEAN_AT_ONCE && ended < CLEAN_AT_ONCE {
+            if forgotten.max(ended).max(expired) < CLEAN_AT_ONCE {
                 self.upkeep.cleaned = now.mono;
             }
             let fleet = &self.fleet;
@@ -61,9 +60,9 @@ impl Metadata {
             self.fleet
                 .forget_strangers(now.mono, |disk| members.contains_key(&disk));
         }
-        if now.mono.since(self.upkeep.surveyed) >= SURVEY_EVERY {
-            self.survey(now);
-        }
+        self.move_partitions(now);
+        self.search(now);
+        self.make_room(now);
     }
 
     /// Removes the outcomes of requests that nobody may repeat any more. Returns how many.
@@ -84,7 +83,7 @@ impl Metadata {
                     return false;
                 }
                 Ok(Outcome::Stored(_, record)) => record.modified.max(request.issued_at()),
-                Ok(Outcome::Begun(_) | Outcome::Deleted) => request.issued_at(),
+                Ok(Outcome::Begun(_) | Outcome::Deleted | Outcome::Purged) => request.issued_at(),
                 Err(_) => return false,
             };
             at.time.since(known_since) > REQUEST_WINDOW
@@ -143,20 +142,5 @@ impl Metadata {
             }
         }
         found
-    }
-
-    /// Has the files counted whose copies cannot all be reached, unless all can.
-    fn survey(&mut self, now: Now) {
-        let reachable = self.reachable(now);
-        let all_there = reachable.len() == self.catalog.members.len();
-        let Some(table) = self.log.committed() else {
-            return;
-        };
-        if self.report.wants_survey(all_there) {
-            let table = table.clone();
-            self.upkeep.surveyed = now.mono;
-            self.effects
-                .push(Effect::Survey(SurveyRequest { table, reachable }));
-        }
     }
 }

@@ -237,7 +237,7 @@ impl Metadata {
             | Step::Move(..)
             | Step::FileAdded(_)
             | Step::FileRemoved(_)
-            | Step::TrashAdded(_)
+            | Step::TrashAdded(..)
             | Step::TrashRemoved(_) => {}
         }
     }

@@ -186,6 +186,8 @@ fn a_new_master_derives_the_same_figures_from_the_records() {
     world.store("a");
     done(world.rename("b", "e")).unwrap();
     done(world.delete("c/d")).unwrap();
+    done(world.delete("e")).unwrap();
+    done(world.undelete("e")).unwrap();
     let _left_open = world.open("f");
     world.run(500);
     let kept = derived(&world);

@@ -4,7 +4,6 @@ use super::asking::{done, ids};
 use super::world::{World, disk};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Generation};
-use mdfs_core::partition::Partition;
 use std::collections::BTreeSet;
 
 fn sites(world: &mut World, text: &str) -> BTreeSet<DiskId> {
@@ -22,23 +21,16 @@ fn a_blank_disk_is_adopted_and_given_its_share_of_what_is_vacant() {
         world.store(text);
         before.push(sites(&mut world, text));
     }
-    let occupied = |world: &World| -> Vec<Vec<DiskId>> {
-        let catalog = &world.master.catalog;
-        Partition::all()
-            .filter(|partition| !catalog.is_vacant(*partition))
-            .map(|partition| catalog.assignment.holders(partition).to_vec())
-            .collect()
-    };
-    let held = occupied(&world);
     world.add(4);
     world.run(2000);
     let ours = world.master.cluster();
     assert_eq!(world.worker(4).beat.identity.cluster, ours);
-    assert_eq!(occupied(&world), held, "a partition with chunks was moved");
     let share = world.master.catalog.assignment.counts()[&disk(4)];
-    assert!((2040..=2056).contains(&share), "{share}");
+    assert!((1900..=2200).contains(&share), "{share}");
+    // What has chunks moves by copying them: until then they are read where they were.
     for (text, sites_before) in files.iter().zip(&before) {
-        assert_eq!(&sites(&mut world, text), sites_before, "{text}");
+        let sites = sites(&mut world, text);
+        assert!(!sites.is_disjoint(sites_before), "{text}");
     }
 }
 

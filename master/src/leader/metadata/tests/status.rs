@@ -136,14 +136,14 @@ fn under_replicated_and_missing_files_are_counted_exactly() {
 }
 
 #[test]
-fn files_are_counted_at_most_once_a_second() {
+fn while_a_worker_is_gone_files_are_counted_now_and_then() {
     let mut world = World::founded();
     world.kill(3);
     world.run(20_000);
     let before = world.surveys;
     world.run(10_000);
     let made = world.surveys - before;
-    assert!((5..=10).contains(&made), "{made} in ten seconds");
+    assert!((2..=10).contains(&made), "{made} in ten seconds");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! A worker in memory: a real voter, what its disk holds, and what it says of itself.
 
+use mdfs_core::holdings::Holdings;
 use mdfs_core::id::{DiskId, Generation};
 use mdfs_core::log::message::{Record, Reply, Request};
 use mdfs_core::log::persist::{Answer, DurableVoter, Persist};
 use mdfs_core::log::voter::{Voter, VoterSettings};
+use mdfs_core::partition::Partition;
 use mdfs_core::time::Timestamp;
+use mdfs_protocol::holdings::{Digests, Known, Listing, Report};
 use mdfs_protocol::internal::{DiskState, Heartbeat, Identity};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Worker {
     voter: Voter,
@@ -14,6 +17,10 @@ pub(super) struct Worker {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     staged: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) beat: Heartbeat,
+    /// The good chunks on its disk.
+    pub(super) holdings: Holdings,
+    /// How far the master said it knows them.
+    pub(super) known: Option<Known>,
     /// Whether it beats.
     pub(super) beats: bool,
     /// Whether messages reach it.
@@ -30,6 +37,8 @@ impl Worker {
             durable,
             records: BTreeMap::new(),
             staged: BTreeMap::new(),
+            holdings: Holdings::new(1000),
+            known: None,
             beat: Heartbeat {
                 identity: Identity {
                     disk: id,
@@ -52,6 +61,41 @@ impl Worker {
             },
             beats: true,
             reached: true,
+        }
+    }
+
+    /// What it tells of its chunks now.
+    pub(super) fn report(&mut self) -> Report {
+        let generation = self.beat.identity.generation;
+        let known = self.known.filter(|known| known.generation == generation);
+        let changes = known.and_then(|known| self.holdings.since(known.sequence, 1000));
+        let sequence = self.holdings.sequence();
+        Report {
+            sequence,
+            root: self.holdings.root(),
+            after: match (known, &changes) {
+                (None, _) => 0,
+                (Some(known), Some(_)) => known.sequence,
+                (Some(_), None) => sequence,
+            },
+            changes: changes.unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn digests(&self) -> Digests {
+        Digests {
+            generation: self.beat.identity.generation,
+            sequence: self.holdings.sequence(),
+            digests: self.holdings.digests().as_slice().to_vec(),
+        }
+    }
+
+    pub(super) fn list(&self, partitions: &BTreeSet<Partition>) -> Listing {
+        let lists = partitions.iter().map(|&p| self.holdings.list(p));
+        Listing {
+            sequence: self.holdings.sequence(),
+            chunks: lists.flatten().collect(),
+            damaged: Vec::new(),
         }
     }
 

@@ -3,16 +3,20 @@
 use super::asking::done;
 use super::worker::Worker;
 use crate::error::Error;
+use crate::leader::command::CommitUpload;
 use crate::leader::handle::Question;
 use crate::leader::metadata::{Effect, Event, Metadata, Now, Settings};
 use crate::leader::survey::{Survey, survey};
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation};
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_core::log::message::Request;
 use mdfs_core::name::FileName;
 use mdfs_core::time::{LogTime, Timestamp};
-use mdfs_protocol::internal::HeartbeatReply;
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
+use mdfs_protocol::order::{Done, Failure, Order, Task};
+use mdfs_protocol::problem::Code;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -21,16 +25,22 @@ const TICK: u64 = 50;
 const BEAT: u64 = 1000;
 pub(super) const HOLD: u64 = 10_000;
 pub(super) const IDLE: u64 = 60_000;
+pub(super) const REPAIR_DELAY: u64 = 15_000;
+pub(super) const DROP_AFTER: u64 = 120_000;
 const WALL: u64 = 1_700_000_000_000;
 pub(super) const MIB: u64 = 1 << 20;
 
 pub(super) struct World {
     pub(super) now: u64,
+    /// By how many milliseconds the wall clock is ahead.
+    pub(super) ahead: u64,
     pub(super) master: Metadata,
     pub(super) workers: BTreeMap<DiskId, Worker>,
     /// Orders to drop file ids, and the disks they went to.
     pub(super) drops: Vec<(FileId, BTreeSet<DiskId>)>,
     pub(super) surveys: u64,
+    /// Copies that workers made by order.
+    pub(super) copies: u64,
     /// Whether surveys are left unanswered.
     pub(super) hold_surveys: bool,
     incarnation: u64,
@@ -61,6 +71,9 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         detect: DetectSettings::default(),
         hold: Duration::from_millis(HOLD),
         upload_idle: Duration::from_millis(IDLE),
+        repair_delay: Duration::from_millis(REPAIR_DELAY),
+        drop_after: Duration::from_millis(DROP_AFTER),
+        trash_keep: crate::config::Config::TRASH_KEEP,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
@@ -79,10 +92,12 @@ impl World {
     pub(super) fn with_master(workers: u128, pinned: Option<ClusterId>) -> Self {
         let mut world = Self {
             now: 1_000_000,
+            ahead: 0,
             master: master(1, pinned),
             workers: BTreeMap::new(),
             drops: Vec::new(),
             surveys: 0,
+            copies: 0,
             hold_surveys: false,
             incarnation: 1,
             pinned,
@@ -166,9 +181,72 @@ impl World {
     }
 
     pub(super) fn beat(&mut self, number: u128) -> Result<HeartbeatReply, Error> {
-        let beat = self.worker(number).beat.clone();
+        let worker = self.worker(number);
+        let holdings = worker.report();
+        let beat = Heartbeat {
+            holdings,
+            ..worker.beat.clone()
+        };
+        worker.beat.done.clear();
         let open = CancellationToken::new();
-        done(self.ask(|answer| Question::Heartbeat(Box::new(beat), open, answer)))
+        let reply = done(self.ask(|answer| Question::Heartbeat(Box::new(beat), open, answer)))?;
+        self.worker(number).known = reply.known;
+        for order in &reply.orders {
+            self.carry_out(number, order);
+        }
+        Ok(reply)
+    }
+
+    /// Does at once what a worker was ordered to.
+    fn carry_out(&mut self, number: u128, order: &Order) {
+        let failure = match &order.task {
+            Task::Copy { chunk, sources, .. } => {
+                let length = sources.iter().find_map(|source| {
+                    let source = self.workers.get(source).filter(|worker| worker.reached)?;
+                    source.holdings.get(*chunk)
+                });
+                match length {
+                    Some(length) => {
+                        self.worker(number).holdings.add(*chunk, length);
+                        self.copies += 1;
+                        None
+                    }
+                    None => Some(Failure {
+                        code: Code::Unavailable,
+                        detail: String::new(),
+                    }),
+                }
+            }
+            Task::Drop { chunks } => {
+                for chunk in chunks {
+                    self.worker(number).holdings.remove(*chunk);
+                }
+                None
+            }
+        };
+        let Order { term, id, .. } = *order;
+        self.worker(number)
+            .beat
+            .done
+            .push(Done { term, id, failure });
+    }
+
+    /// What a commit says is stored is stored.
+    fn store_chunks(&mut self, commit: &CommitUpload) {
+        for copies in &commit.copies {
+            for index in copies.first_chunk..copies.first_chunk + copies.chunks {
+                let chunk = ChunkId {
+                    file: commit.file,
+                    index,
+                };
+                let length = commit.layout.chunk_len(index).unwrap_or(0);
+                for disk in &copies.disks {
+                    if let Some(worker) = self.workers.get_mut(disk) {
+                        worker.holdings.add(chunk, length);
+                    }
+                }
+            }
+        }
     }
 
     pub(super) fn beat_all(&mut self) {
@@ -199,12 +277,16 @@ impl World {
     pub(super) fn time(&self) -> Now {
         Now {
             mono: Timestamp::from_millis(self.now),
-            wall: LogTime::from_millis(WALL + self.now),
+            wall: LogTime::from_millis(WALL + self.now + self.ahead),
         }
     }
 
     /// Takes one event, and carries out all that follows.
     pub(super) fn step(&mut self, event: Event) {
+        if let Event::Question(Question::CommitUpload(commit, _)) = &event {
+            let commit = commit.clone();
+            self.store_chunks(&commit);
+        }
         let mut effects: VecDeque<Effect> = self.master.step(self.time(), event).into();
         while let Some(effect) = effects.pop_front() {
             let event = match effect {
@@ -232,6 +314,26 @@ impl World {
                     let sites = sites.into_iter().map(|(disk, _)| disk).collect();
                     self.drops.push((file, sites));
                     continue;
+                }
+                Effect::Digests { disk, .. } => {
+                    let worker = self.workers.get(&disk).filter(|worker| worker.reached);
+                    let said = worker.map(Worker::digests);
+                    Event::Digests { disk, said }
+                }
+                Effect::List {
+                    disk,
+                    token,
+                    partitions,
+                    ..
+                } => {
+                    let worker = self.workers.get(&disk).filter(|worker| worker.reached);
+                    let list = worker.map(|worker| worker.list(&partitions));
+                    Event::Listed {
+                        disk,
+                        token,
+                        partitions,
+                        list,
+                    }
                 }
                 Effect::Survey(request) => {
                     self.surveys += 1;

@@ -1,0 +1,28 @@
+//! `mdfs undelete`
+
+use super::Context;
+use crate::error::{CliError, Exit};
+use crate::output::{print, shown};
+use clap::Args;
+
+/// Bring deleted files back from the trash
+///
+/// Of files that had the same name, the one that was deleted last comes back.
+#[derive(Debug, Args)]
+pub struct Undelete {
+    /// The names they had
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl Undelete {
+    pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        let client = context.client()?;
+        for name in &self.names {
+            let info = client.undelete(name).await?;
+            let table = || format!("undeleted {}", shown(&info.name));
+            print(context.global.output, &info, table, [info.name.as_str()])?;
+        }
+        Ok(Exit::Ok)
+    }
+}

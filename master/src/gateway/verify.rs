@@ -1,0 +1,138 @@
+//! Has all workers read their copies of a file, and compares what they say.
+
+use super::Shared;
+use super::chunk::time_for;
+use super::commit::{VERIFIES, VERIFY};
+use super::peers::Failure;
+use crate::leader::command::{FileView, Site};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, StreamExt};
+use mdfs_core::checksum::Crc32;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::DiskId;
+use mdfs_protocol::internal::Stored;
+use mdfs_protocol::problem::Code;
+use mdfs_protocol::public::{CopyState, Verified, VerifiedWorker, VerifyProblem};
+use std::collections::BTreeMap;
+
+/// One copy, and what its worker said of it.
+struct Copy {
+    index: u32,
+    length: u64,
+    disk: DiskId,
+    said: Result<Stored, Failure>,
+}
+
+/// Reads every copy of every chunk. Takes as long as the slowest disk needs.
+pub(super) async fn verify(shared: &Shared, view: &FileView) -> Verified {
+    let record = &view.info.record;
+    let mut questions: Vec<BoxFuture<'_, Copy>> = Vec::new();
+    for run in &view.sites {
+        for index in run.first_chunk..run.first_chunk.saturating_add(run.chunks) {
+            let length = record.layout.chunk_len(index).unwrap_or(0);
+            let asked = run.sites.iter().cloned();
+            questions.extend(asked.map(|site| ask(shared, view, index, length, site).boxed()));
+        }
+    }
+    // In the order of chunks, so that the copies of one stand together.
+    let copies: Vec<Copy> = stream::iter(questions).buffered(VERIFIES).collect().await;
+    report(view, &copies)
+}
+
+async fn ask(shared: &Shared, view: &FileView, index: u32, length: u64, site: Site) -> Copy {
+    let chunk = ChunkId {
+        file: view.info.record.file,
+        index,
+    };
+    let within = time_for(length, VERIFY);
+    let said = shared.peers.verify(&site, chunk, view.term, within).await;
+    Copy {
+        index,
+        length,
+        disk: site.disk,
+        said,
+    }
+}
+
+fn report(view: &FileView, copies: &[Copy]) -> Verified {
+    let record = &view.info.record;
+    let wanted = usize::from(record.replicas.get());
+    let mut workers: BTreeMap<DiskId, VerifiedWorker> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let mut found = Crc32::default();
+    let (mut lost, mut enough) = (0, true);
+    for copies in copies.chunk_by(|left, right| left.index == right.index) {
+        let said = copies.iter().filter_map(|copy| copy.said.as_ref().ok());
+        // All copies of a chunk were written from the same bytes.
+        let crc32 = said
+            .clone()
+            .find(|it| copies.iter().all(|c| c.length == it.length));
+        let crc32 = crc32.map(|stored| stored.crc32);
+        let mut good = 0;
+        for copy in copies {
+            let worker = workers.entry(copy.disk).or_insert(VerifiedWorker {
+                disk_id: copy.disk,
+                asked: 0,
+                good: 0,
+            });
+            worker.asked += 1;
+            match problem(copy, crc32) {
+                None => {
+                    worker.good += 1;
+                    good += 1;
+                }
+                Some((state, detail)) => problems.push(VerifyProblem {
+                    chunk: copy.index,
+                    bytes: bytes_of(view, copy),
+                    disk_id: copy.disk,
+                    state,
+                    detail,
+                }),
+            }
+        }
+        lost += u64::from(good == 0);
+        enough &= good >= wanted;
+        if let (Some(crc32), Some(copy)) = (crc32, copies.first()) {
+            found = Crc32::combine(found, crc32, copy.length);
+        }
+    }
+    let found = (lost == 0).then_some(found);
+    let same = found == Some(record.crc32);
+    Verified {
+        name: view.info.name.to_string(),
+        good: problems.is_empty() && enough && same,
+        chunks: u64::from(record.layout.chunk_count()),
+        replicas: record.replicas.get(),
+        lost_chunks: lost,
+        crc32: record.crc32.to_string(),
+        found_crc32: found.map(|crc32| crc32.to_string()),
+        workers: workers.into_values().collect(),
+        problems,
+    }
+}
+
+fn problem(copy: &Copy, crc32: Option<Crc32>) -> Option<(CopyState, String)> {
+    match &copy.said {
+        Ok(stored) if stored.length == copy.length && Some(stored.crc32) == crc32 => None,
+        Ok(stored) => Some((
+            CopyState::Damaged,
+            format!(
+                "it has {} bytes with the CRC-32 {}",
+                stored.length, stored.crc32
+            ),
+        )),
+        Err(failure) => {
+            let state = match failure.code() {
+                Some(Code::ChunkNotFound) => CopyState::Missing,
+                Some(Code::BadBlock) => CopyState::Damaged,
+                _ => CopyState::Unknown,
+            };
+            Some((state, failure.to_string()))
+        }
+    }
+}
+
+fn bytes_of(view: &FileView, copy: &Copy) -> (u64, u64) {
+    let start = view.info.record.layout.offset_of(copy.index).unwrap_or(0);
+    (start, start.saturating_add(copy.length))
+}

@@ -1,0 +1,149 @@
+//! Finds copies that are missing, wrong or not needed, and has workers make or drop them.
+
+use super::{Effect, Metadata, Now};
+use crate::leader::survey::Survey;
+use mdfs_core::detect::Liveness;
+use mdfs_core::id::DiskId;
+use mdfs_core::records::plan::plan_home;
+use mdfs_protocol::holdings::{Digests, Known};
+use mdfs_protocol::internal::Heartbeat;
+use mdfs_protocol::order::Order;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Exceptions ended by one entry.
+const MOST_HOME: usize = 64;
+
+impl Metadata {
+    /// Takes what a heartbeat says of the disk's chunks and of orders; what to answer.
+    pub(super) fn hear_holdings(
+        &mut self,
+        now: Now,
+        beat: &Heartbeat,
+    ) -> (Option<Known>, Vec<Order>) {
+        let disk = beat.identity.disk;
+        let Some(term) = self.established else {
+            return (None, Vec::new());
+        };
+        if !self.catalog.members.contains_key(&disk) {
+            return (None, Vec::new());
+        }
+        let uploads = &self.planned.uploads;
+        let generation = beat.identity.generation;
+        let is_upload = |file| uploads.contains_key(&file);
+        if !self.truth.is_same_mount(disk, generation) {
+            self.mover.gone(disk);
+        }
+        let asks = self
+            .truth
+            .hear(now.mono, disk, generation, &beat.holdings, is_upload);
+        if asks {
+            let url = beat.url.clone();
+            self.effects.push(Effect::Digests { disk, url, term });
+        }
+        self.mover.done(now.mono, disk, term, &beat.done);
+        (
+            self.truth.known(disk),
+            self.mover.orders(now.mono, disk, term),
+        )
+    }
+
+    /// Takes the digests that a disk was asked for.
+    pub(super) fn take_digests(&mut self, disk: DiskId, said: Option<Digests>) {
+        if let Some(said) = said
+            && !self.truth.take(disk, said)
+        {
+            tracing::warn!(%disk, "a disk's digests make no sense");
+        }
+    }
+
+    /// Whether it is known well enough who has what to drop anything: all members can be read, or
+    /// the others are few and have been gone for long.
+    pub(super) fn may_drop(&self, now: Now, reachable: &BTreeSet<DiskId>) -> bool {
+        let members = self.catalog.members.len();
+        let missing: Vec<DiskId> = self
+            .catalog
+            .members
+            .keys()
+            .filter(|disk| !reachable.contains(disk))
+            .copied()
+            .collect();
+        let gone = |disk: &DiskId| self.silence(now, *disk) >= self.settings.drop_after;
+        missing.is_empty() || (missing.len() * 10 < members * 3 && missing.iter().all(gone))
+    }
+
+    /// How long nothing was heard of a disk, at least.
+    pub(super) fn silence(&self, now: Now, disk: DiskId) -> Duration {
+        let since = match self.fleet.last_beat(disk) {
+            Some(last) => last,
+            None => self.established_at,
+        };
+        match self.fleet.liveness(disk, now.mono) {
+            Liveness::Live => Duration::ZERO,
+            Liveness::Suspect | Liveness::Dead => now.mono.since(since),
+        }
+    }
+
+    /// Takes what a survey found, and gives the orders that follow.
+    pub(super) fn surveyed(&mut self, now: Now, found: Option<Survey>) {
+        self.search.took = now.mono.since(self.search.began);
+        let taken = self.report.take(now.mono, found);
+        if self.established.is_none() || !taken {
+            return;
+        }
+        let Some(found) = self.report.counted() else {
+            return;
+        };
+        let may_drop = self.search.may_drop;
+        self.mover.plan(now.mono, found, may_drop);
+        if found.copies_to_make > 0 || !found.drops.is_empty() {
+            tracing::debug!(
+                copies = found.copies_to_make,
+                bytes = found.bytes_to_copy,
+                drops = found.drops.len(),
+                may_drop,
+                "copies are not as they should be"
+            );
+        }
+        let home = found.home.clone();
+        self.end_exceptions(now, home);
+    }
+
+    fn end_exceptions(&mut self, now: Now, home: Vec<crate::leader::survey::Home>) {
+        let mut puts = Vec::new();
+        let mut names = BTreeSet::new();
+        for home in home {
+            // One change of a record in an entry; the next survey finds the others.
+            if puts.len() >= MOST_HOME || !names.insert(home.name.clone()) {
+                continue;
+            }
+            let Ok(view) = self.view() else { return };
+            match plan_home(&view, &home.name, home.file, &home.exception) {
+                Ok(planned) => puts.extend(planned.puts),
+                Err(refusal) => tracing::warn!(name = %home.name, %refusal, "an exception stays"),
+            }
+        }
+        if !puts.is_empty() {
+            self.append_upkeep(now, puts);
+        }
+    }
+
+    /// Writes what the leader decided by itself; refused, it is tried again with the next look.
+    pub(super) fn append_upkeep(&mut self, now: Now, puts: Vec<mdfs_core::log::message::Put>) {
+        if !self.log.can_write(now.mono) {
+            return;
+        }
+        let deadline = now.mono.plus(self.settings.hold);
+        let appended = self.append(now, deadline, None, puts, Vec::new(), Box::new(|_| ()));
+        if let Err((refused, _)) = appended {
+            tracing::debug!(%refused, "a change of the leader's own has to wait");
+        }
+    }
+
+    /// Nothing that was known of disks holds in another term.
+    pub(super) fn forget_holdings(&mut self) {
+        self.truth = Default::default();
+        self.mover = Default::default();
+        self.search = self.search.anew();
+    }
+}

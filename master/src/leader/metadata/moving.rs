@@ -1,0 +1,168 @@
+//! Gives partitions other holders: when a disk is lost, drained or new.
+
+use super::membership::ring_members;
+use super::{Metadata, Now};
+use mdfs_core::id::DiskId;
+use mdfs_core::log::message::Put;
+use mdfs_core::partition::Partition;
+use mdfs_core::records::MemberState;
+use mdfs_core::records::plan::{plan_begin_move, plan_end_move, plan_holders};
+use mdfs_core::ring::{Assignment, assign};
+use mdfs_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often the ring is looked at.
+const EVERY: Duration = Duration::from_millis(250);
+/// Partitions with chunks that move at a time: enough to keep all disks busy.
+const MOST_MOVES: usize = 256;
+/// Records written by one entry.
+const MOST_PUTS: usize = 512;
+
+/// What the ring was planned for.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    looked: Timestamp,
+    /// The disks that may hold partitions, when the ring was last even.
+    settled_for: Option<BTreeSet<DiskId>>,
+    /// Until then lost disks are not waited for.
+    pub(super) forced_until: Timestamp,
+    /// Bytes are to be evened out as well.
+    pub(super) rebalance: bool,
+    /// Many disks fell silent at once: nothing is copied for those.
+    pub(super) braked: bool,
+}
+
+impl Metadata {
+    /// Begins and ends moves of partitions.
+    pub(super) fn move_partitions(&mut self, now: Now) {
+        if self.established.is_none()
+            || !self.log.can_write(now.mono)
+            || now.mono.since(self.moving.looked) < EVERY
+            || self.upkeep.membership
+        {
+            return;
+        }
+        self.moving.looked = now.mono;
+        // What is not committed yet may change what is to be done.
+        if self.log.last().map(|last| last.index) != self.log.commit() {
+            return;
+        }
+        let ended = self.ended_moves();
+        if !ended.is_empty() {
+            return self.append_upkeep(now, ended);
+        }
+        let begun = self.new_moves(now);
+        if !begun.is_empty() {
+            self.append_upkeep(now, begun);
+        }
+    }
+
+    /// Moves whose goal has everything.
+    fn ended_moves(&self) -> Vec<Put> {
+        let has_all = |partition: Partition, to: &[DiskId]| {
+            to.iter().all(|&disk| {
+                self.truth.is_right(disk, partition, &self.catalog)
+                    && !self.mover.is_dropping(disk, partition)
+            })
+        };
+        let ended = self
+            .catalog
+            .moves
+            .iter()
+            .filter(|(partition, to)| has_all(**partition, to));
+        let puts = ended.filter_map(|(&partition, to)| plan_end_move(partition, to).ok());
+        puts.take(MOST_PUTS / 2).flatten().collect()
+    }
+
+    /// Moves that bring the ring to what it should be for the disks that there are.
+    fn new_moves(&mut self, now: Now) -> Vec<Put> {
+        let Some(replicas) = self.catalog.cluster.as_ref().map(|record| record.replicas) else {
+            return Vec::new();
+        };
+        let eligible = self.eligible(now);
+        if !self.moving.rebalance && self.moving.settled_for.as_ref() == Some(&eligible) {
+            return Vec::new();
+        }
+        // A disk that joined took over partitions without chunks; now it gets its part of the bytes.
+        let joined = |settled: &BTreeSet<DiskId>| !eligible.is_subset(settled);
+        if self.moving.settled_for.as_ref().is_some_and(joined) {
+            self.moving.rebalance = true;
+        }
+        let catalog = &self.catalog;
+        let mut ring = ring_members(catalog.members.iter().map(|(&disk, record)| (disk, record)));
+        for member in &mut ring {
+            member.accepts &= eligible.contains(&member.disk);
+        }
+        let mut before = catalog.assignment.clone();
+        for (&partition, to) in &catalog.moves {
+            before.set_holders(partition, to);
+        }
+        let load = self.moving.rebalance.then_some(&catalog.load);
+        let after = assign(&before, load, &ring, replicas, |_| true);
+        let puts = self.puts_between(&before, &after);
+        if puts.is_empty() && catalog.moves.is_empty() {
+            self.moving.settled_for = Some(eligible);
+            self.moving.rebalance = false;
+        }
+        puts
+    }
+
+    fn puts_between(&self, before: &Assignment, after: &Assignment) -> Vec<Put> {
+        let catalog = &self.catalog;
+        let mut room = MOST_MOVES.saturating_sub(catalog.moves.len());
+        let mut puts = Vec::new();
+        for (partition, holders) in after.iter() {
+            if puts.len() >= MOST_PUTS {
+                break;
+            }
+            if before.holders(partition) == holders {
+                continue;
+            }
+            let moves = catalog.moves.contains_key(&partition);
+            let put = if moves {
+                // A goal that is lost itself is given up.
+                plan_begin_move(partition, holders)
+            } else if self.planned.is_vacant(partition) {
+                plan_holders(partition, holders)
+            } else if room > 0 {
+                room -= 1;
+                plan_begin_move(partition, holders)
+            } else {
+                continue;
+            };
+            puts.extend(put.ok());
+        }
+        puts
+    }
+
+    /// The disks that may hold partitions: those that were told to leave, and those that have been
+    /// silent for longer than a repair waits, may not. When many fall silent at once it is rather
+    /// the network, and nothing is copied for them.
+    fn eligible(&mut self, now: Now) -> BTreeSet<DiskId> {
+        let members = &self.catalog.members;
+        let silent: BTreeSet<DiskId> = members
+            .keys()
+            .filter(|&&disk| self.fleet.is_dead(disk, now.mono))
+            .copied()
+            .collect();
+        let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
+        let delay = match now.mono < self.moving.forced_until {
+            true => Duration::ZERO,
+            false => self.settings.repair_delay,
+        };
+        let gone_after = self.settings.detect.dead_after() + delay;
+        let lost = |disk: DiskId| !braked && self.silence(now, disk) >= gone_after;
+        let eligible = members
+            .iter()
+            .filter(|(disk, record)| record.state == MemberState::Active && !lost(**disk))
+            .map(|(&disk, _)| disk)
+            .collect();
+        if braked != self.moving.braked {
+            let silent = silent.len();
+            tracing::warn!(silent, braked, "many workers silent at once stop repairs");
+        }
+        self.moving.braked = braked;
+        eligible
+    }
+}

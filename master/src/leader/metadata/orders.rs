@@ -1,0 +1,88 @@
+//! What administrators order.
+
+use super::super::command::Order;
+use super::super::handle::Answer;
+use super::{Metadata, Now};
+use crate::error::Error;
+use mdfs_core::id::DiskId;
+use mdfs_core::records::plan::{NewMember, Planned, plan_membership};
+use mdfs_core::records::{MemberRecord, MemberState};
+use mdfs_core::time::Timestamp;
+
+impl Metadata {
+    pub(super) fn order(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        order: Order,
+        answer: Answer<()>,
+    ) {
+        let planned = match &order {
+            Order::Drain(worker) => self.plan_state(worker, MemberState::Draining),
+            Order::Undrain(worker) => self.plan_state(worker, MemberState::Active),
+            Order::Rebalance | Order::Repair => Ok(Planned {
+                puts: Vec::new(),
+                answer: (),
+            }),
+        };
+        match order {
+            Order::Rebalance => self.moving.rebalance = true,
+            Order::Repair => {
+                self.moving.forced_until = now.mono.plus(self.settings.repair_delay);
+                self.truth.wants_changed();
+            }
+            Order::Drain(_) | Order::Undrain(_) => {}
+        }
+        tracing::info!(?order, refused = planned.is_err(), "ordered");
+        self.carry_out(
+            now,
+            deadline,
+            None,
+            planned,
+            answer,
+            |()| Vec::new(),
+            |()| (),
+        );
+    }
+
+    fn plan_state(&self, worker: &str, state: MemberState) -> Result<Planned<()>, Error> {
+        let (disk, record) = self.find_member(worker)?;
+        if record.state == MemberState::Retired {
+            return Err(Error::RetiredDisk { disk });
+        }
+        if record.state == state {
+            let puts = Vec::new();
+            return Ok(Planned { puts, answer: () });
+        }
+        let record = MemberRecord {
+            state,
+            ..record.clone()
+        };
+        let ring = &self.planned.assignment;
+        Ok(plan_membership(&[NewMember { disk, record }], ring, ring)?)
+    }
+
+    /// The member that is meant by a name or a disk's id.
+    fn find_member(&self, worker: &str) -> Result<(DiskId, &MemberRecord), Error> {
+        let disk = worker.parse::<DiskId>().ok();
+        let is_meant = |id: DiskId, record: &MemberRecord| {
+            let told = self.fleet.get(id).map(|observed| &observed.beat.name);
+            Some(id) == disk || told.unwrap_or(&record.name) == worker
+        };
+        let members = self
+            .planned
+            .members
+            .iter()
+            .map(|(&id, record)| (id, record));
+        let mut found = members.filter(|(id, record)| is_meant(*id, record));
+        match (found.next(), found.next()) {
+            (Some(member), None) => Ok(member),
+            (None, _) => Err(Error::WorkerNotFound {
+                worker: worker.to_owned(),
+            }),
+            (Some(_), Some(_)) => Err(Error::Conflict(format!(
+                "several workers are named {worker}: name the disk instead"
+            ))),
+        }
+    }
+}

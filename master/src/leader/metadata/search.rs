@@ -1,0 +1,272 @@
+//! Finds out where disks do not hold what the records want: asks for lists where digests differ,
+//! and has them compared.
+
+use super::{Effect, Metadata, Now};
+use crate::leader::survey::{Listed, SurveyRequest};
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::partition::Partition;
+use mdfs_core::ring::Assignment;
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::holdings::Listing;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The least time between two surveys.
+const SURVEY_EVERY: Duration = Duration::from_millis(300);
+/// Surveys take at most one part in so many of the time: they read all records.
+const SURVEY_PART: u32 = 10;
+/// How long a difference has to last before it is looked at: a heartbeat may be behind the log.
+const SETTLES: Duration = Duration::from_millis(600);
+/// How often it is looked again at what could not be mended.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a new leader waits for all live disks to say what they hold before it counts without.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where the search for differences stands.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// Since when partitions of disks differ.
+    differ: BTreeMap<(DiskId, Partition), Timestamp>,
+    /// The disks that could be read when it was last looked.
+    reachable: BTreeSet<DiskId>,
+    /// Lists that were asked for.
+    asked: Option<Asked>,
+    next_token: u64,
+    /// When the last survey began, and how long it took.
+    pub(super) began: Timestamp,
+    pub(super) took: Duration,
+    /// When to look at the latest.
+    look_at: Timestamp,
+    /// Whether drops may be ordered from the survey that runs.
+    pub(super) may_drop: bool,
+}
+
+/// Lists that are under way.
+#[derive(Debug)]
+struct Asked {
+    token: u64,
+    waiting: BTreeSet<DiskId>,
+    lists: BTreeMap<DiskId, Listed>,
+    reachable: BTreeSet<DiskId>,
+    /// All of these as they were when the lists were asked for.
+    assignment: Assignment,
+    moves: BTreeMap<Partition, Vec<DiskId>>,
+    uploads: BTreeSet<FileId>,
+    listed_at: u64,
+}
+
+impl Search {
+    /// A search that begins; answers to earlier questions are not taken for its own.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            next_token: self.next_token,
+            ..Self::default()
+        }
+    }
+}
+
+impl Metadata {
+    /// Takes a list that a disk was asked for.
+    pub(super) fn take_list(
+        &mut self,
+        now: Now,
+        disk: DiskId,
+        token: u64,
+        partitions: BTreeSet<Partition>,
+        list: Option<Listing>,
+    ) {
+        let Some(asked) = self.search.asked.as_mut().filter(|a| a.token == token) else {
+            return;
+        };
+        asked.waiting.remove(&disk);
+        match list {
+            Some(list) => {
+                let ours = |chunk: &ChunkId| partitions.contains(&chunk.partition());
+                // What it was ordered to drop may be gone with its next breath.
+                let dropping: BTreeSet<ChunkId> = self.mover.dropping(disk).collect();
+                let stays = |chunk: &ChunkId| ours(chunk) && !dropping.contains(chunk);
+                let listed = Listed {
+                    chunks: list
+                        .chunks
+                        .into_iter()
+                        .filter(|(chunk, _)| stays(chunk))
+                        .collect(),
+                    damaged: list.damaged.into_iter().filter(ours).collect(),
+                    partitions,
+                };
+                asked.lists.insert(disk, listed);
+            }
+            // Of what it holds nothing is known.
+            None => {
+                asked.reachable.remove(&disk);
+            }
+        }
+        if asked.waiting.is_empty() {
+            self.start_survey(now);
+        }
+    }
+
+    /// Looks whether anything is not as it should be.
+    pub(super) fn search(&mut self, now: Now) {
+        if self.established.is_none() {
+            return;
+        }
+        let reachable = self.known_and_reachable(now);
+        let pause = SURVEY_EVERY.max(self.search.took.saturating_mul(SURVEY_PART));
+        let soon = now.mono.since(self.search.began) < pause;
+        let busy = self.search.asked.is_some() || self.report.is_running();
+        if busy || soon || !self.all_have_spoken(now, &reachable) {
+            return;
+        }
+        let changed = self.truth.take_changed() || reachable != self.search.reachable;
+        if !changed && now.mono < self.search.look_at {
+            return;
+        }
+        let wanted = self.wanted_lists(now, &reachable);
+        let all_there = reachable.len() == self.catalog.members.len();
+        let waits = !self.search.differ.is_empty() || !self.catalog.moves.is_empty();
+        self.search.reachable.clone_from(&reachable);
+        self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
+        if all_there && wanted.is_empty() {
+            if !waits {
+                self.report.nothing_differs(now.mono);
+            }
+            return;
+        }
+        self.ask_for_lists(now, reachable, wanted);
+    }
+
+    /// The members whose copies can be read, and whose holdings are known.
+    fn known_and_reachable(&self, now: Now) -> BTreeSet<DiskId> {
+        let mut disks = self.reachable(now);
+        disks.retain(|&disk| self.truth.is_known(disk));
+        disks
+    }
+
+    /// Whether all live disks have said what they hold. After a while it goes on without the rest.
+    fn all_have_spoken(&self, now: Now, known: &BTreeSet<DiskId>) -> bool {
+        let long = now.mono.since(self.established_at) >= PATIENCE;
+        long || known.len() == self.reachable(now).len()
+    }
+
+    /// The partitions that each disk has to list: where it has differed for a while, and where it
+    /// holds what is on its way elsewhere.
+    fn wanted_lists(
+        &mut self,
+        now: Now,
+        reachable: &BTreeSet<DiskId>,
+    ) -> BTreeMap<DiskId, BTreeSet<Partition>> {
+        let catalog = &self.catalog;
+        let mut differ = BTreeMap::new();
+        let mut wanted: BTreeMap<DiskId, BTreeSet<Partition>> = BTreeMap::new();
+        for &disk in reachable {
+            for partition in self.truth.differing(disk, catalog) {
+                let place = (disk, partition);
+                let since = *self.search.differ.get(&place).unwrap_or(&now.mono);
+                differ.insert(place, since);
+                if now.mono.since(since) >= SETTLES {
+                    wanted.entry(disk).or_default().insert(partition);
+                }
+            }
+        }
+        self.search.differ = differ;
+        let mut also = |disk: DiskId, partition: Partition| {
+            if reachable.contains(&disk) {
+                wanted.entry(disk).or_default().insert(partition);
+            }
+        };
+        for (&partition, to) in &catalog.moves {
+            for &disk in catalog.assignment.holders(partition).iter().chain(to) {
+                also(disk, partition);
+            }
+        }
+        for &disk in reachable {
+            for chunk in self.mover.dropping(disk) {
+                also(disk, chunk.partition());
+            }
+        }
+        for partition in catalog.desired.excepted() {
+            for &disk in catalog.targets(partition) {
+                also(disk, partition);
+            }
+        }
+        wanted
+    }
+
+    fn ask_for_lists(
+        &mut self,
+        now: Now,
+        reachable: BTreeSet<DiskId>,
+        wanted: BTreeMap<DiskId, BTreeSet<Partition>>,
+    ) {
+        self.search.began = now.mono;
+        self.search.next_token += 1;
+        let token = self.search.next_token;
+        self.search.asked = Some(Asked {
+            token,
+            waiting: wanted.keys().copied().collect(),
+            lists: BTreeMap::new(),
+            reachable,
+            assignment: self.catalog.assignment.clone(),
+            moves: self.catalog.moves.clone(),
+            uploads: self.planned.uploads.keys().copied().collect(),
+            listed_at: self.log.commit().unwrap_or(0),
+        });
+        let (false, Some(term)) = (wanted.is_empty(), self.established) else {
+            return self.start_survey(now);
+        };
+        for (disk, partitions) in wanted {
+            let Some(url) = self.fleet.url(disk).map(ToOwned::to_owned) else {
+                self.take_list(now, disk, token, partitions, None);
+                continue;
+            };
+            self.effects.push(Effect::List {
+                disk,
+                url,
+                term,
+                token,
+                partitions,
+            });
+        }
+    }
+
+    /// All lists are there: the table as it is now says what they should be.
+    fn start_survey(&mut self, now: Now) {
+        let (Some(asked), Some(table)) = (self.search.asked.take(), self.log.committed()) else {
+            return;
+        };
+        let Asked {
+            lists,
+            reachable,
+            assignment,
+            moves,
+            mut uploads,
+            listed_at,
+            ..
+        } = asked;
+        uploads.extend(self.planned.uploads.keys());
+        self.search.may_drop = self.may_drop(now, &reachable);
+        let accepting = reachable
+            .iter()
+            .copied()
+            .filter(|&disk| self.fleet.takes_chunks(disk, now.mono) && self.has_room(disk))
+            .collect();
+        let request = SurveyRequest {
+            table: table.clone(),
+            assignment,
+            moves,
+            uploads,
+            reachable,
+            accepting,
+            listed_at,
+            lists,
+        };
+        self.report.started();
+        self.effects.push(Effect::Survey(Box::new(request)));
+    }
+
+    fn has_room(&self, disk: DiskId) -> bool {
+        let observed = self.fleet.get(disk);
+        observed.is_some_and(|observed| observed.beat.free_bytes > 0)
+    }
+}

@@ -1,0 +1,324 @@
+//! Copies that are missing are made, those that nobody needs are dropped, and the figures say so.
+
+use super::asking::{begin, commit, done, ids, open};
+use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk};
+use crate::error::Error;
+use crate::leader::command::{BeginUpload, FileInfo, Order};
+use crate::leader::handle::Question;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::ring::ReplicationFactor;
+use mdfs_protocol::public::Health;
+
+/// After this time a worker that was killed is dead, and no longer waited for.
+const LOST: u64 = 15_000 + REPAIR_DELAY;
+
+fn chunk(file: FileId, index: u32) -> ChunkId {
+    ChunkId { file, index }
+}
+
+/// So many workers, and so many files of one chunk.
+fn with_files(workers: u128, files: u32) -> (World, Vec<FileInfo>) {
+    let mut world = World::founded();
+    for number in 4..=workers {
+        world.add(number);
+    }
+    world.run(3000);
+    let files = (0..files).map(|n| world.store(&format!("f{n:03}")));
+    let files = files.collect();
+    world.run(3000);
+    (world, files)
+}
+
+fn has(world: &World, disk: DiskId, chunk: ChunkId) -> bool {
+    world.workers[&disk].holdings.get(chunk).is_some()
+}
+
+/// The disks, among those that beat, that have the chunk of a file.
+fn copies(world: &World, info: &FileInfo) -> Vec<DiskId> {
+    let chunk = chunk(info.record.file, 0);
+    let disks = world.workers.iter().filter(|(_, worker)| worker.beats);
+    disks
+        .map(|(&disk, _)| disk)
+        .filter(|&disk| has(world, disk, chunk))
+        .collect()
+}
+
+#[track_caller]
+fn check_whole(world: &mut World, files: &[FileInfo]) {
+    let status = world.status();
+    assert_eq!(status.health, Health::Ok, "{:?}", status.reasons);
+    assert_eq!(
+        (status.under_replicated_files, status.missing_files),
+        (0, 0)
+    );
+    for info in files {
+        assert_eq!(copies(world, info).len(), 2, "{}", info.name);
+        let view = done(world.look_up(info.name.as_str())).unwrap();
+        let mut readable = ids(view.sites[0].sites.clone());
+        readable.sort_unstable();
+        assert_eq!(readable, copies(world, info), "{}", info.name);
+    }
+}
+
+#[test]
+fn while_nothing_is_wrong_nothing_is_listed_or_copied() {
+    let (mut world, files) = with_files(4, 20);
+    let before = world.surveys;
+    world.run(30_000);
+    check_whole(&mut world, &files);
+    assert_eq!((world.surveys - before, world.copies), (0, 0));
+}
+
+#[test]
+fn a_copy_that_a_live_disk_lost_is_seen_and_made_again() {
+    let (mut world, files) = with_files(3, 20);
+    let info = &files[7];
+    let [first, _] = copies(&world, info)[..] else {
+        panic!()
+    };
+    let lost = chunk(info.record.file, 0);
+    world.worker(first.as_u128()).holdings.remove(lost);
+    world.hold_surveys = false;
+    let mut seen = false;
+    for _ in 0..100 {
+        world.run(50);
+        seen |= world.status().under_replicated_files == 1;
+    }
+    assert!(seen);
+    check_whole(&mut world, &files);
+    assert_eq!(world.copies, 1);
+}
+
+#[test]
+fn a_difference_that_no_change_told_of_is_found_within_three_beats() {
+    let (mut world, files) = with_files(3, 20);
+    let info = &files[3];
+    let first = copies(&world, info)[0];
+    // The disk counts anew as if after a restart, but says it is the same mount.
+    let worker = world.worker(first.as_u128());
+    let mut other = mdfs_core::holdings::Holdings::new(0);
+    for (chunk, length) in worker.holdings.chunks_after(None) {
+        if chunk.file != info.record.file {
+            other.add(chunk, length);
+        }
+    }
+    while other.sequence() < worker.holdings.sequence() {
+        other.add(chunk(FileId::from_u128(1), 0), MIB + other.sequence());
+    }
+    worker.holdings = other;
+    world.run(3000);
+    assert_eq!(world.status().under_replicated_files, 1);
+    world.run(4000);
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn what_a_lost_worker_had_is_copied_after_the_delay_and_not_before() {
+    let (mut world, files) = with_files(4, 60);
+    let on_it = files
+        .iter()
+        .filter(|info| copies(&world, info).contains(&disk(4)));
+    let on_it = u64::try_from(on_it.count()).unwrap();
+    assert!(on_it > 10);
+    world.kill(4);
+    world.run(5000);
+    assert_eq!(world.status().under_replicated_files, on_it);
+    world.run(LOST - 7000);
+    assert_eq!(world.copies, 0);
+    world.run(12_000);
+    let status = world.status();
+    assert_eq!(
+        (status.under_replicated_files, status.missing_files),
+        (0, 0)
+    );
+    assert_eq!(world.copies, on_it);
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
+    }
+    // It comes back: what it has is not needed any more, or it gets its place back.
+    world.heal();
+    world.run(60_000);
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn a_worker_that_returns_in_time_costs_no_copy() {
+    let (mut world, files) = with_files(4, 40);
+    world.kill(4);
+    world.run(LOST - 3000);
+    world.heal();
+    world.run(20_000);
+    check_whole(&mut world, &files);
+    assert_eq!(world.copies, 0);
+}
+
+#[test]
+fn when_many_fall_silent_at_once_nothing_is_copied() {
+    let (mut world, _) = with_files(5, 40);
+    world.kill(4);
+    world.kill(5);
+    world.run(2 * LOST);
+    assert_eq!(world.copies, 0);
+    assert!(world.status().under_replicated_files > 0);
+}
+
+#[test]
+fn a_new_worker_gets_its_part_and_the_old_copies_go_when_it_has_them() {
+    let (mut world, files) = with_files(3, 60);
+    world.add(4);
+    let mut least = usize::MAX;
+    for _ in 0..600 {
+        world.run(50);
+        let fewest = files.iter().map(|info| copies(&world, info).len()).min();
+        least = least.min(fewest.unwrap());
+        assert_eq!(world.status().under_replicated_files, 0);
+    }
+    assert_eq!(least, 2);
+    check_whole(&mut world, &files);
+    let part = world.worker(4).holdings.len();
+    assert!((20..=40).contains(&part), "{part} of 120 copies");
+}
+
+#[test]
+fn chunks_of_no_file_are_dropped_once_all_have_spoken() {
+    let (mut world, files) = with_files(3, 5);
+    let stray = chunk(FileId::from_u128(77), 3);
+    world.kill(3);
+    world.run(5000);
+    world.worker(1).holdings.add(stray, MIB);
+    world.run(20_000);
+    assert!(
+        has(&world, disk(1), stray),
+        "worker 3 might tell of its file"
+    );
+    world.heal();
+    world.run(8000);
+    assert!(!has(&world, disk(1), stray));
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn chunks_of_an_open_upload_stay_and_those_of_one_that_ended_go() {
+    let (mut world, _) = with_files(3, 0);
+    let upload = world.open("film");
+    let on = ids(world.place(&upload, 0).unwrap());
+    for disk in &on {
+        let worker = world.worker(disk.as_u128());
+        worker.holdings.add(chunk(upload.file, 0), MIB);
+    }
+    world.run(20_000);
+    assert!(has(&world, on[0], chunk(upload.file, 0)));
+    done(world.abort(upload.file)).unwrap();
+    world.run(8000);
+    assert!(!has(&world, on[0], chunk(upload.file, 0)));
+    assert_eq!(world.status().health, Health::Ok);
+}
+
+#[test]
+fn with_few_gone_for_long_garbage_is_dropped_without_them() {
+    let (mut world, _) = with_files(4, 0);
+    let stray = chunk(FileId::from_u128(77), 3);
+    world.kill(4);
+    world.run(5000);
+    world.worker(1).holdings.add(stray, MIB);
+    world.run(DROP_AFTER - 10_000);
+    assert!(has(&world, disk(1), stray));
+    world.run(15_000);
+    assert!(!has(&world, disk(1), stray));
+}
+
+#[test]
+fn chunks_that_went_elsewhere_come_home() {
+    let (mut world, _) = with_files(4, 0);
+    let upload = world.open("film");
+    let home = ids(world.place(&upload, 0).unwrap());
+    let on = ids(world.place_avoiding(&upload, 0, &home[..1]).unwrap());
+    let info = done(world.commit_on(&upload, &on)).unwrap();
+    assert_eq!(info.record.exceptions.len(), 1);
+    world.run(20_000);
+    let view = done(world.look_up("film")).unwrap();
+    assert!(view.info.record.exceptions.is_empty());
+    assert_eq!(view.info.record.version, info.record.version);
+    check_whole(&mut world, &[info]);
+}
+
+#[test]
+fn files_with_other_numbers_of_copies_are_healed_alike() {
+    let (mut world, _) = with_files(4, 0);
+    let mut stored = Vec::new();
+    for copies in [1, 2] {
+        for n in 0..10 {
+            let begin = BeginUpload {
+                replicas: Some(ReplicationFactor::new(copies).unwrap()),
+                ..begin(&format!("{copies}/{n}"))
+            };
+            let upload = open(done(world.begin_with(begin)).unwrap());
+            let on = ids(world.place(&upload, 0).unwrap());
+            assert_eq!(on.len(), usize::from(copies));
+            let commit = commit(&upload, &on);
+            let asked =
+                world.ask(|answer| crate::leader::handle::Question::CommitUpload(commit, answer));
+            stored.push((copies, done(asked).unwrap()));
+        }
+    }
+    world.run(10_000);
+    assert_eq!(world.status().health, Health::Ok);
+    world.kill(4);
+    world.run(LOST + 20_000);
+    for (wanted, info) in &stored {
+        let found = copies(&world, info).len();
+        // The only copy of a file cannot be made again; it counts as missing until it returns.
+        let lost = has(&world, disk(4), chunk(info.record.file, 0)) && *wanted == 1;
+        assert_eq!(
+            found,
+            usize::from(*wanted) - usize::from(lost),
+            "{}",
+            info.name
+        );
+    }
+}
+
+fn order(world: &mut World, order: Order) -> Result<(), Error> {
+    let asked = world.ask(|answer| Question::Order(order, answer));
+    done(asked)
+}
+
+#[test]
+fn a_drained_worker_ends_up_empty_and_takes_part_again_when_told() {
+    let (mut world, files) = with_files(4, 60);
+    order(&mut world, Order::Drain("worker-2".to_owned())).unwrap();
+    for _ in 0..600 {
+        world.run(50);
+        assert_eq!(world.status().under_replicated_files, 0);
+    }
+    assert!(world.worker(2).holdings.is_empty());
+    check_whole(&mut world, &files);
+    let upload = world.open("film");
+    assert!(!ids(world.place(&upload, 0).unwrap()).contains(&disk(2)));
+    order(&mut world, Order::Undrain(disk(2).to_string())).unwrap();
+    world.run(30_000);
+    assert!(!world.worker(2).holdings.is_empty());
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn an_order_for_nobody_is_refused() {
+    let (mut world, _) = with_files(3, 0);
+    let refused = order(&mut world, Order::Drain("nobody".to_owned()));
+    assert!(matches!(refused, Err(Error::WorkerNotFound { .. })));
+}
+
+#[test]
+fn when_told_to_repair_a_lost_worker_is_not_waited_for() {
+    let (mut world, files) = with_files(4, 60);
+    world.kill(4);
+    world.run(16_000);
+    assert_eq!(world.copies, 0);
+    order(&mut world, Order::Repair).unwrap();
+    world.run(6000);
+    assert_eq!(world.status().under_replicated_files, 0);
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
+    }
+}

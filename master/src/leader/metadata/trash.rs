@@ -1,0 +1,192 @@
+//! The trash: what comes back from it, what is purged, and what ends by itself.
+
+use super::super::catalog::prefix;
+use super::super::command::{Delete, FileInfo, ListTrash, TrashPage, TrashedFile, Undelete};
+use super::super::handle::Answer;
+use super::upkeep::CLEAN_AT_ONCE;
+use super::{Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::detect::Liveness;
+use mdfs_core::records::plan::{
+    Refusal, Stored, Trashed, plan_expire, plan_purge_name, plan_undelete,
+};
+use mdfs_core::records::{Corrupt, Key, Kind, TrashRecord, decode};
+use mdfs_core::time::{LogTime, Timestamp};
+use mdfs_protocol::internal::DiskState;
+use std::time::Duration;
+
+/// Files that end at a time, whatever their age, while a disk is full: few, because it takes a
+/// moment until disks have dropped their chunks and tell of the room.
+const ROOM_AT_ONCE: usize = 16;
+/// The least time between two such ends.
+const ROOM_EVERY: Duration = Duration::from_secs(2);
+
+impl Metadata {
+    pub(super) fn undelete(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        undelete: Undelete,
+        answer: Answer<FileInfo>,
+    ) {
+        let Undelete { request, name } = undelete;
+        let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
+            let newest = self.planned.newest_in_trash(&name);
+            Ok(plan_undelete(&self.view()?, request, &name, newest, at)?)
+        });
+        let convert = |Stored { name, record }| FileInfo { name, record };
+        self.carry_out(
+            now,
+            deadline,
+            request,
+            planned,
+            answer,
+            |_| Vec::new(),
+            convert,
+        );
+    }
+
+    /// Disks are not told: what they hold is compared with the records, and what nobody needs goes.
+    pub(super) fn purge(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        delete: Delete,
+        answer: Answer<()>,
+    ) {
+        let Delete {
+            request,
+            name,
+            precondition,
+        } = delete;
+        let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
+            let newest = self.planned.newest_in_trash(&name);
+            let view = self.view()?;
+            Ok(plan_purge_name(
+                &view,
+                request,
+                &name,
+                &precondition,
+                newest,
+                at,
+            )?)
+        });
+        self.carry_out(
+            now,
+            deadline,
+            request,
+            planned,
+            answer,
+            |()| Vec::new(),
+            |()| (),
+        );
+    }
+
+    pub(super) fn list_trash(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        list: ListTrash,
+        answer: Answer<TrashPage>,
+    ) {
+        let read = move |metadata: Result<&Metadata, Error>, now| {
+            respond(
+                answer,
+                metadata.and_then(|metadata| metadata.trash_page(now, list)),
+            );
+        };
+        self.read(now, deadline, Box::new(read));
+    }
+
+    fn trash_page(&self, now: Now, list: ListTrash) -> Result<TrashPage, Error> {
+        let table = self.log.committed().ok_or(Error::NoLeader)?;
+        let mut page = TrashPage {
+            log_time: self.log.log_time(now.mono).unwrap_or_default(),
+            ..TrashPage::default()
+        };
+        let after = list.after.map(|place| place.key().to_bytes());
+        let mut last = None;
+        for (key, value) in table.range(&prefix(Kind::Trash), after.as_deref()) {
+            // The page is cut before the first file that does not fit.
+            if page.files.len() >= list.limit {
+                page.next = last;
+                break;
+            }
+            let place = place_of(key).map_err(Refusal::from)?;
+            let TrashRecord { name, file } = decode(value).map_err(Refusal::from)?;
+            last = Some(place);
+            page.files.push(TrashedFile {
+                deleted: place.deleted,
+                info: FileInfo { name, record: file },
+            });
+        }
+        Ok(page)
+    }
+
+    /// Ends what has been in the trash for longer than it is kept. Returns how many.
+    pub(super) fn expire_trash(&mut self, now: Now) -> usize {
+        let Some(at) = self.next(now) else { return 0 };
+        let keep = u64::try_from(self.settings.trash_keep.as_millis()).unwrap_or(u64::MAX);
+        let before = LogTime::from_millis(at.time.as_millis().saturating_sub(keep));
+        self.expire(now, before, CLEAN_AT_ONCE)
+    }
+
+    /// Ends what has been in the trash for longest while the disk of a live member is full.
+    pub(super) fn make_room(&mut self, now: Now) {
+        if now.mono.since(self.upkeep.made_room) < ROOM_EVERY || !self.a_disk_is_full(now) {
+            return;
+        }
+        self.upkeep.made_room = now.mono;
+        let ended = self.expire(now, LogTime::from_millis(u64::MAX), ROOM_AT_ONCE);
+        if ended > 0 {
+            tracing::warn!(
+                files = ended,
+                "a disk is full: the oldest of the trash ends"
+            );
+        }
+    }
+
+    /// Whether a disk that drops chunks when it is told to has no room for more.
+    fn a_disk_is_full(&self, now: Now) -> bool {
+        self.catalog.members.keys().any(|&disk| {
+            self.fleet.liveness(disk, now.mono) == Liveness::Live
+                && self.fleet.get(disk).is_some_and(|observed| {
+                    observed.beat.free_bytes == 0 && observed.beat.state == DiskState::Healthy
+                })
+        })
+    }
+
+    /// Ends up to `most` files that came into the trash before a log time, the oldest first. Returns
+    /// how many.
+    fn expire(&mut self, now: Now, before: LogTime, most: usize) -> usize {
+        if self.established.is_none() || !self.log.can_write(now.mono) {
+            return 0;
+        }
+        let Ok(view) = self.view() else { return 0 };
+        let tag = prefix(Kind::Trash);
+        let keys = view.range(&tag, None).map(|(key, _)| key);
+        let Ok(planned) = plan_expire(keys, before, most) else {
+            return 0;
+        };
+        if planned.answer > 0 {
+            // Refused: tried again next time.
+            let deadline = now.mono.plus(self.settings.hold);
+            let _ = self.append(
+                now,
+                deadline,
+                None,
+                planned.puts,
+                Vec::new(),
+                Box::new(|_| ()),
+            );
+        }
+        planned.answer
+    }
+}
+
+fn place_of(key: &[u8]) -> Result<Trashed, Corrupt> {
+    match Key::from_bytes(key)? {
+        Key::Trash(deleted, file) => Ok(Trashed { deleted, file }),
+        other => Err(Corrupt::Key(other.to_bytes())),
+    }
+}

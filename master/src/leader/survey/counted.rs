@@ -1,0 +1,329 @@
+//! The pass over all files.
+
+use super::{
+    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, Need, Survey,
+    SurveyRequest,
+};
+use crate::leader::catalog::prefix;
+use mdfs_core::chunk::ChunkId;
+use mdfs_core::id::DiskId;
+use mdfs_core::name::FileName;
+use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
+use mdfs_core::records::{Copies, FileRecord, Key, Kind, TrashRecord, decode};
+use std::collections::{BTreeSet, HashMap};
+
+/// Looks at every file, in the trash or out of it.
+pub fn survey(request: &SurveyRequest) -> Survey {
+    let mut pass = Pass {
+        request,
+        found: Survey::default(),
+        listed: HashMap::new(),
+        listed_partitions: BTreeSet::new(),
+    };
+    for (&disk, listed) in &request.lists {
+        pass.listed_partitions.extend(&listed.partitions);
+        for &chunk in listed.chunks.keys() {
+            pass.listed.entry(chunk).or_default().push(disk);
+        }
+    }
+    let files = prefix(Kind::File);
+    let files = request.table.range(&files, None);
+    for (key, value) in files {
+        match (Key::from_bytes(key), decode::<FileRecord>(value)) {
+            (Ok(Key::File(name)), Ok(file)) => pass.file(Some(&name), &file),
+            _ => pass.found.unreadable_files += 1,
+        }
+    }
+    let trash = prefix(Kind::Trash);
+    let trash = request.table.range(&trash, None);
+    for (_, value) in trash {
+        match decode::<TrashRecord>(value) {
+            Ok(trash) => pass.file(None, &trash.file),
+            Err(_) => pass.found.unreadable_files += 1,
+        }
+    }
+    pass.finish()
+}
+
+struct Pass<'a> {
+    request: &'a SurveyRequest,
+    found: Survey,
+    /// Chunks in the lists that no record was met for yet, and who has them.
+    listed: HashMap<ChunkId, Vec<DiskId>>,
+    /// The partitions that some disk listed.
+    listed_partitions: BTreeSet<Partition>,
+}
+
+/// Where a chunk should be, and where it may be.
+struct Places<'a> {
+    /// The disks that should have it in the end.
+    targets: &'a [DiskId],
+    /// All disks whose copy counts.
+    all: Vec<DiskId>,
+    /// Where it lies instead, for now.
+    exception: Option<&'a [DiskId]>,
+}
+
+fn places<'a>(
+    request: &'a SurveyRequest,
+    partition: Partition,
+    wanted: usize,
+    exception: Option<&'a Copies>,
+) -> Places<'a> {
+    let holders = request.assignment.holders(partition);
+    let targets = request.moves.get(&partition).map_or(holders, Vec::as_slice);
+    let first = |disks: &'a [DiskId]| disks.get(..wanted).unwrap_or(disks);
+    let others = match exception {
+        Some(exception) => exception.disks.as_slice(),
+        None => first(holders),
+    };
+    let mut seen = BTreeSet::new();
+    let all = first(targets).iter().chain(others).copied();
+    Places {
+        targets: first(targets),
+        all: all.filter(|&disk| seen.insert(disk)).collect(),
+        exception: exception.map(|exception| exception.disks.as_slice()),
+    }
+}
+
+impl Pass<'_> {
+    /// Counts a file; one in the trash has no name here, and is healed but not counted.
+    fn file(&mut self, name: Option<&FileName>, file: &FileRecord) {
+        let wanted = usize::from(file.replicas.get());
+        // Committed after the lists were made: they do not show it, but all its copies were durable.
+        let is_new = file.version > self.request.listed_at;
+        let mut fewest = usize::MAX;
+        let mut exceptions = file.exceptions.iter().peekable();
+        let mut index = 0;
+        let mut home = Vec::new();
+        while index < file.layout.chunk_count() {
+            while exceptions.next_if(|run| run.end() <= index).is_some() {}
+            let next = exceptions.peek().copied();
+            let exception = next.filter(|run| run.first_chunk <= index);
+            let group_end = (index / CHUNKS_PER_GROUP + 1).saturating_mul(CHUNKS_PER_GROUP);
+            let limit = match (exception, next) {
+                (Some(run), _) => run.end(),
+                (None, Some(next)) => next.first_chunk,
+                (None, None) => u32::MAX,
+            };
+            let end = group_end.min(limit).min(file.layout.chunk_count());
+            let partition = ChunkId {
+                file: file.file,
+                index,
+            }
+            .partition();
+            let places = places(self.request, partition, wanted, exception);
+            let good = if is_new || self.is_as_it_should_be(partition, &places) {
+                if is_new {
+                    for index in index..end {
+                        let file = file.file;
+                        self.listed.remove(&ChunkId { file, index });
+                    }
+                }
+                let reachable = |disk: &&DiskId| self.request.reachable.contains(disk);
+                places.all.iter().filter(reachable).count()
+            } else {
+                self.chunks(file, index..end, partition, wanted, &places, &mut home)
+            };
+            fewest = fewest.min(good);
+            index = end;
+        }
+        let Some(name) = name else { return };
+        self.note_home(name, file, &home);
+        if fewest < wanted {
+            self.found.under_replicated_files += 1;
+            self.found.missing_files += u64::from(fewest == 0);
+            self.note_name(name, fewest, wanted);
+        }
+    }
+
+    /// Whether all copies are where they should be, which the digests show: no list was needed.
+    fn is_as_it_should_be(&self, partition: Partition, places: &Places<'_>) -> bool {
+        let request = self.request;
+        places.exception.is_none()
+            && !self.listed_partitions.contains(&partition)
+            && !request.moves.contains_key(&partition)
+            && places
+                .all
+                .iter()
+                .all(|disk| request.reachable.contains(disk))
+    }
+
+    /// Looks at chunks one by one. The fewest good copies of one of them.
+    fn chunks(
+        &mut self,
+        file: &FileRecord,
+        run: std::ops::Range<u32>,
+        partition: Partition,
+        wanted: usize,
+        places: &Places<'_>,
+        home: &mut Vec<u32>,
+    ) -> usize {
+        let mut fewest = usize::MAX;
+        for index in run {
+            let chunk = ChunkId {
+                file: file.file,
+                index,
+            };
+            let length = file.layout.chunk_len(index).unwrap_or(0);
+            let has = |disk: &DiskId| self.has(*disk, partition, chunk, length, places);
+            let good: Vec<DiskId> = places
+                .all
+                .iter()
+                .copied()
+                .filter(|disk| has(disk))
+                .collect();
+            let lacking: Vec<DiskId> = places
+                .targets
+                .iter()
+                .copied()
+                .filter(|disk| !good.contains(disk))
+                .collect();
+            fewest = fewest.min(good.len());
+            if places.exception.is_some() && lacking.is_empty() {
+                home.push(index);
+            }
+            self.note_needs(chunk, length, &good, &lacking);
+            self.note_excess(chunk, &good, wanted, places, lacking.is_empty());
+        }
+        fewest
+    }
+
+    fn has(
+        &self,
+        disk: DiskId,
+        partition: Partition,
+        chunk: ChunkId,
+        length: u64,
+        places: &Places<'_>,
+    ) -> bool {
+        if !self.request.reachable.contains(&disk) {
+            return false;
+        }
+        match self.request.lists.get(&disk) {
+            Some(listed) if listed.partitions.contains(&partition) => {
+                listed.chunks.get(&chunk) == Some(&length)
+            }
+            // Not listed: it has what it should have.
+            _ => places.exception.unwrap_or(places.targets).contains(&disk),
+        }
+    }
+
+    fn damaged_at(&self, chunk: ChunkId) -> impl Iterator<Item = DiskId> + '_ {
+        let has = move |listed: &Listed| listed.damaged.contains(&chunk);
+        let lists = self.request.lists.iter();
+        lists
+            .filter(move |(_, listed)| has(listed))
+            .map(|(&disk, _)| disk)
+    }
+
+    fn note_needs(&mut self, chunk: ChunkId, length: u64, good: &[DiskId], lacking: &[DiskId]) {
+        let elsewhere = self.listed.get(&chunk).into_iter().flatten();
+        let mut sources = good.to_vec();
+        sources.extend(elsewhere.copied());
+        let damaged: Vec<DiskId> = self.damaged_at(chunk).collect();
+        self.found.damaged_chunks += u64::from(!damaged.is_empty());
+        sources.extend(damaged);
+        let mut seen = BTreeSet::new();
+        sources.retain(|disk| seen.insert(*disk) && self.request.reachable.contains(disk));
+        for &target in lacking {
+            if !self.request.accepting.contains(&target) || sources.is_empty() {
+                continue;
+            }
+            self.found.copies_to_make += 1;
+            self.found.bytes_to_copy = self.found.bytes_to_copy.saturating_add(length);
+            let need = Need {
+                chunk,
+                length,
+                target,
+                sources: sources.clone(),
+                good: good.len(),
+            };
+            keep_least(&mut self.found.needs, need, MOST_NEEDS, |need| need.good);
+        }
+    }
+
+    /// Copies of a chunk that somebody needs, but not there.
+    fn note_excess(
+        &mut self,
+        chunk: ChunkId,
+        good: &[DiskId],
+        wanted: usize,
+        places: &Places<'_>,
+        targets_have_it: bool,
+    ) {
+        let Some(disks) = self.listed.remove(&chunk) else {
+            return;
+        };
+        for disk in disks {
+            if places.all.contains(&disk) {
+                continue;
+            }
+            self.found.excess_copies += 1;
+            if targets_have_it && good.len() >= wanted {
+                self.drop_at(disk, chunk);
+            }
+        }
+    }
+
+    fn drop_at(&mut self, disk: DiskId, chunk: ChunkId) {
+        let drops = self.found.drops.entry(disk).or_default();
+        if drops.len() < MOST_DROPS {
+            drops.push(chunk);
+        }
+    }
+
+    fn note_home(&mut self, name: &FileName, file: &FileRecord, home: &[u32]) {
+        for exception in &file.exceptions {
+            let run = exception.first_chunk..exception.end();
+            let came = home.iter().filter(|index| run.contains(index)).count();
+            if came == run.len() && self.found.home.len() < MOST_HOME {
+                self.found.home.push(Home {
+                    name: name.clone(),
+                    file: file.file,
+                    exception: exception.clone(),
+                });
+            }
+        }
+    }
+
+    fn note_name(&mut self, name: &FileName, good: usize, wanted: usize) {
+        let at_risk = AtRisk {
+            name: name.clone(),
+            good,
+            wanted,
+        };
+        keep_least(&mut self.found.names, at_risk, MOST_NAMES, |file| file.good);
+    }
+
+    /// What is left in the lists is of no file; of no upload either, it is garbage.
+    fn finish(mut self) -> Survey {
+        let garbage: Vec<(ChunkId, Vec<DiskId>)> = std::mem::take(&mut self.listed)
+            .into_iter()
+            .filter(|(chunk, _)| !self.request.uploads.contains(&chunk.file))
+            .collect();
+        // A record that cannot be read may be the one that needs them.
+        if self.found.unreadable_files == 0 {
+            for (chunk, disks) in garbage {
+                for disk in disks {
+                    self.drop_at(disk, chunk);
+                }
+            }
+        }
+        self.found.needs.sort_by_key(|need| (need.good, need.chunk));
+        self.found
+            .names
+            .sort_by(|a, b| (a.good, &a.name).cmp(&(b.good, &b.name)));
+        self.found
+    }
+}
+
+/// Keeps at most `most` of what is told, those with the least keys. Cheap: nothing is sorted before
+/// there are twice as many.
+fn keep_least<T>(kept: &mut Vec<T>, new: T, most: usize, key: impl Fn(&T) -> usize) {
+    kept.push(new);
+    if kept.len() >= 2 * most {
+        kept.sort_by_key(&key);
+        kept.truncate(most);
+    }
+}

@@ -1,0 +1,229 @@
+//! What the leader knows of the disks' holdings, and where they are not what the records want.
+
+use super::catalog::Catalog;
+use mdfs_core::desired::Desired;
+use mdfs_core::digest::{Digest, PartitionDigests};
+use mdfs_core::holdings::{Change, Mirror};
+use mdfs_core::id::{DiskId, FileId, Generation};
+use mdfs_core::partition::Partition;
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::holdings::{Digests, Known, Report};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long a disk may take to say what it holds before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is known of all disks. Only of use to a leader, and only in one term.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    disks: BTreeMap<DiskId, Disk>,
+    /// Chunks of open uploads that disks said they have: no record wants them yet.
+    pending: BTreeMap<FileId, Vec<(DiskId, Change)>>,
+    /// The same as digests.
+    early: BTreeMap<(DiskId, Partition), Digest>,
+    /// Something changed since [`Truth::take_changed`].
+    changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    generation: Generation,
+    mirror: Option<Mirror>,
+    /// What the last heartbeat said it has counted to.
+    sequence: u64,
+    asked: Option<Timestamp>,
+}
+
+impl Truth {
+    /// Whether a disk was not mounted anew since it was last heard of.
+    pub(super) fn is_same_mount(&self, disk: DiskId, generation: Generation) -> bool {
+        let known = self.disks.get(&disk);
+        known.is_some_and(|known| known.generation == generation)
+    }
+
+    /// Takes what a heartbeat says. True if the disk has to be asked for its digests.
+    pub(super) fn hear(
+        &mut self,
+        now: Timestamp,
+        disk: DiskId,
+        generation: Generation,
+        report: &Report,
+        is_upload: impl Fn(FileId) -> bool,
+    ) -> bool {
+        let known = self.disks.entry(disk).or_default();
+        if known.generation != generation {
+            *known = Disk {
+                generation,
+                ..Disk::default()
+            };
+            self.changed = true;
+        }
+        known.sequence = report.sequence;
+        let mut came = Vec::new();
+        if let Some(mirror) = &mut known.mirror {
+            let Report {
+                sequence,
+                root,
+                after,
+                changes,
+            } = report;
+            let was_proven = mirror.is_proven_at(*sequence);
+            match mirror.take(*after, changes, *sequence, *root) {
+                Ok(new) => {
+                    self.changed |= !new.is_empty() || !was_proven;
+                    came.extend_from_slice(new);
+                }
+                Err(lost) => {
+                    tracing::info!(%disk, %lost, "asking a disk for all it holds");
+                    known.mirror = None;
+                    self.changed = true;
+                }
+            }
+        }
+        let asks = known.mirror.is_none()
+            && known
+                .asked
+                .is_none_or(|asked| now.since(asked) >= ASK_AGAIN);
+        if asks {
+            known.asked = Some(now);
+        }
+        if known.mirror.is_none() {
+            self.forget_early(disk);
+        }
+        for change in came {
+            self.note_early(disk, change, &is_upload);
+        }
+        asks
+    }
+
+    /// Takes a disk's digests; false if they make no sense.
+    pub(super) fn take(&mut self, disk: DiskId, said: Digests) -> bool {
+        let Some(known) = self.disks.get_mut(&disk) else {
+            return false;
+        };
+        known.asked = None;
+        let Some(digests) = PartitionDigests::from_list(said.digests) else {
+            return false;
+        };
+        if known.generation == said.generation {
+            known.mirror = Some(Mirror::new(said.sequence, digests));
+            self.changed = true;
+            self.forget_early(disk);
+        }
+        true
+    }
+
+    /// How far a disk's holdings are known.
+    pub(super) fn known(&self, disk: DiskId) -> Option<Known> {
+        let known = self.disks.get(&disk)?;
+        let mirror = known.mirror.as_ref()?;
+        Some(Known {
+            generation: known.generation,
+            sequence: mirror.sequence(),
+        })
+    }
+
+    /// Whether a disk's holdings are known as of its last heartbeat.
+    pub(super) fn is_known(&self, disk: DiskId) -> bool {
+        self.mirror(disk).is_some()
+    }
+
+    fn mirror(&self, disk: DiskId) -> Option<&Mirror> {
+        let known = self.disks.get(&disk)?;
+        let mirror = known.mirror.as_ref()?;
+        mirror.is_proven_at(known.sequence).then_some(mirror)
+    }
+
+    /// An upload has ended: what it stored is wanted by its record now, or by nobody.
+    pub(super) fn upload_ended(&mut self, file: FileId) {
+        for (disk, change) in self.pending.remove(&file).into_iter().flatten() {
+            let place = (disk, change.chunk.partition());
+            if let Some(digest) = self.early.get_mut(&place) {
+                digest.remove(change.chunk, change.length);
+                if *digest == Digest::EMPTY {
+                    self.early.remove(&place);
+                }
+            }
+        }
+        self.changed = true;
+    }
+
+    /// The records changed what is wanted.
+    pub(super) fn wants_changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether anything changed since this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether a disk holds of a partition what it should; unknown is no.
+    pub(super) fn is_right(&self, disk: DiskId, partition: Partition, wants: &Catalog) -> bool {
+        let targets = wants.targets(partition);
+        self.mirror(disk)
+            .is_some_and(|mirror| self.agrees(disk, mirror, partition, &wants.desired, targets))
+    }
+
+    /// The partitions of which a disk does not hold what it should, or which it is giving up.
+    pub(super) fn differing(&self, disk: DiskId, wants: &Catalog) -> BTreeSet<Partition> {
+        let Some(mirror) = self.mirror(disk) else {
+            return BTreeSet::new();
+        };
+        Partition::all()
+            .filter(|&partition| {
+                let targets = wants.targets(partition);
+                !self.agrees(disk, mirror, partition, &wants.desired, targets)
+            })
+            .collect()
+    }
+
+    fn agrees(
+        &self,
+        disk: DiskId,
+        mirror: &Mirror,
+        partition: Partition,
+        desired: &Desired,
+        targets: &[DiskId],
+    ) -> bool {
+        let mut want = desired.of(disk, partition, targets);
+        if let Some(early) = self.early.get(&(disk, partition)) {
+            want.join(*early);
+        }
+        mirror.get(partition) == want
+    }
+
+    fn note_early(&mut self, disk: DiskId, change: Change, is_upload: impl Fn(FileId) -> bool) {
+        let Change { chunk, length, .. } = change;
+        let place = (disk, chunk.partition());
+        if change.came {
+            if is_upload(chunk.file) {
+                self.pending
+                    .entry(chunk.file)
+                    .or_default()
+                    .push((disk, change));
+                self.early.entry(place).or_default().add(chunk, length);
+            }
+            return;
+        }
+        let Some(chunks) = self.pending.get_mut(&chunk.file) else {
+            return;
+        };
+        let same = |(other, came): &(DiskId, Change)| *other == disk && came.chunk == chunk;
+        if let Some(at) = chunks.iter().position(same) {
+            let (_, came) = chunks.swap_remove(at);
+            if let Some(digest) = self.early.get_mut(&place) {
+                digest.remove(came.chunk, came.length);
+            }
+        }
+    }
+
+    fn forget_early(&mut self, disk: DiskId) {
+        for chunks in self.pending.values_mut() {
+            chunks.retain(|(other, _)| *other != disk);
+        }
+        self.pending.retain(|_, chunks| !chunks.is_empty());
+        self.early.retain(|(other, _), _| *other != disk);
+    }
+}
