@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post, put};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use mdfs_core::chunk::ChunkSize;
