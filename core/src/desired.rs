@@ -78,6 +78,11 @@ impl Desired {
         self.excepted.keys().copied()
     }
 
+    /// Those partitions with the disks that have such chunks.
+    pub fn exception_places(&self) -> impl Iterator<Item = (DiskId, Partition)> + '_ {
+        self.exceptions.keys().copied()
+    }
+
     fn each(&mut self, file: &FileRecord, change: impl Fn(&mut Digest, ChunkId, u64), came: bool) {
         let place = usize::from(file.replicas.get()).saturating_sub(1);
         let mut exceptions = file.exceptions.iter().peekable();

@@ -148,12 +148,20 @@ impl Link<'_> {
     /// # Errors
     /// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
     async fn compose(&self, known: Option<Known>) -> Result<Heartbeat, Error> {
-        let (usage, holdings) = self.node.report(known).await?;
-        if self.node.hangs() {
-            return Err(Error::Busy {
-                what: "disk threads",
-            });
-        }
+        // Before what is held, or a drop would be told of by a beat that still shows the chunk.
+        let done = self.answers.take();
+        let told = self.node.report(known).await;
+        let hangs = self.node.hangs();
+        let (usage, holdings) = match told {
+            Ok(told) if !hangs => told,
+            told => {
+                self.answers.put_all(done);
+                told?;
+                return Err(Error::Busy {
+                    what: "disk threads",
+                });
+            }
+        };
         let config = self.worker.config();
         Ok(Heartbeat {
             identity: self.node.identity(),
@@ -169,7 +177,7 @@ impl Link<'_> {
             leaving: self.worker.leaving().is_cancelled(),
             directory_version: self.node.directory.version(),
             holdings,
-            done: self.answers.take(),
+            done,
         })
     }
 }

@@ -164,7 +164,7 @@ impl Outside {
                     tracing::warn!(%disk, %error, "a disk does not say what it holds");
                 });
                 let said = said.ok();
-                let _ = events.send(Event::Digests { disk, said }).await;
+                let _ = events.send(Event::Digests { disk, term, said }).await;
             }),
             Effect::List {
                 disk,

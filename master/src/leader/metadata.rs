@@ -115,6 +115,8 @@ pub enum Event {
     Digests {
         /// The disk.
         disk: DiskId,
+        /// As in the effect.
+        term: Term,
         /// None if it did not answer.
         said: Option<Digests>,
     },
@@ -271,7 +273,7 @@ impl Metadata {
                 self.fleet.adopted(disk, cluster);
                 self.go_on_founding(now);
             }
-            Event::Digests { disk, said } => self.take_digests(disk, said),
+            Event::Digests { disk, term, said } => self.take_digests(disk, term, said),
             Event::Listed {
                 disk,
                 token,

@@ -12,6 +12,11 @@ use std::time::Duration;
 /// Copies that one worker makes or is about to make: enough that it never waits for its next
 /// heartbeat.
 const MOST_AT_ONCE: usize = 16;
+/// Drops that one worker is told of at a time.
+const MOST_DROPS_AT_ONCE: usize = 2;
+/// After this time an order of which nothing was heard is given again, in case the answer to a
+/// heartbeat was lost.
+const TOLD_AGAIN: Duration = Duration::from_secs(5);
 /// After this time an order of which nothing was heard is given up; a survey finds what is left.
 const GIVEN_UP: Duration = Duration::from_secs(120);
 /// How long a copy that failed is not tried again.
@@ -20,17 +25,31 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// What there is to do, and what is being done.
 #[derive(Debug, Default)]
 pub(super) struct Mover {
-    waiting: BTreeMap<DiskId, VecDeque<Task>>,
-    under_way: BTreeMap<DiskId, BTreeMap<u64, (Timestamp, Task)>>,
+    copies: BTreeMap<DiskId, VecDeque<Task>>,
+    /// Chunks that no file has.
+    garbage: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// Chunks that are looked at once more before they are dropped.
+    excess: BTreeMap<DiskId, Vec<ChunkId>>,
+    under_way: BTreeMap<DiskId, BTreeMap<u64, UnderWay>>,
     /// Copies that failed, and when.
     failed: BTreeMap<(DiskId, ChunkId), Timestamp>,
     next_id: u64,
 }
 
+/// An order of which nothing was heard yet.
+#[derive(Debug)]
+struct UnderWay {
+    since: Timestamp,
+    told: Timestamp,
+    task: Task,
+}
+
 impl Mover {
     /// Takes what a survey found in place of what was waiting.
     pub(super) fn plan(&mut self, now: Timestamp, found: &Survey, may_drop: bool) {
-        self.waiting.clear();
+        self.copies.clear();
+        self.garbage.clear();
+        self.excess.clear();
         self.failed.retain(|_, at| now.since(*at) < AGAIN);
         for need in &found.needs {
             let Need {
@@ -39,7 +58,7 @@ impl Mover {
                 target,
                 ..
             } = *need;
-            if self.failed.contains_key(&(target, chunk)) || self.copies(target, chunk) {
+            if self.failed.contains_key(&(target, chunk)) || self.is_copying(target, chunk) {
                 continue;
             }
             let task = Task::Copy {
@@ -47,39 +66,63 @@ impl Mover {
                 length,
                 sources: need.sources.clone(),
             };
-            self.waiting.entry(target).or_default().push_back(task);
+            self.copies.entry(target).or_default().push_back(task);
         }
-        if !may_drop {
-            return;
-        }
-        for (&disk, chunks) in &found.drops {
-            let dropping: BTreeSet<ChunkId> = self.dropping(disk).collect();
-            let new: Vec<ChunkId> = chunks
-                .iter()
-                .filter(|chunk| !dropping.contains(chunk))
-                .copied()
-                .collect();
-            let tasks = new.chunks(MOST_DROPS).map(|chunks| Task::Drop {
-                chunks: chunks.to_vec(),
-            });
-            self.waiting.entry(disk).or_default().extend(tasks);
+        if may_drop {
+            self.garbage.clone_from(&found.garbage);
+            self.excess.clone_from(&found.excess);
         }
     }
 
-    /// The next orders for a disk.
-    pub(super) fn orders(&mut self, now: Timestamp, disk: DiskId, term: Term) -> Vec<Order> {
+    /// The next orders for a disk. `is_excess` says whether a copy that was not needed there when it
+    /// was looked at is not needed still.
+    pub(super) fn orders(
+        &mut self,
+        now: Timestamp,
+        disk: DiskId,
+        term: Term,
+        is_excess: impl Fn(ChunkId) -> bool,
+    ) -> Vec<Order> {
+        let mut new: Vec<Task> = Vec::new();
         let under_way = self.under_way.entry(disk).or_default();
         // A drop may be carried out as long as it was not answered.
-        under_way.retain(|_, (since, task)| {
-            matches!(task, Task::Drop { .. }) || now.since(*since) < GIVEN_UP
-        });
-        let room = MOST_AT_ONCE.saturating_sub(under_way.len());
-        let waiting = self.waiting.entry(disk).or_default();
+        under_way.retain(|_, it| it.is_drop() || now.since(it.since) < GIVEN_UP);
+        let drops = under_way.values().filter(|it| it.is_drop()).count();
+        let room = MOST_AT_ONCE.saturating_sub(under_way.len() - drops);
+        if let Some(copies) = self.copies.get_mut(&disk) {
+            new.extend(copies.drain(..room.min(copies.len())));
+        }
+        if drops < MOST_DROPS_AT_ONCE {
+            let mut chunks = take(&mut self.garbage, disk);
+            if chunks.is_empty() {
+                chunks = take(&mut self.excess, disk);
+                chunks.retain(|&chunk| is_excess(chunk));
+            }
+            let under_way = self.under_way.get(&disk).into_iter().flatten();
+            let dropping: BTreeSet<ChunkId> = under_way
+                .flat_map(|(_, it)| it.dropping().iter().copied())
+                .collect();
+            chunks.retain(|chunk| !dropping.contains(chunk));
+            new.extend((!chunks.is_empty()).then_some(Task::Drop { chunks }));
+        }
+        let under_way = self.under_way.entry(disk).or_default();
         let mut orders = Vec::new();
-        for task in waiting.drain(..room.min(waiting.len())) {
+        for (&id, it) in under_way.iter_mut() {
+            if now.since(it.told) >= TOLD_AGAIN {
+                it.told = now;
+                let task = it.task.clone();
+                orders.push(Order { term, id, task });
+            }
+        }
+        for task in new {
             self.next_id += 1;
             let id = self.next_id;
-            under_way.insert(id, (now, task.clone()));
+            let it = UnderWay {
+                since: now,
+                told: now,
+                task: task.clone(),
+            };
+            under_way.insert(id, it);
             orders.push(Order { term, id, task });
         }
         orders
@@ -91,7 +134,7 @@ impl Mover {
             return;
         };
         for done in done.iter().filter(|done| done.term == term) {
-            let Some((_, task)) = under_way.remove(&done.id) else {
+            let Some(UnderWay { task, .. }) = under_way.remove(&done.id) else {
                 continue;
             };
             match (&done.failure, task) {
@@ -111,19 +154,7 @@ impl Mover {
 
     /// A disk was mounted anew: it knows of no order.
     pub(super) fn gone(&mut self, disk: DiskId) {
-        self.waiting.remove(&disk);
         self.under_way.remove(&disk);
-    }
-
-    fn copies(&self, disk: DiskId, wanted: ChunkId) -> bool {
-        let tasks = self
-            .under_way
-            .get(&disk)
-            .into_iter()
-            .flat_map(BTreeMap::values);
-        tasks
-            .map(|(_, task)| task)
-            .any(|task| matches!(task, Task::Copy { chunk, .. } if *chunk == wanted))
     }
 
     /// Whether a disk may drop chunks of a partition.
@@ -134,16 +165,41 @@ impl Mover {
 
     /// The chunks that a disk was ordered to drop, and may do so at any time.
     pub(super) fn dropping(&self, disk: DiskId) -> impl Iterator<Item = ChunkId> + '_ {
-        let tasks = self
-            .under_way
-            .get(&disk)
-            .into_iter()
-            .flat_map(BTreeMap::values);
-        tasks
-            .flat_map(|(_, task)| match task {
-                Task::Drop { chunks } => chunks.as_slice(),
-                Task::Copy { .. } => &[],
-            })
-            .copied()
+        let under_way = self.under_way.get(&disk).into_iter().flatten();
+        under_way.flat_map(|(_, it)| it.dropping().iter().copied())
     }
+
+    /// Whether any disk was ordered to drop something, or will be.
+    pub(super) fn drops_anything(&self) -> bool {
+        let waiting = self.garbage.values().chain(self.excess.values());
+        let mut under_way = self.under_way.values().flat_map(BTreeMap::values);
+        waiting.flatten().next().is_some() || under_way.any(UnderWay::is_drop)
+    }
+
+    fn is_copying(&self, disk: DiskId, wanted: ChunkId) -> bool {
+        let mut under_way = self.under_way.get(&disk).into_iter().flatten();
+        under_way.any(|(_, it)| matches!(&it.task, Task::Copy { chunk, .. } if *chunk == wanted))
+    }
+}
+
+impl UnderWay {
+    fn is_drop(&self) -> bool {
+        matches!(self.task, Task::Drop { .. })
+    }
+
+    fn dropping(&self) -> &[ChunkId] {
+        match &self.task {
+            Task::Drop { chunks } => chunks,
+            Task::Copy { .. } => &[],
+        }
+    }
+}
+
+/// Takes out as many chunks as go into one order.
+fn take(waiting: &mut BTreeMap<DiskId, Vec<ChunkId>>, disk: DiskId) -> Vec<ChunkId> {
+    let Some(chunks) = waiting.get_mut(&disk) else {
+        return Vec::new();
+    };
+    let rest = chunks.split_off(chunks.len().min(MOST_DROPS));
+    std::mem::replace(chunks, rest)
 }

@@ -38,8 +38,8 @@ pub struct SurveyRequest {
     /// The disks that can be read and whose holdings are known. A copy on any other counts as
     /// missing.
     pub reachable: BTreeSet<DiskId>,
-    /// Those of them that take new chunks.
-    pub accepting: BTreeSet<DiskId>,
+    /// Those of them that take new chunks, and the bytes that have room.
+    pub accepting: BTreeMap<DiskId, u64>,
     /// The index of the commit when the lists were asked for: of later files they say nothing.
     pub listed_at: u64,
     /// What disks hold of some partitions. Of all other partitions they hold exactly what they
@@ -77,9 +77,13 @@ pub struct Survey {
     pub copies_to_make: u64,
     /// Bytes in them.
     pub bytes_to_copy: u64,
-    /// Chunks that disks may drop: nobody needs them there.
-    pub drops: BTreeMap<DiskId, Vec<ChunkId>>,
-    /// Exceptions that have ended: the holders have these chunks.
+    /// Chunks of no file: disks may drop them, whatever happens meanwhile.
+    pub garbage: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// Copies that are not needed where they are: disks may drop them if that is still so.
+    pub excess: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// Moving partitions whose goal had everything when the lists were made.
+    pub moved: BTreeSet<Partition>,
+    /// Exceptions of files with a name that have ended: the holders have these chunks.
     pub home: Vec<Home>,
     /// Files with too few good copies, the worst first; not all, if many.
     pub names: Vec<AtRisk>,

@@ -159,6 +159,24 @@ impl Truth {
         std::mem::take(&mut self.changed)
     }
 
+    /// What a disk holds of a partition and what it should, as far as digests tell; none if unknown.
+    pub(super) fn state(
+        &self,
+        disk: DiskId,
+        partition: Partition,
+        wants: &Catalog,
+    ) -> Option<(Digest, Digest)> {
+        let held = self.mirror(disk)?.get(partition);
+        let want = wants.desired.of(disk, partition, wants.targets(partition));
+        Some((held, want))
+    }
+
+    /// Whether a disk was heard of in a later mount: this beat is late.
+    pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
+        let known = self.disks.get(&disk);
+        known.is_some_and(|known| known.generation > generation)
+    }
+
     /// Whether a disk holds of a partition what it should; unknown is no.
     pub(super) fn is_right(&self, disk: DiskId, partition: Partition, wants: &Catalog) -> bool {
         let targets = wants.targets(partition);

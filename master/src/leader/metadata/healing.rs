@@ -1,9 +1,12 @@
 //! Finds copies that are missing, wrong or not needed, and has workers make or drop them.
 
+use super::search::Basis;
 use super::{Effect, Metadata, Now};
+use crate::leader::catalog::Catalog;
 use crate::leader::survey::Survey;
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
-use mdfs_core::id::DiskId;
+use mdfs_core::id::{DiskId, Term};
 use mdfs_core::records::plan::plan_home;
 use mdfs_protocol::holdings::{Digests, Known};
 use mdfs_protocol::internal::Heartbeat;
@@ -30,6 +33,9 @@ impl Metadata {
         }
         let uploads = &self.planned.uploads;
         let generation = beat.identity.generation;
+        if self.truth.is_late(disk, generation) {
+            return (None, Vec::new());
+        }
         let is_upload = |file| uploads.contains_key(&file);
         if !self.truth.is_same_mount(disk, generation) {
             self.mover.gone(disk);
@@ -42,15 +48,35 @@ impl Metadata {
             self.effects.push(Effect::Digests { disk, url, term });
         }
         self.mover.done(now.mono, disk, term, &beat.done);
-        (
-            self.truth.known(disk),
-            self.mover.orders(now.mono, disk, term),
-        )
+        let holds_still = self.holds_still(now);
+        let (catalog, planned) = (&self.catalog, &self.planned);
+        let is_excess = |chunk: ChunkId| {
+            let partition = chunk.partition();
+            let is_for = |catalog: &Catalog| {
+                catalog.targets(partition).contains(&disk)
+                    || catalog.assignment.holders(partition).contains(&disk)
+            };
+            holds_still && !is_for(catalog) && !is_for(planned)
+        };
+        let orders = self.mover.orders(now.mono, disk, term, is_excess);
+        (self.truth.known(disk), orders)
     }
 
-    /// Takes the digests that a disk was asked for.
-    pub(super) fn take_digests(&mut self, disk: DiskId, said: Option<Digests>) {
+    /// Whether all disks that the last survey counted on can be read still.
+    fn holds_still(&self, now: Now) -> bool {
+        let Basis {
+            may_drop,
+            reachable,
+            ..
+        } = &self.search.basis;
+        let live = self.reachable(now);
+        *may_drop && reachable.is_subset(&live)
+    }
+
+    /// Takes the digests that a disk was asked for in a term.
+    pub(super) fn take_digests(&mut self, disk: DiskId, term: Term, said: Option<Digests>) {
         if let Some(said) = said
+            && self.established == Some(term)
             && !self.truth.take(disk, said)
         {
             tracing::warn!(%disk, "a disk's digests make no sense");
@@ -94,13 +120,13 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return;
         };
-        let may_drop = self.search.may_drop;
+        let may_drop = self.search.basis.may_drop;
         self.mover.plan(now.mono, found, may_drop);
-        if found.copies_to_make > 0 || !found.drops.is_empty() {
+        if found.copies_to_make > 0 || !found.garbage.is_empty() || !found.excess.is_empty() {
             tracing::debug!(
                 copies = found.copies_to_make,
                 bytes = found.bytes_to_copy,
-                drops = found.drops.len(),
+                excess = found.excess_copies,
                 may_drop,
                 "copies are not as they should be"
             );
@@ -110,6 +136,14 @@ impl Metadata {
     }
 
     fn end_exceptions(&mut self, now: Now, home: Vec<crate::leader::survey::Home>) {
+        let basis = &self.search.basis;
+        let is_same = |catalog: &Catalog| {
+            catalog.assignment == basis.assignment && catalog.moves == basis.moves
+        };
+        // Otherwise they may be home no longer: the next survey tells.
+        if !is_same(&self.catalog) || !is_same(&self.planned) {
+            return;
+        }
         let mut puts = Vec::new();
         let mut names = BTreeSet::new();
         for home in home {

@@ -60,10 +60,22 @@ impl Metadata {
 
     /// Moves whose goal has everything.
     fn ended_moves(&self) -> Vec<Put> {
+        let basis = &self.search.basis;
+        let found = self.report.counted();
+        // What disks listed and a survey found complete, if nothing has changed there since.
+        let listed = |disk: DiskId, partition: Partition| {
+            let then = basis.goals.get(&(disk, partition)).copied();
+            let now = self.truth.state(disk, partition, &self.catalog);
+            then.is_some()
+                && then == now
+                && basis.moves.get(&partition) == self.catalog.moves.get(&partition)
+                && found.is_some_and(|found| found.moved.contains(&partition))
+        };
         let has_all = |partition: Partition, to: &[DiskId]| {
             to.iter().all(|&disk| {
-                self.truth.is_right(disk, partition, &self.catalog)
-                    && !self.mover.is_dropping(disk, partition)
+                let has =
+                    self.truth.is_right(disk, partition, &self.catalog) || listed(disk, partition);
+                has && !self.mover.is_dropping(disk, partition)
             })
         };
         let ended = self
@@ -100,7 +112,7 @@ impl Metadata {
         }
         let load = self.moving.rebalance.then_some(&catalog.load);
         let after = assign(&before, load, &ring, replicas, |_| true);
-        let puts = self.puts_between(&before, &after);
+        let puts = self.puts_between(now, &before, &after);
         if puts.is_empty() && catalog.moves.is_empty() {
             self.moving.settled_for = Some(eligible);
             self.moving.rebalance = false;
@@ -108,7 +120,7 @@ impl Metadata {
         puts
     }
 
-    fn puts_between(&self, before: &Assignment, after: &Assignment) -> Vec<Put> {
+    fn puts_between(&self, now: Now, before: &Assignment, after: &Assignment) -> Vec<Put> {
         let catalog = &self.catalog;
         let mut room = MOST_MOVES.saturating_sub(catalog.moves.len());
         let mut puts = Vec::new();
@@ -121,7 +133,12 @@ impl Metadata {
             }
             let moves = catalog.moves.contains_key(&partition);
             let put = if moves {
-                // A goal that is lost itself is given up.
+                // What came since the move began is at its goal alone: another one is chosen only
+                // when a disk of it is lost.
+                let lost = |disk: &DiskId| self.fleet.is_dead(*disk, now.mono);
+                if !before.holders(partition).iter().any(lost) {
+                    continue;
+                }
                 plan_begin_move(partition, holders)
             } else if self.planned.is_vacant(partition) {
                 plan_holders(partition, holders)

@@ -4,6 +4,7 @@
 use super::{Effect, Metadata, Now};
 use crate::leader::survey::{Listed, SurveyRequest};
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::partition::Partition;
 use mdfs_core::ring::Assignment;
@@ -20,6 +21,8 @@ const SURVEY_PART: u32 = 10;
 const SETTLES: Duration = Duration::from_millis(600);
 /// How often it is looked again at what could not be mended.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// In which all lists must have come.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 /// How long a new leader waits for all live disks to say what they hold before it counts without.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Where the search for differences stands.
@@ -37,8 +40,20 @@ pub(super) struct Search {
     pub(super) took: Duration,
     /// When to look at the latest.
     look_at: Timestamp,
-    /// Whether drops may be ordered from the survey that runs.
+    /// What the survey that runs, or the last one, was made for.
+    pub(super) basis: Basis,
+}
+
+/// What a survey was made for: what follows from it holds only as long as this does.
+#[derive(Debug, Default)]
+pub(super) struct Basis {
+    /// Whether it is known well enough who has what to drop anything.
     pub(super) may_drop: bool,
+    pub(super) reachable: BTreeSet<DiskId>,
+    pub(super) assignment: Assignment,
+    pub(super) moves: BTreeMap<Partition, Vec<DiskId>>,
+    /// What the goals of moves held, and should hold, before they listed it.
+    pub(super) goals: BTreeMap<(DiskId, Partition), (Digest, Digest)>,
 }
 
 /// Lists that are under way.
@@ -51,8 +66,10 @@ struct Asked {
     /// All of these as they were when the lists were asked for.
     assignment: Assignment,
     moves: BTreeMap<Partition, Vec<DiskId>>,
+    goals: BTreeMap<(DiskId, Partition), (Digest, Digest)>,
     uploads: BTreeSet<FileId>,
     listed_at: u64,
+    since: Timestamp,
 }
 
 impl Search {
@@ -111,6 +128,10 @@ impl Metadata {
         if self.established.is_none() {
             return;
         }
+        let asked = self.search.asked.as_ref();
+        if asked.is_some_and(|asked| now.mono.since(asked.since) >= GIVEN_UP) {
+            self.search.asked = None;
+        }
         let reachable = self.known_and_reachable(now);
         let pause = SURVEY_EVERY.max(self.search.took.saturating_mul(SURVEY_PART));
         let soon = now.mono.since(self.search.began) < pause;
@@ -127,13 +148,26 @@ impl Metadata {
         let waits = !self.search.differ.is_empty() || !self.catalog.moves.is_empty();
         self.search.reachable.clone_from(&reachable);
         self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
-        if all_there && wanted.is_empty() {
+        if all_there && wanted.is_empty() && !self.lacks_holders() {
             if !waits {
                 self.report.nothing_differs(now.mono);
             }
             return;
         }
         self.ask_for_lists(now, reachable, wanted);
+    }
+
+    /// Whether partitions with chunks have fewer holders than there should be copies: then digests
+    /// agree although copies are missing.
+    fn lacks_holders(&self) -> bool {
+        let catalog = &self.catalog;
+        let wanted = catalog
+            .cluster
+            .as_ref()
+            .map_or(0, |cluster| usize::from(cluster.replicas.get()));
+        Partition::all().any(|partition| {
+            catalog.targets(partition).len() < wanted && !catalog.is_vacant(partition)
+        })
     }
 
     /// The members whose copies can be read, and whose holdings are known.
@@ -158,38 +192,40 @@ impl Metadata {
     ) -> BTreeMap<DiskId, BTreeSet<Partition>> {
         let catalog = &self.catalog;
         let mut differ = BTreeMap::new();
-        let mut wanted: BTreeMap<DiskId, BTreeSet<Partition>> = BTreeMap::new();
+        let mut looked_at: BTreeSet<Partition> = BTreeSet::new();
         for &disk in reachable {
             for partition in self.truth.differing(disk, catalog) {
                 let place = (disk, partition);
                 let since = *self.search.differ.get(&place).unwrap_or(&now.mono);
                 differ.insert(place, since);
                 if now.mono.since(since) >= SETTLES {
-                    wanted.entry(disk).or_default().insert(partition);
+                    looked_at.insert(partition);
                 }
             }
+            looked_at.extend(self.mover.dropping(disk).map(ChunkId::partition));
         }
-        self.search.differ = differ;
-        let mut also = |disk: DiskId, partition: Partition| {
-            if reachable.contains(&disk) {
+        looked_at.extend(catalog.moves.keys());
+        looked_at.extend(catalog.desired.excepted());
+        // Of a partition that is looked at, all who have or should have a part of it tell.
+        let mut wanted: BTreeMap<DiskId, BTreeSet<Partition>> = BTreeMap::new();
+        let mut tells = |disk: DiskId, partition: Partition| {
+            if looked_at.contains(&partition) && reachable.contains(&disk) {
                 wanted.entry(disk).or_default().insert(partition);
             }
         };
-        for (&partition, to) in &catalog.moves {
-            for &disk in catalog.assignment.holders(partition).iter().chain(to) {
-                also(disk, partition);
+        for &(disk, partition) in differ.keys() {
+            tells(disk, partition);
+        }
+        for (disk, partition) in catalog.desired.exception_places() {
+            tells(disk, partition);
+        }
+        for &partition in &looked_at {
+            let holders = catalog.assignment.holders(partition);
+            for &disk in holders.iter().chain(catalog.targets(partition)) {
+                tells(disk, partition);
             }
         }
-        for &disk in reachable {
-            for chunk in self.mover.dropping(disk) {
-                also(disk, chunk.partition());
-            }
-        }
-        for partition in catalog.desired.excepted() {
-            for &disk in catalog.targets(partition) {
-                also(disk, partition);
-            }
-        }
+        self.search.differ = differ;
         wanted
     }
 
@@ -209,6 +245,8 @@ impl Metadata {
             reachable,
             assignment: self.catalog.assignment.clone(),
             moves: self.catalog.moves.clone(),
+            goals: self.goals(),
+            since: now.mono,
             uploads: self.planned.uploads.keys().copied().collect(),
             listed_at: self.log.commit().unwrap_or(0),
         });
@@ -230,6 +268,17 @@ impl Metadata {
         }
     }
 
+    /// What the goals of moves hold now, and should hold.
+    fn goals(&self) -> BTreeMap<(DiskId, Partition), (Digest, Digest)> {
+        let moves = self.catalog.moves.iter();
+        let places = moves.flat_map(|(&partition, to)| to.iter().map(move |&to| (to, partition)));
+        let state = |(disk, partition)| {
+            let state = self.truth.state(disk, partition, &self.catalog)?;
+            Some(((disk, partition), state))
+        };
+        places.filter_map(state).collect()
+    }
+
     /// All lists are there: the table as it is now says what they should be.
     fn start_survey(&mut self, now: Now) {
         let (Some(asked), Some(table)) = (self.search.asked.take(), self.log.committed()) else {
@@ -237,20 +286,31 @@ impl Metadata {
         };
         let Asked {
             lists,
-            reachable,
             assignment,
             moves,
+            goals,
             mut uploads,
             listed_at,
+            mut reachable,
             ..
         } = asked;
+        let still = self.known_and_reachable(now);
+        reachable.retain(|disk| still.contains(disk));
+        self.search.began = now.mono;
         uploads.extend(self.planned.uploads.keys());
-        self.search.may_drop = self.may_drop(now, &reachable);
+        let room = |&disk: &DiskId| Some((disk, self.fleet.get(disk)?.beat.free_bytes));
         let accepting = reachable
             .iter()
-            .copied()
-            .filter(|&disk| self.fleet.takes_chunks(disk, now.mono) && self.has_room(disk))
+            .filter(|&&disk| self.fleet.takes_chunks(disk, now.mono))
+            .filter_map(room)
             .collect();
+        let basis = Basis {
+            may_drop: self.may_drop(now, &reachable),
+            reachable: reachable.clone(),
+            assignment: assignment.clone(),
+            moves: moves.clone(),
+            goals,
+        };
         let request = SurveyRequest {
             table: table.clone(),
             assignment,
@@ -261,12 +321,8 @@ impl Metadata {
             listed_at,
             lists,
         };
+        self.search.basis = basis;
         self.report.started();
         self.effects.push(Effect::Survey(Box::new(request)));
-    }
-
-    fn has_room(&self, disk: DiskId) -> bool {
-        let observed = self.fleet.get(disk);
-        observed.is_some_and(|observed| observed.beat.free_bytes > 0)
     }
 }

@@ -133,7 +133,10 @@ impl Metadata {
 
     /// Ends what has been in the trash for longest while the disk of a live member is full.
     pub(super) fn make_room(&mut self, now: Now) {
-        if now.mono.since(self.upkeep.made_room) < ROOM_EVERY || !self.a_disk_is_full(now) {
+        // What was ended before has to be dropped first, or it all ends for nothing.
+        let waits = self.mover.drops_anything() || !self.may_drop(now, &self.reachable(now));
+        let soon = now.mono.since(self.upkeep.made_room) < ROOM_EVERY;
+        if soon || waits || !self.a_disk_is_full(now) {
             return;
         }
         self.upkeep.made_room = now.mono;

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::leader::catalog::prefix;
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::DiskId;
+use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{Copies, FileRecord, Key, Kind, TrashRecord, decode};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Looks at every file, in the trash or out of it.
 pub fn survey(request: &SurveyRequest) -> Survey {
@@ -19,11 +19,22 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         found: Survey::default(),
         listed: HashMap::new(),
         listed_partitions: BTreeSet::new(),
+        uploads: request.uploads.clone(),
     };
+    pass.found.moved = request.moves.keys().copied().collect();
     for (&disk, listed) in &request.lists {
         pass.listed_partitions.extend(&listed.partitions);
-        for &chunk in listed.chunks.keys() {
+        for &chunk in listed.chunks.keys().chain(&listed.damaged) {
             pass.listed.entry(chunk).or_default().push(disk);
+        }
+    }
+    // Of the same table as the files: an upload is in one of them or the other.
+    for (key, _) in request.table.range(&prefix(Kind::Upload), None) {
+        match Key::from_bytes(key) {
+            Ok(Key::Upload(file)) => {
+                pass.uploads.insert(file);
+            }
+            _ => pass.found.unreadable_files += 1,
         }
     }
     let files = prefix(Kind::File);
@@ -52,6 +63,8 @@ struct Pass<'a> {
     listed: HashMap<ChunkId, Vec<DiskId>>,
     /// The partitions that some disk listed.
     listed_partitions: BTreeSet<Partition>,
+    /// Uploads that were open when the lists were made, or are.
+    uploads: BTreeSet<FileId>,
 }
 
 /// Where a chunk should be, and where it may be.
@@ -86,6 +99,18 @@ fn places<'a>(
     }
 }
 
+/// Chunks of a file that share their places.
+struct Run<'a> {
+    file: &'a FileRecord,
+    chunks: std::ops::Range<u32>,
+    partition: Partition,
+    /// How many copies of each are wanted.
+    wanted: usize,
+    /// Whether the file was committed after the lists were made.
+    is_new: bool,
+    is_trash: bool,
+}
+
 impl Pass<'_> {
     /// Counts a file; one in the trash has no name here, and is healed but not counted.
     fn file(&mut self, name: Option<&FileName>, file: &FileRecord) {
@@ -113,17 +138,18 @@ impl Pass<'_> {
             }
             .partition();
             let places = places(self.request, partition, wanted, exception);
-            let good = if is_new || self.is_as_it_should_be(partition, &places) {
-                if is_new {
-                    for index in index..end {
-                        let file = file.file;
-                        self.listed.remove(&ChunkId { file, index });
-                    }
-                }
-                let reachable = |disk: &&DiskId| self.request.reachable.contains(disk);
-                places.all.iter().filter(reachable).count()
+            let good = if self.is_as_it_should_be(partition, &places) {
+                places.all.len()
             } else {
-                self.chunks(file, index..end, partition, wanted, &places, &mut home)
+                let run = Run {
+                    file,
+                    chunks: index..end,
+                    partition,
+                    wanted,
+                    is_new,
+                    is_trash: name.is_none(),
+                };
+                self.chunks(&run, &places, &mut home)
             };
             fewest = fewest.min(good);
             index = end;
@@ -150,23 +176,21 @@ impl Pass<'_> {
     }
 
     /// Looks at chunks one by one. The fewest good copies of one of them.
-    fn chunks(
-        &mut self,
-        file: &FileRecord,
-        run: std::ops::Range<u32>,
-        partition: Partition,
-        wanted: usize,
-        places: &Places<'_>,
-        home: &mut Vec<u32>,
-    ) -> usize {
+    fn chunks(&mut self, run: &Run<'_>, places: &Places<'_>, home: &mut Vec<u32>) -> usize {
         let mut fewest = usize::MAX;
-        for index in run {
+        for index in run.chunks.clone() {
             let chunk = ChunkId {
-                file: file.file,
+                file: run.file.file,
                 index,
             };
-            let length = file.layout.chunk_len(index).unwrap_or(0);
-            let has = |disk: &DiskId| self.has(*disk, partition, chunk, length, places);
+            let length = run.file.layout.chunk_len(index).unwrap_or(0);
+            let shown = self.listed.contains_key(&chunk);
+            // Of what came after the lists they say nothing.
+            let is_new = run.is_new && !shown;
+            let has = |disk: &DiskId| match is_new {
+                true => self.request.reachable.contains(disk),
+                false => self.has(*disk, run.partition, chunk, length, places),
+            };
             let good: Vec<DiskId> = places
                 .all
                 .iter()
@@ -180,11 +204,19 @@ impl Pass<'_> {
                 .filter(|disk| !good.contains(disk))
                 .collect();
             fewest = fewest.min(good.len());
-            if places.exception.is_some() && lacking.is_empty() {
+            let excepted = places.exception.is_some();
+            if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 home.push(index);
             }
-            self.note_needs(chunk, length, &good, &lacking);
-            self.note_excess(chunk, &good, wanted, places, lacking.is_empty());
+            // What lies elsewhere stays there while it is in the trash, unless it lacks copies.
+            let stays = excepted && run.is_trash && good.len() >= run.wanted;
+            if !stays {
+                self.note_needs(chunk, length, &good, &lacking);
+            }
+            if !excepted && !lacking.is_empty() || run.is_new {
+                self.found.moved.remove(&run.partition);
+            }
+            self.note_excess(chunk, &good, run.wanted, places, lacking.is_empty());
         }
         fewest
     }
@@ -227,7 +259,8 @@ impl Pass<'_> {
         let mut seen = BTreeSet::new();
         sources.retain(|disk| seen.insert(*disk) && self.request.reachable.contains(disk));
         for &target in lacking {
-            if !self.request.accepting.contains(&target) || sources.is_empty() {
+            let room = self.request.accepting.get(&target).copied().unwrap_or(0);
+            if room < length || sources.is_empty() {
                 continue;
             }
             self.found.copies_to_make += 1;
@@ -261,15 +294,8 @@ impl Pass<'_> {
             }
             self.found.excess_copies += 1;
             if targets_have_it && good.len() >= wanted {
-                self.drop_at(disk, chunk);
+                note_drop(&mut self.found.excess, disk, chunk);
             }
-        }
-    }
-
-    fn drop_at(&mut self, disk: DiskId, chunk: ChunkId) {
-        let drops = self.found.drops.entry(disk).or_default();
-        if drops.len() < MOST_DROPS {
-            drops.push(chunk);
         }
     }
 
@@ -300,13 +326,13 @@ impl Pass<'_> {
     fn finish(mut self) -> Survey {
         let garbage: Vec<(ChunkId, Vec<DiskId>)> = std::mem::take(&mut self.listed)
             .into_iter()
-            .filter(|(chunk, _)| !self.request.uploads.contains(&chunk.file))
+            .filter(|(chunk, _)| !self.uploads.contains(&chunk.file))
             .collect();
         // A record that cannot be read may be the one that needs them.
         if self.found.unreadable_files == 0 {
             for (chunk, disks) in garbage {
                 for disk in disks {
-                    self.drop_at(disk, chunk);
+                    note_drop(&mut self.found.garbage, disk, chunk);
                 }
             }
         }
@@ -315,6 +341,13 @@ impl Pass<'_> {
             .names
             .sort_by(|a, b| (a.good, &a.name).cmp(&(b.good, &b.name)));
         self.found
+    }
+}
+
+fn note_drop(drops: &mut BTreeMap<DiskId, Vec<ChunkId>>, disk: DiskId, chunk: ChunkId) {
+    let drops = drops.entry(disk).or_default();
+    if drops.len() < MOST_DROPS {
+        drops.push(chunk);
     }
 }
 

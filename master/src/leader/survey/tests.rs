@@ -1,1 +1,180 @@
+use super::*;
+use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::chunk::{ChunkLayout, ChunkSize};
+use mdfs_core::log::table::Table;
+use mdfs_core::records::{FileRecord, Key, Precondition, UploadRecord, put};
+use mdfs_core::ring::ReplicationFactor;
+use mdfs_core::time::LogTime;
 
+const MIB: u64 = 1 << 20;
+
+fn disk(number: u128) -> DiskId {
+    DiskId::from_u128(number)
+}
+
+fn file(replicas: u8, exceptions: Vec<Copies>) -> FileRecord {
+    FileRecord {
+        version: 5,
+        file: FileId::from_u128(77),
+        size: MIB,
+        layout: ChunkLayout::of_file(MIB, ChunkSize::MIN).unwrap(),
+        chunk_size: ChunkSize::MIN,
+        replicas: ReplicationFactor::new(replicas).unwrap(),
+        crc32: Crc32::default(),
+        blake3: Blake3([0; 32]),
+        content_type: String::new(),
+        modified: LogTime::default(),
+        exceptions,
+    }
+}
+
+fn name() -> FileName {
+    FileName::parse("film").unwrap()
+}
+
+fn chunk() -> ChunkId {
+    ChunkId {
+        file: FileId::from_u128(77),
+        index: 0,
+    }
+}
+
+/// Disks 1 and 2 hold everything, 3 and 4 are there, and all have listed the one partition. `on` has
+/// the chunk.
+fn request(records: &[mdfs_core::log::message::Put], on: &[u128]) -> SurveyRequest {
+    let mut table = Table::default();
+    for put in records {
+        table.apply(put);
+    }
+    let partition = chunk().partition();
+    let mut assignment = Assignment::empty();
+    assignment.set_holders(partition, &[disk(1), disk(2)]);
+    let all: BTreeSet<DiskId> = (1..=4).map(disk).collect();
+    let listed = |number: &u128| Listed {
+        partitions: [partition].into(),
+        chunks: on
+            .iter()
+            .filter(|on| *on == number)
+            .map(|_| (chunk(), MIB))
+            .collect(),
+        damaged: BTreeSet::new(),
+    };
+    SurveyRequest {
+        table,
+        assignment,
+        moves: BTreeMap::new(),
+        uploads: BTreeSet::new(),
+        accepting: all.iter().map(|&disk| (disk, 10 * MIB)).collect(),
+        reachable: all,
+        listed_at: 10,
+        lists: (1..=4).map(|n| (disk(n), listed(&n))).collect(),
+    }
+}
+
+fn stored(file: &FileRecord) -> mdfs_core::log::message::Put {
+    put(&Key::File(name()), file).unwrap()
+}
+
+#[test]
+fn what_no_record_wants_is_garbage() {
+    let found = survey(&request(&[], &[1, 3]));
+    let want: BTreeMap<_, _> = [(disk(1), vec![chunk()]), (disk(3), vec![chunk()])].into();
+    assert_eq!((found.garbage, found.excess.len()), (want, 0));
+}
+
+#[test]
+fn an_upload_that_the_table_has_open_is_no_garbage_whoever_says_what() {
+    let upload = UploadRecord {
+        begun_at: 3,
+        begun: LogTime::default(),
+        name: name(),
+        chunk_size: ChunkSize::MIN,
+        replicas: ReplicationFactor::DEFAULT,
+        content_type: String::new(),
+        precondition: Precondition::default(),
+        request: None,
+    };
+    let upload = put(&Key::Upload(FileId::from_u128(77)), &upload).unwrap();
+    let found = survey(&request(&[upload], &[1, 2]));
+    assert_eq!(found.garbage, BTreeMap::new());
+}
+
+#[test]
+fn an_unreadable_record_keeps_all_garbage() {
+    let broken = mdfs_core::log::message::Put {
+        key: Key::File(name()).to_bytes(),
+        value: Some(vec![9, 9]),
+    };
+    let found = survey(&request(&[broken], &[1]));
+    assert_eq!((found.unreadable_files, found.garbage.len()), (1, 0));
+}
+
+#[test]
+fn a_copy_elsewhere_goes_only_while_all_holders_have_theirs() {
+    let file = stored(&file(2, vec![]));
+    let found = survey(&request(std::slice::from_ref(&file), &[1, 2, 3]));
+    assert_eq!(found.excess.keys().collect::<Vec<_>>(), [&disk(3)]);
+    assert_eq!((found.under_replicated_files, found.needs.len()), (0, 0));
+
+    let found = survey(&request(&[file], &[1, 3]));
+    assert_eq!((found.excess.len(), found.garbage.len()), (0, 0));
+    let [need] = &found.needs[..] else { panic!() };
+    assert_eq!((need.target, need.good), (disk(2), 1));
+    assert_eq!(need.sources, [disk(1), disk(3)]);
+    assert_eq!(found.under_replicated_files, 1);
+}
+
+#[test]
+fn an_exception_ends_only_when_the_holders_are_enough() {
+    let exception = |disks: &[u128]| Copies {
+        first_chunk: 0,
+        chunks: 1,
+        disks: disks.iter().copied().map(disk).collect(),
+    };
+    let three = stored(&file(3, vec![exception(&[1, 2, 4])]));
+    let found = survey(&request(&[three], &[1, 2, 4]));
+    assert_eq!((found.home.len(), found.under_replicated_files), (0, 0));
+    assert_eq!((found.excess.len(), found.garbage.len()), (0, 0));
+
+    let two = file(2, vec![exception(&[1, 4])]);
+    let found = survey(&request(&[stored(&two)], &[1, 2, 4]));
+    assert_eq!(found.home.len(), 1);
+    let found = survey(&request(&[stored(&two)], &[1, 4]));
+    assert_eq!((found.home.len(), found.needs.len()), (0, 1));
+}
+
+#[test]
+fn a_file_that_came_after_the_lists_is_whole_and_its_chunks_are_needed() {
+    let mut file = file(2, vec![]);
+    file.version = 11;
+    let found = survey(&request(&[stored(&file)], &[]));
+    assert_eq!((found.under_replicated_files, found.needs.len()), (0, 0));
+    // One that was renamed since is not new: a list shows it.
+    let found = survey(&request(&[stored(&file)], &[2]));
+    assert_eq!((found.under_replicated_files, found.garbage.len()), (1, 0));
+}
+
+#[test]
+fn a_damaged_copy_that_nobody_needs_goes_and_one_that_is_needed_stays() {
+    let mut request = request(&[stored(&file(2, vec![]))], &[1, 2]);
+    let damage = |request: &mut SurveyRequest, number| {
+        let listed = request.lists.get_mut(&disk(number)).unwrap();
+        listed.chunks.clear();
+        listed.damaged.insert(chunk());
+    };
+    damage(&mut request, 3);
+    assert_eq!(survey(&request).excess.len(), 1);
+    damage(&mut request, 2);
+    let found = survey(&request);
+    assert_eq!((found.excess.len(), found.damaged_chunks), (0, 1));
+    assert_eq!(found.needs.len(), 1);
+    // With no good copy left, all blocks that may be good are sources.
+    damage(&mut request, 1);
+    let found = survey(&request);
+    assert_eq!((found.missing_files, found.excess.len()), (1, 0));
+    assert_eq!(found.needs.len(), 2);
+    assert_eq!(
+        found.needs[0].sources,
+        [disk(3), disk(1), disk(2)].map(|d| d).to_vec()
+    );
+}

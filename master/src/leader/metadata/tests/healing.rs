@@ -322,3 +322,41 @@ fn when_told_to_repair_a_lost_worker_is_not_waited_for() {
         assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
     }
 }
+
+#[test]
+fn an_order_whose_heartbeat_was_lost_is_given_again() {
+    let (mut world, files) = with_files(3, 5);
+    let stray = chunk(FileId::from_u128(77), 3);
+    world.worker(1).holdings.add(stray, MIB);
+    let lost = chunk(files[0].record.file, 0);
+    let first = copies(&world, &files[0])[0].as_u128();
+    world.worker(first).holdings.remove(lost);
+    world.run(1000);
+    world.lose_replies = true;
+    world.run(4000);
+    world.lose_replies = false;
+    world.run(15_000);
+    assert!(!has(&world, disk(1), stray));
+    check_whole(&mut world, &files);
+}
+
+#[test]
+fn a_drained_worker_that_is_wanted_again_at_once_keeps_what_it_should_have() {
+    for pause in [2000, 4000, 5000, 6000, 7000, 8000] {
+        let (mut world, files) = with_files(4, 60);
+        order(&mut world, Order::Drain("worker-2".to_owned())).unwrap();
+        world.run(pause);
+        order(&mut world, Order::Undrain("worker-2".to_owned())).unwrap();
+        for _ in 0..400 {
+            world.run(50);
+            for info in &files {
+                assert!(
+                    copies(&world, info).len() >= 2,
+                    "{} after {pause}",
+                    info.name
+                );
+            }
+        }
+        check_whole(&mut world, &files);
+    }
+}

@@ -39,6 +39,8 @@ pub(super) struct World {
     /// Orders to drop file ids, and the disks they went to.
     pub(super) drops: Vec<(FileId, BTreeSet<DiskId>)>,
     pub(super) surveys: u64,
+    /// Whether answers to heartbeats are lost.
+    pub(super) lose_replies: bool,
     /// Copies that workers made by order.
     pub(super) copies: u64,
     /// Whether surveys are left unanswered.
@@ -97,6 +99,7 @@ impl World {
             workers: BTreeMap::new(),
             drops: Vec::new(),
             surveys: 0,
+            lose_replies: false,
             copies: 0,
             hold_surveys: false,
             incarnation: 1,
@@ -190,6 +193,9 @@ impl World {
         worker.beat.done.clear();
         let open = CancellationToken::new();
         let reply = done(self.ask(|answer| Question::Heartbeat(Box::new(beat), open, answer)))?;
+        if self.lose_replies {
+            return Ok(reply);
+        }
         self.worker(number).known = reply.known;
         for order in &reply.orders {
             self.carry_out(number, order);
@@ -315,10 +321,10 @@ impl World {
                     self.drops.push((file, sites));
                     continue;
                 }
-                Effect::Digests { disk, .. } => {
+                Effect::Digests { disk, term, .. } => {
                     let worker = self.workers.get(&disk).filter(|worker| worker.reached);
                     let said = worker.map(Worker::digests);
-                    Event::Digests { disk, said }
+                    Event::Digests { disk, term, said }
                 }
                 Effect::List {
                     disk,
