@@ -173,8 +173,5 @@ fn a_damaged_copy_that_nobody_needs_goes_and_one_that_is_needed_stays() {
     let found = survey(&request);
     assert_eq!((found.missing_files, found.excess.len()), (1, 0));
     assert_eq!(found.needs.len(), 2);
-    assert_eq!(
-        found.needs[0].sources,
-        [disk(3), disk(1), disk(2)].map(|d| d).to_vec()
-    );
+    assert_eq!(found.needs[0].sources, [disk(1), disk(2), disk(3)]);
 }
