@@ -1,7 +1,9 @@
 //! A cluster of real servers, as `mdfs dev` starts it.
 
+mod by_hand;
 mod state;
 
+pub use by_hand::Role;
 pub use state::{Process, State};
 
 use crate::command::{Output, finish, run};
@@ -61,6 +63,8 @@ pub struct DevCluster {
     mark: String,
     token: String,
     state: State,
+    /// Processes that were started beside it.
+    by_hand: Vec<Child>,
 }
 
 impl DevCluster {
@@ -110,6 +114,7 @@ impl DevCluster {
             mark,
             token: String::new(),
             state,
+            by_hand: Vec::new(),
         };
         let ready = cluster.wait_until_ready();
         ready.with_context(|| format!("mdfs dev said:\n{}", cluster.log_tail()))?;

@@ -48,3 +48,63 @@ pub fn least_copies(data_dirs: &[PathBuf], file_id: &str, wanted: Range<u64>) ->
     let least = wanted.map(of).min().unwrap_or_default();
     Ok(u64::try_from(least)?)
 }
+
+/// A chunk: the file id and the index.
+pub type Chunk = (String, u64);
+
+/// All sealed chunks on the disk at `data_dir`, and the bytes of file in each.
+///
+/// # Errors
+/// If the disk cannot be read, or has something that is no chunk where chunks are.
+pub fn all_chunks(data_dir: &Path) -> Result<BTreeMap<Chunk, u64>> {
+    let mut found = BTreeMap::new();
+    for folder in entries(&data_dir.join("chunks"))? {
+        for path in entries(&folder)? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let chunk = name.and_then(|name| name.split_once('.'));
+            let (file_id, index) =
+                chunk.with_context(|| format!("{} is no chunk", path.display()))?;
+            match fs::metadata(&path) {
+                Ok(metadata) => {
+                    let chunk = (file_id.to_owned(), index.parse()?);
+                    found.insert(chunk, length_in(metadata.len()));
+                }
+                // It was dropped just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The bytes of file in a chunk file of `stored` bytes: the others are 4 for each block of 64 KiB,
+/// and 1168.
+fn length_in(stored: u64) -> u64 {
+    let with_checksums = stored.saturating_sub(1168);
+    with_checksums - 4 * with_checksums.div_ceil(65536 + 4)
+}
+
+/// What is in a folder; nothing if it is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("read {}", folder.display())),
+    };
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    paths.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_follow_from_the_lengths_of_chunk_files() {
+        for length in [1_u64, 65_535, 65_536, 65_537, 1 << 20, (64 << 20) - 1] {
+            let blocks = length.div_ceil(65_536);
+            assert_eq!(length_in(length + 4 * blocks + 1168), length);
+        }
+    }
+}

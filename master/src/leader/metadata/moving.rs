@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) forced_until: Timestamp,
     /// Bytes are to be evened out as well.
     pub(super) rebalance: bool,
+    /// Disks that are not waited for any more: not before they are heard again.
+    lost: BTreeSet<DiskId>,
     /// Many disks fell silent at once: nothing is copied for those.
     pub(super) braked: bool,
 }
@@ -168,11 +170,20 @@ impl Metadata {
             true => Duration::ZERO,
             false => self.settings.repair_delay,
         };
-        let gone_after = self.settings.detect.dead_after() + delay;
-        let lost = |disk: DiskId| !braked && self.silence(now, disk) >= gone_after;
+        let dead_after = self.settings.detect.dead_after();
+        let gone_after = dead_after + delay;
+        // What was begun for a disk is not given up because an order to repair has run out.
+        let given_up = |disk: &DiskId| {
+            let silence = self.silence(now, *disk);
+            let before = self.moving.lost.contains(disk);
+            silence >= gone_after || (before && silence >= dead_after)
+        };
+        let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
         let eligible = members
             .iter()
-            .filter(|(disk, record)| record.state == MemberState::Active && !lost(**disk))
+            .filter(|(disk, record)| {
+                record.state == MemberState::Active && (braked || !lost.contains(*disk))
+            })
             .map(|(&disk, _)| disk)
             .collect();
         if braked != self.moving.braked {
@@ -180,6 +191,7 @@ impl Metadata {
             tracing::warn!(silent, braked, "many workers silent at once stop repairs");
         }
         self.moving.braked = braked;
+        self.moving.lost = lost;
         eligible
     }
 }

@@ -28,7 +28,10 @@ impl Metadata {
         match order {
             Order::Rebalance => self.moving.rebalance = true,
             Order::Repair => {
-                self.moving.forced_until = now.mono.plus(self.settings.repair_delay);
+                // By then, who is silent already is not waited for anyway.
+                let dead_after = self.settings.detect.dead_after();
+                let delay = self.settings.repair_delay;
+                self.moving.forced_until = now.mono.plus(dead_after + delay);
                 self.truth.wants_changed();
             }
             Order::Drain(_) | Order::Undrain(_) => {}

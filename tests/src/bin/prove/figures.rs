@@ -13,6 +13,12 @@ impl Series {
         self.0.sort_by(f64::total_cmp);
     }
 
+    /// All of these.
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
     /// The value below which `share` of all lie; NaN if there are none.
     pub(crate) fn at(&self, share: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);

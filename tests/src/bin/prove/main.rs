@@ -1,9 +1,14 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
+mod cold_start;
 mod figures;
 mod first_run;
+mod grow_shrink;
+mod heal_worker;
+mod healing;
 mod kill_master;
 mod kill_worker;
+mod no_revival;
 mod ranges;
 mod round_trip;
 mod speed;
@@ -26,6 +31,10 @@ enum Name {
     RoundTrip,
     KillWorker,
     KillMaster,
+    HealWorker,
+    NoRevival,
+    ColdStart,
+    GrowShrink,
     Speed,
 }
 
@@ -42,6 +51,10 @@ fn main() -> ExitCode {
         Name::RoundTrip => round_trip::prove(short),
         Name::KillWorker => kill_worker::prove(short),
         Name::KillMaster => kill_master::prove(short),
+        Name::HealWorker => heal_worker::prove(short),
+        Name::NoRevival => no_revival::prove(short),
+        Name::ColdStart => cold_start::prove(short),
+        Name::GrowShrink => grow_shrink::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name

@@ -360,3 +360,19 @@ fn a_drained_worker_that_is_wanted_again_at_once_keeps_what_it_should_have() {
         check_whole(&mut world, &files);
     }
 }
+
+#[test]
+fn an_order_to_repair_that_comes_before_the_worker_is_dead_is_not_forgotten() {
+    let (mut world, files) = with_files(4, 60);
+    world.kill(4);
+    order(&mut world, Order::Repair).unwrap();
+    world.run(22_000);
+    let copies_made = world.copies;
+    assert_eq!(world.status().under_replicated_files, 0);
+    // The order runs out: what was made stays, and nothing is made twice.
+    world.run(60_000);
+    assert_eq!(world.copies, copies_made);
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
+    }
+}
