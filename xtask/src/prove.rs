@@ -72,6 +72,13 @@ const PROOFS: &[Proof] = &[
         minutes: 30,
     },
     Proof {
+        name: "heal-rot",
+        claim: "flipped bits are never read, named by verify, and mended by a scrub",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 15,
+    },
+    Proof {
         name: "no-revival",
         claim: "what was deleted while a worker was away stays deleted when it comes back",
         needs: &[],

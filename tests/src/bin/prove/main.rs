@@ -4,6 +4,7 @@ mod cold_start;
 mod figures;
 mod first_run;
 mod grow_shrink;
+mod heal_rot;
 mod heal_worker;
 mod healing;
 mod kill_master;
@@ -32,6 +33,7 @@ enum Name {
     KillWorker,
     KillMaster,
     HealWorker,
+    HealRot,
     NoRevival,
     ColdStart,
     GrowShrink,
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Name::KillWorker => kill_worker::prove(short),
         Name::KillMaster => kill_master::prove(short),
         Name::HealWorker => heal_worker::prove(short),
+        Name::HealRot => heal_rot::prove(short),
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
