@@ -323,7 +323,10 @@ impl DevCluster {
     /// # Errors
     /// If one is still there after a while.
     pub fn kill_all(&mut self) -> Result<()> {
-        inflict(Fault::Kill, i32::try_from(self.child.id())?)?;
+        // Servers that were started by hand may be all that is left.
+        if self.child.try_wait()?.is_none() {
+            inflict(Fault::Kill, i32::try_from(self.child.id())?)?;
+        }
         wait_for("end of all processes", STOP_LIMIT, || {
             let left = marked_with(MARK, &self.mark);
             for pid in &left {
@@ -360,6 +363,9 @@ impl DevCluster {
         }
         for pid in marked_with(MARK, &self.mark) {
             inflict(Fault::Kill, pid).ok();
+        }
+        for mut child in self.by_hand.drain(..) {
+            child.wait()?;
         }
         Ok(())
     }

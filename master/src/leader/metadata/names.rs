@@ -8,6 +8,7 @@ use crate::error::Error;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
+use mdfs_core::partition::{Partition, partition_of};
 use mdfs_core::records::plan::{Refusal, Renamed, copies_of, plan_delete, plan_rename};
 use mdfs_core::records::{FileRecord, Key, Kind, decode, get};
 use mdfs_core::time::Timestamp;
@@ -110,10 +111,13 @@ impl Metadata {
         let runs = copies_of(table, &record)?;
         let sites = runs
             .into_iter()
-            .map(|run| SitesOfRun {
-                first_chunk: run.first_chunk,
-                chunks: run.chunks,
-                sites: self.best_first(now, &run.disks, record.version),
+            .map(|run| {
+                let partition = partition_of(record.file, run.first_chunk);
+                SitesOfRun {
+                    first_chunk: run.first_chunk,
+                    chunks: run.chunks,
+                    sites: self.best_first(now, &run.disks, partition, record.version),
+                }
             })
             .collect();
         let log_time = self.log.log_time(now.mono).unwrap_or_default();
@@ -125,8 +129,16 @@ impl Metadata {
         })
     }
 
-    /// Live disks first; among equals another one leads for each version, so that readers spread.
-    fn best_first(&self, now: Now, disks: &[DiskId], version: u64) -> Vec<Site> {
+    /// Live disks first, and those that have a moving partition before and after: others may not have
+    /// its chunks yet, or not any more. Among equals another one leads for each version, so that
+    /// readers spread.
+    fn best_first(
+        &self,
+        now: Now,
+        disks: &[DiskId],
+        partition: Partition,
+        version: u64,
+    ) -> Vec<Site> {
         let mut disks = disks.to_vec();
         if let Some(turn) = usize::try_from(version)
             .ok()
@@ -142,7 +154,13 @@ impl Metadata {
             Liveness::Suspect => 2,
             Liveness::Dead => 3,
         };
-        disks.sort_by_key(rank);
+        let catalog = &self.catalog;
+        let moves_to = catalog.moves.get(&partition);
+        let holders = catalog.assignment.holders(partition);
+        let comes_or_goes = |disk: &DiskId| {
+            moves_to.is_some_and(|to| !(to.contains(disk) && holders.contains(disk)))
+        };
+        disks.sort_by_key(|disk| (rank(disk), comes_or_goes(disk)));
         disks
             .into_iter()
             .filter_map(|disk| self.site(now, disk))

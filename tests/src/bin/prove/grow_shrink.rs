@@ -20,7 +20,7 @@ use std::time::Duration;
 
 const SEED: u64 = 20_260_306;
 /// How long anything here may take before the proof gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Bytes on the fullest worker, as a multiple of the mean.
 const UNEVEN_MOST: f64 = 1.10;
 const JOINING: [&str; 2] = ["worker-3", "worker-4"];
@@ -180,6 +180,7 @@ fn grow_and_shrink(
         let even = !sizes.judge || uneven <= UNEVEN_MOST;
         let took_part = status.live_workers == 5 && status.workers == 5;
         ensure!(even, "the fullest worker has {uneven:.3} times the mean");
+        places.are_two_each(films)?;
         let have_some = JOINING.iter().all(|name| places.bytes_on(name) > 0);
         Ok(took_part && status.moving_partitions == 0 && have_some)
     })?;
@@ -208,6 +209,7 @@ fn grow_and_shrink(
             let left = mdfs_tests::disks::all_chunks(disk)?.len();
             ensure!(left == 0, "{name} still has {left} chunks");
         }
+        Places::of(cluster, films)?.are_two_each(films)?;
         Ok(status.moving_partitions == 0 && status.under_replicated_files == 0)
     })?;
     let again = Places::of(cluster, films)?;
@@ -233,6 +235,14 @@ impl Places {
             places.insert(name, chunks);
         }
         Ok(Self(places))
+    }
+
+    /// Checks that no copy is missing, nor one still there that was moved.
+    fn are_two_each(&self, films: &[Stored]) -> Result<()> {
+        let bytes = films.iter().map(|film| film.length).sum::<u64>();
+        let stored = self.bytes();
+        ensure!(stored == 2 * bytes, "{stored} bytes are stored for {bytes}");
+        Ok(())
     }
 
     fn bytes_on(&self, name: &str) -> u64 {

@@ -376,3 +376,21 @@ fn an_order_to_repair_that_comes_before_the_worker_is_dead_is_not_forgotten() {
         assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
     }
 }
+
+#[test]
+fn while_partitions_move_reads_are_sent_first_to_a_disk_that_has_the_chunk() {
+    let (mut world, files) = with_files(3, 60);
+    world.add(4);
+    let mut moving = false;
+    for _ in 0..300 {
+        world.run(50);
+        moving |= world.status().moving_partitions > 0;
+        for info in &files {
+            let view = done(world.look_up(info.name.as_str())).unwrap();
+            let first = view.sites[0].sites[0].disk;
+            let chunk = chunk(info.record.file, 0);
+            assert!(has(&world, first, chunk), "{}", info.name);
+        }
+    }
+    assert!(moving);
+}
