@@ -76,7 +76,10 @@ fn one_copy_each(
     for problem in problems {
         let disk = names.get(&text(problem, "disk_id")?).cloned();
         let wanted = rotten.get(&verified.name).cloned();
-        ensure!(disk == wanted, "{problem} names another worker than {wanted:?}");
+        ensure!(
+            disk == wanted,
+            "{problem} names another worker than {wanted:?}"
+        );
         ensure!(problem.get("chunk").and_then(Value::as_u64) == Some(0));
     }
     figure(
@@ -90,7 +93,11 @@ fn one_copy_each(
         wait_scrubbed(cluster)?;
         for file in files {
             for (disk, path) in copies(disks, file, 0)? {
-                ensure!(is_as_stored(file, &path)?, "{} on {disk} is rotten", file.name);
+                ensure!(
+                    is_as_stored(file, &path)?,
+                    "{} on {disk} is rotten",
+                    file.name
+                );
             }
         }
         Ok(Some(()))
@@ -104,7 +111,12 @@ fn one_copy_each(
     }
     figure(
         "flipped bits mended after a scrub",
-        &format!("{} of {} in {:.1} s", files.len(), files.len(), took.as_secs_f64()),
+        &format!(
+            "{} of {} in {:.1} s",
+            files.len(),
+            files.len(),
+            took.as_secs_f64()
+        ),
     );
     Ok(())
 }
@@ -144,13 +156,19 @@ fn both_copies(
     let path = transfer::path(&lost.name);
     let header = format!("bytes={}-{}", bad.start, bad.end - 1);
     let answer = connection.request("GET", &path, &[("range", &header)], &[])?;
-    let problem = answer.problem();
-    ensure!(answer.status() >= 500, "a lost block was answered {problem}");
+    ensure!(answer.status() >= 500, "a lost block: {}", answer.problem());
+    let problem = text(&answer.json()?, "detail")?;
     let named = format!("bytes {}-{}", bad.start, bad.end - 1);
     ensure!(problem.contains(&named), "{problem} does not say {named}");
     let mut connection = cluster.connect()?;
     for (start, end) in [(0, bad.start), (bad.end, lost.length)] {
-        get_range(&mut connection, &lost.name, lost.content, start, end - start)?;
+        get_range(
+            &mut connection,
+            &lost.name,
+            lost.content,
+            start,
+            end - start,
+        )?;
     }
     // Neither copy was thrown away.
     two_copies(&walk(disks.values())?, files, false)?;
