@@ -158,7 +158,9 @@ fn conditions_hold_or_say_so() -> Result<()> {
             ensure!(same.status() == 200, "it was answered {}", same.problem());
         }
 
-        let mut put = |headers: &[(&str, &str)]| {
+        // A connection for each: after a refusal that did not wait for the body it may be closed.
+        let put = |headers: &[(&str, &str)]| {
+            let mut connection = cluster.connect()?;
             connection.request("PUT", "/v1/files/x", headers, b"another version")
         };
         let taken = put(&[("if-none-match", "*")])?;
