@@ -173,9 +173,9 @@ impl Speed<'_> {
             &format!("{rate:.3} GB/s"),
         );
 
-        // Two copies of each, with as much again left over.
+        // Two copies of each, beside what workers keep in reserve.
         let free = free_bytes(self.cluster.data())?;
-        let writers = streams.min(free / (self.length * 4)).max(1);
+        let writers = streams.min(free / (self.length * 2)).max(1);
         if writers < streams {
             println!("  only {writers} of {streams} PUTs at once: {free} bytes are free");
         }
@@ -307,17 +307,17 @@ fn range(connection: &mut Connection, path: &str, offset: u64) -> Result<Duratio
     Ok(took)
 }
 
+/// What chunks may use of the file system: a twentieth is kept in reserve, and a hundredth here.
 fn free_bytes(path: &Path) -> Result<u64> {
     let mut df = Command::new("df");
     let output = succeed(
-        df.args(["--output=avail", "--block-size=1"]).arg(path),
+        df.args(["--output=avail,size", "--block-size=1"]).arg(path),
         LIMIT,
     )?;
     let text = output.text();
-    Ok(text
-        .lines()
-        .last()
-        .context("df said nothing")?
-        .trim()
-        .parse()?)
+    let line = text.lines().last().context("df said nothing")?;
+    let mut figures = line.split_whitespace().map(str::parse::<u64>);
+    let mut figure = || figures.next().context("df said too little");
+    let (available, size) = (figure()??, figure()??);
+    Ok(available.saturating_sub(size / 100 * 6))
 }
