@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// Where the README says the API is.
 const README_PORT: u16 = 8080;
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 /// How long a cold build and the start may take on a small machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
 
