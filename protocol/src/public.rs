@@ -312,11 +312,13 @@ pub struct WorkerInfo {
     pub read_only: bool,
     /// Whether everything is being moved off it, or was.
     pub draining: bool,
-    /// Whether it votes.
+    /// Whether it is to vote.
     pub voter: bool,
+    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,
-    /// How often its disk was mounted.
+    /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,

@@ -13,6 +13,7 @@ mod config;
 mod directory;
 pub mod disk;
 mod error;
+mod generation;
 mod heartbeat;
 mod http;
 mod metrics;
@@ -126,6 +127,8 @@ async fn serve_disk(
     tasks.spawn("orders", |stop| orders.run(orderly, stop));
     let scrubbed = worker.clone();
     tasks.spawn("scrub", |stop| async move { scrubbed.scrub(stop).await });
+    let raised = Arc::clone(&node);
+    tasks.spawn("generation", |stop| generation::run(raised, stop));
     let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
     tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
     tokio::select! {
@@ -136,6 +139,8 @@ async fn serve_disk(
         ended = voter_end.wait() => return ended.map_err(Error::from),
     }
     tracing::info!(disk = %node.disk(), "stopping");
+    // Before the farewell, which shows it.
+    generation::raise_at_stop(&node).await;
     worker.leave();
     // Ends when all masters have heard it: nothing is ever sent.
     let _ = tokio::time::timeout(heartbeat::FAREWELL_IN_ALL, farewells.recv()).await;

@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
+use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::scrub::Scrub;
@@ -40,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
     pub(crate) scrub: Scrub,
+    pub(crate) generation: Raising,
 }
 
 impl Node {
@@ -56,6 +58,7 @@ impl Node {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
             scrub: Scrub::new(),
+            generation: Raising::new(),
             store,
             voter,
             peers,

@@ -2,6 +2,7 @@
 
 use crate::support::{CLUSTER, MIB, chunk, config, key, seal_of, term};
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -10,10 +11,11 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{
-    self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, SealRequest,
+    self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, Leader, SealRequest,
 };
 use mdfs_protocol::order::{Done, Failure, Order, Task};
 use mdfs_protocol::problem::Code;
+use mdfs_service::serve::problem_response;
 use mdfs_worker::{Config, Error};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,10 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Heard {
     version: u64,
     pub(crate) beats: BTreeMap<DiskId, Heartbeat>,
+    /// Whether beats are answered as by a leader.
+    pub(crate) leads: bool,
+    /// Whether beats are refused, as those of a foreign or old disk are.
+    pub(crate) refuses: bool,
     /// Whether every beat is answered as if nothing was known of the chunks.
     pub(crate) wants_changes: bool,
     /// What the next beat of each disk is answered with.
@@ -41,10 +47,7 @@ pub(crate) struct Heard {
 
 pub(crate) type Master = Arc<watch::Sender<Heard>>;
 
-async fn heartbeat(
-    State(master): State<Master>,
-    Json(beat): Json<Heartbeat>,
-) -> Json<HeartbeatReply> {
+async fn heartbeat(State(master): State<Master>, Json(beat): Json<Heartbeat>) -> Response {
     let (disk, has) = (beat.identity.disk, beat.directory_version);
     let mut orders = Vec::new();
     master.send_modify(|heard| {
@@ -56,8 +59,12 @@ async fn heartbeat(
         orders = heard.orders.remove(&disk).unwrap_or_default();
     });
     let heard = master.borrow().clone();
+    if heard.refuses {
+        let id = mdfs_service::RequestId::random();
+        return problem_response(Code::ForeignDisk, "refused".to_owned(), &id);
+    }
     let known = Known {
-        generation: beat.identity.generation,
+        mount: beat.holdings.mount,
         sequence: 0,
     };
     let known = heard.wants_changes.then_some(known);
@@ -72,12 +79,17 @@ async fn heartbeat(
             })
             .collect(),
     });
-    Json(HeartbeatReply {
-        leader: None,
+    let leader = heard.leads.then(|| Leader {
+        term: term(1),
+        url: "http://leader".to_owned(),
+    });
+    let reply = HeartbeatReply {
+        leader,
         directory,
         known,
         orders,
-    })
+    };
+    Json(reply).into_response()
 }
 
 #[expect(
@@ -95,7 +107,6 @@ pub(crate) struct Running {
     stop: CancellationToken,
     ended: AbortOnDropHandle<Result<(), Error>>,
     pub(crate) peer: Peer,
-    pub(crate) generation: u64,
 }
 
 impl Running {
@@ -123,9 +134,7 @@ impl Running {
             }
             tokio::task::yield_now().await;
         };
-        let Identity {
-            disk, generation, ..
-        } = identity;
+        let Identity { disk, .. } = identity;
         let peer = Peer { disk, url };
         links.adopt(&peer, CLUSTER, WITHIN).await.unwrap();
         Self {
@@ -133,7 +142,6 @@ impl Running {
             stop,
             ended,
             peer,
-            generation: generation.0,
         }
     }
 

@@ -15,6 +15,7 @@ mod faults;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod generation;
 mod holdings;
 #[cfg(test)]
 mod log;

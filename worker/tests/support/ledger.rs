@@ -105,7 +105,7 @@ impl Ledger {
 
     fn check_identity(&self, found: &DiskIdentity) -> Result<(), String> {
         let kept = self.disk.is_none_or(|disk| disk == found.disk)
-            && found.generation > self.generation
+            && found.generation >= self.generation
             && found.fence >= self.fence
             && (!self.adopted || found.cluster == Some(CLUSTER))
             && (!self.has_log || found.has_log);
