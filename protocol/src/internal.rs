@@ -96,6 +96,8 @@ pub struct Heartbeat {
     pub chunk_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk was read and verified, in milliseconds; none if unknown.
+    pub oldest_unverified_millis: Option<u64>,
     /// Whether the disk accepts writes.
     pub state: DiskState,
     /// Whether the worker takes part in the metadata log when it is asked to.

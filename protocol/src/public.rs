@@ -332,6 +332,9 @@ pub struct WorkerInfo {
     pub free_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk on it was read and verified, in milliseconds; none if that is
+    /// not known.
+    pub oldest_unverified_millis: Option<u64>,
 }
 
 /// Whether a worker answers.

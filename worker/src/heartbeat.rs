@@ -181,6 +181,10 @@ impl Link<'_> {
             chunks: usage.chunks,
             chunk_bytes: usage.chunk_bytes,
             bad_blocks: usage.bad_blocks,
+            oldest_unverified_millis: self
+                .node
+                .scrubbed_ago()
+                .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
             state: usage.state,
             voter: self.node.voter.state(),
             leaving: self.worker.leaving().is_cancelled(),

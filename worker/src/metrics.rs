@@ -5,6 +5,7 @@ use http::StatusCode;
 use mdfs_protocol::internal::DiskState;
 use mdfs_protocol::{holdings, internal};
 use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
+use std::time::Duration;
 
 /// Bucket bounds for disk calls, in seconds. The clock counts whole milliseconds.
 const DISK_SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -73,6 +74,7 @@ pub(crate) struct Metrics {
     damaged_chunks: Gauge,
     foreign_files: Gauge,
     staged: Gauge,
+    scrubbed_ago: Gauge,
 }
 
 impl Metrics {
@@ -136,6 +138,10 @@ impl Metrics {
                 "Files on the disk that are not ours",
             )?,
             staged: gauge("mdfs_worker_staged_chunks", "Chunks being received")?,
+            scrubbed_ago: gauge(
+                "mdfs_worker_oldest_unverified_seconds",
+                "At most so long ago each chunk was read and verified; +Inf while unknown",
+            )?,
             registry,
         })
     }
@@ -155,8 +161,11 @@ impl Metrics {
 
     /// Shows the state of the disk; none while it is not open or does not answer, which leaves the
     /// last known figures.
-    pub(crate) fn show(&self, usage: Option<&Usage>) {
+    pub(crate) fn show(&self, usage: Option<&Usage>, scrubbed_ago: Option<Duration>) {
         self.up.set_u64(u64::from(usage.is_some()));
+        // Unknown is worse than any age.
+        let seconds = scrubbed_ago.map_or(f64::INFINITY, |ago| ago.as_secs_f64());
+        self.scrubbed_ago.set(seconds);
         let Some(usage) = usage else { return };
         let Usage {
             capacity_bytes,

@@ -110,6 +110,13 @@ impl Node {
         Ok(self.probe_thread.run(move || store.usage()).await??)
     }
 
+    /// How long ago the scrub began that has read everything: at most so long ago each chunk was
+    /// verified. None if that is not known.
+    pub(crate) fn scrubbed_ago(&self) -> Option<Duration> {
+        let since = self.scrub.whole_since()?;
+        Some(self.clock.wall().since(since))
+    }
+
     /// Whether clients wait for the disk, or would.
     pub(crate) fn is_crowded(&self) -> bool {
         self.read_threads.all_busy() || self.write_threads.all_busy()

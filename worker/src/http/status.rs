@@ -77,11 +77,11 @@ pub(crate) async fn stats(
 /// known ones, and `mdfs_worker_up` is zero.
 pub(crate) async fn metrics(State(worker): State<Worker>) -> Response {
     let metrics = worker.metrics();
-    let usage = match worker.node() {
-        Ok(node) => node.usage().await.ok(),
-        Err(_) => None,
+    let (usage, scrubbed_ago) = match worker.node() {
+        Ok(node) => (node.usage().await.ok(), node.scrubbed_ago()),
+        Err(_) => (None, None),
     };
-    metrics.show(usage.as_ref());
+    metrics.show(usage.as_ref(), scrubbed_ago);
     let (kind, text) = metrics.render();
     ([(CONTENT_TYPE, kind)], text).into_response()
 }

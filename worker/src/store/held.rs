@@ -153,6 +153,16 @@ impl Inner {
         held.lose(chunk);
     }
 
+    /// A chunk that was held has no file: a drop has just removed it, or somebody else did. If a new
+    /// one has come meanwhile, it is held again once it is verified.
+    pub(super) fn vanished(&self, chunk: ChunkId) {
+        let mut held = self.held();
+        if held.good.get(chunk).is_some() {
+            tracing::warn!(%chunk, "the file of a stored chunk is gone");
+            held.lose(chunk);
+        }
+    }
+
     /// Another file took the place of a chunk's. It is held once that is durable.
     pub(super) fn replaced(&self, chunk: ChunkId) {
         let mut held = self.held();

@@ -23,6 +23,7 @@ pub use identity::DiskIdentity;
 pub use read::OpenChunk;
 
 pub(crate) use layout::{LOG, LOG_STAGED};
+pub(crate) use scrubbed::ScrubNote;
 
 use error::io_error;
 

@@ -257,6 +257,7 @@ impl Metadata {
                 capacity_bytes: beat.map_or(0, |beat| beat.capacity_bytes),
                 free_bytes: beat.map_or(0, |beat| beat.free_bytes),
                 bad_blocks: beat.map_or(0, |beat| beat.bad_blocks),
+                oldest_unverified_millis: beat.and_then(|beat| beat.oldest_unverified_millis),
             }
         };
         let mut workers: Vec<_> = self.catalog.members.iter().map(info).collect();

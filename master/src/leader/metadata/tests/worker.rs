@@ -56,6 +56,7 @@ impl Worker {
                 chunks: 0,
                 chunk_bytes: 0,
                 bad_blocks: 0,
+                oldest_unverified_millis: None,
                 state: DiskState::Healthy,
                 voter: VoterState::Healthy,
                 leaving: false,
