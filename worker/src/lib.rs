@@ -5,7 +5,8 @@
 //! log; the routes under `/internal/v1/` are borders around these; chunks travel onward along a
 //! chain and are pulled from copies; heartbeats tell the masters how the worker is and bring orders.
 //!
-//! A worker knows no file names and decides nothing: masters place chunks and order drops. It sends
+//! A worker knows no file names and decides nothing: masters place chunks and order drops, and who
+//! asks one worker for a file by name is answered by what a master says of the name. It sends
 //! to no address but those its masters name.
 
 mod blocking;
@@ -16,6 +17,7 @@ mod error;
 mod generation;
 mod heartbeat;
 mod http;
+mod local;
 mod metrics;
 mod node;
 mod orders;

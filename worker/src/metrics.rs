@@ -3,7 +3,7 @@
 use crate::store::Usage;
 use http::StatusCode;
 use mdfs_protocol::internal::DiskState;
-use mdfs_protocol::{holdings, internal};
+use mdfs_protocol::{holdings, internal, local};
 use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ routes! {
     Scrub = "scrub" internal::SCRUB,
     Holdings = "holdings" holdings::DIGESTS,
     List = "list" holdings::LIST,
+    LocalChecksum = "local_checksum" local::CHECKSUM,
+    LocalVerify = "local_verify" local::VERIFY,
 }
 
 /// How a request ended.

@@ -13,6 +13,7 @@ use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{
     self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, Leader, SealRequest,
 };
+use mdfs_protocol::local::{self, LookUp, LookedUp};
 use mdfs_protocol::order::{Done, Failure, Order, Task};
 use mdfs_protocol::problem::Code;
 use mdfs_service::serve::problem_response;
@@ -37,6 +38,8 @@ pub(crate) struct Heard {
     pub(crate) leads: bool,
     /// Whether beats are refused, as those of a foreign or old disk are.
     pub(crate) refuses: bool,
+    /// The only file that the master knows.
+    pub(crate) file: Option<LookedUp>,
     /// Whether every beat is answered as if nothing was known of the chunks.
     pub(crate) wants_changes: bool,
     /// What the next beat of each disk is answered with.
@@ -90,6 +93,26 @@ async fn heartbeat(State(master): State<Master>, Json(beat): Json<Heartbeat>) ->
         orders,
     };
     Json(reply).into_response()
+}
+
+/// Lets in one token, and refuses secrets in a URL.
+async fn look_up(State(master): State<Master>, Json(asked): Json<LookUp>) -> Response {
+    let heard = master.borrow().clone();
+    let refused = if heard.refuses {
+        Some(Code::NoLeader)
+    } else if asked.query.contains("token=") {
+        Some(Code::InvalidRequest)
+    } else if asked.authorization.as_deref() != Some("Bearer let-me-in") {
+        Some(Code::Unauthorized)
+    } else {
+        None
+    };
+    let id = mdfs_service::RequestId::random();
+    match (refused, heard.file) {
+        (Some(code), _) => problem_response(code, "refused".to_owned(), &id),
+        (None, None) => problem_response(Code::FileNotFound, "no such file".to_owned(), &id),
+        (None, Some(file)) => Json(file).into_response(),
+    }
 }
 
 #[expect(
@@ -168,6 +191,7 @@ impl Cluster {
         let told = Arc::new(sender);
         let router = Router::new()
             .route(internal::HEARTBEAT, post(heartbeat))
+            .route(local::LOOK_UP, post(look_up))
             .with_state(Arc::clone(&told));
         let limits = mdfs_service::Limits::default();
         let master = start(mdfs_service::serve(

@@ -16,7 +16,10 @@ mod faults;
 mod faulty;
 #[cfg(test)]
 mod generation;
+#[cfg(test)]
 mod holdings;
+#[cfg(test)]
+mod local;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
