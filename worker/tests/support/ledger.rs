@@ -51,7 +51,7 @@ impl Ledger {
     /// Notes what was answered: from here on it must not be lost.
     pub(crate) fn acknowledge(&mut self, step: &Step, told: Told) {
         match (step, told) {
-            (Step::Mount, Told::Identity(identity)) => {
+            (Step::Mount | Step::Raise, Told::Identity(identity)) => {
                 self.disk = Some(identity.disk);
                 self.generation = identity.generation;
             }
