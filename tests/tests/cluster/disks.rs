@@ -79,10 +79,11 @@ fn wait_whole(cluster: &DevCluster) -> Result<()> {
     wait_for("two copies of each chunk", PATIENCE, || {
         let status = status(cluster)?;
         let found = copies(cluster)?;
-        let whole = status["under_replicated_files"] == 0
-            && status["copies_to_make"] == 0
-            && status["moving_partitions"] == 0
-            && status["counted_millis_ago"].is_u64()
+        let figure = |field| status.get(field).and_then(Value::as_u64);
+        let whole = figure("under_replicated_files") == Some(0)
+            && figure("copies_to_make") == Some(0)
+            && figure("moving_partitions") == Some(0)
+            && figure("counted_millis_ago").is_some()
             && found.values().all(|&copies| copies >= 2);
         ensure!(whole, "{status}, {found:?}");
         Ok(Some(()))
