@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
+use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::orders;
@@ -46,6 +47,7 @@ pub(crate) struct Node {
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
     pub(crate) scrub: Scrub,
+    pub(crate) generation: Raising,
 }
 
 impl Node {
@@ -67,6 +69,7 @@ impl Node {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
             scrub: Scrub::new(),
+            generation: Raising::new(),
             store,
             voter,
             peers,
@@ -117,6 +120,13 @@ impl Node {
     pub(crate) async fn usage(&self) -> Result<Usage, Error> {
         let store = self.store.clone();
         Ok(self.probe_thread.run(move || store.usage()).await??)
+    }
+
+    /// How long ago the scrub began that has read everything: at most so long ago each chunk was
+    /// verified. None if that is not known.
+    pub(crate) fn scrubbed_ago(&self) -> Option<Duration> {
+        let since = self.scrub.whole_since()?;
+        Some(self.clock.wall().since(since))
     }
 
     /// Whether clients wait for the disk, or would.
