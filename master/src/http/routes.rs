@@ -129,7 +129,7 @@ mod tests {
     use crate::gateway::{Gateway, Limits};
     use crate::http::{Access, Parts};
     use crate::leader::handle::LeaderHandle;
-    use mdfs_client::link::Links;
+    use mdfs_client::link::{Links, Reads};
     use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
     use mdfs_service::metrics::Registry;
     use mdfs_service::{Clock, Tasks};
@@ -151,7 +151,7 @@ mod tests {
         let leader = LeaderHandle::new(tokio::sync::mpsc::channel(1).0);
         let (clock, tasks) = (Clock::manual(), Tasks::new(CancellationToken::new()));
         let cluster = ClusterKey::new(&secret(b'c'));
-        let links = Links::new(&cluster, None).unwrap();
+        let links = Links::new(&cluster, None, Reads::Large).unwrap();
         let (limits, registry) = (Limits::default(), Registry::new());
         let gateway = Gateway::new(leader.clone(), links, clock.clone(), tasks.clone(), limits);
         let access = Access {

@@ -62,14 +62,17 @@ impl ChunkStore {
     }
 
     /// Says what is stored of a sealed chunk, durably so, from the file as it is now. Reads and
-    /// verifies all its blocks if `whole`, otherwise its footer and length. One whose every block is
-    /// good counts as held from here on, whatever was found before.
+    /// verifies all its blocks if `whole`, as the disk has them, otherwise its footer and length. One
+    /// whose every block is good counts as held from here on, whatever was found before.
     ///
     /// # Errors
     /// As `open_chunk`; `BadBlock` for the first damaged block.
     pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
         let coming = whole.then(|| self.inner.coming(chunk));
-        let open = self.open_anew(chunk)?;
+        let open = match whole {
+            true => self.open_once(chunk)?,
+            false => self.open_anew(chunk)?,
+        };
         self.settle(chunk)?;
         if let Some(coming) = coming {
             let mut offset = 0;

@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::error::Error;
 use bytes::Bytes;
-use mdfs_client::link::{ChunkStream, LinkError, Links, Peer};
+use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
@@ -47,7 +47,7 @@ impl Peers {
         directory: Directory,
     ) -> Result<Self, Error> {
         Ok(Self {
-            links: Links::new(key, cluster).map_err(Error::Links)?,
+            links: Links::new(key, cluster, Reads::Small).map_err(Error::Links)?,
             directory,
         })
     }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use mdfs_client::link::{Links, Peer};
+use mdfs_client::link::{Links, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::holdings::Known;
@@ -200,7 +200,7 @@ impl Cluster {
             limits,
             CancellationToken::new(),
         ));
-        let links = Links::new(&key(b'k'), Some(CLUSTER)).unwrap();
+        let links = Links::new(&key(b'k'), Some(CLUSTER), Reads::Small).unwrap();
         Self {
             links,
             url,
