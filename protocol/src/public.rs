@@ -142,6 +142,10 @@ pub struct TrashedFile {
     pub size: u64,
     /// Entity tag, with quotes.
     pub etag: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
     /// When it was deleted or replaced, RFC 3339.
     pub deleted: String,
 }

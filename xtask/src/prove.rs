@@ -100,6 +100,13 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "disk-full",
+        claim: "full disks refuse, lose nothing, let go of the trash, and go on once there is room",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
         name: "power-cut",
         claim: "a crash at every disk call leaves each file whole or absent",
         needs: &[],

@@ -70,6 +70,15 @@ impl Role {
         Ok(Self { process, command })
     }
 
+    /// Gives a flag this value, whether it had one or not.
+    pub fn set(&mut self, flag: &str, value: &str) {
+        let place = self.command.iter().position(|word| word == flag);
+        match place.and_then(|place| self.command.get_mut(place + 1)) {
+            Some(slot) => *slot = value.to_owned(),
+            None => self.command.extend([flag.to_owned(), value.to_owned()]),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.process.name

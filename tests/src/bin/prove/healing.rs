@@ -17,8 +17,13 @@ use std::time::Duration;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) health: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) trashed_files: u64,
+    pub(crate) open_uploads: u64,
     pub(crate) under_replicated_files: u64,
     pub(crate) missing_files: u64,
+    pub(crate) damaged_chunks: u64,
     pub(crate) copies_to_make: u64,
     pub(crate) excess_copies: u64,
     pub(crate) moving_partitions: u64,

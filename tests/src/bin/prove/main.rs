@@ -1,12 +1,14 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod cold_start;
+mod disk_full;
 mod figures;
 mod first_run;
 mod grow_shrink;
 mod heal_rot;
 mod heal_worker;
 mod healing;
+mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
@@ -37,6 +39,7 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    DiskFull,
     Speed,
 }
 
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::DiskFull => disk_full::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name
