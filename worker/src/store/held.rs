@@ -153,6 +153,15 @@ impl Inner {
         held.lose(chunk);
     }
 
+    /// The file of a chunk that is held is gone, and nobody here removed it: its length. None if it
+    /// is not held.
+    pub(super) fn vanished(&self, chunk: ChunkId) -> Option<u64> {
+        let mut held = self.held();
+        let length = held.good.get(chunk)?;
+        held.lose(chunk);
+        Some(length)
+    }
+
     /// Another file took the place of a chunk's. It is held once that is durable.
     pub(super) fn replaced(&self, chunk: ChunkId) {
         let mut held = self.held();

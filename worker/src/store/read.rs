@@ -81,6 +81,18 @@ impl ChunkStore {
         Ok(open.stored())
     }
 
+    /// A chunk has no file. If it is held, that went behind our back, and whoever counts on it is
+    /// told.
+    fn note_missing(&self, chunk: ChunkId) {
+        // It is held only once its file is there, so one that is held and still has none lost it.
+        let lost = self.held(chunk).is_some()
+            && matches!(self.file_bytes(&layout::chunk_path(chunk)), Ok(None));
+        if lost && let Some(length) = self.inner.vanished(chunk) {
+            self.uncount_chunk(length);
+            tracing::warn!(%chunk, "the file of a stored chunk is gone");
+        }
+    }
+
     pub(super) fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
         let path = layout::chunk_path(chunk);
         let file = self
@@ -88,7 +100,10 @@ impl ChunkStore {
             .disk
             .open(&path, false)
             .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::ChunkNotFound { chunk },
+                io::ErrorKind::NotFound => {
+                    self.note_missing(chunk);
+                    Error::ChunkNotFound { chunk }
+                }
                 _ => read_failed(&path)(error),
             })?;
         let footer = self.read_footer(chunk, &*file, &path)?;
