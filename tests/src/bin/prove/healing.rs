@@ -41,6 +41,12 @@ impl Status {
             && self.copies_to_make == 0
             && self.moving_partitions == 0
     }
+
+    /// Whether its figures are younger than this.
+    pub(crate) fn is_of_the_last(&self, time: Duration) -> bool {
+        let age = self.counted_millis_ago.map(Duration::from_millis);
+        age.is_some_and(|age| age + Duration::from_millis(1) < time)
+    }
 }
 
 /// A stored file.
