@@ -2,7 +2,7 @@
 
 use super::date::rfc3339;
 use super::error::HttpError;
-use crate::leader::command::{FileInfo, Page, TrashedFile};
+use crate::leader::command::{FileInfo, FileView, Page, Site, SitesOfRun, TrashedFile};
 use axum::body::{Body, Bytes};
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public;
@@ -84,6 +84,34 @@ pub(crate) fn trashed_file(trashed: &TrashedFile) -> public::TrashedFile {
         replicas: record.replicas.get(),
         chunk_size: record.chunk_size.bytes(),
         deleted: rfc3339(trashed.deleted),
+    }
+}
+
+/// Where a file's chunks are as clients see it.
+pub(crate) fn replicas(view: &FileView) -> public::Replicas {
+    let FileInfo { name, record } = &view.info;
+    let holder = |site: &Site| public::ReplicaHolder {
+        disk_id: site.disk,
+        url: site.url.clone(),
+        state: if site.live {
+            public::HolderState::Live
+        } else {
+            public::HolderState::Silent
+        },
+    };
+    let run = |run: &SitesOfRun| public::ReplicasOfRun {
+        first_chunk: run.first_chunk,
+        chunks: run.chunks,
+        holders: run.sites.iter().map(holder).collect(),
+    };
+    public::Replicas {
+        name: name.as_str().to_owned(),
+        version: record.version,
+        file_id: record.file,
+        size: record.size,
+        chunk_size: record.chunk_size.bytes(),
+        replicas: record.replicas.get(),
+        runs: view.sites.iter().map(run).collect(),
     }
 }
 
