@@ -89,9 +89,11 @@ pub(crate) fn prove(short: bool) -> Result<()> {
             ),
         );
         let bytes = changes(cluster, sizes, &full)?;
+        let mut found = Series::default();
         for number in 0..sizes.hidden {
-            hidden(cluster, sizes, number)?;
+            hidden(cluster, sizes, number, &mut found)?;
         }
+        figure("hidden differences found after", &found.shown("s"));
         let fast = beat_fast(cluster, sizes)?;
         let beats = fast.beats - full.beats;
         let each = (fast.processor - full.processor) / beats;
@@ -254,8 +256,7 @@ fn changes(cluster: &DevCluster, sizes: Sizes, idle: &Idle) -> Result<f64> {
 }
 
 /// A chunk goes from a disk behind its worker's back, once while it runs and once while it does not.
-fn hidden(cluster: &mut DevCluster, sizes: Sizes, number: u64) -> Result<()> {
-    let mut found = Series::default();
+fn hidden(cluster: &mut DevCluster, sizes: Sizes, number: u64, found: &mut Series) -> Result<()> {
     let (file, _, chunk) = copy(cluster, number)?;
     fs::remove_file(&chunk)?;
     let answer = ask(cluster, "POST", &format!("{}?verify", path(&file)), None)?;
@@ -281,7 +282,6 @@ fn hidden(cluster: &mut DevCluster, sizes: Sizes, number: u64) -> Result<()> {
     })?;
     found.add(until_found(cluster, &chunk)?.as_secs_f64());
     whole(cluster)?;
-    figure("hidden differences found after", &found.shown("s"));
     ensure!(
         !sizes.judge || found.most() <= FOUND_WITHIN.as_secs_f64(),
         "a difference was found only after {:.1} s",
