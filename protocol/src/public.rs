@@ -319,11 +319,13 @@ pub struct WorkerInfo {
     pub read_only: bool,
     /// Whether everything is being moved off it, or was.
     pub draining: bool,
-    /// Whether it votes.
+    /// Whether it is to vote.
     pub voter: bool,
+    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,
-    /// How often its disk was mounted.
+    /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,
@@ -337,6 +339,9 @@ pub struct WorkerInfo {
     pub free_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk on it was read and verified, in milliseconds; none if that is
+    /// not known.
+    pub oldest_unverified_millis: Option<u64>,
 }
 
 /// Whether a worker answers.

@@ -37,7 +37,7 @@ impl Metadata {
             return (None, Vec::new());
         }
         let is_upload = |file| uploads.contains_key(&file);
-        if !self.truth.is_same_mount(disk, generation) {
+        if !self.truth.is_same_mount(disk, beat.holdings.mount) {
             self.mover.gone(disk);
         }
         let asks = self
