@@ -2,13 +2,16 @@
 
 mod reading;
 
-pub use reading::{CopyState, Scrub, Scrubs, Verified, VerifiedWorker, VerifyProblem};
+pub use reading::{
+    CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
+    VerifiedWorker, VerifyProblem,
+};
 
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, `POST ?undelete`
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
 /// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
@@ -142,6 +145,10 @@ pub struct TrashedFile {
     pub size: u64,
     /// Entity tag, with quotes.
     pub etag: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
     /// When it was deleted or replaced, RFC 3339.
     pub deleted: String,
 }

@@ -23,6 +23,10 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How soon after a beat there may be another one because something happened.
 const GAP: Duration = Duration::from_millis(50);
 
+/// The same at most for chunks that come and go while more and more do: a beat costs ten times what
+/// it costs to tell of one change. Shorter than a leader waits for a beat that is behind the log.
+const GAP_MOST: Duration = Duration::from_millis(400);
+
 /// How long a beat may take: a master that is slower counts as not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -138,6 +142,7 @@ impl Link<'_> {
             known: known.filter(|known| known.mount == beat.holdings.mount),
             up_to,
             next: Some(begun + GAP),
+            gap: next_gap(told.gap, beat.holdings.changes.len()),
         };
         if let Some(directory) = directory {
             self.node.directory.replace(directory);
@@ -204,6 +209,17 @@ struct Told {
     up_to: u64,
     /// When it may be told more; none if it did not take the last beat.
     next: Option<Instant>,
+    /// How long after the last beat it is told of chunks that came or went.
+    gap: Duration,
+}
+
+/// How long to wait until the next beat for a change, after one that told of so many.
+fn next_gap(last: Duration, changes: usize) -> Duration {
+    if changes == 0 {
+        GAP
+    } else {
+        last.saturating_mul(2).clamp(GAP, GAP_MOST)
+    }
 }
 
 impl Told {
@@ -216,6 +232,10 @@ impl Told {
             // The next regular beat tells it.
             return std::future::pending().await;
         };
+        let answered = async {
+            answers.some().await;
+            tokio::time::sleep_until(next).await;
+        };
         let changed = async {
             let wants = self.known.is_some();
             // It fails only once the disk was given back.
@@ -223,13 +243,13 @@ impl Told {
             if is_same {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep_until(next + self.gap.saturating_sub(GAP)).await;
         };
         tokio::select! {
             biased;
-            () = answers.some() => {}
+            () = answered => {}
             () = changed => {}
         }
-        tokio::time::sleep_until(next).await;
     }
 }
 
@@ -270,5 +290,21 @@ impl Heard {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_that_keep_coming_are_told_less_often_and_a_single_one_soon() {
+        let mut gap = Told::default().gap;
+        let mut gaps = Vec::new();
+        for changes in [0, 1, 2, 5, 9, 9, 0, 1] {
+            gap = next_gap(gap, changes);
+            gaps.push(gap.as_millis());
+        }
+        assert_eq!(gaps, [50, 100, 200, 400, 400, 400, 50, 100]);
     }
 }

@@ -152,6 +152,32 @@ fn a_damaged_chunk_is_held_no_longer_and_again_once_it_is_mended() {
 }
 
 #[test]
+fn a_chunk_whose_file_is_gone_is_held_no_longer_once_it_is_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(mdfs_worker::disk::RealDisk::new(dir.path(), false));
+    let store = adopted(disk);
+    let (gone, stays) = (chunk_of(9, 0), chunk_of(9, 1));
+    put(&store, gone, &bytes_of(1, 100));
+    put(&store, stays, &bytes_of(2, 200));
+    let name = format!("{}.0", gone.file);
+    let folder = dir.path().join("chunks").join(&name[..3]);
+    std::fs::remove_file(folder.join(name)).unwrap();
+    check(&store, &[(gone, 100), (stays, 200)], &[]);
+    for _ in 0..2 {
+        let found = store.verify(gone, true);
+        assert!(
+            matches!(found, Err(Error::ChunkNotFound { .. })),
+            "{found:?}"
+        );
+        check(&store, &[(stays, 200)], &[]);
+        let usage = store.usage().unwrap();
+        assert_eq!((usage.chunks, usage.chunk_bytes), (1, 200));
+    }
+    put(&store, gone, &bytes_of(1, 100));
+    check(&store, &[(gone, 100), (stays, 200)], &[]);
+}
+
+#[test]
 fn a_chunk_is_held_only_once_its_name_is_durable() {
     let disk = SimDisk::new();
     let store = adopted(Arc::new(disk.clone()));

@@ -153,14 +153,13 @@ impl Inner {
         held.lose(chunk);
     }
 
-    /// A chunk that was held has no file: a drop has just removed it, or somebody else did. If a new
-    /// one has come meanwhile, it is held again once it is verified.
-    pub(super) fn vanished(&self, chunk: ChunkId) {
+    /// The file of a chunk that is held is gone, and nobody here removed it: its length. None if it
+    /// is not held.
+    pub(super) fn vanished(&self, chunk: ChunkId) -> Option<u64> {
         let mut held = self.held();
-        if held.good.get(chunk).is_some() {
-            tracing::warn!(%chunk, "the file of a stored chunk is gone");
-            held.lose(chunk);
-        }
+        let length = held.good.get(chunk)?;
+        held.lose(chunk);
+        Some(length)
     }
 
     /// Another file took the place of a chunk's. It is held once that is durable.

@@ -84,6 +84,18 @@ impl ChunkStore {
         Ok(open.stored())
     }
 
+    /// A chunk has no file. If it is held, that went behind our back, and whoever counts on it is
+    /// told.
+    fn note_missing(&self, chunk: ChunkId) {
+        // It is held only once its file is there, so one that is held and still has none lost it.
+        let lost = self.held(chunk).is_some()
+            && matches!(self.file_bytes(&layout::chunk_path(chunk)), Ok(None));
+        if lost && let Some(length) = self.inner.vanished(chunk) {
+            self.uncount_chunk(length);
+            tracing::warn!(%chunk, "the file of a stored chunk is gone");
+        }
+    }
+
     pub(super) fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
         self.open_from(chunk, |path| self.inner.disk.open(path, false))
     }
@@ -94,12 +106,9 @@ impl ChunkStore {
         open: impl FnOnce(&Path) -> io::Result<Arc<dyn DiskFile>>,
     ) -> Result<OpenChunk> {
         let path = layout::chunk_path(chunk);
-        let was_held = self.held(chunk).is_some();
         let file = open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                if was_held {
-                    self.inner.vanished(chunk);
-                }
+                self.note_missing(chunk);
                 Error::ChunkNotFound { chunk }
             }
             _ => read_failed(&path)(error),

@@ -113,7 +113,7 @@ impl Metadata {
     /// Takes what a survey found, and gives the orders that follow.
     pub(super) fn surveyed(&mut self, now: Now, found: Option<Survey>) {
         self.search.took = now.mono.since(self.search.began);
-        let taken = self.report.take(now.mono, found);
+        let taken = self.report.take(found);
         if self.established.is_none() || !taken {
             return;
         }

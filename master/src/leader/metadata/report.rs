@@ -17,8 +17,10 @@ use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Wor
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
-    /// When it was counted.
+    /// Of when that is: disks said what they hold at this moment or later.
     counted_at: Timestamp,
+    /// The same of the survey that runs.
+    running_since: Timestamp,
     running: bool,
     /// What runs was ordered in an earlier term: its outcome says nothing of this one.
     stale: bool,
@@ -26,13 +28,13 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Takes the outcome of a survey. False if it is not of use any more.
-    pub(super) fn take(&mut self, now: Timestamp, survey: Option<Survey>) -> bool {
+    pub(super) fn take(&mut self, survey: Option<Survey>) -> bool {
         self.running = false;
         if std::mem::take(&mut self.stale) {
             return false;
         }
         self.counted = survey;
-        self.counted_at = now;
+        self.counted_at = self.running_since;
         true
     }
 
@@ -42,9 +44,10 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// A survey begins; only one runs at a time.
-    pub(super) fn started(&mut self) {
+    /// A survey begins, of lists that were asked for at `since`; only one runs at a time.
+    pub(super) fn started(&mut self, since: Timestamp) {
         self.running = true;
+        self.running_since = since;
     }
 
     pub(super) fn is_running(&self) -> bool {

@@ -1,18 +1,22 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod cold_start;
+mod disk_full;
 mod figures;
 mod first_run;
 mod grow_shrink;
 mod heal_rot;
 mod heal_worker;
 mod healing;
+mod heartbeat;
+mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
 mod ranges;
 mod round_trip;
 mod speed;
+mod truth;
 
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -37,6 +41,9 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    Heartbeat,
+    DiskFull,
+    Truth,
     Speed,
 }
 
@@ -58,6 +65,9 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::Heartbeat => heartbeat::prove(short),
+        Name::DiskFull => disk_full::prove(short),
+        Name::Truth => truth::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name

@@ -62,6 +62,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
                 old_copy(cluster, &mut wanted, &role, taken)?;
             }
         }
+        crate::invariants::hold(cluster, &all_disks(cluster)?, PATIENCE)?;
         figure("files, in the trash, gone", &{
             let (live, trash) = (wanted.live.len(), wanted.trash.len());
             format!("{live}, {trash}, {}", wanted.gone.len())
