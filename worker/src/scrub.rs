@@ -10,7 +10,7 @@ use crate::node::Node;
 use crate::store::{self, OpenChunk};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_protocol::internal::ScrubProgress;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -36,18 +36,29 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Scrub {
     progress: Arc<watch::Sender<ScrubProgress>>,
+    /// When the pass began that is told of.
+    begun: Arc<Mutex<Instant>>,
 }
 
 impl Scrub {
     pub(crate) fn new() -> Self {
         Self {
             progress: Arc::new(watch::Sender::new(ScrubProgress::default())),
+            begun: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
     /// How far the pass is that was ordered last; if none was, the one under way.
     pub(crate) fn progress(&self) -> ScrubProgress {
-        *self.progress.borrow()
+        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        ScrubProgress {
+            millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..*self.progress.borrow()
+        }
+    }
+
+    fn note_begin(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Begins a pass over everything, as fast as clients let it; does nothing if one is under way.
@@ -55,6 +66,7 @@ impl Scrub {
         self.progress.send_if_modified(|progress| {
             let begins = !progress.ordered || progress.finished;
             if begins {
+                self.note_begin();
                 *progress = ScrubProgress {
                     ordered: true,
                     ..ScrubProgress::default()
@@ -132,6 +144,7 @@ impl Passes {
             if ordered {
                 progress.finished = true;
             } else if !progress.ordered {
+                self.scrub.note_begin();
                 *progress = ScrubProgress::default();
             }
         });

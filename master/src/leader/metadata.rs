@@ -14,7 +14,9 @@ mod membership;
 mod moving;
 mod names;
 mod orders;
+mod progress;
 mod report;
+mod retiring;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::mover::Mover;
+use super::progress::Progress;
 use super::survey::{Survey, SurveyRequest};
 use super::truth::Truth;
 use crate::error::Error;
@@ -221,9 +224,12 @@ pub struct Metadata {
     report: report::Figures,
     truth: Truth,
     mover: Mover,
+    progress: Progress,
     search: search::Search,
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
+    /// A disk that is retired if nothing is lost by that.
+    retiring: Option<retiring::Retirement>,
     effects: Vec<Effect>,
 }
 
@@ -253,9 +259,11 @@ impl Metadata {
             report: report::Figures::default(),
             truth: Truth::default(),
             mover: Mover::default(),
+            progress: Progress::default(),
             search: search::Search::default(),
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
+            retiring: None,
             effects: Vec::new(),
         }
     }
@@ -307,6 +315,7 @@ impl Metadata {
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
+            Question::Tasks(answer) => self.tasks(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -343,6 +352,7 @@ impl Metadata {
             | Question::List(..)
             | Question::ListTrash(..)
             | Question::Workers(_)
+            | Question::Tasks(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

@@ -128,17 +128,25 @@ impl Mover {
         orders
     }
 
-    /// Takes what came of orders.
-    pub(super) fn done(&mut self, now: Timestamp, disk: DiskId, term: Term, done: &[Done]) {
+    /// Takes what came of orders. The chunks that were copied, and the bytes in them.
+    pub(super) fn done(
+        &mut self,
+        now: Timestamp,
+        disk: DiskId,
+        term: Term,
+        done: &[Done],
+    ) -> Vec<(ChunkId, u64)> {
+        let mut copied = Vec::new();
         let Some(under_way) = self.under_way.get_mut(&disk) else {
-            return;
+            return copied;
         };
         for done in done.iter().filter(|done| done.term == term) {
             let Some(UnderWay { task, .. }) = under_way.remove(&done.id) else {
                 continue;
             };
             match (&done.failure, task) {
-                (None, _) => {}
+                (None, Task::Copy { chunk, length, .. }) => copied.push((chunk, length)),
+                (None, Task::Drop { .. }) => {}
                 (Some(failure), Task::Copy { chunk, .. }) => {
                     let code = failure.code.as_str();
                     tracing::warn!(%disk, %chunk, code, why = failure.detail, "a copy was not made");
@@ -150,6 +158,7 @@ impl Mover {
                 }
             }
         }
+        copied
     }
 
     /// A disk was mounted anew: it knows of no order.

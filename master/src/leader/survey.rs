@@ -5,6 +5,7 @@ mod counted;
 
 pub use counted::survey;
 
+use super::progress::Amount;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::table::Table;
@@ -20,6 +21,8 @@ const MOST_NEEDS: usize = 4096;
 const MOST_DROPS: usize = 4096;
 /// Most exceptions that one survey finds to have ended.
 const MOST_HOME: usize = 256;
+/// Most names that one survey gives of files whose last copies may be on a disk.
+const MOST_SOLE: usize = 10;
 /// Most names of files that one survey gives.
 pub(super) const MOST_NAMES: usize = 1000;
 
@@ -77,6 +80,8 @@ pub struct Survey {
     pub copies_to_make: u64,
     /// Bytes in them.
     pub bytes_to_copy: u64,
+    /// The same by partition.
+    pub to_copy: BTreeMap<Partition, Amount>,
     /// Chunks of no file: disks may drop them, whatever happens meanwhile.
     pub garbage: BTreeMap<DiskId, Vec<ChunkId>>,
     /// Copies that are not needed where they are: disks may drop them if that is still so.
@@ -85,8 +90,19 @@ pub struct Survey {
     pub moved: BTreeSet<Partition>,
     /// Exceptions of files with a name that have ended: the holders have these chunks.
     pub home: Vec<Home>,
+    /// Disks that may have the last good copy of something, in the trash or out of it.
+    pub sole: BTreeMap<DiskId, Sole>,
     /// Files with too few good copies, the worst first; not all, if many.
     pub names: Vec<AtRisk>,
+}
+
+/// Files of which a disk may have the last good copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sole {
+    /// How many.
+    pub files: u64,
+    /// The first of their names; not all, if many.
+    pub names: Vec<FileName>,
 }
 
 /// A copy to make.

@@ -47,6 +47,8 @@ pub(super) struct Search {
 /// What a survey was made for: what follows from it holds only as long as this does.
 #[derive(Debug, Default)]
 pub(super) struct Basis {
+    /// When lists were asked for: what was so before it shows.
+    pub(super) since: Timestamp,
     /// Whether it is known well enough who has what to drop anything.
     pub(super) may_drop: bool,
     pub(super) reachable: BTreeSet<DiskId>,
@@ -140,17 +142,20 @@ impl Metadata {
             return;
         }
         let changed = self.truth.take_changed() || reachable != self.search.reachable;
-        if !changed && now.mono < self.search.look_at {
+        // Somebody waits to hear who has the last copy of what.
+        let asked = self.retiring.is_some();
+        if !changed && !asked && now.mono < self.search.look_at {
             return;
         }
         let wanted = self.wanted_lists(now, &reachable);
-        let all_there = reachable.len() == self.catalog.members.len();
+        let all_there = reachable.len() == self.catalog.present().count();
         let waits = !self.search.differ.is_empty() || !self.catalog.moves.is_empty();
         self.search.reachable.clone_from(&reachable);
         self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
-        if all_there && wanted.is_empty() && !self.lacks_holders() {
+        if all_there && wanted.is_empty() && !self.lacks_holders() && !asked {
             if !waits {
                 self.report.nothing_differs(now.mono);
+                self.progress.surveyed(&BTreeMap::new(), std::iter::empty());
             }
             return;
         }
@@ -292,6 +297,7 @@ impl Metadata {
             mut uploads,
             listed_at,
             mut reachable,
+            since,
             ..
         } = asked;
         let still = self.known_and_reachable(now);
@@ -305,6 +311,7 @@ impl Metadata {
             .filter_map(room)
             .collect();
         let basis = Basis {
+            since,
             may_drop: self.may_drop(now, &reachable),
             reachable: reachable.clone(),
             assignment: assignment.clone(),

@@ -23,6 +23,7 @@ const LOOKED_AT: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     members: Timestamp,
+    pub(super) progress: Timestamp,
     cleaned: Timestamp,
     /// The trash was emptied for room.
     pub(super) made_room: Timestamp,
@@ -45,7 +46,10 @@ impl Metadata {
         if now.mono.since(self.upkeep.members) >= MEMBERS_EVERY {
             self.upkeep.members = now.mono;
             self.update_members(now);
+            self.retire_emptied(now);
         }
+        self.give_up_retirement(now);
+        self.look_at_progress(now);
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
             let expired = self.expire_trash(now);

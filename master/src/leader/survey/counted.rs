@@ -1,10 +1,11 @@
 //! The pass over all files.
 
 use super::{
-    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, Need, Survey,
+    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
 };
 use crate::leader::catalog::prefix;
+use crate::leader::progress::Amount;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
@@ -41,7 +42,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let files = request.table.range(&files, None);
     for (key, value) in files {
         match (Key::from_bytes(key), decode::<FileRecord>(value)) {
-            (Ok(Key::File(name)), Ok(file)) => pass.file(Some(&name), &file),
+            (Ok(Key::File(name)), Ok(file)) => pass.file(&name, &file, false),
             _ => pass.found.unreadable_files += 1,
         }
     }
@@ -49,7 +50,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let trash = request.table.range(&trash, None);
     for (_, value) in trash {
         match decode::<TrashRecord>(value) {
-            Ok(trash) => pass.file(None, &trash.file),
+            Ok(trash) => pass.file(&trash.name, &trash.file, true),
             Err(_) => pass.found.unreadable_files += 1,
         }
     }
@@ -112,8 +113,8 @@ struct Run<'a> {
 }
 
 impl Pass<'_> {
-    /// Counts a file; one in the trash has no name here, and is healed but not counted.
-    fn file(&mut self, name: Option<&FileName>, file: &FileRecord) {
+    /// Counts a file; one in the trash is healed but not counted.
+    fn file(&mut self, name: &FileName, file: &FileRecord, is_trash: bool) {
         let wanted = usize::from(file.replicas.get());
         // Committed after the lists were made: they do not show it, but all its copies were durable.
         let is_new = file.version > self.request.listed_at;
@@ -121,6 +122,7 @@ impl Pass<'_> {
         let mut exceptions = file.exceptions.iter().peekable();
         let mut index = 0;
         let mut home = Vec::new();
+        let mut sole = BTreeSet::new();
         while index < file.layout.chunk_count() {
             while exceptions.next_if(|run| run.end() <= index).is_some() {}
             let next = exceptions.peek().copied();
@@ -139,6 +141,9 @@ impl Pass<'_> {
             .partition();
             let places = places(self.request, partition, wanted, exception);
             let good = if self.is_as_it_should_be(partition, &places) {
+                if let [disk] = places.all[..] {
+                    sole.insert(disk);
+                }
                 places.all.len()
             } else {
                 let run = Run {
@@ -147,14 +152,23 @@ impl Pass<'_> {
                     partition,
                     wanted,
                     is_new,
-                    is_trash: name.is_none(),
+                    is_trash,
                 };
-                self.chunks(&run, &places, &mut home)
+                self.chunks(&run, &places, &mut home, &mut sole)
             };
             fewest = fewest.min(good);
             index = end;
         }
-        let Some(name) = name else { return };
+        for disk in sole {
+            let sole = self.found.sole.entry(disk).or_default();
+            sole.files += 1;
+            if sole.names.len() < MOST_SOLE {
+                sole.names.push(name.clone());
+            }
+        }
+        if is_trash {
+            return;
+        }
         self.note_home(name, file, &home);
         if fewest < wanted {
             self.found.under_replicated_files += 1;
@@ -176,7 +190,13 @@ impl Pass<'_> {
     }
 
     /// Looks at chunks one by one. The fewest good copies of one of them.
-    fn chunks(&mut self, run: &Run<'_>, places: &Places<'_>, home: &mut Vec<u32>) -> usize {
+    fn chunks(
+        &mut self,
+        run: &Run<'_>,
+        places: &Places<'_>,
+        home: &mut Vec<u32>,
+        sole: &mut BTreeSet<DiskId>,
+    ) -> usize {
         let mut fewest = usize::MAX;
         for index in run.chunks.clone() {
             let chunk = ChunkId {
@@ -204,6 +224,18 @@ impl Pass<'_> {
                 .filter(|disk| !good.contains(disk))
                 .collect();
             fewest = fewest.min(good.len());
+            match good[..] {
+                [disk] => {
+                    sole.insert(disk);
+                }
+                // A disk that does not answer may have it, or a damaged copy good blocks.
+                [] => {
+                    let reachable = &self.request.reachable;
+                    let silent = places.all.iter().filter(|disk| !reachable.contains(disk));
+                    sole.extend(silent.copied().chain(self.damaged_at(chunk)));
+                }
+                [..] => {}
+            }
             let excepted = places.exception.is_some();
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 home.push(index);
@@ -265,6 +297,9 @@ impl Pass<'_> {
             }
             self.found.copies_to_make += 1;
             self.found.bytes_to_copy = self.found.bytes_to_copy.saturating_add(length);
+            let bytes = length;
+            let amount = self.found.to_copy.entry(chunk.partition()).or_default();
+            amount.add(Amount { chunks: 1, bytes });
             let need = Need {
                 chunk,
                 length,
