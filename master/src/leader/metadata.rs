@@ -71,6 +71,8 @@ pub struct Settings {
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
     pub drop_after: Duration,
+    /// Chunks that one disk lists at once, unless one partition has more.
+    pub most_listed: u64,
     /// How long a deleted or replaced file stays in the trash, in log time.
     pub trash_keep: Duration,
     /// Drawn at random for this process.

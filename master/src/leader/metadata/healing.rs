@@ -1,5 +1,6 @@
 //! Finds copies that are missing, wrong or not needed, and has workers make or drop them.
 
+use super::progress::cause;
 use super::search::Basis;
 use super::{Effect, Metadata, Now};
 use crate::leader::catalog::Catalog;
@@ -59,7 +60,9 @@ impl Metadata {
             };
             holds_still && !is_for(catalog) && !is_for(planned)
         };
-        let orders = self.mover.orders(now.mono, disk, term, is_excess);
+        let plan = &self.moving;
+        let why = |partition| cause(catalog, plan, partition);
+        let orders = self.mover.orders(now.mono, disk, term, is_excess, why);
         (self.truth.known(disk), orders)
     }
 

@@ -1,10 +1,12 @@
 //! Why copies are made, and how many are left.
 
+use super::super::catalog::Catalog;
 use super::super::handle::Answer;
+use super::super::mover::Copied;
 use super::super::progress::{Amount, Cause};
+use super::moving::Plan;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
-use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::MemberState;
@@ -43,14 +45,15 @@ impl Metadata {
     }
 
     /// Counts copies that were made.
-    pub(super) fn note_copies(&mut self, now: Now, copies: Vec<(ChunkId, u64)>) {
-        for (chunk, bytes) in copies {
+    pub(super) fn note_copies(&mut self, now: Now, copies: Vec<Copied>) {
+        for Copied {
+            chunk,
+            length,
+            cause,
+        } in copies
+        {
             let partition = chunk.partition();
-            if self.has_moved(partition) {
-                continue;
-            }
-            let cause = self.cause(partition);
-            self.progress.copied(now.mono, cause, partition, bytes);
+            self.progress.copied(now.mono, cause, partition, length);
         }
     }
 
@@ -68,19 +71,22 @@ impl Metadata {
         let mut left: BTreeMap<Cause, Amount> = BTreeMap::new();
         for (partition, amount) in self.progress.to_copy() {
             if amount != Amount::default() && !self.has_moved(partition) {
-                left.entry(self.cause(partition)).or_default().add(amount);
+                left.entry(cause(catalog, &self.moving, partition))
+                    .or_default()
+                    .add(amount);
             }
         }
         // Of these it may not have been found yet what is to be copied.
         for &partition in catalog.moves.keys() {
-            left.entry(self.cause(partition)).or_default();
+            left.entry(cause(catalog, &self.moving, partition))
+                .or_default();
         }
         // What has to leave a disk and is not on its way yet.
         for (&disk, member) in &catalog.members {
-            let Some(kind) = self.leaves(disk, member.state) else {
+            let Some(kind) = leaves(&self.moving, disk, member.state) else {
                 continue;
             };
-            let cause = Cause {
+            let goes = Cause {
                 kind,
                 disk: Some(disk),
             };
@@ -88,7 +94,7 @@ impl Metadata {
                 let waits = holders.contains(&disk) && !catalog.moves.contains_key(&partition);
                 if waits && !catalog.is_vacant(partition) {
                     let amount = catalog.amount(partition);
-                    left.entry(cause).or_default().add(amount);
+                    left.entry(goes).or_default().add(amount);
                 }
             }
         }
@@ -99,39 +105,38 @@ impl Metadata {
     fn has_moved(&self, partition: Partition) -> bool {
         self.progress.was_moving(partition) && !self.catalog.moves.contains_key(&partition)
     }
+}
 
-    /// Why copies are made in a partition.
-    fn cause(&self, partition: Partition) -> Cause {
-        let catalog = &self.catalog;
-        let of_cluster = |kind| Cause { kind, disk: None };
-        let Some(to) = catalog.moves.get(&partition) else {
-            return of_cluster(TaskKind::Repair);
-        };
-        let holders = catalog.assignment.holders(partition);
-        let gone = holders.iter().filter(|disk| !to.contains(disk));
-        let mut causes = gone.filter_map(|&disk| {
-            let member = catalog.members.get(&disk)?;
-            let kind = self.leaves(disk, member.state)?;
-            let disk = Some(disk);
-            Some(Cause { kind, disk })
-        });
-        let others = match to.len() > holders.len() {
-            true => TaskKind::Repair,
-            false => TaskKind::Rebalance,
-        };
-        causes.next().unwrap_or(of_cluster(others))
-    }
+/// Why copies are made in a partition.
+pub(super) fn cause(catalog: &Catalog, plan: &Plan, partition: Partition) -> Cause {
+    let of_cluster = |kind| Cause { kind, disk: None };
+    let Some(to) = catalog.moves.get(&partition) else {
+        return of_cluster(TaskKind::Repair);
+    };
+    let holders = catalog.assignment.holders(partition);
+    let gone = holders.iter().filter(|disk| !to.contains(disk));
+    let mut causes = gone.filter_map(|&disk| {
+        let member = catalog.members.get(&disk)?;
+        let kind = leaves(plan, disk, member.state)?;
+        let disk = Some(disk);
+        Some(Cause { kind, disk })
+    });
+    let others = match to.len() > holders.len() {
+        true => TaskKind::Repair,
+        false => TaskKind::Rebalance,
+    };
+    causes.next().unwrap_or(of_cluster(others))
+}
 
-    /// Why what a disk should hold goes elsewhere; none if it does not.
-    fn leaves(&self, disk: DiskId, state: MemberState) -> Option<TaskKind> {
-        match state {
-            MemberState::Draining => Some(TaskKind::Drain),
-            MemberState::Decommissioning => Some(TaskKind::Decommission),
-            MemberState::Retired => Some(TaskKind::Repair),
-            MemberState::Active => {
-                let given_up = self.moving.lost.contains(&disk) && !self.moving.braked;
-                given_up.then_some(TaskKind::Repair)
-            }
+/// Why what a disk should hold goes elsewhere; none if it does not.
+fn leaves(plan: &Plan, disk: DiskId, state: MemberState) -> Option<TaskKind> {
+    match state {
+        MemberState::Draining => Some(TaskKind::Drain),
+        MemberState::Decommissioning => Some(TaskKind::Decommission),
+        MemberState::Retired => Some(TaskKind::Repair),
+        MemberState::Active => {
+            let given_up = plan.lost.contains(&disk) && !plan.braked;
+            given_up.then_some(TaskKind::Repair)
         }
     }
 }

@@ -150,6 +150,13 @@ impl Metadata {
                     "the files have not been counted yet".to_owned(),
                 );
             }
+            let unlisted = self.report.counted().map_or(0, |it| it.unlisted_partitions);
+            if unlisted > 0 {
+                say(
+                    Health::Unknown,
+                    format!("{unlisted} partitions differ and are still to be compared"),
+                );
+            }
             if !self.log.can_write(now.mono) {
                 say(
                     Health::Critical,

@@ -1,5 +1,6 @@
 //! The pass over all files.
 
+use super::places::{Places, places};
 use super::{
     AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
@@ -10,7 +11,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
-use mdfs_core::records::{Copies, FileRecord, Key, Kind, TrashRecord, decode};
+use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Looks at every file, in the trash or out of it.
@@ -23,6 +24,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         uploads: request.uploads.clone(),
     };
     pass.found.moved = request.moves.keys().copied().collect();
+    pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
     for (&disk, listed) in &request.lists {
         pass.listed_partitions.extend(&listed.partitions);
         for &chunk in listed.chunks.keys().chain(&listed.damaged) {
@@ -68,38 +70,6 @@ struct Pass<'a> {
     uploads: BTreeSet<FileId>,
 }
 
-/// Where a chunk should be, and where it may be.
-struct Places<'a> {
-    /// The disks that should have it in the end.
-    targets: &'a [DiskId],
-    /// All disks whose copy counts.
-    all: Vec<DiskId>,
-    /// Where it lies instead, for now.
-    exception: Option<&'a [DiskId]>,
-}
-
-fn places<'a>(
-    request: &'a SurveyRequest,
-    partition: Partition,
-    wanted: usize,
-    exception: Option<&'a Copies>,
-) -> Places<'a> {
-    let holders = request.assignment.holders(partition);
-    let targets = request.moves.get(&partition).map_or(holders, Vec::as_slice);
-    let first = |disks: &'a [DiskId]| disks.get(..wanted).unwrap_or(disks);
-    let others = match exception {
-        Some(exception) => exception.disks.as_slice(),
-        None => first(holders),
-    };
-    let mut seen = BTreeSet::new();
-    let all = first(targets).iter().chain(others).copied();
-    Places {
-        targets: first(targets),
-        all: all.filter(|&disk| seen.insert(disk)).collect(),
-        exception: exception.map(|exception| exception.disks.as_slice()),
-    }
-}
-
 /// Chunks of a file that share their places.
 struct Run<'a> {
     file: &'a FileRecord,
@@ -140,7 +110,10 @@ impl Pass<'_> {
             }
             .partition();
             let places = places(self.request, partition, wanted, exception);
-            let good = if self.is_as_it_should_be(partition, &places) {
+            let good = if self.request.unlisted.contains(&partition) {
+                self.found.moved.remove(&partition);
+                self.unlisted(&places, &mut sole)
+            } else if self.is_as_it_should_be(partition, &places) {
                 if let [disk] = places.all[..] {
                     sole.insert(disk);
                 }
@@ -175,6 +148,15 @@ impl Pass<'_> {
             self.found.missing_files += u64::from(fewest == 0);
             self.note_name(name, fewest, wanted);
         }
+    }
+
+    /// Of a partition that was not listed, only that is told for certain which follows from who can be
+    /// read: every disk that can may have the copy, or may be the only one that has.
+    fn unlisted(&self, places: &Places<'_>, sole: &mut BTreeSet<DiskId>) -> usize {
+        sole.extend(places.all.iter().copied());
+        let reachable = &self.request.reachable;
+        let readable = places.all.iter().filter(|disk| reachable.contains(disk));
+        readable.count()
     }
 
     /// Whether all copies are where they should be, which the digests show: no list was needed.
@@ -300,6 +282,9 @@ impl Pass<'_> {
             let bytes = length;
             let amount = self.found.to_copy.entry(chunk.partition()).or_default();
             amount.add(Amount { chunks: 1, bytes });
+            if self.request.put_off.contains(&(target, chunk)) {
+                continue;
+            }
             let need = Need {
                 chunk,
                 length,

@@ -394,3 +394,29 @@ fn while_partitions_move_reads_are_sent_first_to_a_disk_that_has_the_chunk() {
     }
     assert!(moving);
 }
+
+#[test]
+fn differences_of_too_many_chunks_for_one_list_are_mended_bit_by_bit_and_not_called_whole() {
+    let (mut world, files) = with_files(3, 60);
+    world.master.settings.most_listed = 8;
+    // A disk that lost all it had.
+    let worker = world.worker(2);
+    let lost: Vec<_> = worker.holdings.chunks_after(None).collect();
+    for (chunk, _) in &lost {
+        worker.holdings.remove(*chunk);
+    }
+    assert!(lost.len() > 30);
+    let mut compared = false;
+    for _ in 0..800 {
+        world.run(50);
+        let status = world.status();
+        let says = |text: &str| status.reasons.iter().any(|reason| reason.contains(text));
+        compared |= says("still to be compared") && status.health == Health::Unknown;
+        let whole = files.iter().all(|info| copies(&world, info).len() == 2);
+        // A beat may be on its way.
+        assert!(whole || status.health != Health::Ok || world.copies == 0);
+    }
+    assert!(compared);
+    check_whole(&mut world, &files);
+    assert_eq!(world.copies, u64::try_from(lost.len()).unwrap());
+}
