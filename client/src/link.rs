@@ -26,6 +26,7 @@ use mdfs_protocol::internal::{
     PullRequest, SEAL_HEADER, ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest,
     chunk_path, drop_path,
 };
+use mdfs_protocol::local::{self, LookUp, LookedUp};
 use pieces::PiecesBody;
 use send::ascii_json;
 use serde::Serialize;
@@ -361,6 +362,20 @@ impl Links {
         let request = self.request(method, &peer.url, Some(peer.disk), internal::SCRUB)?;
         self.json(&peer.url, request, Pieces::default(), within)
             .await
+    }
+
+    /// Asks the master at `url` what a name stands for, and whether whoever asks may know.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn look_up(
+        &self,
+        url: &str,
+        asked: &LookUp,
+        within: Duration,
+    ) -> Result<LookedUp, LinkError> {
+        let request = self.request(Method::POST, url, None, local::LOOK_UP)?;
+        self.send_json(url, request, asked, within).await
     }
 
     /// Beats to the master at `url`.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod holdings;
 pub mod internal;
+pub mod local;
 pub mod order;
 pub mod problem;
 pub mod public;

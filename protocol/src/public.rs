@@ -332,11 +332,13 @@ pub struct WorkerInfo {
     pub decommissioning: bool,
     /// For how many more seconds its silence is announced; none if it is not.
     pub announced_seconds: Option<u64>,
-    /// Whether it votes.
+    /// Whether it is to vote.
     pub voter: bool,
+    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,
-    /// How often its disk was mounted.
+    /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,
@@ -350,6 +352,9 @@ pub struct WorkerInfo {
     pub free_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk on it was read and verified, in milliseconds; none if that is
+    /// not known.
+    pub oldest_unverified_millis: Option<u64>,
 }
 
 /// Whether a worker answers.

@@ -122,7 +122,12 @@ impl Link<'_> {
         let begun = Instant::now();
         let peers = &self.node.peers;
         let sent = peers.send_heartbeat(self.master, &beat, patience).await;
-        let reply = sent.inspect_err(|_| self.answers.put_all(beat.done))?;
+        let reply = sent.inspect_err(|error| {
+            if error.code() == Code::ForeignDisk {
+                self.node.generation.refused();
+            }
+            self.answers.put_all(beat.done);
+        })?;
         let HeartbeatReply {
             leader,
             directory,
@@ -130,7 +135,7 @@ impl Link<'_> {
             orders,
         } = reply;
         *told = Told {
-            known: known.filter(|known| known.generation == beat.identity.generation),
+            known: known.filter(|known| known.mount == beat.holdings.mount),
             up_to,
             next: Some(begun + GAP),
         };
@@ -139,6 +144,9 @@ impl Link<'_> {
         }
         for order in orders {
             self.orders.give(order, self.answers);
+        }
+        if leader.is_some() {
+            self.node.generation.accepted();
         }
         Ok(leader)
     }
@@ -173,7 +181,12 @@ impl Link<'_> {
             chunks: usage.chunks,
             chunk_bytes: usage.chunk_bytes,
             bad_blocks: usage.bad_blocks,
+            oldest_unverified_millis: self
+                .node
+                .scrubbed_ago()
+                .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
             state: usage.state,
+            voter: self.node.voter.state(),
             leaving: self.worker.leaving().is_cancelled(),
             directory_version: self.node.directory.version(),
             holdings,

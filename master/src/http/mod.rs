@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod guard;
 mod heartbeat;
+mod look_up;
 mod metrics;
 mod multipart;
 mod name;

@@ -2,11 +2,13 @@
 
 use super::access::Rule;
 use super::error::HttpError;
-use super::{App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash};
+use super::{
+    App, acting, admin, files, guard, heartbeat, look_up, probes, reading, storing, trash,
+};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{internal, public};
+use mdfs_protocol::{internal, local, public};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -71,6 +73,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::STATS, Rule::Root, GET => probes::stats),
         route!(public::METRICS, Rule::Root, GET => probes::metrics),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
+        route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }
 

@@ -153,6 +153,16 @@ impl Inner {
         held.lose(chunk);
     }
 
+    /// A chunk that was held has no file: a drop has just removed it, or somebody else did. If a new
+    /// one has come meanwhile, it is held again once it is verified.
+    pub(super) fn vanished(&self, chunk: ChunkId) {
+        let mut held = self.held();
+        if held.good.get(chunk).is_some() {
+            tracing::warn!(%chunk, "the file of a stored chunk is gone");
+            held.lose(chunk);
+        }
+    }
+
     /// Another file took the place of a chunk's. It is held once that is durable.
     pub(super) fn replaced(&self, chunk: ChunkId) {
         let mut held = self.held();
@@ -230,10 +240,10 @@ impl ChunkStore {
     /// What a master is told of the chunks held: changes only if it knows all before them, and they
     /// are remembered; otherwise it has to ask for the digests.
     pub fn report(&self, known: Option<Known>) -> Report {
-        let generation = self.identity().generation;
+        let mount = self.mount();
         let mut held = self.inner.held();
         let (sequence, root) = (held.good.sequence(), held.good.root());
-        let known = known.filter(|known| known.generation == generation);
+        let known = known.filter(|known| known.mount == mount);
         let (after, changes) = match known.map(|known| known.sequence) {
             None => (0, Vec::new()),
             Some(known) => match held.good.since(known, MOST_CHANGES) {
@@ -243,6 +253,7 @@ impl ChunkStore {
             },
         };
         Report {
+            mount,
             sequence,
             root,
             after,
@@ -257,10 +268,9 @@ impl ChunkStore {
 
     /// The digests of everything held.
     pub fn digests(&self) -> Digests {
-        let generation = self.identity().generation;
         let held = self.inner.held();
         Digests {
-            generation,
+            mount: self.mount(),
             sequence: held.good.sequence(),
             digests: held.good.digests().as_slice().to_vec(),
         }

@@ -82,15 +82,25 @@ impl ChunkStore {
     }
 
     pub(super) fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
+        self.open_from(chunk, |path| self.inner.disk.open(path, false))
+    }
+
+    pub(super) fn open_from(
+        &self,
+        chunk: ChunkId,
+        open: impl FnOnce(&Path) -> io::Result<Arc<dyn DiskFile>>,
+    ) -> Result<OpenChunk> {
         let path = layout::chunk_path(chunk);
-        let file = self
-            .inner
-            .disk
-            .open(&path, false)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::ChunkNotFound { chunk },
-                _ => read_failed(&path)(error),
-            })?;
+        let was_held = self.held(chunk).is_some();
+        let file = open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                if was_held {
+                    self.inner.vanished(chunk);
+                }
+                Error::ChunkNotFound { chunk }
+            }
+            _ => read_failed(&path)(error),
+        })?;
         let footer = self.read_footer(chunk, &*file, &path)?;
         Ok(OpenChunk {
             chunk,

@@ -38,7 +38,10 @@ impl Metadata {
             return (None, Vec::new());
         }
         let is_upload = |file| uploads.contains_key(&file);
-        if !self.truth.is_same_mount(disk, generation) {
+        if !self.truth.is_same_mount(disk, beat.holdings.mount) {
+            if self.truth.has_heard(disk) {
+                self.upkeep.returned.insert(disk);
+            }
             self.mover.gone(disk);
         }
         let asks = self

@@ -118,8 +118,9 @@ impl Metadata {
         }
     }
 
-    /// Takes in disks that are not members yet, and remembers how often members were mounted. One
-    /// such change at a time, so that each is planned with what the one before made of the ring.
+    /// Takes in disks that are not members yet, and remembers the highest generation that each member
+    /// showed. One such change at a time, so that each is planned with what the one before made of the
+    /// ring; all disks that have to be noted meanwhile share the next entry.
     pub(super) fn update_members(&mut self, now: Now) {
         let Some(cluster) = self.planned.cluster.clone() else {
             return;
@@ -133,13 +134,21 @@ impl Metadata {
             let beat = &observed.beat;
             match self.planned.members.get(&disk) {
                 Some(member) if member.state == MemberState::Retired => {}
+                Some(member)
+                    if member.announced_until.is_some() && self.upkeep.returned.contains(&disk) =>
+                {
+                    let record = MemberRecord {
+                        announced_until: None,
+                        ..member.clone()
+                    };
+                    changed.push(NewMember { disk, record });
+                }
                 Some(member) if member.generation < beat.identity.generation => {
                     let generation = beat.identity.generation;
                     changed.push(NewMember {
                         disk,
                         record: MemberRecord {
                             generation,
-                            announced_until: None,
                             ..member.clone()
                         },
                     });
@@ -168,6 +177,7 @@ impl Metadata {
             });
         }
         if changed.is_empty() {
+            self.upkeep.returned.clear();
             return;
         }
         let mut members = self.planned.members.clone();
@@ -200,7 +210,7 @@ impl Metadata {
         for member in &changed {
             let record = &member.record;
             tracing::info!(disk = %member.disk, name = record.name, generation = record.generation.0,
-                "member joins or was mounted anew");
+                "member joins or shows a higher generation");
         }
         self.upkeep.membership = true;
         // The flag falls with the entry: at its commit, or when this master steps down.

@@ -9,7 +9,7 @@ use mdfs_core::id::DiskId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::Timestamp;
-use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
 
 /// Most things that go on which a status names.
@@ -87,7 +87,11 @@ impl Metadata {
             .membership()
             .map(|membership| membership.config.voters);
         let voters = voters.unwrap_or_default();
-        let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
+        let heard = |disk: &&DiskId| {
+            let observed = self.fleet.get(**disk);
+            self.fleet.liveness(**disk, now.mono) == Liveness::Live
+                && observed.is_some_and(|it| it.beat.voter == VoterState::Healthy)
+        };
         let record = self.catalog.cluster.as_ref();
         let nothing = Survey::default();
         let counted = self.report.counted().unwrap_or(&nothing);
@@ -213,12 +217,22 @@ impl Metadata {
                 say(Health::Critical, reason);
             }
             for (disk, observed) in self.fleet.iter() {
-                let member = self.catalog.members.contains_key(&disk);
-                if member && observed.beat.state == DiskState::ReadOnly {
-                    let name = &observed.beat.name;
+                if !self.catalog.members.contains_key(&disk) {
+                    continue;
+                }
+                let name = &observed.beat.name;
+                if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,
                         format!("the disk of worker {name} accepts no writes"),
+                    );
+                }
+                if observed.beat.voter == VoterState::Broken {
+                    say(
+                        Health::Degraded,
+                        format!(
+                            "the metadata log of worker {name} cannot be used: it does not vote"
+                        ),
                     );
                 }
             }
@@ -255,6 +269,7 @@ impl Metadata {
                 announced_seconds: self.announced(now, disk).map(|left| left.as_secs().max(1)),
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
+                voter_broken: beat.is_some_and(|beat| beat.voter == VoterState::Broken),
                 zone: member.zone.clone(),
                 generation: member.generation,
                 partitions: partitions
@@ -265,6 +280,7 @@ impl Metadata {
                 capacity_bytes: beat.map_or(0, |beat| beat.capacity_bytes),
                 free_bytes: beat.map_or(0, |beat| beat.free_bytes),
                 bad_blocks: beat.map_or(0, |beat| beat.bad_blocks),
+                oldest_unverified_millis: beat.and_then(|beat| beat.oldest_unverified_millis),
             }
         };
         let mut workers: Vec<_> = self.catalog.present().map(info).collect();

@@ -24,6 +24,8 @@ const LOOKED_AT: usize = 4096;
 pub(super) struct Schedule {
     members: Timestamp,
     pub(super) progress: Timestamp,
+    /// Disks that were mounted anew: what was announced of them is over.
+    pub(super) returned: BTreeSet<DiskId>,
     cleaned: Timestamp,
     /// The trash was emptied for room.
     pub(super) made_room: Timestamp,

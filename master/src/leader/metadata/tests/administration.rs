@@ -6,7 +6,7 @@ use super::world::{World, disk};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
-use mdfs_core::id::Generation;
+use mdfs_core::id::MountId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::public::{Health, Task, TaskKind, WorkerState};
@@ -87,8 +87,8 @@ fn an_announcement_ends_with_its_time_or_when_the_disk_is_mounted_anew() {
 
     let (mut world, _) = with_files(4, 40);
     announce(&mut world, "worker-4", 3600);
-    world.worker(4).beat.identity.generation = Generation(2);
-    world.worker(4).known = None;
+    world.run(2000);
+    world.worker(4).mount = MountId::from_u128(2);
     world.run(3000);
     let announced = |world: &World| world.master.catalog.members[&disk(4)].announced_until;
     assert_eq!(announced(&world), None, "it is back");
