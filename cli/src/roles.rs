@@ -7,7 +7,7 @@ use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::ClusterId;
 use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -183,6 +183,10 @@ pub struct WorkerArgs {
     /// least 1 GiB or 10 %, whichever is less]
     #[arg(long, env = "MDFS_RESERVE_BYTES", value_name = "BYTES")]
     pub reserve_bytes: Option<u64>,
+    /// Bytes a second that are copied from other workers at most, to heal or to move; copies yield to
+    /// clients in any case [default: as fast as disks and network are]
+    #[arg(long, env = "MDFS_COPY_BYTES_PER_SECOND", value_name = "BYTES")]
+    pub copy_bytes_per_second: Option<NonZeroU64>,
     /// What all servers have in common
     #[command(flatten)]
     pub server: ServerArgs,
@@ -266,6 +270,7 @@ pub fn worker_config(args: &WorkerArgs) -> Result<mdfs_worker::Config> {
         other_cluster_key: None,
         heartbeat_interval: args.server.heartbeat(),
         reserve_bytes: args.reserve_bytes,
+        copy_rate: args.copy_bytes_per_second,
         scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: args.server.lease(),
         limits: mdfs_worker::Limits::default(),

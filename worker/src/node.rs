@@ -9,6 +9,7 @@ use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::orders;
+use crate::pace::Pace;
 use crate::scrub::Scrub;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
@@ -47,6 +48,7 @@ pub(crate) struct Node {
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
     pub(crate) scrub: Scrub,
+    pub(crate) pace: Pace,
     pub(crate) generation: Raising,
 }
 
@@ -57,6 +59,7 @@ impl Node {
         peers: Peers,
         metrics: Arc<Metrics>,
         clock: Clock,
+        pace: Pace,
         limits: &Limits,
     ) -> Result<Self, Error> {
         let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
@@ -70,6 +73,7 @@ impl Node {
             directory: peers.directory().clone(),
             scrub: Scrub::new(),
             generation: Raising::new(),
+            pace,
             store,
             voter,
             peers,

@@ -121,6 +121,7 @@ fn worker_config(plan: &Plan, number: u16) -> Result<mdfs_worker::Config> {
         other_cluster_key: None,
         heartbeat_interval: Duration::from_secs(1),
         reserve_bytes: None,
+        copy_rate: None,
         scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: Duration::from_secs(3),
         limits: mdfs_worker::Limits::default(),
