@@ -1,6 +1,8 @@
 //! What can be typed.
 
-use crate::commands::{admin, cat, get, ls, mv, put, rm, scrub, sign, stat, undelete, verify};
+use crate::commands::{
+    admin, cat, get, ls, mv, put, rm, scrub, sign, stat, token, undelete, verify,
+};
 use crate::dev::DevArgs;
 use crate::output::Format;
 use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
@@ -84,6 +86,8 @@ pub enum Command {
     Verify(verify::Verify),
     /// Make a link that plays a file without a token
     Sign(sign::Sign),
+    /// Make, list and revoke access tokens
+    Token(token::Token),
     /// Show the state of the cluster
     Status,
     /// Show the workers
@@ -121,6 +125,7 @@ impl Command {
             | Command::Undelete(_)
             | Command::Verify(_)
             | Command::Sign(_)
+            | Command::Token(_)
             | Command::Status
             | Command::Workers
             | Command::Scrub(_)

@@ -4,6 +4,7 @@
 //! values and everything read from outside are arguments. So the same code runs in production,
 //! under a model checker and in a seeded simulation.
 
+pub mod access;
 pub mod checksum;
 pub mod chunk;
 pub mod desired;

@@ -1,6 +1,6 @@
 //! Everything that can go wrong in a master. Knows nothing of HTTP.
 
-use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term, TokenId};
 use mdfs_protocol::problem::Code;
 
 /// Why a master could not do what it was asked.
@@ -100,6 +100,12 @@ pub enum Error {
         /// What was asked for.
         worker: String,
     },
+    /// No token has this id.
+    #[error("no token has the id {token}")]
+    TokenNotFound {
+        /// The id.
+        token: TokenId,
+    },
     /// A disk that was retired: what it holds counts no more.
     #[error("disk {disk} was retired: it is refused for ever; wipe it to use it anew")]
     RetiredDisk {
@@ -170,6 +176,7 @@ impl Error {
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
             Error::WorkerNotFound { .. } => Code::WorkerNotFound,
+            Error::TokenNotFound { .. } => Code::TokenNotFound,
             Error::ForeignDisk { .. } | Error::OldDisk { .. } | Error::RetiredDisk { .. } => {
                 Code::ForeignDisk
             }

@@ -39,6 +39,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     config.check()?;
+    mdfs_service::raise_handle_limit();
     let address = listener.local_addr().map_err(Error::Serve)?;
     let url = config
         .url
@@ -95,6 +96,7 @@ pub async fn run(
         root: config.root_tokens,
         cluster: vec![config.cluster_key],
         links: config.link_keys,
+        proxies: config.trusted_proxies,
     };
     let registry = Registry::new();
     let parts = Parts {
@@ -130,6 +132,8 @@ pub async fn run(
 fn gateway_limits(config: &Config) -> Limits {
     Limits {
         max_connections: config.max_connections,
+        connections_of_one: config.max_connections_of_one,
+        proxies: config.trusted_proxies.clone().into(),
         grace: config.grace,
         ..Limits::default()
     }

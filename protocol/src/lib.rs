@@ -7,6 +7,8 @@
 pub mod access;
 pub mod holdings;
 pub mod internal;
+pub mod link;
 pub mod order;
 pub mod problem;
 pub mod public;
+pub mod token;

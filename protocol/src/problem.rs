@@ -54,6 +54,8 @@ codes! {
     Forbidden = "forbidden" 403 "not allowed",
     /// The leader knows that there is no such file.
     FileNotFound = "file_not_found" 404 "no such file",
+    /// No token has this id.
+    TokenNotFound = "token_not_found" 404 "no such token",
     /// No member has this name or disk.
     WorkerNotFound = "worker_not_found" 404 "no such worker",
     /// No route has this path.
@@ -69,10 +71,14 @@ codes! {
     RequestOutsideWindow = "request_outside_window" 409 "the request id is from another time",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
+    /// A `PUT` by a link that bounds the bytes, without their number.
+    LengthRequired = "length_required" 411 "a content length is needed",
     /// The body is longer than allowed here.
     TooLarge = "too_large" 413 "the body is too large",
     /// No byte of the file lies in the asked ranges.
     RangeNotSatisfiable = "range_not_satisfiable" 416 "the range is beyond the end of the file",
+    /// Too many wrong tokens or links came from there, or from everywhere.
+    TooManyFailures = "too_many_failures" 429 "too many attempts failed",
     /// The request reached another disk than the one it names.
     WrongDisk = "wrong_disk" 421 "another disk answers at this address",
     /// An order or write of a term below the disk's fence.

@@ -1,9 +1,12 @@
 //! The HTTP API for people and programs, under `/v1/`.
 
 mod reading;
+mod tokens;
 
 pub use reading::{CopyState, Scrub, Scrubs, Verified, VerifiedWorker, VerifyProblem};
+pub use tokens::{CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens};
 
+use crate::link::LinkMethod;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,10 @@ pub const REBALANCE: &str = "/v1/admin/rebalance";
 pub const SCRUB: &str = "/v1/admin/scrub";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.
 pub const REPAIR: &str = "/v1/admin/repair";
+/// `POST` [`NewToken`]: a [`CreatedToken`]. `GET`: all [`Tokens`].
+pub const TOKENS: &str = "/v1/admin/tokens";
+/// `DELETE`: ends a token.
+pub const TOKEN: &str = "/v1/admin/tokens/{id}";
 /// `GET`: `OK`.
 pub const HEALTH: &str = "/health";
 /// `GET`: whether the process lives.
@@ -165,14 +172,20 @@ pub struct Rename {
 pub struct SignRequest {
     /// The file.
     pub name: String,
-    /// How long the link works, at most 604800.
+    /// How long the link works, at most 604800; no longer than the token of whoever asks.
     pub expires_in_seconds: u64,
     /// Whether the answer should be saved rather than shown.
     #[serde(default)]
     pub download: bool,
+    /// What the link does: `GET` (which allows `HEAD`) or `PUT`.
+    #[serde(default)]
+    pub method: LinkMethod,
+    /// The most bytes that a link to `PUT` stores.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
 }
 
-/// A link that reads one file without a token.
+/// A link that reads or stores one file without a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedLink {
     /// Path and query; the host is whatever the caller uses.

@@ -12,6 +12,7 @@ pub(crate) mod scrub;
 pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
+pub(crate) mod token;
 pub(crate) mod undelete;
 pub(crate) mod verify;
 mod workers;
@@ -48,6 +49,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Rm(rm) => rm.execute(context).await,
         Command::Undelete(undelete) => undelete.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
+        Command::Token(token) => token.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Verify(verify) => verify.execute(context).await,
         Command::Workers => workers::execute(context).await,

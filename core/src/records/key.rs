@@ -1,7 +1,7 @@
 //! The keys of records. The first byte says what kind it is; keys of a kind sort as is useful.
 
 use super::Corrupt;
-use crate::id::{DiskId, FileId, RequestId};
+use crate::id::{DiskId, FileId, RequestId, TokenId};
 use crate::name::FileName;
 use crate::partition::Partition;
 use crate::time::LogTime;
@@ -25,6 +25,8 @@ pub enum Key {
     Trash(LogTime, FileId),
     /// A request that a client may repeat: an `Outcome`. Sorts by age.
     Request(RequestId),
+    /// An access token: a `TokenRecord`.
+    Token(TokenId),
 }
 
 /// The kinds of keys, as the byte that starts them.
@@ -46,6 +48,8 @@ pub enum Kind {
     Trash,
     /// [`Key::Request`]
     Request,
+    /// [`Key::Token`]
+    Token,
 }
 
 impl Kind {
@@ -60,6 +64,7 @@ impl Kind {
             Kind::Upload => b'u',
             Kind::Trash => b't',
             Kind::Request => b'r',
+            Kind::Token => b'k',
         }
     }
 }
@@ -76,6 +81,7 @@ impl Key {
             Key::Upload(_) => Kind::Upload,
             Key::Trash(..) => Kind::Trash,
             Key::Request(_) => Kind::Request,
+            Key::Token(_) => Kind::Token,
         }
     }
 
@@ -95,6 +101,7 @@ impl Key {
                 bytes.extend(file.to_bytes());
             }
             Key::Request(request) => bytes.extend(request.to_bytes()),
+            Key::Token(token) => bytes.extend(token.to_bytes()),
         }
         bytes
     }
@@ -124,6 +131,7 @@ fn parse(bytes: &[u8]) -> Option<Key> {
             Key::Trash(time, FileId::from_bytes(file.try_into().ok()?))
         }
         b'r' => Key::Request(RequestId::from_bytes(id()?)),
+        b'k' => Key::Token(TokenId::from_bytes(id()?)),
         _ => return None,
     })
 }

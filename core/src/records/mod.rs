@@ -10,12 +10,14 @@ mod key;
 pub mod plan;
 mod precondition;
 mod request;
+mod token;
 
 pub use cluster::{ClusterRecord, MemberRecord, MemberState, MoveRecord, PartitionRecord};
 pub use file::{Copies, FileRecord, TrashRecord, UploadRecord};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};
+pub use token::{MOST_TOKENS, TokenHash, TokenRecord};
 
 use crate::log::message::Put;
 use crate::log::table::{Table, View};

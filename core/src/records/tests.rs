@@ -1,5 +1,5 @@
 use super::*;
-use crate::id::{DiskId, FileId, RequestId};
+use crate::id::{DiskId, FileId, RequestId, TokenId};
 use crate::name::FileName;
 use crate::partition::Partition;
 use crate::time::LogTime;
@@ -14,6 +14,7 @@ fn every_key_reads_back_and_nothing_else_does() {
         Key::Upload(FileId::from_u128(9)),
         Key::Trash(LogTime::from_millis(5), FileId::from_u128(9)),
         Key::Request(RequestId::from_u128(u128::MAX)),
+        Key::Token(TokenId::from_u128(3)),
     ];
     for key in keys {
         let bytes = key.to_bytes();
@@ -30,6 +31,7 @@ fn every_key_reads_back_and_nothing_else_does() {
         b"f../x",
         b"f\xff",
         b"t12345678",
+        b"k123",
     ] {
         assert_eq!(Key::from_bytes(bad), Err(Corrupt::Key(bad.to_vec())));
     }

@@ -14,10 +14,12 @@ mod scrub;
 mod segments;
 mod source;
 mod store;
+mod turns;
 mod verify;
 
 pub use read::{Piece, ReadBody, ReadError};
 pub use store::{Expected, StoreError, Upload};
+pub use turns::Holder;
 
 use crate::error::Error;
 use crate::leader::command::{FileInfo, FileView};
@@ -30,14 +32,15 @@ use memory::SiteMemory;
 use peers::Peers;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use turns::Turns;
 
 /// How much a gateway bears, and how long it waits for workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Reads at a time; each keeps about 1 MiB in memory.
+    /// Reads at a time, half of them by one holder; each keeps about 1 MiB in memory.
     pub reads: usize,
-    /// Uploads at a time; each keeps about 3 MiB in memory.
+    /// Uploads at a time, half of them by one holder; each keeps about 3 MiB in memory.
     pub uploads: usize,
     /// Uploads that may keep 2 MiB more, to be faster.
     pub fast_uploads: usize,
@@ -92,8 +95,8 @@ struct Shared {
     tasks: Tasks,
     limits: Limits,
     memory: SiteMemory,
-    reads: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
+    reads: Turns,
+    uploads: Turns,
     /// What uploads may have under way beyond their due.
     spare_window: Semaphore,
 }
@@ -114,8 +117,8 @@ impl Gateway {
             clock,
             tasks,
             limits,
-            reads: Arc::new(Semaphore::new(limits.reads)),
-            uploads: Arc::new(Semaphore::new(limits.uploads)),
+            reads: Turns::new(limits.reads, limits.turn),
+            uploads: Turns::new(limits.uploads, limits.turn),
             spare_window: Semaphore::new(limits.fast_uploads * store::WINDOW_SPARE as usize),
         };
         Self {
@@ -132,8 +135,13 @@ impl Gateway {
     ///
     /// # Cancel safety
     /// Dropping the future or the body ends the requests to workers.
-    pub async fn read(&self, view: FileView, pieces: Vec<Piece>) -> Result<ReadBody, Error> {
-        let turn = self.turn(&self.shared.reads).await?;
+    pub async fn read(
+        &self,
+        view: FileView,
+        pieces: Vec<Piece>,
+        holder: Holder,
+    ) -> Result<ReadBody, Error> {
+        let turn = self.shared.reads.take(holder).await?;
         ReadBody::start(Arc::clone(&self.shared), view, pieces, turn).await
     }
 
@@ -145,8 +153,13 @@ impl Gateway {
     /// # Cancel safety
     /// Dropping the future leaves the upload running in a task of its own, until it is committed
     /// or the body breaks off; in the latter case it is aborted.
-    pub async fn store(&self, upload: Upload, body: Body) -> Result<FileInfo, StoreError> {
-        let turn = self.turn(&self.shared.uploads).await?;
+    pub async fn store(
+        &self,
+        upload: Upload,
+        body: Body,
+        holder: Holder,
+    ) -> Result<FileInfo, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
         let shared = Arc::clone(&self.shared);
         let running = self.shared.tasks.spawn_request("upload", async move {
             let _turn = turn;
@@ -159,26 +172,18 @@ impl Gateway {
         running.await.map_err(ended)?
     }
 
-    /// Has every worker read its copies of a file, and says what they found. A copy found damaged is
-    /// mended by and by.
+    /// Has every worker read its copies of a file, and says what they found. A copy found damaged
+    /// is mended by and by.
     ///
     /// # Errors
     /// [`Error::Busy`] at the limit of reads.
-    pub async fn verify(&self, view: &FileView) -> Result<Verified, Error> {
-        let _turn = self.turn(&self.shared.reads).await?;
+    pub async fn verify(&self, view: &FileView, holder: Holder) -> Result<Verified, Error> {
+        let _turn = self.shared.reads.take(holder).await?;
         Ok(verify::verify(&self.shared, view).await)
     }
 
     /// Has these workers read everything they hold, or with `begin` false says how far they are.
     pub async fn scrub(&self, workers: Workers, begin: bool) -> Scrubs {
         scrub::scrub(&self.shared, workers, begin).await
-    }
-
-    async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
-        let waiting = Arc::clone(slots).acquire_owned();
-        match tokio::time::timeout(self.shared.limits.turn, waiting).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy),
-        }
     }
 }

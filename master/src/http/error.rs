@@ -58,7 +58,6 @@ impl HttpError {
     }
 
     /// The stable word.
-    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.code
     }

@@ -3,6 +3,8 @@
 mod access;
 mod acting;
 mod admin;
+mod audit;
+mod caller;
 mod conditions;
 mod date;
 mod digest;
@@ -11,14 +13,20 @@ mod error;
 mod files;
 mod guard;
 mod heartbeat;
+mod known;
 mod metrics;
 mod multipart;
 mod name;
+mod peers;
 mod probes;
 mod query;
 mod reading;
 mod routes;
+mod rule;
+mod signing;
 mod storing;
+mod throttle;
+mod tokens;
 mod trash;
 mod wire;
 
@@ -27,6 +35,7 @@ pub use routes::router;
 
 use crate::gateway::Gateway;
 use crate::leader::handle::LeaderHandle;
+use access::Entrance;
 use mdfs_service::metrics::{MetricError, Registry};
 use mdfs_service::{Clock, Tasks};
 use metrics::HttpMetrics;
@@ -57,7 +66,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     gateway: Gateway,
     leader: LeaderHandle,
-    access: Access,
+    entrance: Entrance,
     clock: Clock,
     tasks: Tasks,
     metrics: HttpMetrics,
@@ -78,10 +87,11 @@ impl App {
             registry,
         } = parts;
         let metrics = HttpMetrics::new(registry, &routes::labels())?;
+        let entrance = Entrance::new(access, leader.clone(), clock.clone());
         Ok(Self(Arc::new(Inner {
             gateway,
             leader,
-            access,
+            entrance,
             clock,
             tasks,
             metrics,

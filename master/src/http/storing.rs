@@ -1,11 +1,11 @@
 //! `PUT` of a file.
 
 use super::App;
+use super::caller::{Caller, PathName};
 use super::conditions::precondition;
 use super::digest::expected;
 use super::error::HttpError;
-use super::files::{FILE_PREFIX, request_id};
-use super::name::name_in_path;
+use super::files::request_id;
 use super::query::Query;
 use super::wire::file_info;
 use crate::gateway::Upload;
@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use mdfs_core::media_type::media_type_of;
+use mdfs_protocol::link::LINK_PARAMETERS;
 use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, VERSION_HEADER, file_path};
 
 /// The longest media type that is kept, in bytes.
@@ -27,13 +28,16 @@ const CONTENT_TYPE_MAX_BYTES: usize = 255;
 /// Everything that can be wrong with the request's head is found before the body is read.
 pub(crate) async fn put(
     State(app): State<App>,
+    PathName(name): PathName,
+    caller: Caller,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let name = name_in_path(uri.path(), FILE_PREFIX)?;
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["chunk_size", "replicas"])?;
+    let query = query
+        .without(&LINK_PARAMETERS)
+        .only(&["chunk_size", "replicas"])?;
     if headers.contains_key(CONTENT_RANGE) {
         return Err(HttpError::invalid(
             "a part of a file cannot be put; send the whole",
@@ -52,7 +56,7 @@ pub(crate) async fn put(
         length: length(&headers)?,
         expected: expected(&headers)?,
     };
-    let info = app.0.gateway.store(upload, body).await?;
+    let info = app.0.gateway.store(upload, body, caller.holder()).await?;
     let wire = file_info(&info);
     let answer_headers = [
         (LOCATION, file_path(&wire.name)),

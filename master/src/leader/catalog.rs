@@ -231,7 +231,7 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
             Step::UploadAdded(*file, record.begun)
         }
         Key::Trash(deleted, _) => Step::TrashAdded(*deleted, Box::new(decode(value)?)),
-        Key::Request(_) => return Ok(()),
+        Key::Request(_) | Key::Token(_) => return Ok(()),
     });
     Ok(())
 }
@@ -244,7 +244,7 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
         Key::Upload(file) => Step::UploadRemoved(*file),
         Key::Trash(..) => Step::TrashRemoved(Box::new(decode(value)?)),
         // What takes their place says it all.
-        Key::Cluster | Key::Partition(_) | Key::Request(_) => return Ok(()),
+        Key::Cluster | Key::Partition(_) | Key::Request(_) | Key::Token(_) => return Ok(()),
     });
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
-use mdfs_core::id::{ClusterId, DiskId, FileId, RequestId, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{FileRecord, Precondition};
+use mdfs_core::records::{FileRecord, Precondition, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -180,15 +180,18 @@ pub struct Undelete {
 }
 
 /// Asks for one page of the trash.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ListTrash {
+    /// Only names that begin with this.
+    pub prefix: String,
     /// What stands behind this.
     pub after: Option<Trashed>,
     /// At most so many files, 1 to 1000.
     pub limit: usize,
 }
 
-/// One page of the trash.
+/// One page of the trash. It may have fewer files than asked for, none even, and be followed by
+/// another.
 #[derive(Clone, Debug, Default)]
 pub struct TrashPage {
     /// Files, those first that came there first.
@@ -237,6 +240,15 @@ pub struct Bootstrap {
 pub struct Bootstrapped {
     /// Its identity.
     pub cluster: ClusterId,
+}
+
+/// An access token and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The id.
+    pub id: TokenId,
+    /// What is recorded.
+    pub record: TokenRecord,
 }
 
 /// What an administrator orders.

@@ -2,11 +2,12 @@
 
 use super::command::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
-    ListTrash, Order, Page, Place, Rename, Site, TrashPage, Undelete,
+    ListTrash, Order, Page, Place, Rename, Site, Token, TrashPage, Undelete,
 };
 use crate::error::Error;
-use mdfs_core::id::FileId;
+use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
+use mdfs_core::records::TokenRecord;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
 use mdfs_protocol::public::{Status, Workers};
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +36,10 @@ pub enum Question {
     Rename(Rename, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
     Order(Order, Answer<()>),
+    Token(TokenId, Answer<Option<TokenRecord>>),
+    Tokens(Answer<Vec<Token>>),
+    AddToken(Box<Token>, Answer<()>),
+    RevokeToken(TokenId, Answer<TokenRecord>),
     Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
@@ -139,6 +144,28 @@ impl LeaderHandle {
         self.ask(|answer| Question::Order(order, answer)).await
     }
 
+    /// What is known of a token; none if there is no such token.
+    pub async fn token(&self, token: TokenId) -> Result<Option<TokenRecord>, Error> {
+        self.ask(|answer| Question::Token(token, answer)).await
+    }
+
+    /// All tokens, in the order in which they were made.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
+        self.ask(Question::Tokens).await
+    }
+
+    /// Adds a token.
+    pub async fn add_token(&self, token: Token) -> Result<(), Error> {
+        self.ask(|answer| Question::AddToken(Box::new(token), answer))
+            .await
+    }
+
+    /// Ends a token; the answer is what it was.
+    pub async fn revoke_token(&self, token: TokenId) -> Result<TokenRecord, Error> {
+        self.ask(|answer| Question::RevokeToken(token, answer))
+            .await
+    }
+
     /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
     /// from then on the worker is suspect, until it beats by another one.
     pub async fn heartbeat(
@@ -177,7 +204,12 @@ impl Question {
             }
             Question::Undelete(_, answer) => drop(answer.send(Err(error))),
             Question::ListTrash(_, answer) => drop(answer.send(Err(error))),
-            Question::Order(_, answer) => drop(answer.send(Err(error))),
+            Question::Order(_, answer) | Question::AddToken(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Question::Token(_, answer) => drop(answer.send(Err(error))),
+            Question::Tokens(answer) => drop(answer.send(Err(error))),
+            Question::RevokeToken(_, answer) => drop(answer.send(Err(error))),
             Question::Rename(_, answer) => drop(answer.send(Err(error))),
             Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),

@@ -18,6 +18,7 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trash;
 mod upkeep;
 mod uploads;
@@ -307,6 +308,8 @@ impl Metadata {
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
+            Question::Token(token, answer) => self.token(now, deadline, token, answer),
+            Question::Tokens(answer) => self.tokens(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -339,10 +342,16 @@ impl Metadata {
             Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
+            Question::AddToken(token, answer) => self.add_token(now, deadline, *token, answer),
+            Question::RevokeToken(token, answer) => {
+                self.revoke_token(now, deadline, token, answer);
+            }
             Question::Lookup(..)
             | Question::List(..)
             | Question::ListTrash(..)
             | Question::Workers(_)
+            | Question::Token(..)
+            | Question::Tokens(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
@@ -398,6 +407,8 @@ impl From<Refusal> for Error {
                 Error::Conflict(refusal.to_string())
             }
             Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
+            Refusal::TokenNotFound(token) => Error::TokenNotFound { token },
+            Refusal::TooManyTokens => Error::Conflict(refusal.to_string()),
             Refusal::NotBootstrapped => Error::NotBootstrapped,
             Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
         }

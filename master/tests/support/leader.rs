@@ -1,16 +1,16 @@
 //! A leader that knows files, uploads and where chunks are, and forgets all of it at the end.
 
 use mdfs_core::chunk::ChunkSize;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
-use mdfs_core::records::FileRecord;
 use mdfs_core::records::plan::Trashed;
+use mdfs_core::records::{FileRecord, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
     BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView, ListTrash,
-    OpenUpload, Page, Place, Site, SitesOfRun, TrashPage, TrashedFile,
+    OpenUpload, Page, Place, Site, SitesOfRun, Token, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::handle::{LeaderHandle, Question};
 use mdfs_protocol::internal::HeartbeatReply;
@@ -36,6 +36,9 @@ pub(crate) struct State {
     pub(crate) requests: Vec<Option<RequestId>>,
     pub(crate) open: BTreeMap<FileId, BeginUpload>,
     pub(crate) aborted: Vec<FileId>,
+    pub(crate) tokens: BTreeMap<TokenId, TokenRecord>,
+    /// How often a token was asked for.
+    pub(crate) token_questions: usize,
     pub(crate) places: Vec<Place>,
     pub(crate) commits: Vec<CommitUpload>,
     /// Every worker, in the order of preference.
@@ -65,6 +68,8 @@ impl FakeLeader {
             requests: Vec::new(),
             open: BTreeMap::new(),
             aborted: Vec::new(),
+            tokens: BTreeMap::new(),
+            token_questions: 0,
             places: Vec::new(),
             commits: Vec::new(),
             sites,
@@ -174,6 +179,25 @@ impl State {
             }
             Question::Status(_) => {}
             Question::Order(_, answer) => reply!(answer, Ok(())),
+            Question::Token(token, answer) => {
+                self.token_questions += 1;
+                reply!(answer, Ok(self.tokens.get(&token).cloned()));
+            }
+            Question::Tokens(answer) => {
+                let tokens = self.tokens.iter().map(|(id, record)| Token {
+                    id: *id,
+                    record: record.clone(),
+                });
+                reply!(answer, Ok(tokens.collect()));
+            }
+            Question::AddToken(token, answer) => {
+                self.tokens.insert(token.id, token.record);
+                reply!(answer, Ok(()));
+            }
+            Question::RevokeToken(token, answer) => {
+                let revoked = self.tokens.remove(&token);
+                reply!(answer, revoked.ok_or(Error::TokenNotFound { token }));
+            }
             Question::Workers(answer) => reply!(
                 answer,
                 Ok(Workers {
@@ -236,6 +260,7 @@ impl State {
         let behind: Vec<_> = (0..)
             .zip(&self.trash)
             .filter(|&(n, file)| list.after.is_none_or(|after| place((n, file)) > after))
+            .filter(|(_, (name, ..))| name.as_str().starts_with(&list.prefix))
             .collect();
         let shown = behind
             .iter()

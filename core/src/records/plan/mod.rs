@@ -7,17 +7,19 @@
 mod membership;
 mod moving;
 mod name;
+mod token;
 mod trash;
 mod upload;
 
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
+pub use token::{plan_revoke, plan_token};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
 pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
 
-use super::{Corrupt, Key, Lookup, Outcome, REQUEST_WINDOW, get, put};
-use crate::id::{FileId, RequestId};
+use super::{Corrupt, Key, Lookup, MOST_TOKENS, Outcome, REQUEST_WINDOW, get, put};
+use crate::id::{FileId, RequestId, TokenId};
 use crate::log::message::Put;
 use crate::name::FileName;
 use crate::time::LogTime;
@@ -72,6 +74,12 @@ pub enum Refusal {
     /// The id of a request was used for another change.
     #[error("request id {0} was used for another change")]
     RequestReused(RequestId),
+    /// No token has this id.
+    #[error("no token has the id {0}")]
+    TokenNotFound(TokenId),
+    /// There are as many tokens as there may be.
+    #[error("there are {MOST_TOKENS} tokens already: revoke some first")]
+    TooManyTokens,
     /// The cluster has no record of itself yet.
     #[error("the cluster is not bootstrapped yet")]
     NotBootstrapped,

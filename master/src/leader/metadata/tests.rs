@@ -10,6 +10,7 @@ mod listing;
 mod placement;
 mod retention;
 mod status;
+mod tokens;
 mod trash;
 mod worker;
 mod world;
