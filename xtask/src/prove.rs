@@ -100,6 +100,20 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "access-matrix",
+        claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "slow-clients",
+        claim: "a thousand slow clients beside it, a healthy one is served as before, in flat memory",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
         name: "power-cut",
         claim: "a crash at every disk call leaves each file whole or absent",
         needs: &[],

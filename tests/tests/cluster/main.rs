@@ -9,6 +9,7 @@ mod full_disk;
 mod life;
 mod names;
 mod ranges;
+mod smuggling;
 mod tokens;
 mod trash;
 

@@ -1,5 +1,6 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
+mod access_matrix;
 mod cold_start;
 mod figures;
 mod first_run;
@@ -12,6 +13,7 @@ mod kill_worker;
 mod no_revival;
 mod ranges;
 mod round_trip;
+mod slow_clients;
 mod speed;
 
 use clap::{Parser, ValueEnum};
@@ -37,6 +39,8 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    AccessMatrix,
+    SlowClients,
     Speed,
 }
 
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::AccessMatrix => access_matrix::prove(short),
+        Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name
