@@ -7,7 +7,7 @@ use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
-use mdfs_client::link::Links;
+use mdfs_client::link::{Links, Reads};
 use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_service::metrics::Registry;
@@ -47,7 +47,7 @@ pub async fn run(
         .unwrap_or_else(|| format!("http://{address}"));
     let clock = Clock::real();
     let tasks = Tasks::new(stop.clone());
-    let links = Links::new(&config.cluster_key, config.cluster)
+    let links = Links::new(&config.cluster_key, config.cluster, Reads::Large)
         .map_err(|error| Error::Config(error.to_string()))?;
 
     let (questions, inbox) = mpsc::channel(QUESTIONS);

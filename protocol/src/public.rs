@@ -3,7 +3,10 @@
 mod reading;
 mod tokens;
 
-pub use reading::{CopyState, Scrub, Scrubs, Verified, VerifiedWorker, VerifyProblem};
+pub use reading::{
+    CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
+    VerifiedWorker, VerifyProblem,
+};
 pub use tokens::{CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens};
 
 use crate::link::LinkMethod;
@@ -11,7 +14,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, `POST ?undelete`
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
 /// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
@@ -149,6 +152,10 @@ pub struct TrashedFile {
     pub size: u64,
     /// Entity tag, with quotes.
     pub etag: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
     /// When it was deleted or replaced, RFC 3339.
     pub deleted: String,
 }
@@ -325,11 +332,13 @@ pub struct WorkerInfo {
     pub read_only: bool,
     /// Whether everything is being moved off it, or was.
     pub draining: bool,
-    /// Whether it votes.
+    /// Whether it is to vote.
     pub voter: bool,
+    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,
-    /// How often its disk was mounted.
+    /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,
@@ -343,6 +352,9 @@ pub struct WorkerInfo {
     pub free_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk on it was read and verified, in milliseconds; none if that is
+    /// not known.
+    pub oldest_unverified_millis: Option<u64>,
 }
 
 /// Whether a worker answers.

@@ -17,3 +17,4 @@ pub mod program;
 pub mod readme;
 pub mod transfer;
 pub mod wait;
+pub mod walker;

@@ -30,7 +30,11 @@ fn row(worker: &WorkerInfo) -> Vec<String> {
         WorkerState::Suspect => "suspect",
         WorkerState::Dead => "dead",
     };
-    let role = if worker.voter { "voter" } else { "-" };
+    let role = match (worker.voter, worker.voter_broken) {
+        (_, true) => "log broken",
+        (true, false) => "voter",
+        (false, false) => "-",
+    };
     let url = worker.url.as_deref().unwrap_or("-");
     vec![
         shown(&worker.name).into_owned(),

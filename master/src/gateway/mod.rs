@@ -68,7 +68,7 @@ impl Default for Limits {
         Self {
             reads: 1024,
             uploads: 256,
-            fast_uploads: 8,
+            fast_uploads: 3,
             turn: Duration::from_secs(10),
             first_byte: Duration::from_millis(300),
             stall: Duration::from_millis(500),

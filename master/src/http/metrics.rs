@@ -18,6 +18,8 @@ pub(crate) struct HttpMetrics {
     total_bytes: Gauge,
     under_replicated: Gauge,
     missing: Gauge,
+    /// Bytes of heartbeats, and of the answers to them.
+    heartbeat_bytes: [Counter; 2],
 }
 
 impl HttpMetrics {
@@ -34,6 +36,10 @@ impl HttpMetrics {
             latency.insert(*route, histogram);
         }
         let gauge = |name, help| registry.gauge(name, help, &[]);
+        let heartbeat_bytes = |way| {
+            let help = "Bytes of heartbeats from workers and of the answers, with their heads.";
+            registry.counter("mdfs_heartbeat_bytes_total", help, &[("way", way)])
+        };
         registry
             .gauge("mdfs_up", "Whether this master runs.", &[])?
             .set_u64(1);
@@ -49,6 +55,7 @@ impl HttpMetrics {
                 "mdfs_missing_files",
                 "Files that have a chunk without any reachable copy.",
             )?,
+            heartbeat_bytes: [heartbeat_bytes("in")?, heartbeat_bytes("out")?],
             requests: Mutex::default(),
             latency,
             registry,
@@ -76,6 +83,13 @@ impl HttpMetrics {
                 requests.insert((route, status), counter);
             }
             Err(error) => tracing::error!(%error, "cannot count requests"),
+        }
+    }
+
+    /// Counts the bytes of a heartbeat and of the answer to it.
+    pub(crate) fn count_heartbeat(&self, taken: usize, answered: usize) {
+        for (counter, bytes) in self.heartbeat_bytes.iter().zip([taken, answered]) {
+            counter.add(u64::try_from(bytes).unwrap_or(u64::MAX));
         }
     }
 

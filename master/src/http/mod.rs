@@ -14,6 +14,7 @@ mod files;
 mod guard;
 mod heartbeat;
 mod known;
+mod look_up;
 mod metrics;
 mod multipart;
 mod name;

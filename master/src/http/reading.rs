@@ -7,11 +7,13 @@ use super::disposition::{Disposition, content_disposition};
 use super::error::{HttpError, range_not_satisfiable};
 use super::multipart;
 use super::query::Query;
+use super::wire::replicas;
 use crate::gateway::Piece;
 use crate::leader::command::FileView;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
@@ -36,13 +38,18 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.without(&LINK_PARAMETERS).only(&["download"])?;
+    let query = query
+        .without(&LINK_PARAMETERS)
+        .only(&["download", "replicas"])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
         Some(_) => return Err(HttpError::invalid("download: not 0 or 1")),
     };
     let view = app.0.leader.look_up(name).await?;
+    if query.flag("replicas")? {
+        return Ok(Json(replicas(&view)).into_response());
+    }
     let record = &view.info.record;
     let mut answer = Answer {
         status: StatusCode::OK,

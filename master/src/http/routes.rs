@@ -3,14 +3,15 @@
 use super::error::HttpError;
 use super::rule::Rule;
 use super::{
-    App, acting, admin, files, guard, heartbeat, probes, reading, signing, storing, tokens, trash,
+    App, acting, admin, files, guard, heartbeat, look_up, probes, reading, signing, storing,
+    tokens, trash,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use mdfs_core::access::Role;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{internal, public};
+use mdfs_protocol::{internal, local, public};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -84,6 +85,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::STATS, METRICS, GET => probes::stats),
         route!(public::METRICS, METRICS, GET => probes::metrics),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
+        route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }
 
@@ -154,7 +156,7 @@ mod tests {
     use crate::http::rule::ACTS;
     use crate::http::{Access, Parts};
     use crate::leader::handle::LeaderHandle;
-    use mdfs_client::link::Links;
+    use mdfs_client::link::{Links, Reads};
     use mdfs_protocol::access::{ClusterKey, Secret};
     use mdfs_protocol::link::LinkKey;
     use mdfs_service::metrics::Registry;
@@ -179,7 +181,7 @@ mod tests {
         let leader = LeaderHandle::new(tokio::sync::mpsc::channel(1).0);
         let (clock, tasks) = (Clock::manual(), Tasks::new(CancellationToken::new()));
         let cluster = ClusterKey::new(&secret(b'c'));
-        let links = Links::new(&cluster, None).unwrap();
+        let links = Links::new(&cluster, None, Reads::Large).unwrap();
         let (limits, registry) = (Limits::default(), Registry::new());
         let gateway = Gateway::new(leader.clone(), links, clock.clone(), tasks.clone(), limits);
         let access = Access {

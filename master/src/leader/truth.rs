@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use mdfs_core::desired::Desired;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
-use mdfs_core::id::{DiskId, FileId, Generation};
+use mdfs_core::id::{DiskId, FileId, Generation, MountId};
 use mdfs_core::partition::Partition;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Digests, Known, Report};
@@ -28,7 +28,9 @@ pub(super) struct Truth {
 
 #[derive(Debug, Default)]
 struct Disk {
+    /// The highest that was heard of.
     generation: Generation,
+    mount: MountId,
     mirror: Option<Mirror>,
     /// What the last heartbeat said it has counted to.
     sequence: u64,
@@ -37,9 +39,9 @@ struct Disk {
 
 impl Truth {
     /// Whether a disk was not mounted anew since it was last heard of.
-    pub(super) fn is_same_mount(&self, disk: DiskId, generation: Generation) -> bool {
+    pub(super) fn is_same_mount(&self, disk: DiskId, mount: MountId) -> bool {
         let known = self.disks.get(&disk);
-        known.is_some_and(|known| known.generation == generation)
+        known.is_some_and(|known| known.mount == mount)
     }
 
     /// Takes what a heartbeat says. True if the disk has to be asked for its digests.
@@ -52,17 +54,19 @@ impl Truth {
         is_upload: impl Fn(FileId) -> bool,
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
-        if known.generation != generation {
+        if known.mount != report.mount {
             *known = Disk {
-                generation,
+                mount: report.mount,
                 ..Disk::default()
             };
             self.changed = true;
         }
+        known.generation = generation;
         known.sequence = report.sequence;
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
             let Report {
+                mount: _,
                 sequence,
                 root,
                 after,
@@ -106,7 +110,7 @@ impl Truth {
         let Some(digests) = PartitionDigests::from_list(said.digests) else {
             return false;
         };
-        if known.generation == said.generation {
+        if known.mount == said.mount {
             known.mirror = Some(Mirror::new(said.sequence, digests));
             self.changed = true;
             self.forget_early(disk);
@@ -119,7 +123,7 @@ impl Truth {
         let known = self.disks.get(&disk)?;
         let mirror = known.mirror.as_ref()?;
         Some(Known {
-            generation: known.generation,
+            mount: known.mount,
             sequence: mirror.sequence(),
         })
     }
@@ -171,7 +175,7 @@ impl Truth {
         Some((held, want))
     }
 
-    /// Whether a disk was heard of in a later mount: this beat is late.
+    /// Whether a disk has shown a higher generation: this beat is late.
     pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
         let known = self.disks.get(&disk);
         known.is_some_and(|known| known.generation > generation)

@@ -16,8 +16,7 @@ impl DevCluster {
 
     /// The last lines that its processes logged.
     pub fn log_tail(&self) -> String {
-        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines
             .get(lines.len().saturating_sub(60)..)

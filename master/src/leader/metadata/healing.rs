@@ -37,7 +37,7 @@ impl Metadata {
             return (None, Vec::new());
         }
         let is_upload = |file| uploads.contains_key(&file);
-        if !self.truth.is_same_mount(disk, generation) {
+        if !self.truth.is_same_mount(disk, beat.holdings.mount) {
             self.mover.gone(disk);
         }
         let asks = self
@@ -113,7 +113,7 @@ impl Metadata {
     /// Takes what a survey found, and gives the orders that follow.
     pub(super) fn surveyed(&mut self, now: Now, found: Option<Survey>) {
         self.search.took = now.mono.since(self.search.began);
-        let taken = self.report.take(now.mono, found);
+        let taken = self.report.take(found);
         if self.established.is_none() || !taken {
             return;
         }

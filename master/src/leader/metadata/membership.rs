@@ -118,8 +118,9 @@ impl Metadata {
         }
     }
 
-    /// Takes in disks that are not members yet, and remembers how often members were mounted. One
-    /// such change at a time, so that each is planned with what the one before made of the ring.
+    /// Takes in disks that are not members yet, and remembers the highest generation that each member
+    /// showed. One such change at a time, so that each is planned with what the one before made of the
+    /// ring; all disks that have to be noted meanwhile share the next entry.
     pub(super) fn update_members(&mut self, now: Now) {
         let Some(cluster) = self.planned.cluster.clone() else {
             return;
@@ -198,7 +199,7 @@ impl Metadata {
         for member in &changed {
             let record = &member.record;
             tracing::info!(disk = %member.disk, name = record.name, generation = record.generation.0,
-                "member joins or was mounted anew");
+                "member joins or shows a higher generation");
         }
         self.upkeep.membership = true;
         // The flag falls with the entry: at its commit, or when this master steps down.

@@ -9,7 +9,7 @@ use mdfs_core::id::DiskId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::Timestamp;
-use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
 
 /// What surveys found.
@@ -17,8 +17,10 @@ use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Wor
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
-    /// When it was counted.
+    /// Of when that is: disks said what they hold at this moment or later.
     counted_at: Timestamp,
+    /// The same of the survey that runs.
+    running_since: Timestamp,
     running: bool,
     /// What runs was ordered in an earlier term: its outcome says nothing of this one.
     stale: bool,
@@ -26,13 +28,13 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Takes the outcome of a survey. False if it is not of use any more.
-    pub(super) fn take(&mut self, now: Timestamp, survey: Option<Survey>) -> bool {
+    pub(super) fn take(&mut self, survey: Option<Survey>) -> bool {
         self.running = false;
         if std::mem::take(&mut self.stale) {
             return false;
         }
         self.counted = survey;
-        self.counted_at = now;
+        self.counted_at = self.running_since;
         true
     }
 
@@ -42,9 +44,10 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// A survey begins; only one runs at a time.
-    pub(super) fn started(&mut self) {
+    /// A survey begins, of lists that were asked for at `since`; only one runs at a time.
+    pub(super) fn started(&mut self, since: Timestamp) {
         self.running = true;
+        self.running_since = since;
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -84,7 +87,11 @@ impl Metadata {
             .membership()
             .map(|membership| membership.config.voters);
         let voters = voters.unwrap_or_default();
-        let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
+        let heard = |disk: &&DiskId| {
+            let observed = self.fleet.get(**disk);
+            self.fleet.liveness(**disk, now.mono) == Liveness::Live
+                && observed.is_some_and(|it| it.beat.voter == VoterState::Healthy)
+        };
         let record = self.catalog.cluster.as_ref();
         let nothing = Survey::default();
         let counted = self.report.counted().unwrap_or(&nothing);
@@ -192,12 +199,22 @@ impl Metadata {
                 say(Health::Critical, reason);
             }
             for (disk, observed) in self.fleet.iter() {
-                let member = self.catalog.members.contains_key(&disk);
-                if member && observed.beat.state == DiskState::ReadOnly {
-                    let name = &observed.beat.name;
+                if !self.catalog.members.contains_key(&disk) {
+                    continue;
+                }
+                let name = &observed.beat.name;
+                if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,
                         format!("the disk of worker {name} accepts no writes"),
+                    );
+                }
+                if observed.beat.voter == VoterState::Broken {
+                    say(
+                        Health::Degraded,
+                        format!(
+                            "the metadata log of worker {name} cannot be used: it does not vote"
+                        ),
                     );
                 }
             }
@@ -232,6 +249,7 @@ impl Metadata {
                 draining: member.state == MemberState::Draining,
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
+                voter_broken: beat.is_some_and(|beat| beat.voter == VoterState::Broken),
                 zone: member.zone.clone(),
                 generation: member.generation,
                 partitions: partitions
@@ -242,6 +260,7 @@ impl Metadata {
                 capacity_bytes: beat.map_or(0, |beat| beat.capacity_bytes),
                 free_bytes: beat.map_or(0, |beat| beat.free_bytes),
                 bad_blocks: beat.map_or(0, |beat| beat.bad_blocks),
+                oldest_unverified_millis: beat.and_then(|beat| beat.oldest_unverified_millis),
             }
         };
         let mut workers: Vec<_> = self.catalog.members.iter().map(info).collect();

@@ -292,6 +292,7 @@ impl Metadata {
             mut uploads,
             listed_at,
             mut reachable,
+            since,
             ..
         } = asked;
         let still = self.known_and_reachable(now);
@@ -322,7 +323,7 @@ impl Metadata {
             lists,
         };
         self.search.basis = basis;
-        self.report.started();
+        self.report.started(since);
         self.effects.push(Effect::Survey(Box::new(request)));
     }
 }

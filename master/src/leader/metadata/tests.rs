@@ -7,6 +7,7 @@ mod founding;
 mod healing;
 mod joining;
 mod listing;
+mod lying;
 mod placement;
 mod retention;
 mod status;

@@ -156,6 +156,7 @@ impl Metadata {
             }
         }
         if chosen.len() < wanted && live >= wanted {
+            self.upkeep.want_room(now.mono, place.bytes);
             return Err(Error::NoSpace {
                 wanted,
                 found: roomy,

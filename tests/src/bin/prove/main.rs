@@ -2,12 +2,15 @@
 
 mod access_matrix;
 mod cold_start;
+mod disk_full;
 mod figures;
 mod first_run;
 mod grow_shrink;
 mod heal_rot;
 mod heal_worker;
 mod healing;
+mod heartbeat;
+mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
@@ -15,6 +18,7 @@ mod ranges;
 mod round_trip;
 mod slow_clients;
 mod speed;
+mod truth;
 
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -39,6 +43,9 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    Heartbeat,
+    DiskFull,
+    Truth,
     AccessMatrix,
     SlowClients,
     Speed,
@@ -62,6 +69,9 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::Heartbeat => heartbeat::prove(short),
+        Name::DiskFull => disk_full::prove(short),
+        Name::Truth => truth::prove(short),
         Name::AccessMatrix => access_matrix::prove(short),
         Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),

@@ -203,6 +203,12 @@ impl World {
         Ok(reply)
     }
 
+    /// A beat that says something else than the worker would.
+    pub(super) fn beat_with(&mut self, beat: Heartbeat) -> Result<HeartbeatReply, Error> {
+        let open = CancellationToken::new();
+        done(self.ask(|answer| Question::Heartbeat(Box::new(beat), open, answer)))
+    }
+
     /// Does at once what a worker was ordered to.
     fn carry_out(&mut self, number: u128, order: &Order) {
         let failure = match &order.task {
