@@ -188,6 +188,7 @@ fn exit_of(code: Code) -> Exit {
         | Code::ChunkNotFound
         | Code::MethodNotAllowed
         | Code::Conflict
+        | Code::WouldLoseFiles
         | Code::RequestOutsideWindow
         | Code::PreconditionFailed
         | Code::TooLarge

@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// How long a few workers must have been silent before anything is dropped without their word.
 const DROP_AFTER: Duration = Duration::from_secs(600);
+/// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
+/// those of many disks fit in memory.
+const MOST_LISTED: u64 = 500_000;
 /// Questions that wait for the leader's loop. It answers tens of thousands a second, so more only
 /// wait longer; handlers wait for a place.
 const QUESTIONS: usize = 1024;
@@ -63,6 +66,7 @@ pub async fn run(
         upload_idle: config.upload_idle,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
+        most_listed: MOST_LISTED,
         trash_keep: config.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),

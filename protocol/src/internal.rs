@@ -263,6 +263,9 @@ pub struct ScrubProgress {
     pub ordered: bool,
     /// Whether it has come to the end.
     pub finished: bool,
+    /// For how long it has gone on since the worker's start, in milliseconds.
+    #[serde(default)]
+    pub millis: u64,
     /// Chunks read so far.
     pub chunks: u64,
     /// Bytes in them.

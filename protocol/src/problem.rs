@@ -69,6 +69,8 @@ codes! {
     /// The id of a change was not issued within the time in which repeats are recognised: nothing
     /// was looked at or done.
     RequestOutsideWindow = "request_outside_window" 409 "the request id is from another time",
+    /// A disk has the last good copy of something, and was not said to be lost.
+    WouldLoseFiles = "would_lose_files" 409 "files would be lost",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
     /// A `PUT` by a link that bounds the bytes, without their number.

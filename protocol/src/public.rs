@@ -1,8 +1,10 @@
 //! The HTTP API for people and programs, under `/v1/`.
 
+mod admin;
 mod reading;
 mod tokens;
 
+pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
@@ -42,6 +44,16 @@ pub const UNDRAIN: &str = "/v1/admin/undrain";
 pub const REBALANCE: &str = "/v1/admin/rebalance";
 /// `POST`: has every worker read all it holds now. `GET`: how far that is. Both answer [`Scrubs`].
 pub const SCRUB: &str = "/v1/admin/scrub";
+/// `POST` [`Announce`]: a worker is going to be silent for a while, as for a restart.
+pub const ANNOUNCE: &str = "/v1/admin/announce";
+/// `POST` [`WorkerOrder`]: moves everything off a worker, then retires its disk.
+pub const DECOMMISSION: &str = "/v1/admin/decommission";
+/// `POST` [`Retire`]: refuses a disk for ever, from now on.
+pub const RETIRE: &str = "/v1/admin/retire";
+/// `GET`: the [`Policy`] of the cluster. `POST` [`PolicyChange`]: changes it, and answers it.
+pub const POLICY: &str = "/v1/admin/policy";
+/// `GET`: what goes on in the background, [`Tasks`].
+pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.
 pub const REPAIR: &str = "/v1/admin/repair";
 /// `POST` [`NewToken`]: a [`CreatedToken`]. `GET`: all [`Tokens`].
@@ -227,6 +239,7 @@ pub struct Bootstrapped {
 #[serde(deny_unknown_fields)]
 pub struct WorkerOrder {
     /// The worker's name, or the id of its disk.
+    #[serde(alias = "disk")]
     pub worker: String,
 }
 
@@ -265,6 +278,9 @@ pub struct Status {
     pub bytes_to_copy: u64,
     /// Partitions on their way to other workers.
     pub moving_partitions: u64,
+    /// What the mover is doing, the largest first; at most 16. See [`Tasks`] for all.
+    #[serde(default)]
+    pub tasks: Vec<Task>,
     /// Many workers fell silent at once: nothing is copied for them until most are back.
     pub repair_paused: bool,
     /// Members that are live.
@@ -332,6 +348,10 @@ pub struct WorkerInfo {
     pub read_only: bool,
     /// Whether everything is being moved off it, or was.
     pub draining: bool,
+    /// Whether its disk is retired once that is done.
+    pub decommissioning: bool,
+    /// For how many more seconds its silence is announced; none if it is not.
+    pub announced_seconds: Option<u64>,
     /// Whether it is to vote.
     pub voter: bool,
     /// Whether it cannot, because its metadata log failed, is damaged or gone.

@@ -11,7 +11,7 @@ use crate::store::{self, OpenChunk, ScrubNote};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_core::time::LogTime;
 use mdfs_protocol::internal::ScrubProgress;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Scrub {
     progress: Arc<watch::Sender<ScrubProgress>>,
+    /// When the pass began that is told of.
+    begun: Arc<Mutex<Instant>>,
     /// As in [`ScrubNote`].
     whole_since: Arc<watch::Sender<Option<LogTime>>>,
 }
@@ -45,13 +47,22 @@ impl Scrub {
     pub(crate) fn new() -> Self {
         Self {
             progress: Arc::new(watch::Sender::new(ScrubProgress::default())),
+            begun: Arc::new(Mutex::new(Instant::now())),
             whole_since: Arc::new(watch::Sender::new(None)),
         }
     }
 
     /// How far the pass is that was ordered last; if none was, the one under way.
     pub(crate) fn progress(&self) -> ScrubProgress {
-        *self.progress.borrow()
+        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        ScrubProgress {
+            millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..*self.progress.borrow()
+        }
+    }
+
+    fn note_begin(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Since when each chunk was read, or has come; none if that is not known.
@@ -64,6 +75,7 @@ impl Scrub {
         self.progress.send_if_modified(|progress| {
             let begins = !progress.ordered || progress.finished;
             if begins {
+                self.note_begin();
                 *progress = ScrubProgress {
                     ordered: true,
                     ..ScrubProgress::default()
@@ -182,6 +194,7 @@ impl Passes {
             if ordered {
                 progress.finished = true;
             } else if !progress.ordered {
+                self.scrub.note_begin();
                 *progress = ScrubProgress::default();
             }
         });

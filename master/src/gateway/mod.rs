@@ -26,7 +26,7 @@ use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
-use mdfs_protocol::public::{Scrubs, Verified, Workers};
+use mdfs_protocol::public::{Scrubs, Task, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -185,5 +185,10 @@ impl Gateway {
     /// Has these workers read everything they hold, or with `begin` false says how far they are.
     pub async fn scrub(&self, workers: Workers, begin: bool) -> Scrubs {
         scrub::scrub(&self.shared, workers, begin).await
+    }
+
+    /// The scrubs that are under way.
+    pub async fn scrub_tasks(&self, workers: Workers) -> Vec<Task> {
+        scrub::tasks(&self.shared, workers).await
     }
 }

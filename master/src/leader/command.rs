@@ -8,6 +8,7 @@ use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{FileRecord, Precondition, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
+use std::time::Duration;
 
 /// Opens an upload: nothing of it is visible before it is committed.
 #[derive(Clone, Debug)]
@@ -258,6 +259,22 @@ pub enum Order {
     Drain(String),
     /// Lets a drained worker take part again.
     Undrain(String),
+    /// Moves everything off a worker, then retires its disk.
+    Decommission(String),
+    /// Announces that a worker is going to be silent.
+    Announce {
+        /// The worker, named by its name or its disk.
+        worker: String,
+        /// For how long; zero takes an announcement back.
+        lasts: Duration,
+    },
+    /// Refuses a disk from now on, for ever.
+    Retire {
+        /// The worker, named by its name or its disk.
+        worker: String,
+        /// Whether what it alone has is given up.
+        lost: bool,
+    },
     /// Evens out the bytes on the workers.
     Rebalance,
     /// Looks for missing copies now, and repairs for lost workers without the usual delay.

@@ -14,7 +14,9 @@ mod membership;
 mod moving;
 mod names;
 mod orders;
+mod progress;
 mod report;
+mod retiring;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::mover::Mover;
+use super::progress::Progress;
 use super::survey::{Survey, SurveyRequest};
 use super::truth::Truth;
 use crate::error::Error;
@@ -69,6 +72,8 @@ pub struct Settings {
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
     pub drop_after: Duration,
+    /// Chunks that one disk lists at once, unless one partition has more.
+    pub most_listed: u64,
     /// How long a deleted or replaced file stays in the trash, in log time.
     pub trash_keep: Duration,
     /// Drawn at random for this process.
@@ -222,9 +227,12 @@ pub struct Metadata {
     report: report::Figures,
     truth: Truth,
     mover: Mover,
+    progress: Progress,
     search: search::Search,
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
+    /// A disk that is retired if nothing is lost by that.
+    retiring: Option<retiring::Retirement>,
     effects: Vec<Effect>,
 }
 
@@ -254,9 +262,11 @@ impl Metadata {
             report: report::Figures::default(),
             truth: Truth::default(),
             mover: Mover::default(),
+            progress: Progress::default(),
             search: search::Search::default(),
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
+            retiring: None,
             effects: Vec::new(),
         }
     }
@@ -310,6 +320,7 @@ impl Metadata {
             Question::Workers(answer) => self.workers(now, deadline, answer),
             Question::Token(token, answer) => self.token(now, deadline, token, answer),
             Question::Tokens(answer) => self.tokens(now, deadline, answer),
+            Question::Tasks(answer) => self.tasks(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -352,6 +363,7 @@ impl Metadata {
             | Question::Workers(_)
             | Question::Token(..)
             | Question::Tokens(_)
+            | Question::Tasks(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

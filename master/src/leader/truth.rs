@@ -139,6 +139,23 @@ impl Truth {
         mirror.is_proven_at(known.sequence).then_some(mirror)
     }
 
+    /// Whether a disk holds no chunk; unknown is no.
+    pub(super) fn holds_nothing(&self, disk: DiskId) -> bool {
+        let empty = |mirror: &Mirror| Partition::all().all(|p| mirror.get(p) == Digest::EMPTY);
+        self.mirror(disk).is_some_and(empty)
+    }
+
+    /// Whether a disk was heard of in this term.
+    pub(super) fn has_heard(&self, disk: DiskId) -> bool {
+        self.disks.contains_key(&disk)
+    }
+
+    /// Forgets a disk that was retired.
+    pub(super) fn forget(&mut self, disk: DiskId) {
+        self.disks.remove(&disk);
+        self.forget_early(disk);
+    }
+
     /// An upload has ended: what it stored is wanted by its record now, or by nobody.
     pub(super) fn upload_ended(&mut self, file: FileId) {
         for (disk, change) in self.pending.remove(&file).into_iter().flatten() {

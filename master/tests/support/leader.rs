@@ -198,6 +198,7 @@ impl State {
                 let revoked = self.tokens.remove(&token);
                 reply!(answer, revoked.ok_or(Error::TokenNotFound { token }));
             }
+            Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(
                 answer,
                 Ok(Workers {
@@ -405,6 +406,7 @@ impl State {
             copies_to_make: 0,
             bytes_to_copy: 0,
             moving_partitions: 0,
+            tasks: Vec::new(),
             repair_paused: false,
             live_workers: u64::try_from(self.sites.len()).unwrap(),
             workers: 0,

@@ -91,6 +91,8 @@ impl ScrubNote {
         let ScrubProgress {
             ordered,
             finished,
+            // Counted from the worker's start.
+            millis: _,
             chunks,
             bytes: read,
             bad_blocks,
@@ -140,6 +142,7 @@ impl ScrubNote {
             progress: ScrubProgress {
                 ordered: is_set(ORDERED),
                 finished: is_set(FINISHED),
+                millis: 0,
                 chunks: number()?,
                 bytes: number()?,
                 bad_blocks: number()?,
@@ -165,6 +168,7 @@ mod tests {
             progress: ScrubProgress {
                 ordered: true,
                 finished: false,
+                millis: 0,
                 chunks: 13,
                 bytes: 14,
                 bad_blocks: 15,

@@ -65,11 +65,14 @@ async fn an_ordered_scrub_reads_every_block_and_says_what_it_found() {
     let want = ScrubProgress {
         ordered: true,
         finished: true,
+        millis: 0,
         chunks: 3,
         bytes: 3 * bytes.len() as u64,
         bad_blocks: 4,
     };
-    assert_eq!(progress(&api, |progress| progress.finished).await, want);
+    let found = progress(&api, |progress| progress.finished).await;
+    let found = ScrubProgress { millis: 0, ..found };
+    assert_eq!(found, want);
     assert_eq!(damaged(&api).await, [chunk(1)]);
     // What is known to be damaged is not read again.
     api.send(api.post(internal::SCRUB, &())).await;
@@ -148,11 +151,13 @@ async fn an_order_survives_a_restart_and_the_age_of_what_was_not_read_is_told() 
     let want = ScrubProgress {
         ordered: true,
         finished: true,
+        millis: 0,
         chunks: 3,
         bytes: 3 * 70,
         bad_blocks: 0,
     };
-    assert_eq!(progress(&api, |progress| progress.finished).await, want);
+    let found = progress(&api, |progress| progress.finished).await;
+    assert_eq!(ScrubProgress { millis: 0, ..found }, want);
     // Since that pass began, which the note says.
     api.clock.set_wall(LogTime::from_millis(60_005));
     assert_eq!(age().await, 60.0);

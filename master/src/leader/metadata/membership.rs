@@ -133,6 +133,16 @@ impl Metadata {
         for (disk, observed) in self.fleet.iter() {
             let beat = &observed.beat;
             match self.planned.members.get(&disk) {
+                Some(member) if member.state == MemberState::Retired => {}
+                Some(member)
+                    if member.announced_until.is_some() && self.upkeep.returned.contains(&disk) =>
+                {
+                    let record = MemberRecord {
+                        announced_until: None,
+                        ..member.clone()
+                    };
+                    changed.push(NewMember { disk, record });
+                }
                 Some(member) if member.generation < beat.identity.generation => {
                     let generation = beat.identity.generation;
                     changed.push(NewMember {
@@ -167,6 +177,7 @@ impl Metadata {
             });
         }
         if changed.is_empty() {
+            self.upkeep.returned.clear();
             return;
         }
         let mut members = self.planned.members.clone();
@@ -231,6 +242,7 @@ impl Metadata {
             zone: beat.zone.clone(),
             name: beat.name.clone(),
             state: MemberState::Active,
+            announced_until: None,
         };
         Some(NewMember { disk, record })
     }
@@ -238,7 +250,15 @@ impl Metadata {
     /// The members whose copies can be read now.
     pub(super) fn reachable(&self, now: Now) -> BTreeSet<DiskId> {
         let live = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
-        self.catalog.members.keys().filter(live).copied().collect()
+        let members = self.catalog.present().map(|(disk, _)| disk);
+        members.filter(|disk| live(&disk)).collect()
+    }
+
+    /// For how long the silence of a member is announced still; none if it is not.
+    pub(super) fn announced(&self, now: Now, disk: DiskId) -> Option<Duration> {
+        let until = self.catalog.members.get(&disk)?.announced_until?;
+        let left = until.since(self.log.log_time(now.mono)?);
+        (!left.is_zero()).then_some(left)
     }
 }
 

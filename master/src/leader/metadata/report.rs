@@ -12,6 +12,9 @@ use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
 
+/// Most things that go on which a status names.
+const MOST_TASKS: usize = 16;
+
 /// What surveys found.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
@@ -75,10 +78,10 @@ impl Figures {
 impl Metadata {
     /// The state of the cluster. Without a leader it says just that.
     pub(super) fn status(&self, now: Now) -> Status {
-        let members = &self.catalog.members;
+        let members: Vec<DiskId> = self.catalog.present().map(|(disk, _)| disk).collect();
         let standing = |want| {
             members
-                .keys()
+                .iter()
                 .filter(|&&disk| self.fleet.liveness(disk, now.mono) == want)
                 .count()
         };
@@ -112,6 +115,7 @@ impl Metadata {
             copies_to_make: counted.copies_to_make,
             bytes_to_copy: counted.bytes_to_copy,
             moving_partitions: count(self.catalog.moves.len()),
+            tasks: self.list_tasks(now, MOST_TASKS).tasks,
             repair_paused: self.moving.braked,
             live_workers: count(standing(Liveness::Live)),
             workers: count(members.len()),
@@ -153,6 +157,13 @@ impl Metadata {
                     "the files have not been counted yet".to_owned(),
                 );
             }
+            let unlisted = self.report.counted().map_or(0, |it| it.unlisted_partitions);
+            if unlisted > 0 {
+                say(
+                    Health::Unknown,
+                    format!("{unlisted} partitions differ and are still to be compared"),
+                );
+            }
             if !self.log.can_write(now.mono) {
                 say(
                     Health::Critical,
@@ -165,6 +176,16 @@ impl Metadata {
                     Health::Degraded,
                     format!("{silent} of {} workers do not answer", status.workers),
                 );
+            }
+            for (disk, member) in self.catalog.present() {
+                let silent = self.fleet.liveness(disk, now.mono) != Liveness::Live;
+                if let Some(left) = self.announced(now, disk).filter(|_| silent) {
+                    let (name, seconds) = (&member.name, left.as_secs().max(1));
+                    let reason = format!(
+                        "the silence of worker {name} is announced, for {seconds} more seconds"
+                    );
+                    say(Health::Degraded, reason);
+                }
             }
             if status.live_workers < u64::from(status.replicas) {
                 let reason = format!(
@@ -235,7 +256,7 @@ impl Metadata {
             .membership()
             .map(|membership| membership.config.voters);
         let partitions = self.catalog.assignment.counts();
-        let info = |(&disk, member): (&DiskId, &mdfs_core::records::MemberRecord)| {
+        let info = |(disk, member): (DiskId, &mdfs_core::records::MemberRecord)| {
             let beat = self.fleet.get(disk).map(|observed| &observed.beat);
             WorkerInfo {
                 disk_id: disk,
@@ -246,7 +267,9 @@ impl Metadata {
                     Liveness::Suspect => WorkerState::Suspect,
                     Liveness::Dead => WorkerState::Dead,
                 },
-                draining: member.state == MemberState::Draining,
+                draining: member.state.leaves(),
+                decommissioning: member.state == MemberState::Decommissioning,
+                announced_seconds: self.announced(now, disk).map(|left| left.as_secs().max(1)),
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
                 voter_broken: beat.is_some_and(|beat| beat.voter == VoterState::Broken),
@@ -263,7 +286,7 @@ impl Metadata {
                 oldest_unverified_millis: beat.and_then(|beat| beat.oldest_unverified_millis),
             }
         };
-        let mut workers: Vec<_> = self.catalog.members.iter().map(info).collect();
+        let mut workers: Vec<_> = self.catalog.present().map(info).collect();
         workers.sort_by(|a, b| (&a.name, a.disk_id).cmp(&(&b.name, b.disk_id)));
         Workers { workers }
     }

@@ -1,3 +1,4 @@
+mod administration;
 mod answers;
 mod asking;
 mod changes;

@@ -26,6 +26,9 @@ const ROOM_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     members: Timestamp,
+    pub(super) progress: Timestamp,
+    /// Disks that were mounted anew: what was announced of them is over.
+    pub(super) returned: BTreeSet<DiskId>,
     cleaned: Timestamp,
     /// The trash was emptied for room.
     pub(super) made_room: Timestamp,
@@ -64,7 +67,10 @@ impl Metadata {
         if now.mono.since(self.upkeep.members) >= MEMBERS_EVERY {
             self.upkeep.members = now.mono;
             self.update_members(now);
+            self.retire_emptied(now);
         }
+        self.give_up_retirement(now);
+        self.look_at_progress(now);
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
             let expired = self.expire_trash(now);

@@ -29,6 +29,13 @@ impl Activity {
             disks: None,
         }
     }
+
+    /// Whether a chunk of it may be on a disk.
+    pub(super) fn may_be_on(&self, disk: DiskId) -> bool {
+        self.disks
+            .as_ref()
+            .is_none_or(|disks| disks.contains(&disk))
+    }
 }
 
 impl Metadata {

@@ -75,6 +75,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         upload_idle: Duration::from_millis(IDLE),
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
+        most_listed: 500_000,
         trash_keep: crate::config::Config::TRASH_KEEP,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
