@@ -98,9 +98,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_holder_leaves_half_of_the_turns_to_others() {
-        let turns = Turns::new(4, Duration::from_secs(10));
+        let turns = Turns::new(4, Duration::from_millis(10));
         let slow = Holder::Token(TokenId::from_u128(1));
         let other = Holder::Address(1);
         let first = turns.take(slow).await.unwrap();
