@@ -128,6 +128,9 @@ impl CliError {
                 Code::FileNotFound => {
                     Some("`mdfs ls` shows what there is, and `mdfs ls --trash` what was deleted")
                 }
+                Code::UploadNotFound | Code::TooManyUploads => {
+                    Some("`mdfs uploads` shows which are open, and ends them")
+                }
                 Code::WorkerNotFound => Some("`mdfs workers` shows what there is"),
                 Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
                 Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
@@ -178,7 +181,7 @@ impl CliError {
 
 fn exit_of(code: Code) -> Exit {
     match code {
-        Code::FileNotFound | Code::WorkerNotFound => Exit::NotFound,
+        Code::FileNotFound | Code::WorkerNotFound | Code::UploadNotFound => Exit::NotFound,
         Code::Unauthorized | Code::Forbidden => Exit::Denied,
         Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
         Code::InvalidName | Code::InvalidRequest => Exit::Usage,
@@ -188,6 +191,9 @@ fn exit_of(code: Code) -> Exit {
         | Code::MethodNotAllowed
         | Code::Conflict
         | Code::RequestOutsideWindow
+        | Code::UploadEnded
+        | Code::MissingChunks
+        | Code::TooManyUploads
         | Code::PreconditionFailed
         | Code::TooLarge
         | Code::RangeNotSatisfiable

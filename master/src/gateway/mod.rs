@@ -12,11 +12,13 @@ mod read;
 mod replies;
 mod scrub;
 mod segments;
+mod session;
 mod source;
 mod store;
 mod verify;
 
 pub use read::{Piece, ReadBody, ReadError};
+pub use session::{PutChunk, Whole};
 pub use store::{Expected, StoreError, Upload};
 
 use crate::error::Error;
@@ -24,7 +26,8 @@ use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
-use mdfs_protocol::public::{Scrubs, Verified, Workers};
+use mdfs_core::id::FileId;
+use mdfs_protocol::public::{Scrubs, StoredChunk, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -152,11 +155,42 @@ impl Gateway {
             let _turn = turn;
             store::run(&shared, upload, body).await
         });
-        let ended = |error: tokio::task::JoinError| Error::TaskEnded {
-            name: "upload",
-            reason: error.to_string(),
-        };
-        running.await.map_err(ended)?
+        running.await.map_err(|error| ended("upload", &error))?
+    }
+
+    /// Stores a chunk of a session. All its copies are durable, and it is recorded, when it returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. What was received of the chunk is of no use then, and in no way.
+    ///
+    /// # Cancel safety
+    /// As [`Gateway::store`]: a chunk that has come whole is stored.
+    pub async fn put_chunk(&self, put: PutChunk, body: Body) -> Result<StoredChunk, StoreError> {
+        let turn = self.turn(&self.shared.uploads).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("chunk", async move {
+            let _turn = turn;
+            session::put_chunk(&shared, put, body).await
+        });
+        running.await.map_err(|error| ended("chunk", &error))?
+    }
+
+    /// Makes a session a file, if it is `whole`. Makes sure before that all copies of all chunks are
+    /// there, and has those made that are not. Repeated, it gives the first answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the session is open still.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the commit running in a task of its own.
+    pub async fn commit(&self, file: FileId, whole: Whole) -> Result<FileInfo, StoreError> {
+        let turn = self.turn(&self.shared.uploads).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("commit", async move {
+            let _turn = turn;
+            session::commit(&shared, file, whole).await
+        });
+        running.await.map_err(|error| ended("commit", &error))?
     }
 
     /// Has every worker read its copies of a file, and says what they found. A copy found damaged is
@@ -180,5 +214,12 @@ impl Gateway {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Error::Busy),
         }
+    }
+}
+
+fn ended(name: &'static str, error: &tokio::task::JoinError) -> Error {
+    Error::TaskEnded {
+        name,
+        reason: error.to_string(),
     }
 }

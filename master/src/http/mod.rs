@@ -4,7 +4,6 @@ mod access;
 mod acting;
 mod admin;
 mod conditions;
-mod date;
 mod digest;
 mod disposition;
 mod error;
@@ -20,6 +19,7 @@ mod reading;
 mod routes;
 mod storing;
 mod trash;
+mod uploads;
 mod wire;
 
 pub use access::Access;

@@ -2,7 +2,9 @@
 
 use super::access::Rule;
 use super::error::HttpError;
-use super::{App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash};
+use super::{
+    App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash, uploads,
+};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
@@ -49,6 +51,10 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::PLAY, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(PLAY_WITHOUT_NAME, Rule::RootOrLink, GET => reading::play, HEAD => reading::play),
         route!(public::FILES, Rule::Root, GET => files::list),
+        route!(public::UPLOADS, Rule::Root, GET => uploads::list, POST => uploads::begin),
+        route!(public::UPLOAD, Rule::Root, GET => uploads::find, DELETE => uploads::abort),
+        route!(public::UPLOAD_CHUNK, Rule::Root, PUT => uploads::put_chunk),
+        route!(public::UPLOAD_COMMIT, Rule::Root, POST => uploads::commit),
         route!(public::TRASH, Rule::Root, GET => trash::list),
         route!(public::RENAME, Rule::Root, POST => files::rename),
         route!(public::SIGN, Rule::Root, POST => admin::sign),
@@ -176,6 +182,8 @@ mod tests {
         let server = ClusterKey::new(&Secret::new(&[b'c'; 32]).unwrap()).authorization();
         for route in table() {
             let path = route.path.replace("{*name}", "name");
+            let path = path.replace("{id}", &"0".repeat(32));
+            let path = path.replace("{index}", "0");
             for method in route.methods {
                 for (caller, let_in) in [
                     ("Bearer nobody", route.rule == Rule::Anyone),

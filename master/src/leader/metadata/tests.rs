@@ -9,6 +9,7 @@ mod joining;
 mod listing;
 mod placement;
 mod retention;
+mod sessions;
 mod status;
 mod trash;
 mod worker;
