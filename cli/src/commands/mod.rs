@@ -13,6 +13,7 @@ pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
 pub(crate) mod undelete;
+pub(crate) mod uploads;
 pub(crate) mod verify;
 mod workers;
 
@@ -47,6 +48,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Mv(mv) => mv.execute(context).await,
         Command::Rm(rm) => rm.execute(context).await,
         Command::Undelete(undelete) => undelete.execute(context).await,
+        Command::Uploads(uploads) => uploads.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Verify(verify) => verify.execute(context).await,

@@ -11,6 +11,7 @@ mod names;
 mod ranges;
 mod tokens;
 mod trash;
+mod uploads;
 
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options};
