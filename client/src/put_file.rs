@@ -15,7 +15,8 @@ use mdfs_core::chunk::{ChunkSet, ChunkSize};
 use mdfs_core::id::FileId;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{
-    BeginUpload, CommitUpload, FileInfo, StoredChunk, UploadInfo, UploadState, upload_path,
+    BeginUpload, ChunkRun, CommitUpload, FileInfo, StoredChunk, UploadInfo, UploadState,
+    upload_path,
 };
 use state::State;
 use std::collections::BTreeMap;
@@ -198,6 +199,24 @@ impl Client {
         }
     }
 
+    /// Whether a chunk is durable; waits while the cluster is about to make it so.
+    async fn arrived(&self, id: FileId, index: u32) -> bool {
+        let mut retry = Retry::new(CHUNK_RETRY_FOR);
+        loop {
+            // Who cannot be asked knows nothing: it is sent again.
+            let Ok(info) = self.find_upload(id).await else {
+                return false;
+            };
+            let within = |run: &ChunkRun| run.first <= index && index - run.first < run.count;
+            if info.chunks.iter().any(within) {
+                return true;
+            }
+            if !info.storing.contains(&index) || !retry.pause().await {
+                return false;
+            }
+        }
+    }
+
     /// Stores one chunk, however often it takes.
     async fn send_chunk(
         &self,
@@ -212,6 +231,10 @@ impl Client {
         let subject = upload_path(id);
         let mut retry = Retry::new(CHUNK_RETRY_FOR.max(self.config.retry_for));
         let closed = |_| Error::protocol(&subject, "the upload was given up");
+        if plan.storing.contains(&index) && self.arrived(id, index).await {
+            sent.add(offset, length);
+            return Ok((index, local.hash(offset, length).await?));
+        }
         let mut turn = Arc::clone(sending).acquire_owned().await.map_err(closed)?;
         let crc32 = local.hash(offset, length).await?;
         loop {
@@ -241,6 +264,11 @@ impl Client {
             let passes = error.is_transient() || error.code() == Some(Code::ChecksumMismatch);
             if !passes || !retry.pause().await {
                 return Err(error);
+            }
+            // It may have come whole before the connection broke.
+            if self.arrived(id, index).await {
+                sent.add(offset, length);
+                return Ok((index, crc32));
             }
             tracing::debug!(%error, index, "sending a chunk again");
             turn = Arc::clone(sending).acquire_owned().await.map_err(closed)?;
@@ -277,6 +305,8 @@ fn has_ended(error: &Error) -> bool {
 
 /// How a file is cut.
 struct Plan {
+    /// Chunks that had come whole when it was asked.
+    storing: Vec<u32>,
     size: u64,
     chunk_size: u64,
     count: u32,
@@ -292,6 +322,7 @@ impl Plan {
         let count = u32::try_from(size.div_ceil(chunk_size))
             .map_err(|_| Error::protocol(&upload_path(info.id), "too many chunks"))?;
         Ok(Self {
+            storing: info.storing.clone(),
             size,
             chunk_size,
             count,

@@ -100,6 +100,13 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "resume",
+        claim: "an upload that is interrupted goes on, and an abandoned one leaves no byte behind",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 45,
+    },
+    Proof {
         name: "power-cut",
         claim: "a crash at every disk call leaves each file whole or absent",
         needs: &[],

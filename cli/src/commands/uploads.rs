@@ -113,6 +113,7 @@ mod tests {
             expires: Some("2026-01-01T00:00:00.000Z".to_owned()),
             stored_bytes: 0,
             chunks: Vec::new(),
+            storing: Vec::new(),
             file: None,
         });
         let shown = rows(&page);

@@ -31,6 +31,7 @@ use mdfs_protocol::public::{Scrubs, StoredChunk, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
+use session::Storing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -99,6 +100,8 @@ struct Shared {
     uploads: Arc<Semaphore>,
     /// What uploads may have under way beyond their due.
     spare_window: Semaphore,
+    /// Chunks of sessions that have come whole and are about to be durable.
+    storing: Storing,
 }
 
 impl Gateway {
@@ -120,6 +123,7 @@ impl Gateway {
             reads: Arc::new(Semaphore::new(limits.reads)),
             uploads: Arc::new(Semaphore::new(limits.uploads)),
             spare_window: Semaphore::new(limits.fast_uploads * store::WINDOW_SPARE as usize),
+            storing: Storing::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -173,6 +177,11 @@ impl Gateway {
             session::put_chunk(&shared, put, body).await
         });
         running.await.map_err(|error| ended("chunk", &error))?
+    }
+
+    /// The chunks of a session that have come whole here and are about to be durable.
+    pub fn storing(&self, file: FileId) -> Vec<u32> {
+        self.shared.storing.of(file)
     }
 
     /// Makes a session a file, if it is `whole`. Makes sure before that all copies of all chunks are

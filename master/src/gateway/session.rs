@@ -20,6 +20,9 @@ use mdfs_core::records::plan::{Refusal, check_length};
 use mdfs_core::records::{ChunkRecord, UploadRecord};
 use mdfs_protocol::internal::Seal;
 use mdfs_protocol::public::StoredChunk;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A chunk to be stored.
 #[derive(Clone, Debug)]
@@ -30,6 +33,47 @@ pub struct PutChunk {
     pub length: Option<u64>,
     /// What the bytes must hash to.
     pub expected: Expected,
+}
+
+/// Chunks that have come whole and are about to be durable. As many as uploads at a time at most.
+#[derive(Debug, Default)]
+pub(super) struct Storing(Mutex<BTreeMap<ChunkId, usize>>);
+
+/// One of them, until it is dropped.
+struct StoringOne<'a> {
+    all: &'a Storing,
+    chunk: ChunkId,
+}
+
+impl Storing {
+    fn begin(&self, chunk: ChunkId) -> StoringOne<'_> {
+        *self.chunks().entry(chunk).or_default() += 1;
+        StoringOne { all: self, chunk }
+    }
+
+    /// Those of one file.
+    pub(super) fn of(&self, file: FileId) -> Vec<u32> {
+        let chunk = |index| ChunkId { file, index };
+        let chunks = self.chunks();
+        let of_file = chunks.range(chunk(0)..=chunk(u32::MAX));
+        of_file.map(|(chunk, _)| chunk.index).collect()
+    }
+
+    fn chunks(&self) -> MutexGuard<'_, BTreeMap<ChunkId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StoringOne<'_> {
+    fn drop(&mut self) {
+        let mut chunks = self.all.chunks();
+        if let Entry::Occupied(mut count) = chunks.entry(self.chunk) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 /// Stores one chunk and has it recorded.
@@ -90,6 +134,7 @@ pub(super) async fn put_chunk(
         stored: upload.begun,
     };
     let seal = seal_of(&upload, chunk.index, &record);
+    let _storing = shared.storing.begin(chunk);
     let done = chunks.make_durable(staged, seal).await?;
     let disks = done.sites.iter().map(|site| site.disk).collect();
     let record = ChunkRecord { disks, ..record };

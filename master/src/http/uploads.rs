@@ -109,7 +109,11 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Upload
     };
     let page = app.0.leader.list_uploads(list).await?;
     Ok(Json(Uploads {
-        uploads: page.uploads.iter().map(open_session).collect(),
+        uploads: page
+            .uploads
+            .iter()
+            .map(|session| open_session(session, app.0.gateway.storing(session.open.file)))
+            .collect(),
         next: page.next,
     }))
 }
@@ -192,8 +196,10 @@ async fn known(app: &App, file: FileId) -> Result<UploadInfo, HttpError> {
         chunks_from: 0,
         most_chunks: 0,
     };
+    // Looked at before the records: what is in neither was not stored.
+    let storing = app.0.gateway.storing(file);
     Ok(match app.0.leader.find_upload(find).await? {
-        FoundUpload::Open(session) => open_session(&session),
+        FoundUpload::Open(session) => open_session(&session, storing),
         FoundUpload::Ended(record) => ended_session(file, record.end),
     })
 }

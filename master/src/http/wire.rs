@@ -66,7 +66,7 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
 }
 
 /// An open session as clients see it.
-pub(crate) fn open_session(session: &OpenSession) -> UploadInfo {
+pub(crate) fn open_session(session: &OpenSession, storing: Vec<u32>) -> UploadInfo {
     let OpenSession {
         open,
         record,
@@ -89,6 +89,7 @@ pub(crate) fn open_session(session: &OpenSession) -> UploadInfo {
         chunks: runs
             .map(|(first, count)| ChunkRun { first, count })
             .collect(),
+        storing,
         file: None,
     }
 }
@@ -115,6 +116,7 @@ pub(crate) fn ended_session(id: FileId, end: UploadEnd) -> UploadInfo {
         expires: None,
         stored_bytes: 0,
         chunks: Vec::new(),
+        storing: Vec::new(),
         file,
     }
 }

@@ -76,6 +76,10 @@ pub struct UploadInfo {
     pub stored_bytes: u64,
     /// The chunks that are durable, as runs, in order.
     pub chunks: Vec<ChunkRun>,
+    /// Chunks that have come whole to this master and are about to be durable: who sent them need not
+    /// send them again unless they vanish from here without coming to `chunks`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storing: Vec<u32>,
     /// What it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileInfo>,

@@ -11,6 +11,7 @@ mod kill_master;
 mod kill_worker;
 mod no_revival;
 mod ranges;
+mod resume;
 mod round_trip;
 mod speed;
 
@@ -37,6 +38,7 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    Resume,
     Speed,
 }
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::Resume => resume::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name
