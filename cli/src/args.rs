@@ -92,10 +92,18 @@ pub enum Command {
     Status,
     /// Show the workers
     Workers,
+    /// Show what goes on in the background, how far it is and how fast
+    Tasks,
     /// Move everything off a worker, such as before it is taken away
     Drain(admin::Worker),
     /// Let a drained worker take part again
     Undrain(admin::Worker),
+    /// Move everything off a worker, then retire its disk
+    Decommission(admin::Worker),
+    /// Refuse a disk for ever, such as one that is lost
+    Retire(admin::Retire),
+    /// Announce that a worker is going to be silent, such as before a restart
+    Announce(admin::Announce),
     /// Have every worker read all it holds now
     Scrub(scrub::Scrub),
     /// Even out the bytes on the workers
@@ -128,9 +136,13 @@ impl Command {
             | Command::Sign(_)
             | Command::Status
             | Command::Workers
+            | Command::Tasks
             | Command::Scrub(_)
             | Command::Drain(_)
             | Command::Undrain(_)
+            | Command::Decommission(_)
+            | Command::Retire(_)
+            | Command::Announce(_)
             | Command::Rebalance
             | Command::Repair => None,
         }

@@ -190,6 +190,7 @@ fn exit_of(code: Code) -> Exit {
         | Code::ChunkNotFound
         | Code::MethodNotAllowed
         | Code::Conflict
+        | Code::WouldLoseFiles
         | Code::RequestOutsideWindow
         | Code::UploadEnded
         | Code::MissingChunks

@@ -26,6 +26,7 @@ use mdfs_protocol::internal::{
     PullRequest, SEAL_HEADER, ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest,
     chunk_path, drop_path,
 };
+use mdfs_protocol::local::{self, LookUp, LookedUp};
 use pieces::PiecesBody;
 use send::ascii_json;
 use serde::Serialize;
@@ -39,6 +40,25 @@ use transport::Transport;
 /// Where the system's is BBR, its timers, which pace every connection, cost a tenth of all processor
 /// time at the rate of memory.
 pub const CONGESTION: &str = "cubic";
+
+/// How many bytes are read from a connection at a time, at most: so long are the frames of bulk reads,
+/// and for so long nothing else runs on the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// 1 MiB: the fastest way to move what a client waits for.
+    Large,
+    /// 128 KiB: who reads for nobody in particular lets others have their turn.
+    Small,
+}
+
+impl Reads {
+    const fn bytes(self) -> usize {
+        match self {
+            Reads::Large => 1024 * 1024,
+            Reads::Small => 128 * 1024,
+        }
+    }
+}
 
 /// A worker: which disk is meant, and where it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +75,7 @@ pub struct Links {
     transport: Transport,
     authorization: HeaderValue,
     cluster: Arc<OnceLock<ClusterId>>,
+    reads: Reads,
 }
 
 impl Links {
@@ -63,14 +84,19 @@ impl Links {
     ///
     /// # Errors
     /// If the key cannot be sent; keys made from a secret always can.
-    pub fn new(key: &ClusterKey, cluster: Option<ClusterId>) -> Result<Self, LinkError> {
+    pub fn new(
+        key: &ClusterKey,
+        cluster: Option<ClusterId>,
+        reads: Reads,
+    ) -> Result<Self, LinkError> {
         let mut authorization = HeaderValue::from_str(&key.authorization())
             .map_err(|error| LinkError::protocol("the cluster key", error))?;
         authorization.set_sensitive(true);
         let links = Self {
-            transport: Transport::new(),
+            transport: Transport::new(reads.bytes()),
             authorization,
             cluster: Arc::default(),
+            reads,
         };
         if let Some(cluster) = cluster {
             links.join(cluster);
@@ -321,7 +347,8 @@ impl Links {
     }
 
     /// Reads `length` bytes of a chunk from `offset` on, verified by the peer. `stall` limits the
-    /// wait for the first byte and for every later one, not the whole.
+    /// wait for the first byte and for every later one, not the whole. With [`Reads::Small`], the peer
+    /// lets its other readers go first.
     ///
     /// # Errors
     /// [`LinkError`]; `chunk_not_found`, `bad_block`. A block found bad later breaks the stream.
@@ -333,7 +360,12 @@ impl Links {
         length: u64,
         stall: Duration,
     ) -> Result<ChunkStream, LinkError> {
-        let path = format!("{}?offset={offset}&length={length}", chunk_path(chunk, ""));
+        let yields = match self.reads {
+            Reads::Large => "",
+            Reads::Small => "&yields=true",
+        };
+        let path = chunk_path(chunk, "");
+        let path = format!("{path}?offset={offset}&length={length}{yields}");
         let request = self
             .request(Method::GET, &peer.url, Some(peer.disk), &path)?
             .body(PiecesBody::default())
@@ -361,6 +393,20 @@ impl Links {
         let request = self.request(method, &peer.url, Some(peer.disk), internal::SCRUB)?;
         self.json(&peer.url, request, Pieces::default(), within)
             .await
+    }
+
+    /// Asks the master at `url` what a name stands for, and whether whoever asks may know.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn look_up(
+        &self,
+        url: &str,
+        asked: &LookUp,
+        within: Duration,
+    ) -> Result<LookedUp, LinkError> {
+        let request = self.request(Method::POST, url, None, local::LOOK_UP)?;
+        self.send_json(url, request, asked, within).await
     }
 
     /// Beats to the master at `url`.

@@ -197,6 +197,8 @@ async fn trash(uri: http::Uri) -> Response {
         file_id: FileId::from_u128(1),
         size: 5,
         etag: "\"5\"".to_owned(),
+        replicas: 2,
+        chunk_size: 1 << 26,
         deleted: "2026-01-01T00:00:00Z".to_owned(),
     };
     let page = Trash {

@@ -106,6 +106,19 @@ id128! {
     FileId
 }
 id128! {
+    /// One mount of a disk: random, drawn when it is mounted. What is counted during a mount compares
+    /// with nothing of another.
+    MountId
+}
+
+impl Default for MountId {
+    /// No mount.
+    fn default() -> Self {
+        Self::from_u128(0)
+    }
+}
+
+id128! {
     /// Names one change, so that a repeated request gets the first answer.
     ///
     /// The upper 48 bits are the log time at which it was issued, the rest is random: ids sort by
@@ -168,7 +181,8 @@ impl FromStr for Term {
 #[error("{0:?} is not a term of the form ROUND.INCARNATION")]
 pub struct InvalidTerm(String);
 
-/// Rises at every mount of a disk; one lower than the log remembers means an old copy of the disk.
+/// Rises while a disk is in use, durably before anybody is told; one lower than the log remembers
+/// means an old copy of the disk.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

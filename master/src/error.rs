@@ -131,6 +131,33 @@ pub enum Error {
         /// The disk.
         disk: DiskId,
     },
+    /// A disk that votes cannot go: its vote would go with it.
+    #[error(
+        "disk {disk} of worker {worker} is a voter of the metadata log: it can be drained, but its \
+         vote has to move to another disk before it can be retired"
+    )]
+    VoterStays {
+        /// The disk.
+        disk: DiskId,
+        /// Its worker.
+        worker: String,
+    },
+    /// A disk has good copies of which there are no others.
+    #[error(
+        "disk {disk} may have the last good copy of parts of {files} files: {}",
+        names.join(", ")
+    )]
+    WouldLoseFiles {
+        /// The disk.
+        disk: DiskId,
+        /// How many files.
+        files: u64,
+        /// Some of their names.
+        names: Vec<String>,
+    },
+    /// The files could not be counted while somebody waited for it.
+    #[error("the copies of the files could not be counted in time")]
+    NotCounted,
     /// A disk that went back in time.
     #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
     OldDisk {
@@ -196,6 +223,9 @@ impl Error {
             Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,
             Error::NoSpace { .. } => Code::NoSpace,
+            Error::VoterStays { .. } => Code::Conflict,
+            Error::WouldLoseFiles { .. } => Code::WouldLoseFiles,
+            Error::NotCounted => Code::Busy,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
             Error::WorkerNotFound { .. } => Code::WorkerNotFound,

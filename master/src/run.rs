@@ -7,7 +7,7 @@ use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
-use mdfs_client::link::Links;
+use mdfs_client::link::{Links, Reads};
 use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_service::metrics::Registry;
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// How long a few workers must have been silent before anything is dropped without their word.
 const DROP_AFTER: Duration = Duration::from_secs(600);
+/// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
+/// those of many disks fit in memory.
+const MOST_LISTED: u64 = 500_000;
 /// Questions that wait for the leader's loop. It answers tens of thousands a second, so more only
 /// wait longer; handlers wait for a place.
 const QUESTIONS: usize = 1024;
@@ -46,7 +49,7 @@ pub async fn run(
         .unwrap_or_else(|| format!("http://{address}"));
     let clock = Clock::real();
     let tasks = Tasks::new(stop.clone());
-    let links = Links::new(&config.cluster_key, config.cluster)
+    let links = Links::new(&config.cluster_key, config.cluster, Reads::Large)
         .map_err(|error| Error::Config(error.to_string()))?;
 
     let (questions, inbox) = mpsc::channel(QUESTIONS);
@@ -63,6 +66,7 @@ pub async fn run(
         most_sessions: config.most_sessions,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
+        most_listed: MOST_LISTED,
         trash_keep: config.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),

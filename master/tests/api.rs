@@ -16,10 +16,37 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_master::error::Error;
 use mdfs_protocol::internal::HEARTBEAT;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{FileInfo, Listing, SignedLink, Trash};
+use mdfs_protocol::public::{
+    FileInfo, HolderState, Listing, ReplicaHolder, Replicas, SignedLink, Trash,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use std::collections::BTreeSet;
 use support::{Answer, MIB, Setup, TOKEN, cluster_key, content};
+
+#[tokio::test]
+async fn the_chunk_map_names_the_disks_of_every_chunk() {
+    let setup = Setup::new(3).await;
+    let target = "/v1/files/film?chunk_size=1048576";
+    let put = setup.ask("PUT", target, "", content(3 * MIB + 5)).await;
+    let info: FileInfo = serde_json::from_slice(&put.body).unwrap();
+    let answer = setup.get("/v1/files/film?replicas", "").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    let map: Replicas = serde_json::from_slice(&answer.body).unwrap();
+    let facts = (map.file_id, map.size, map.chunk_size, map.version);
+    let known = (info.file_id, info.size, info.chunk_size, info.version);
+    assert_eq!((map.name.as_str(), facts), ("film", known));
+    let chunks: u32 = map.runs.iter().map(|run| run.chunks).sum();
+    assert_eq!((chunks, map.runs[0].first_chunk), (4, 0));
+    for run in &map.runs {
+        let disks: BTreeSet<_> = run.holders.iter().map(|holder| holder.disk_id).collect();
+        assert_eq!(disks.len(), usize::from(map.replicas));
+        let live = |holder: &ReplicaHolder| holder.state == HolderState::Live;
+        assert!(run.holders.iter().all(live));
+    }
+    let none = setup.get("/v1/files/other?replicas", "").await;
+    assert_eq!(none.status, 404);
+}
 
 #[tokio::test]
 async fn a_file_goes_in_and_comes_out_with_all_it_is_known_by() {

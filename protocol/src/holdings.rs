@@ -3,7 +3,7 @@
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::Digest;
 use mdfs_core::holdings::Change;
-use mdfs_core::id::{Generation, Term};
+use mdfs_core::id::{MountId, Term};
 use mdfs_core::partition::Partition;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub const MOST_PARTITIONS: usize = Partition::COUNT;
 /// What a heartbeat says of the good chunks on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// The mount in which this was counted.
+    pub mount: MountId,
     /// How many changes there were since the disk was mounted.
     pub sequence: u64,
     /// One digest over everything, as of `sequence`.
@@ -37,7 +39,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Of which mount.
-    pub generation: Generation,
+    pub mount: MountId,
     /// So many changes.
     pub sequence: u64,
 }
@@ -53,7 +55,7 @@ pub struct DigestsRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
     /// Of which mount.
-    pub generation: Generation,
+    pub mount: MountId,
     /// As of so many changes.
     pub sequence: u64,
     /// One for each partition, in order.
@@ -95,6 +97,7 @@ mod tests {
             held.add(ChunkId { file, index }, 64 << 20);
         }
         let report = Report {
+            mount: MountId::from_u128(u128::MAX),
             sequence: held.sequence(),
             root: held.root(),
             after: 0,

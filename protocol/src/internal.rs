@@ -64,7 +64,7 @@ pub struct Identity {
     pub disk: DiskId,
     /// The cluster it belongs to; none while it is blank.
     pub cluster: Option<ClusterId>,
-    /// How often the disk was mounted.
+    /// What is durable of it: see [`Generation`].
     pub generation: Generation,
 }
 
@@ -96,8 +96,12 @@ pub struct Heartbeat {
     pub chunk_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk was read and verified, in milliseconds; none if unknown.
+    pub oldest_unverified_millis: Option<u64>,
     /// Whether the disk accepts writes.
     pub state: DiskState,
+    /// Whether the worker takes part in the metadata log when it is asked to.
+    pub voter: VoterState,
     /// The worker is about to stop: no reads or writes should go to it.
     pub leaving: bool,
     /// The version of the directory the worker has; see [`HeartbeatReply`].
@@ -118,6 +122,17 @@ pub enum DiskState {
     Healthy,
     /// Took an I/O error on a write: reads only, until it is replaced.
     ReadOnly,
+}
+
+/// Whether a worker takes part in the metadata log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoterState {
+    /// It votes when it is asked.
+    Healthy,
+    /// Its log failed, is damaged or gone: it refuses, since it cannot know what it promised. The
+    /// chunks are served all the same.
+    Broken,
 }
 
 /// A master's answer to a heartbeat.
@@ -249,6 +264,9 @@ pub struct ScrubProgress {
     pub ordered: bool,
     /// Whether it has come to the end.
     pub finished: bool,
+    /// For how long it has gone on since the worker's start, in milliseconds.
+    #[serde(default)]
+    pub millis: u64,
     /// Chunks read so far.
     pub chunks: u64,
     /// Bytes in them.

@@ -8,6 +8,7 @@ pub mod access;
 pub mod date;
 pub mod holdings;
 pub mod internal;
+pub mod local;
 pub mod order;
 pub mod problem;
 pub mod public;

@@ -73,6 +73,8 @@ codes! {
     UploadEnded = "upload_ended" 409 "the upload has ended",
     /// An upload is to be committed, and some of its chunks were never stored.
     MissingChunks = "missing_chunks" 409 "chunks of the upload are missing",
+    /// A disk has the last good copy of something, and was not said to be lost.
+    WouldLoseFiles = "would_lose_files" 409 "files would be lost",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
     /// The body is longer than allowed here.

@@ -1,9 +1,14 @@
 //! The HTTP API for people and programs, under `/v1/`.
 
+mod admin;
 mod reading;
 mod uploads;
 
-pub use reading::{CopyState, Scrub, Scrubs, Verified, VerifiedWorker, VerifyProblem};
+pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
+pub use reading::{
+    CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
+    VerifiedWorker, VerifyProblem,
+};
 pub use uploads::{
     BeginUpload, ChunkRun, CommitUpload, StoredChunk, UPLOAD, UPLOAD_CHUNK, UPLOAD_COMMIT, UPLOADS,
     UploadInfo, UploadState, Uploads, upload_path,
@@ -14,7 +19,7 @@ use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `DELETE ?purge` removes it for good, `POST ?undelete`
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
 /// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
@@ -42,6 +47,16 @@ pub const UNDRAIN: &str = "/v1/admin/undrain";
 pub const REBALANCE: &str = "/v1/admin/rebalance";
 /// `POST`: has every worker read all it holds now. `GET`: how far that is. Both answer [`Scrubs`].
 pub const SCRUB: &str = "/v1/admin/scrub";
+/// `POST` [`Announce`]: a worker is going to be silent for a while, as for a restart.
+pub const ANNOUNCE: &str = "/v1/admin/announce";
+/// `POST` [`WorkerOrder`]: moves everything off a worker, then retires its disk.
+pub const DECOMMISSION: &str = "/v1/admin/decommission";
+/// `POST` [`Retire`]: refuses a disk for ever, from now on.
+pub const RETIRE: &str = "/v1/admin/retire";
+/// `GET`: the [`Policy`] of the cluster. `POST` [`PolicyChange`]: changes it, and answers it.
+pub const POLICY: &str = "/v1/admin/policy";
+/// `GET`: what goes on in the background, [`Tasks`].
+pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.
 pub const REPAIR: &str = "/v1/admin/repair";
 /// `GET`: `OK`.
@@ -120,8 +135,7 @@ pub struct FileInfo {
     pub chunk_size: u64,
     /// When the version was committed, RFC 3339.
     pub modified: String,
-    /// When the file was changed where it came from, in milliseconds since the Unix epoch, if that was
-    /// told.
+    /// When its source was changed, in milliseconds since the Unix epoch, if that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_modified: Option<u64>,
     /// Attributes of the user's own.
@@ -160,6 +174,10 @@ pub struct TrashedFile {
     pub size: u64,
     /// Entity tag, with quotes.
     pub etag: String,
+    /// Copies wanted of each chunk.
+    pub replicas: u8,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
     /// When it was deleted or replaced, RFC 3339.
     pub deleted: String,
 }
@@ -225,6 +243,7 @@ pub struct Bootstrapped {
 #[serde(deny_unknown_fields)]
 pub struct WorkerOrder {
     /// The worker's name, or the id of its disk.
+    #[serde(alias = "disk")]
     pub worker: String,
 }
 
@@ -269,6 +288,9 @@ pub struct Status {
     pub bytes_to_copy: u64,
     /// Partitions on their way to other workers.
     pub moving_partitions: u64,
+    /// What the mover is doing, the largest first; at most 16. See [`Tasks`] for all.
+    #[serde(default)]
+    pub tasks: Vec<Task>,
     /// Many workers fell silent at once: nothing is copied for them until most are back.
     pub repair_paused: bool,
     /// Members that are live.
@@ -336,11 +358,17 @@ pub struct WorkerInfo {
     pub read_only: bool,
     /// Whether everything is being moved off it, or was.
     pub draining: bool,
-    /// Whether it votes.
+    /// Whether its disk is retired once that is done.
+    pub decommissioning: bool,
+    /// For how many more seconds its silence is announced; none if it is not.
+    pub announced_seconds: Option<u64>,
+    /// Whether it is to vote.
     pub voter: bool,
+    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,
-    /// How often its disk was mounted.
+    /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,
@@ -354,6 +382,9 @@ pub struct WorkerInfo {
     pub free_bytes: u64,
     /// Bad blocks found since the disk was mounted.
     pub bad_blocks: u64,
+    /// At most so long ago each chunk on it was read and verified, in milliseconds; none if that is
+    /// not known.
+    pub oldest_unverified_millis: Option<u64>,
 }
 
 /// Whether a worker answers.

@@ -1,9 +1,11 @@
 //! A cluster of real servers, as `mdfs dev` starts it.
 
 mod by_hand;
+mod memory;
 mod state;
 
 pub use by_hand::Role;
+pub use memory::can_mount;
 pub use state::{Process, State};
 
 use crate::command::{Output, finish, run};
@@ -40,6 +42,8 @@ pub struct Options {
     /// Puts the data on a file system in memory of so many bytes, which only the cluster's
     /// processes see, and which is gone with the last of them. Needs root.
     pub memory_bytes: Option<u64>,
+    /// The same for each worker's disk alone.
+    pub disk_bytes: Option<u64>,
 }
 
 impl Default for Options {
@@ -50,6 +54,7 @@ impl Default for Options {
             restart: true,
             data: None,
             memory_bytes: None,
+            disk_bytes: None,
         }
     }
 }
@@ -80,12 +85,16 @@ impl DevCluster {
             .unwrap_or_else(|| folder.path().join("data"));
         let mark = folder.path().display().to_string();
         let log = File::create(folder.path().join("log"))?;
-        let mut command = match options.memory_bytes {
-            Some(bytes) => {
-                fs::create_dir_all(&data)?;
-                in_memory(&data, bytes)?
-            }
-            None => Command::new(program::mdfs()?),
+        let mut mounts: Vec<(PathBuf, u64)> = Vec::new();
+        mounts.extend(options.memory_bytes.map(|bytes| (data.clone(), bytes)));
+        for number in 0..options.workers {
+            let disk = data.join(format!("worker-{number}"));
+            mounts.extend(options.disk_bytes.map(|bytes| (disk, bytes)));
+        }
+        let mut command = if mounts.is_empty() {
+            Command::new(program::mdfs()?)
+        } else {
+            memory::mounted(&mounts)?
         };
         let workers = options.workers.to_string();
         command.args(["dev", "--port", "0", "--workers", &workers, "--data"]);
@@ -149,10 +158,7 @@ impl DevCluster {
                 Ok(None)
             }
         })?;
-        // As the process sees it: the data may be on a file system of its own.
-        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
-        let token_file = &self.state.token_file;
-        let token_file = root.join(token_file.strip_prefix("/").unwrap_or(token_file));
+        let token_file = self.as_seen_inside(&self.state.token_file);
         self.token = fs::read_to_string(token_file)?.trim().to_owned();
         Ok(())
     }
@@ -337,10 +343,18 @@ impl DevCluster {
         })
     }
 
+    /// All that its processes logged.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let log = fs::read(self.folder.path().join("log"))?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
+    }
+
     /// The last lines that its processes logged.
     pub fn log_tail(&self) -> String {
-        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines
             .get(lines.len().saturating_sub(60)..)
@@ -380,13 +394,4 @@ impl Drop for DevCluster {
             eprintln!("the cluster could not be ended: {error:#}");
         }
     }
-}
-
-/// The program, with a file system of `bytes` in memory at `data`.
-fn in_memory(data: &Path, bytes: u64) -> Result<Command> {
-    let mount = format!("mount -t tmpfs -o size={bytes},mode=700 mdfs-test \"$0\" && exec \"$@\"");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &mount]);
-    command.arg(data).arg(program::mdfs()?);
-    Ok(command)
 }

@@ -18,3 +18,4 @@ pub mod proxy;
 pub mod readme;
 pub mod transfer;
 pub mod wait;
+pub mod walker;

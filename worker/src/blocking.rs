@@ -2,13 +2,20 @@
 //!
 //! A disk that hangs holds its threads and nothing else: whoever comes later is told to come back
 //! after a while, and the runtime, the health routes and the heartbeats go on.
+//!
+//! What nobody waits for, such as copies and the scrub, runs on threads of a [`Crew`], which give way
+//! to all others.
+
+mod crew;
 
 use crate::error::Error;
 use bytes::Bytes;
+use crew::Crew;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The unit in which memory is handed out: a block.
 const UNIT_BYTES: u64 = 64 << 10;
@@ -20,6 +27,8 @@ pub(crate) struct DiskThreads {
     wait: Duration,
     /// Somebody waited in vain, and no call has ended since.
     stuck: Arc<AtomicBool>,
+    /// Who carries the calls out; none means the runtime's threads for blocking calls.
+    crew: Option<Crew>,
 }
 
 impl DiskThreads {
@@ -29,7 +38,20 @@ impl DiskThreads {
             slots: Arc::new(Semaphore::new(threads)),
             wait,
             stuck: Arc::default(),
+            crew: None,
         }
+    }
+
+    /// As [`DiskThreads::new`], on threads that give way to all others.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub(crate) fn yielding(threads: usize, wait: Duration) -> io::Result<Self> {
+        let crew = Some(Crew::hire(threads)?);
+        Ok(Self {
+            crew,
+            ..Self::new(threads, wait)
+        })
     }
 
     /// Runs a blocking call and returns what it returned.
@@ -51,12 +73,18 @@ impl DiskThreads {
             });
         };
         let stuck = Arc::clone(&self.stuck);
-        let ended = tokio::task::spawn_blocking(move || {
+        let (tell, ended) = oneshot::channel();
+        let call = move || {
             let result = call();
             stuck.store(false, Ordering::Relaxed);
             drop(slot);
-            result
-        });
+            // Nobody listens if the future was dropped.
+            let _ = tell.send(result);
+        };
+        match &self.crew {
+            Some(crew) => crew.carry_out(call)?,
+            None => drop(tokio::task::spawn_blocking(call)),
+        }
         ended.await.map_err(|_| Error::CallDied)
     }
 

@@ -133,8 +133,8 @@ pub enum Error {
         #[source]
         source: Option<Box<Error>>,
     },
-    /// A master did not take a heartbeat.
-    #[error("master {url} did not take the heartbeat")]
+    /// A master did not answer.
+    #[error("master {url} gave no answer that helps")]
     Master {
         /// Its URL.
         url: String,
@@ -143,6 +143,31 @@ pub enum Error {
         /// What became of the call.
         #[source]
         source: LinkError,
+    },
+    /// A master decided against a request that came here.
+    #[error("{detail}")]
+    Refused {
+        /// Its code.
+        code: Code,
+        /// What it said.
+        detail: String,
+    },
+    /// No master could say what a name stands for.
+    #[error("no master can say what this name stands for")]
+    NoMaster {
+        /// What the last one said.
+        #[source]
+        source: Option<Box<Error>>,
+    },
+    /// A stored chunk is not as long as the file's record says.
+    #[error("chunk {chunk} has {found} bytes instead of {wanted}")]
+    WrongLength {
+        /// Which one.
+        chunk: ChunkId,
+        /// Bytes it has.
+        found: u64,
+        /// Bytes it should have.
+        wanted: u64,
     },
     /// The voter did not answer.
     #[error(transparent)]
@@ -201,10 +226,12 @@ impl Error {
             Error::TooLarge { .. } => Code::TooLarge,
             Error::IncompleteBody { .. } | Error::BodyBroken(_) => Code::IncompleteBody,
             Error::OutOfChunk { .. } => Code::RangeNotSatisfiable,
-            Error::UnknownDisk { .. } => Code::Unavailable,
+            Error::UnknownDisk { .. } | Error::NoMaster { .. } => Code::Unavailable,
+            Error::WrongLength { .. } => Code::DataDamaged,
             Error::PeerDiffers { .. } => Code::Conflict,
             Error::Peer { code, .. }
             | Error::Master { code, .. }
+            | Error::Refused { code, .. }
             | Error::NoGoodCopy { code, .. } => *code,
             Error::Voter(VoterError::Busy | VoterError::Stopping) => Code::Busy,
             Error::Voter(VoterError::Failed) => Code::ReadOnly,

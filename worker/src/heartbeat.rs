@@ -23,6 +23,10 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How soon after a beat there may be another one because something happened.
 const GAP: Duration = Duration::from_millis(50);
 
+/// The same at most for chunks that come and go while more and more do: a beat costs ten times what
+/// it costs to tell of one change. Shorter than a leader waits for a beat that is behind the log.
+const GAP_MOST: Duration = Duration::from_millis(400);
+
 /// How long a beat may take: a master that is slower counts as not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -122,7 +126,12 @@ impl Link<'_> {
         let begun = Instant::now();
         let peers = &self.node.peers;
         let sent = peers.send_heartbeat(self.master, &beat, patience).await;
-        let reply = sent.inspect_err(|_| self.answers.put_all(beat.done))?;
+        let reply = sent.inspect_err(|error| {
+            if error.code() == Code::ForeignDisk {
+                self.node.generation.refused();
+            }
+            self.answers.put_all(beat.done);
+        })?;
         let HeartbeatReply {
             leader,
             directory,
@@ -130,15 +139,19 @@ impl Link<'_> {
             orders,
         } = reply;
         *told = Told {
-            known: known.filter(|known| known.generation == beat.identity.generation),
+            known: known.filter(|known| known.mount == beat.holdings.mount),
             up_to,
             next: Some(begun + GAP),
+            gap: next_gap(told.gap, beat.holdings.changes.len()),
         };
         if let Some(directory) = directory {
             self.node.directory.replace(directory);
         }
         for order in orders {
             self.orders.give(order, self.answers);
+        }
+        if leader.is_some() {
+            self.node.generation.accepted();
         }
         Ok(leader)
     }
@@ -173,7 +186,12 @@ impl Link<'_> {
             chunks: usage.chunks,
             chunk_bytes: usage.chunk_bytes,
             bad_blocks: usage.bad_blocks,
+            oldest_unverified_millis: self
+                .node
+                .scrubbed_ago()
+                .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
             state: usage.state,
+            voter: self.node.voter.state(),
             leaving: self.worker.leaving().is_cancelled(),
             directory_version: self.node.directory.version(),
             holdings,
@@ -191,6 +209,17 @@ struct Told {
     up_to: u64,
     /// When it may be told more; none if it did not take the last beat.
     next: Option<Instant>,
+    /// How long after the last beat it is told of chunks that came or went.
+    gap: Duration,
+}
+
+/// How long to wait until the next beat for a change, after one that told of so many.
+fn next_gap(last: Duration, changes: usize) -> Duration {
+    if changes == 0 {
+        GAP
+    } else {
+        last.saturating_mul(2).clamp(GAP, GAP_MOST)
+    }
 }
 
 impl Told {
@@ -203,6 +232,10 @@ impl Told {
             // The next regular beat tells it.
             return std::future::pending().await;
         };
+        let answered = async {
+            answers.some().await;
+            tokio::time::sleep_until(next).await;
+        };
         let changed = async {
             let wants = self.known.is_some();
             // It fails only once the disk was given back.
@@ -210,13 +243,13 @@ impl Told {
             if is_same {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep_until(next + self.gap.saturating_sub(GAP)).await;
         };
         tokio::select! {
             biased;
-            () = answers.some() => {}
+            () = answered => {}
             () = changed => {}
         }
-        tokio::time::sleep_until(next).await;
     }
 }
 
@@ -257,5 +290,21 @@ impl Heard {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_that_keep_coming_are_told_less_often_and_a_single_one_soon() {
+        let mut gap = Told::default().gap;
+        let mut gaps = Vec::new();
+        for changes in [0, 1, 2, 5, 9, 9, 0, 1] {
+            gap = next_gap(gap, changes);
+            gaps.push(gap.as_millis());
+        }
+        assert_eq!(gaps, [50, 100, 200, 400, 400, 400, 50, 100]);
     }
 }

@@ -5,7 +5,8 @@
 //! log; the routes under `/internal/v1/` are borders around these; chunks travel onward along a
 //! chain and are pulled from copies; heartbeats tell the masters how the worker is and bring orders.
 //!
-//! A worker knows no file names and decides nothing: masters place chunks and order drops. It sends
+//! A worker knows no file names and decides nothing: masters place chunks and order drops, and who
+//! asks one worker for a file by name is answered by what a master says of the name. It sends
 //! to no address but those its masters name.
 
 mod blocking;
@@ -13,8 +14,10 @@ mod config;
 mod directory;
 pub mod disk;
 mod error;
+mod generation;
 mod heartbeat;
 mod http;
+mod local;
 mod metrics;
 mod node;
 mod orders;
@@ -126,6 +129,8 @@ async fn serve_disk(
     tasks.spawn("orders", |stop| orders.run(orderly, stop));
     let scrubbed = worker.clone();
     tasks.spawn("scrub", |stop| async move { scrubbed.scrub(stop).await });
+    let raised = Arc::clone(&node);
+    tasks.spawn("generation", |stop| generation::run(raised, stop));
     let (sweeper, every) = (Arc::clone(&node), worker.config().limits.sweep_interval);
     tasks.spawn("sweep", |stop| sweep(sweeper, every, stop));
     tokio::select! {
@@ -136,6 +141,8 @@ async fn serve_disk(
         ended = voter_end.wait() => return ended.map_err(Error::from),
     }
     tracing::info!(disk = %node.disk(), "stopping");
+    // Before the farewell, which shows it.
+    generation::raise_at_stop(&node).await;
     worker.leave();
     // Ends when all masters have heard it: nothing is ever sent.
     let _ = tokio::time::timeout(heartbeat::FAREWELL_IN_ALL, farewells.recv()).await;

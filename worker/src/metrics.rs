@@ -3,8 +3,9 @@
 use crate::store::Usage;
 use http::StatusCode;
 use mdfs_protocol::internal::DiskState;
-use mdfs_protocol::{holdings, internal};
+use mdfs_protocol::{holdings, internal, local};
 use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
+use std::time::Duration;
 
 /// Bucket bounds for disk calls, in seconds. The clock counts whole milliseconds.
 const DISK_SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -43,6 +44,8 @@ routes! {
     Scrub = "scrub" internal::SCRUB,
     Holdings = "holdings" holdings::DIGESTS,
     List = "list" holdings::LIST,
+    LocalChecksum = "local_checksum" local::CHECKSUM,
+    LocalVerify = "local_verify" local::VERIFY,
 }
 
 /// How a request ended.
@@ -73,6 +76,7 @@ pub(crate) struct Metrics {
     damaged_chunks: Gauge,
     foreign_files: Gauge,
     staged: Gauge,
+    scrubbed_ago: Gauge,
 }
 
 impl Metrics {
@@ -136,6 +140,10 @@ impl Metrics {
                 "Files on the disk that are not ours",
             )?,
             staged: gauge("mdfs_worker_staged_chunks", "Chunks being received")?,
+            scrubbed_ago: gauge(
+                "mdfs_worker_oldest_unverified_seconds",
+                "At most so long ago each chunk was read and verified; +Inf while unknown",
+            )?,
             registry,
         })
     }
@@ -155,8 +163,11 @@ impl Metrics {
 
     /// Shows the state of the disk; none while it is not open or does not answer, which leaves the
     /// last known figures.
-    pub(crate) fn show(&self, usage: Option<&Usage>) {
+    pub(crate) fn show(&self, usage: Option<&Usage>, scrubbed_ago: Option<Duration>) {
         self.up.set_u64(u64::from(usage.is_some()));
+        // Unknown is worse than any age.
+        let seconds = scrubbed_ago.map_or(f64::INFINITY, |ago| ago.as_secs_f64());
+        self.scrubbed_ago.set(seconds);
         let Some(usage) = usage else { return };
         let Usage {
             capacity_bytes,

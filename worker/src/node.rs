@@ -5,8 +5,10 @@ use crate::config::Limits;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
+use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
+use crate::orders;
 use crate::scrub::Scrub;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
@@ -22,6 +24,9 @@ use std::time::Duration;
 /// How long the question how the disk is may wait for the one before it.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
+/// Threads for what nobody waits for: one for each copy that is made at a time, and the scrub's.
+const YIELDING_THREADS: usize = orders::COPIES + 1;
+
 /// The open disk with all that serves it.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -35,11 +40,14 @@ pub(crate) struct Node {
     /// Readers and writers wait in queues of their own: a slow sync delays no read.
     pub(crate) read_threads: DiskThreads,
     pub(crate) write_threads: DiskThreads,
+    /// For copies that nobody waits for, and the scrub.
+    pub(crate) yielding_threads: DiskThreads,
     /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
     probe_thread: DiskThreads,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
     pub(crate) scrub: Scrub,
+    pub(crate) generation: Raising,
 }
 
 impl Node {
@@ -50,12 +58,18 @@ impl Node {
         metrics: Arc<Metrics>,
         clock: Clock,
         limits: &Limits,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
-        Self {
+        let yielding = DiskThreads::yielding(YIELDING_THREADS, limits.queue_wait);
+        let yielding_threads = yielding.map_err(|source| Error::System {
+            operation: "start threads",
+            source,
+        })?;
+        Ok(Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
             scrub: Scrub::new(),
+            generation: Raising::new(),
             store,
             voter,
             peers,
@@ -63,6 +77,7 @@ impl Node {
             clock,
             read_threads: threads(),
             write_threads: threads(),
+            yielding_threads,
             probe_thread: DiskThreads::new(1, PROBE_WAIT),
             read_memory: Memory::new(limits.read_buffer_bytes, limits.queue_wait),
             write_memory: ChainMemory::new(
@@ -70,7 +85,7 @@ impl Node {
                 CHAIN_MAX,
                 limits.queue_wait,
             ),
-        }
+        })
     }
 
     /// The disk's id.
@@ -105,6 +120,13 @@ impl Node {
     pub(crate) async fn usage(&self) -> Result<Usage, Error> {
         let store = self.store.clone();
         Ok(self.probe_thread.run(move || store.usage()).await??)
+    }
+
+    /// How long ago the scrub began that has read everything: at most so long ago each chunk was
+    /// verified. None if that is not known.
+    pub(crate) fn scrubbed_ago(&self) -> Option<Duration> {
+        let since = self.scrub.whole_since()?;
+        Some(self.clock.wall().since(since))
     }
 
     /// Whether clients wait for the disk, or would.

@@ -7,10 +7,11 @@
 use crate::blocking::DiskThreads;
 use crate::error::Error;
 use crate::node::Node;
-use crate::store::{self, OpenChunk};
+use crate::store::{self, OpenChunk, ScrubNote};
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
+use mdfs_core::time::LogTime;
 use mdfs_protocol::internal::ScrubProgress;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -36,18 +37,37 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Scrub {
     progress: Arc<watch::Sender<ScrubProgress>>,
+    /// When the pass began that is told of.
+    begun: Arc<Mutex<Instant>>,
+    /// As in [`ScrubNote`].
+    whole_since: Arc<watch::Sender<Option<LogTime>>>,
 }
 
 impl Scrub {
     pub(crate) fn new() -> Self {
         Self {
             progress: Arc::new(watch::Sender::new(ScrubProgress::default())),
+            begun: Arc::new(Mutex::new(Instant::now())),
+            whole_since: Arc::new(watch::Sender::new(None)),
         }
     }
 
     /// How far the pass is that was ordered last; if none was, the one under way.
     pub(crate) fn progress(&self) -> ScrubProgress {
-        *self.progress.borrow()
+        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        ScrubProgress {
+            millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..*self.progress.borrow()
+        }
+    }
+
+    fn note_begin(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Since when each chunk was read, or has come; none if that is not known.
+    pub(crate) fn whole_since(&self) -> Option<LogTime> {
+        *self.whole_since.borrow()
     }
 
     /// Begins a pass over everything, as fast as clients let it; does nothing if one is under way.
@@ -55,6 +75,7 @@ impl Scrub {
         self.progress.send_if_modified(|progress| {
             let begins = !progress.ordered || progress.finished;
             if begins {
+                self.note_begin();
                 *progress = ScrubProgress {
                     ordered: true,
                     ..ScrubProgress::default()
@@ -70,8 +91,13 @@ impl Scrub {
             orders: self.progress.subscribe(),
             scrub: self,
             threads: DiskThreads::new(1, WAIT),
+            note: ScrubNote {
+                position: None,
+                began: node.clock.wall(),
+                whole_since: None,
+                progress: ScrubProgress::default(),
+            },
             node,
-            position: None,
             noted: None,
         };
         tokio::select! {
@@ -87,37 +113,32 @@ struct Passes {
     orders: watch::Receiver<ScrubProgress>,
     threads: DiskThreads,
     node: Arc<Node>,
-    /// The chunk that was read last.
-    position: Option<ChunkId>,
+    /// How far it is; what is told of it is in `scrub`.
+    note: ScrubNote,
     /// When that was noted on the disk.
     noted: Option<Instant>,
 }
 
 impl Passes {
     async fn run(mut self, every: Duration) {
-        let store = self.node.store.clone();
-        self.position = self
-            .threads
-            .run(move || store.scrubbed())
-            .await
-            .unwrap_or_default();
         // Whether the pass that was ordered is under way.
-        let mut ordered = false;
+        let mut ordered = self.resume().await;
         loop {
             let told = self.scrub.progress();
             let wanted = told.ordered && !told.finished;
             if wanted && !ordered {
                 tracing::info!("scrubbing everything as ordered");
-                self.position = None;
+                self.begin_pass();
+                self.note().await;
             }
             ordered = wanted;
-            let Some((chunk, length)) = self.node.store.held_after(self.position) else {
+            let Some((chunk, length)) = self.node.store.held_after(self.note.position) else {
                 self.end_of_pass(ordered).await;
                 continue;
             };
             let begun = Instant::now();
             let bad_blocks = self.read(chunk).await;
-            self.position = Some(chunk);
+            self.note.position = Some(chunk);
             self.count(ordered, length, bad_blocks);
             self.note().await;
             if !ordered {
@@ -126,12 +147,54 @@ impl Passes {
         }
     }
 
+    /// Goes on where the disk says that the scrub was. Whether it goes on with a pass that was
+    /// ordered; one that was ordered meanwhile begins anew.
+    async fn resume(&mut self) -> bool {
+        let store = self.node.store.clone();
+        match self.threads.run(move || store.scrubbed()).await {
+            Ok(Some(note)) => self.note = note,
+            Ok(None) | Err(_) => {
+                // What came to an empty disk came after this.
+                let is_empty = self.node.store.held_after(None).is_none();
+                self.note.whole_since = is_empty.then_some(self.note.began);
+                self.note().await;
+                self.noted = None;
+            }
+        }
+        self.scrub.whole_since.send_replace(self.note.whole_since);
+        let noted = self.note.progress;
+        let resumes = self.scrub.progress.send_if_modified(|progress| {
+            let resumes = !progress.ordered;
+            if resumes {
+                *progress = noted;
+            }
+            resumes
+        });
+        resumes && noted.ordered && !noted.finished
+    }
+
+    /// The next chunk is the first one. What is noted next is noted at once.
+    fn begin_pass(&mut self) {
+        self.note.position = None;
+        self.note.began = self.node.clock.wall();
+        self.noted = None;
+    }
+
     async fn end_of_pass(&mut self, ordered: bool) {
-        let was_empty = self.position.take().is_none();
+        let was_empty = self.note.position.is_none();
+        let noted = self.noted;
+        self.note.whole_since = Some(self.note.began);
+        self.scrub.whole_since.send_replace(self.note.whole_since);
+        self.begin_pass();
+        if was_empty && !ordered {
+            // Nothing to hurry for.
+            self.noted = noted;
+        }
         self.scrub.progress.send_modify(|progress| {
             if ordered {
                 progress.finished = true;
             } else if !progress.ordered {
+                self.scrub.note_begin();
                 *progress = ScrubProgress::default();
             }
         });
@@ -141,6 +204,7 @@ impl Passes {
             } = self.scrub.progress();
             tracing::info!(chunks, bad_blocks, "scrubbed everything as ordered");
         }
+        self.note().await;
         if was_empty && !ordered {
             self.wait_for_order(LONGEST_PAUSE).await;
         }
@@ -237,11 +301,9 @@ impl Passes {
         u64::from(bad)
     }
 
-    /// Notes the position on the disk, if that is long ago.
+    /// Notes on the disk how far it is, if that is long ago.
     async fn note(&mut self) {
-        let (Some(chunk), now) = (self.position, Instant::now()) else {
-            return;
-        };
+        let now = Instant::now();
         if self
             .noted
             .is_some_and(|noted| now.duration_since(noted) < NOTED_EVERY)
@@ -249,8 +311,9 @@ impl Passes {
             return;
         }
         self.noted = Some(now);
-        let store = self.node.store.clone();
-        if let Err(error) = self.call(move || store.note_scrubbed(chunk)).await {
+        self.note.progress = self.scrub.progress();
+        let (store, note) = (self.node.store.clone(), self.note);
+        if let Err(error) = self.call(move || store.note_scrubbed(note)).await {
             tracing::warn!(%error, "how far the scrub is was not noted");
         }
     }

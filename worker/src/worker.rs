@@ -171,7 +171,7 @@ impl Inner {
         let cluster = store.identity().cluster;
         let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
-        let node = Node::new(store, handle, peers, metrics, self.clock.clone(), limits);
+        let node = Node::new(store, handle, peers, metrics, self.clock.clone(), limits)?;
         let identity = node.identity();
         tracing::info!(
             disk = %identity.disk,

@@ -198,14 +198,22 @@ fn a_disk_has_one_user_one_cluster_and_a_rising_generation() {
         store.admit_write(term(4)).unwrap();
         store.admit_write(term(6)).unwrap();
         assert_eq!(store.raise_fence(term(5)).unwrap_err().code(), Code::Fenced);
+        let mount = store.mount();
         drop(store);
-        let store = ChunkStore::open(disk, StoreSettings::default(), DiskId::from_u128(2)).unwrap();
+        let settings = StoreSettings::default();
+        let store = ChunkStore::open(Arc::clone(&disk), settings, DiskId::from_u128(2)).unwrap();
         let second = store.identity();
         assert_eq!((second.disk, second.cluster), (first.disk, Some(CLUSTER)));
         assert_eq!(
-            (second.fence, second.generation.0),
-            (term(6), first.generation.0 + 1)
+            (second.fence, second.generation),
+            (term(6), first.generation)
         );
+        assert_ne!(store.mount(), mount);
+        store.raise_generation().unwrap();
+        assert_eq!(store.identity().generation.0, first.generation.0 + 1);
+        drop(store);
+        let store = open(disk).unwrap();
+        assert_eq!(store.identity().generation.0, first.generation.0 + 1);
     });
 }
 

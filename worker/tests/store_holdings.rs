@@ -7,6 +7,7 @@ mod support;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
 use mdfs_core::holdings::Change;
+use mdfs_core::id::MountId;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Known, Listing, MOST_CHANGES};
 use mdfs_worker::store::{ChunkStore, Error};
@@ -61,17 +62,14 @@ fn sealed_chunks_are_held_until_they_are_dropped_also_after_a_restart() {
         put(&store, b, b"b");
         assert_eq!(*changes.borrow(), 2);
         check(&store, &[(a, bytes.len() as u64), (b, 1)], &[]);
-        let first = store.identity().generation;
+        let first = MountId::from_u128(77);
         drop(store);
 
         let store = open(disk).unwrap();
         check(&store, &[(a, bytes.len() as u64), (b, 1)], &[]);
-        let (generation, sequence) = (store.identity().generation, store.digests().sequence);
-        let report = |generation, sequence| {
-            let report = store.report(Some(Known {
-                generation,
-                sequence,
-            }));
+        let (mount, sequence) = (store.mount(), store.digests().sequence);
+        let report = |mount, sequence| {
+            let report = store.report(Some(Known { mount, sequence }));
             (report.after, report.changes)
         };
         store.drop_file(a.file).unwrap();
@@ -80,12 +78,12 @@ fn sealed_chunks_are_held_until_they_are_dropped_also_after_a_restart() {
             chunk: a,
             length: bytes.len() as u64,
         };
-        assert_eq!(report(generation, sequence), (sequence, vec![gone]));
+        assert_eq!(report(mount, sequence), (sequence, vec![gone]));
         let now = sequence + 1;
-        assert_eq!(report(generation, now), (now, vec![]));
+        assert_eq!(report(mount, now), (now, vec![]));
         // What was known of another mount says nothing of this one.
         assert_eq!(report(first, sequence), (0, vec![]));
-        assert_eq!(report(generation, now + 1), (now, vec![]));
+        assert_eq!(report(mount, now + 1), (now, vec![]));
         check(&store, &[(b, 1)], &[]);
         let elsewhere = Partition::all().filter(|&p| p != b.partition());
         assert_eq!(store.list(&elsewhere.collect::<Vec<_>>()).chunks, []);
@@ -95,16 +93,11 @@ fn sealed_chunks_are_held_until_they_are_dropped_also_after_a_restart() {
 #[test]
 fn a_report_tells_so_many_changes_and_the_rest_later() {
     let store = adopted(Arc::new(SimDisk::new()));
-    let generation = store.identity().generation;
+    let mount = store.mount();
     for index in 0..=u32::try_from(MOST_CHANGES).unwrap() {
         put(&store, chunk_of(9, index), b"x");
     }
-    let known = |sequence| {
-        Some(Known {
-            generation,
-            sequence,
-        })
-    };
+    let known = |sequence| Some(Known { mount, sequence });
     let report = store.report(known(0));
     assert_eq!((report.after, report.changes.len()), (0, MOST_CHANGES));
     let report = store.report(known(MOST_CHANGES as u64));
@@ -156,6 +149,32 @@ fn a_damaged_chunk_is_held_no_longer_and_again_once_it_is_mended() {
     assert_eq!((usage.chunks, usage.damaged_chunks), (0, 1));
     store.drop_file(chunk.file).unwrap();
     check(&store, &[], &[]);
+}
+
+#[test]
+fn a_chunk_whose_file_is_gone_is_held_no_longer_once_it_is_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(mdfs_worker::disk::RealDisk::new(dir.path(), false));
+    let store = adopted(disk);
+    let (gone, stays) = (chunk_of(9, 0), chunk_of(9, 1));
+    put(&store, gone, &bytes_of(1, 100));
+    put(&store, stays, &bytes_of(2, 200));
+    let name = format!("{}.0", gone.file);
+    let folder = dir.path().join("chunks").join(&name[..3]);
+    std::fs::remove_file(folder.join(name)).unwrap();
+    check(&store, &[(gone, 100), (stays, 200)], &[]);
+    for _ in 0..2 {
+        let found = store.verify(gone, true);
+        assert!(
+            matches!(found, Err(Error::ChunkNotFound { .. })),
+            "{found:?}"
+        );
+        check(&store, &[(stays, 200)], &[]);
+        let usage = store.usage().unwrap();
+        assert_eq!((usage.chunks, usage.chunk_bytes), (1, 200));
+    }
+    put(&store, gone, &bytes_of(1, 100));
+    check(&store, &[(gone, 100), (stays, 200)], &[]);
 }
 
 #[test]

@@ -107,6 +107,27 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "heartbeat",
+        claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "disk-full",
+        claim: "full disks refuse, lose nothing, let go of the trash, and go on once there is room",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "truth",
+        claim: "the status says what a walk of records and disks says, or that it is older",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
         name: "power-cut",
         claim: "a crash at every disk call leaves each file whole or absent",
         needs: &[],

@@ -12,6 +12,7 @@ pub(crate) mod scrub;
 pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
+mod tasks;
 pub(crate) mod undelete;
 pub(crate) mod uploads;
 pub(crate) mod verify;
@@ -53,8 +54,12 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Status => status::execute(context).await,
         Command::Verify(verify) => verify.execute(context).await,
         Command::Workers => workers::execute(context).await,
+        Command::Tasks => tasks::execute(context).await,
         Command::Drain(worker) => admin::drain(context, &worker).await,
         Command::Undrain(worker) => admin::undrain(context, &worker).await,
+        Command::Decommission(worker) => admin::decommission(context, &worker).await,
+        Command::Retire(retire) => admin::retire(context, &retire).await,
+        Command::Announce(announce) => admin::announce(context, &announce).await,
         Command::Scrub(scrub) => scrub.execute(context).await,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,

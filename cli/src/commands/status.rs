@@ -80,6 +80,8 @@ fn text(status: &Status) -> String {
         ),
         ("log", format!("committed up to {}", status.commit)),
     ];
+    let tasks = status.tasks.iter().map(super::tasks::line);
+    lines.extend(tasks.map(|line| ("task", line)));
     lines.extend(
         status
             .reasons

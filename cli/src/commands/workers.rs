@@ -24,13 +24,21 @@ pub(crate) async fn execute(context: &Context) -> Result<Exit, CliError> {
 fn row(worker: &WorkerInfo) -> Vec<String> {
     let state = match worker.state {
         WorkerState::Live if worker.read_only => "read-only",
+        WorkerState::Live if worker.decommissioning => "leaving",
         WorkerState::Live if worker.draining && worker.chunks == 0 => "drained",
         WorkerState::Live if worker.draining => "draining",
         WorkerState::Live => "live",
+        WorkerState::Suspect | WorkerState::Dead if worker.announced_seconds.is_some() => {
+            "announced"
+        }
         WorkerState::Suspect => "suspect",
         WorkerState::Dead => "dead",
     };
-    let role = if worker.voter { "voter" } else { "-" };
+    let role = match (worker.voter, worker.voter_broken) {
+        (_, true) => "log broken",
+        (true, false) => "voter",
+        (false, false) => "-",
+    };
     let url = worker.url.as_deref().unwrap_or("-");
     vec![
         shown(&worker.name).into_owned(),

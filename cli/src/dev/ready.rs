@@ -2,7 +2,7 @@
 
 use super::Plan;
 use anyhow::{Context, Result, bail};
-use mdfs_client::link::Links;
+use mdfs_client::link::{Links, Reads};
 use mdfs_client::{Client, ClientConfig};
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_protocol::access::ClusterKey;
@@ -97,7 +97,7 @@ fn client(plan: &Plan) -> Result<Client> {
 async fn bootstrap(plan: &Plan, client: &Client, worker_urls: &[String]) -> Result<()> {
     let founders = if worker_urls.len() >= 3 { 3 } else { 1 };
     let key = ClusterKey::new(&crate::roles::read_secret(&plan.folder.cluster_key())?);
-    let links = Links::new(&key, None).context("cannot reach workers")?;
+    let links = Links::new(&key, None, Reads::Small).context("cannot reach workers")?;
     let mut disks: Vec<DiskId> = Vec::new();
     for url in worker_urls.iter().take(founders) {
         let identity = links.identity(url, IDENTITY_WITHIN).await;

@@ -3,7 +3,10 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
-use mdfs_protocol::public::{self, Scrubs, Verified, WorkerOrder, file_path};
+use mdfs_protocol::public::{
+    self, Announce, Retire, Scrubs, Tasks, Verified, WorkerOrder, file_path,
+};
+use serde::Serialize;
 
 impl Client {
     /// Has everything moved off a worker, named by its name or its disk; goes on after the answer.
@@ -22,6 +25,40 @@ impl Client {
         self.order(public::UNDRAIN, worker).await
     }
 
+    /// Has everything moved off a worker and its disk retired then; goes on after the answer.
+    ///
+    /// # Errors
+    /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter.
+    pub async fn decommission(&self, worker: &str) -> Result<(), Error> {
+        self.order(public::DECOMMISSION, worker).await
+    }
+
+    /// Has a disk refused for ever, from now on. What it alone has is given up only with `lost`.
+    ///
+    /// # Errors
+    /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter; `would_lose_files` if it may
+    /// have the last good copy of something and `lost` is false.
+    pub async fn retire(&self, worker: &str, lost: bool) -> Result<(), Error> {
+        let retire = Retire {
+            worker: worker.to_owned(),
+            lost,
+        };
+        self.tell(public::RETIRE, worker, &retire).await
+    }
+
+    /// Announces that a worker is going to be silent for so many seconds, at most
+    /// [`Announce::MOST_SECONDS`]; with zero, that it is not.
+    ///
+    /// # Errors
+    /// [`Error`]; `worker_not_found`.
+    pub async fn announce(&self, worker: &str, seconds: u64) -> Result<(), Error> {
+        let announce = Announce {
+            worker: worker.to_owned(),
+            seconds,
+        };
+        self.tell(public::ANNOUNCE, worker, &announce).await
+    }
+
     /// Has the bytes on the workers evened out; goes on after the answer.
     ///
     /// # Errors
@@ -36,6 +73,14 @@ impl Client {
     /// [`Error`].
     pub async fn repair(&self) -> Result<(), Error> {
         self.start(public::REPAIR).await
+    }
+
+    /// What goes on in the background.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn tasks(&self) -> Result<Tasks, Error> {
+        self.fetch(public::TASKS).await
     }
 
     /// Has every worker read all it holds, from now on; what is damaged is mended by and by.
@@ -71,9 +116,18 @@ impl Client {
         let order = WorkerOrder {
             worker: worker.to_owned(),
         };
+        self.tell(path, worker, &order).await
+    }
+
+    async fn tell<T: Serialize + Sync>(
+        &self,
+        path: &str,
+        subject: &str,
+        what: &T,
+    ) -> Result<(), Error> {
         let request =
-            |client: &Self, url: &str| client.http.post(format!("{url}{path}")).json(&order);
-        self.repeat(worker, request).await.map(|_| ())
+            |client: &Self, url: &str| client.http.post(format!("{url}{path}")).json(what);
+        self.repeat(subject, request).await.map(|_| ())
     }
 
     async fn start(&self, path: &str) -> Result<(), Error> {

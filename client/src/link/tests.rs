@@ -29,7 +29,7 @@ async fn peer(router: Router) -> (Links, Peer) {
     let stop = CancellationToken::new();
     Tasks::new(stop.clone())
         .spawn_request("serve", serve(listener, router, Limits::default(), stop));
-    let links = Links::new(&key(), Some(ClusterId::from_u128(5))).unwrap();
+    let links = Links::new(&key(), Some(ClusterId::from_u128(5)), Reads::Large).unwrap();
     (
         links,
         Peer {

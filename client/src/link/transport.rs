@@ -21,8 +21,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept for each server.
 const IDLE_PER_SERVER: usize = 64;
-/// What is read at a time: bulk reads come in frames of up to this size.
-const READ_BYTES: usize = 1024 * 1024;
 /// A silent server is asked for a sign of life after the first span, then after each second one.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(8), Duration::from_secs(4), 3);
 /// The longest answer that is read as a whole, in bytes: a page of the log or a snapshot.
@@ -37,7 +35,8 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new() -> Self {
+    /// Connections that read up to so many bytes at a time.
+    pub(super) fn new(read_bytes: usize) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
@@ -49,7 +48,7 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_SERVER)
-            .http1_max_buf_size(READ_BYTES)
+            .http1_max_buf_size(read_bytes)
             .build(connector.map_response(near as fn(_) -> _));
         Self { client }
     }

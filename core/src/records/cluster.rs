@@ -3,6 +3,7 @@
 use crate::chunk::ChunkSize;
 use crate::id::{ClusterId, DiskId, Generation};
 use crate::ring::ReplicationFactor;
+use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
 
 /// What holds for the whole cluster.
@@ -29,6 +30,9 @@ pub struct MemberRecord {
     pub name: String,
     /// Whether it takes part.
     pub state: MemberState,
+    /// Until then its silence was announced, as for a planned restart: nothing is copied for it.
+    /// Ends sooner when the disk is mounted anew.
+    pub announced_until: Option<LogTime>,
 }
 
 /// Whether a member takes part.
@@ -40,6 +44,15 @@ pub enum MemberState {
     Draining,
     /// Refused for ever: what it holds was copied elsewhere, or is given up.
     Retired,
+    /// As draining; retired by itself once nothing is needed of it any more.
+    Decommissioning,
+}
+
+impl MemberState {
+    /// Whether its partitions go to others while it is there.
+    pub const fn leaves(self) -> bool {
+        matches!(self, MemberState::Draining | MemberState::Decommissioning)
+    }
 }
 
 /// The disks that hold a partition, in order: the copies of a chunk are the first N.

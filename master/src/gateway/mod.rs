@@ -27,7 +27,7 @@ use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
 use mdfs_core::id::FileId;
-use mdfs_protocol::public::{Scrubs, StoredChunk, Verified, Workers};
+use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -69,7 +69,7 @@ impl Default for Limits {
         Self {
             reads: 1024,
             uploads: 256,
-            fast_uploads: 8,
+            fast_uploads: 3,
             turn: Duration::from_secs(10),
             first_byte: Duration::from_millis(300),
             stall: Duration::from_millis(500),
@@ -215,6 +215,11 @@ impl Gateway {
     /// Has these workers read everything they hold, or with `begin` false says how far they are.
     pub async fn scrub(&self, workers: Workers, begin: bool) -> Scrubs {
         scrub::scrub(&self.shared, workers, begin).await
+    }
+
+    /// The scrubs that are under way.
+    pub async fn scrub_tasks(&self, workers: Workers) -> Vec<Task> {
+        scrub::tasks(&self.shared, workers).await
     }
 
     async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {

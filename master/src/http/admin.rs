@@ -13,9 +13,10 @@ use mdfs_core::chunk::ChunkSize;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::access::LINK_MAX_SECONDS;
 use mdfs_protocol::public::{
-    Bootstrap, Bootstrapped, Scrubs, SignRequest, SignedLink, Status, WorkerOrder, Workers,
-    file_path, play_path,
+    Announce, Bootstrap, Bootstrapped, Retire, Scrubs, SignRequest, SignedLink, Status, Tasks,
+    WorkerOrder, Workers, file_path, play_path,
 };
+use std::time::Duration;
 
 /// The state of the cluster.
 pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, HttpError> {
@@ -25,6 +26,17 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, HttpE
 /// The members of the cluster.
 pub(crate) async fn workers(State(app): State<App>) -> Result<Json<Workers>, HttpError> {
     Ok(Json(app.0.leader.workers().await?))
+}
+
+/// What goes on in the background: of the mover the leader knows, of scrubs each worker.
+pub(crate) async fn tasks(State(app): State<App>) -> Result<Json<Tasks>, HttpError> {
+    let mut tasks = app.0.leader.tasks().await?;
+    let workers = app.0.leader.workers().await?;
+    tasks.tasks.extend(app.0.gateway.scrub_tasks(workers).await);
+    let more = tasks.tasks.len().saturating_sub(Tasks::MOST);
+    tasks.tasks.truncate(Tasks::MOST);
+    tasks.more += u64::try_from(more).unwrap_or(u64::MAX);
+    Ok(Json(tasks))
 }
 
 /// Starts the cluster.
@@ -70,6 +82,38 @@ pub(crate) async fn drain(State(app): State<App>, body: Body) -> Result<StatusCo
 pub(crate) async fn undrain(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
     let WorkerOrder { worker } = json(body).await?;
     ordered(&app, command::Order::Undrain(worker)).await
+}
+
+/// Moves everything off a worker, then retires its disk.
+pub(crate) async fn decommission(
+    State(app): State<App>,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
+    let WorkerOrder { worker } = json(body).await?;
+    ordered(&app, command::Order::Decommission(worker)).await
+}
+
+/// Refuses a disk from now on.
+pub(crate) async fn retire(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+    let Retire { worker, lost } = json(body).await?;
+    let order = command::Order::Retire { worker, lost };
+    app.0.leader.order(order).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Announces that a worker is going to be silent.
+pub(crate) async fn announce(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+    let Announce { worker, seconds } = json(body).await?;
+    if seconds > Announce::MOST_SECONDS {
+        let most = format!("seconds must be at most {}", Announce::MOST_SECONDS);
+        return Err(HttpError::invalid(most));
+    }
+    let lasts = Duration::from_secs(seconds);
+    app.0
+        .leader
+        .order(command::Order::Announce { worker, lasts })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Evens out the bytes on the workers.

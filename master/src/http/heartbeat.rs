@@ -2,11 +2,14 @@
 
 use super::App;
 use super::error::HttpError;
-use super::wire::{HEARTBEAT_MAX_BYTES, json_up_to};
+use super::wire::{HEARTBEAT_MAX_BYTES, bytes_up_to, parse};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http_body::Body as _;
+use mdfs_protocol::internal::{HEARTBEAT, Heartbeat};
 use mdfs_service::ConnectionClosed;
 
 /// Takes a heartbeat. The leader also hears of the end of the connection it came on: a worker that
@@ -14,8 +17,29 @@ use mdfs_service::ConnectionClosed;
 pub(crate) async fn beat(
     State(app): State<App>,
     ConnectionClosed(closed): ConnectionClosed,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Json<HeartbeatReply>, HttpError> {
-    let beat: Heartbeat = json_up_to(body, HEARTBEAT_MAX_BYTES).await?;
-    Ok(Json(app.0.leader.heartbeat(beat, closed).await?))
+) -> Result<Response, HttpError> {
+    let bytes = bytes_up_to(body, HEARTBEAT_MAX_BYTES).await?;
+    let taken = head_bytes(&format!("POST {HEARTBEAT} HTTP/1.1"), &headers) + bytes.len();
+    let beat: Heartbeat = parse(&bytes)?;
+    let reply = app.0.leader.heartbeat(beat, closed).await?;
+    let answer = Json(reply).into_response();
+    // What the server adds below: the date, and the length of the body.
+    let added = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: 1000\r\n".len();
+    let body = answer.body().size_hint().exact().unwrap_or(0);
+    let body = usize::try_from(body).unwrap_or(usize::MAX);
+    let answered = head_bytes("HTTP/1.1 200 OK", answer.headers()) + added;
+    let metrics = &app.0.metrics;
+    metrics.count_heartbeat(taken, answered.saturating_add(body));
+    Ok(answer)
+}
+
+/// Bytes of a head on the wire.
+fn head_bytes(first_line: &str, headers: &HeaderMap) -> usize {
+    let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        name.as_str().len() + value.len() + ": \r\n".len()
+    };
+    let lines: usize = headers.iter().map(line).sum();
+    first_line.len() + lines + "\r\n\r\n".len()
 }

@@ -23,6 +23,8 @@ pub(crate) struct HttpMetrics {
     oldest_session: Gauge,
     /// Bytes of chunks of sessions that came in, chunks that came twice included.
     pub(crate) upload_bytes: Counter,
+    /// Bytes of heartbeats, and of the answers to them.
+    heartbeat_bytes: [Counter; 2],
 }
 
 impl HttpMetrics {
@@ -39,6 +41,10 @@ impl HttpMetrics {
             latency.insert(*route, histogram);
         }
         let gauge = |name, help| registry.gauge(name, help, &[]);
+        let heartbeat_bytes = |way| {
+            let help = "Bytes of heartbeats from workers and of the answers, with their heads.";
+            registry.counter("mdfs_heartbeat_bytes_total", help, &[("way", way)])
+        };
         registry
             .gauge("mdfs_up", "Whether this master runs.", &[])?
             .set_u64(1);
@@ -71,6 +77,7 @@ impl HttpMetrics {
                 "Bytes of chunks received here, chunks that came twice included.",
                 &[],
             )?,
+            heartbeat_bytes: [heartbeat_bytes("in")?, heartbeat_bytes("out")?],
             requests: Mutex::default(),
             latency,
             registry,
@@ -98,6 +105,13 @@ impl HttpMetrics {
                 requests.insert((route, status), counter);
             }
             Err(error) => tracing::error!(%error, "cannot count requests"),
+        }
+    }
+
+    /// Counts the bytes of a heartbeat and of the answer to it.
+    pub(crate) fn count_heartbeat(&self, taken: usize, answered: usize) {
+        for (counter, bytes) in self.heartbeat_bytes.iter().zip([taken, answered]) {
+            counter.add(u64::try_from(bytes).unwrap_or(u64::MAX));
         }
     }
 

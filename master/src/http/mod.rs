@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod guard;
 mod heartbeat;
+mod look_up;
 mod metrics;
 mod multipart;
 mod name;

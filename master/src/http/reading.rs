@@ -8,11 +8,13 @@ use super::files::FILE_PREFIX;
 use super::multipart;
 use super::name::name_in_path;
 use super::query::Query;
+use super::wire::replicas;
 use crate::gateway::Piece;
 use crate::leader::command::FileView;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
@@ -60,13 +62,16 @@ async fn answer(
 ) -> Result<Response, HttpError> {
     let name = name_in_path(uri.path(), prefix)?;
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["download", LINK_EXPIRES, LINK_SIGNATURE])?;
+    let query = query.only(&["download", "replicas", LINK_EXPIRES, LINK_SIGNATURE])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
         Some(_) => return Err(HttpError::invalid("download: not 0 or 1")),
     };
     let view = app.0.leader.look_up(name).await?;
+    if query.flag("replicas")? {
+        return Ok(Json(replicas(&view)).into_response());
+    }
     let record = &view.info.record;
     let mut answer = Answer {
         status: StatusCode::OK,

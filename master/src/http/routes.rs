@@ -3,12 +3,12 @@
 use super::access::Rule;
 use super::error::HttpError;
 use super::{
-    App, acting, admin, files, guard, heartbeat, probes, reading, storing, trash, uploads,
+    App, acting, admin, files, guard, heartbeat, look_up, probes, reading, storing, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{internal, public};
+use mdfs_protocol::{internal, local, public};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -60,12 +60,16 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::SIGN, Rule::Root, POST => admin::sign),
         route!(public::STATUS, Rule::Root, GET => admin::status),
         route!(public::WORKERS, Rule::Root, GET => admin::workers),
+        route!(public::TASKS, Rule::Root, GET => admin::tasks),
         route!(public::BOOTSTRAP, Rule::Root, POST => admin::bootstrap),
         route!(public::DRAIN, Rule::Root, POST => admin::drain),
         route!(public::UNDRAIN, Rule::Root, POST => admin::undrain),
         route!(public::REBALANCE, Rule::Root, POST => admin::rebalance),
         route!(public::SCRUB, Rule::Root,
             GET => admin::scrub, POST => admin::begin_scrub),
+        route!(public::DECOMMISSION, Rule::Root, POST => admin::decommission),
+        route!(public::RETIRE, Rule::Root, POST => admin::retire),
+        route!(public::ANNOUNCE, Rule::Root, POST => admin::announce),
         route!(public::REPAIR, Rule::Root, POST => admin::repair),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
@@ -73,6 +77,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::STATS, Rule::Root, GET => probes::stats),
         route!(public::METRICS, Rule::Root, GET => probes::metrics),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
+        route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }
 
@@ -132,7 +137,7 @@ mod tests {
     use crate::gateway::{Gateway, Limits};
     use crate::http::{Access, Parts};
     use crate::leader::handle::LeaderHandle;
-    use mdfs_client::link::Links;
+    use mdfs_client::link::{Links, Reads};
     use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
     use mdfs_service::metrics::Registry;
     use mdfs_service::{Clock, Tasks};
@@ -154,7 +159,7 @@ mod tests {
         let leader = LeaderHandle::new(tokio::sync::mpsc::channel(1).0);
         let (clock, tasks) = (Clock::manual(), Tasks::new(CancellationToken::new()));
         let cluster = ClusterKey::new(&secret(b'c'));
-        let links = Links::new(&cluster, None).unwrap();
+        let links = Links::new(&cluster, None, Reads::Large).unwrap();
         let (limits, registry) = (Limits::default(), Registry::new());
         let gateway = Gateway::new(leader.clone(), links, clock.clone(), tasks.clone(), limits);
         let access = Access {

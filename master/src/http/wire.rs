@@ -1,8 +1,10 @@
 //! What comes and goes as JSON.
 
 use super::error::HttpError;
-use crate::leader::command::{FileInfo, OpenSession, Page, TrashedFile};
-use axum::body::Body;
+use crate::leader::command::{
+    FileInfo, FileView, OpenSession, Page, Site, SitesOfRun, TrashedFile,
+};
+use axum::body::{Body, Bytes};
 use mdfs_core::id::FileId;
 use mdfs_core::records::UploadEnd;
 use mdfs_protocol::date::rfc3339;
@@ -29,20 +31,32 @@ pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, HttpError
 }
 
 /// Reads a JSON body of at most so many bytes. As [`json`].
-pub(crate) async fn json_up_to<T: DeserializeOwned>(
-    body: Body,
-    most: usize,
-) -> Result<T, HttpError> {
+async fn json_up_to<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, HttpError> {
+    parse(&bytes_up_to(body, most).await?)
+}
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// If it is too large, or breaks off.
+pub(crate) async fn bytes_up_to(body: Body, most: usize) -> Result<Bytes, HttpError> {
     let collected = http_body_util::Limited::new(body, most);
-    let bytes = match http_body_util::BodyExt::collect(collected).await {
-        Ok(collected) => collected.to_bytes(),
+    match http_body_util::BodyExt::collect(collected).await {
+        Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             let detail = format!("at most {most} bytes are taken here");
-            return Err(HttpError::new(Code::TooLarge, detail));
+            Err(HttpError::new(Code::TooLarge, detail))
         }
-        Err(_) => return Err(HttpError::new(Code::IncompleteBody, "the body broke off")),
-    };
-    serde_json::from_slice(&bytes).map_err(|error| HttpError::invalid(format!("body: {error}")))
+        Err(_) => Err(HttpError::new(Code::IncompleteBody, "the body broke off")),
+    }
+}
+
+/// Reads JSON.
+///
+/// # Errors
+/// If it is not what was expected.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(bytes).map_err(|error| HttpError::invalid(format!("body: {error}")))
 }
 
 /// A file as clients see it.
@@ -129,7 +143,37 @@ pub(crate) fn trashed_file(trashed: &TrashedFile) -> public::TrashedFile {
         file_id: record.file,
         size: record.size,
         etag: record.etag(),
+        replicas: record.replicas.get(),
+        chunk_size: record.chunk_size.bytes(),
         deleted: rfc3339(trashed.deleted),
+    }
+}
+
+/// Where a file's chunks are as clients see it.
+pub(crate) fn replicas(view: &FileView) -> public::Replicas {
+    let FileInfo { name, record } = &view.info;
+    let holder = |site: &Site| public::ReplicaHolder {
+        disk_id: site.disk,
+        url: site.url.clone(),
+        state: if site.live {
+            public::HolderState::Live
+        } else {
+            public::HolderState::Silent
+        },
+    };
+    let run = |run: &SitesOfRun| public::ReplicasOfRun {
+        first_chunk: run.first_chunk,
+        chunks: run.chunks,
+        holders: run.sites.iter().map(holder).collect(),
+    };
+    public::Replicas {
+        name: name.as_str().to_owned(),
+        version: record.version,
+        file_id: record.file,
+        size: record.size,
+        chunk_size: record.chunk_size.bytes(),
+        replicas: record.replicas.get(),
+        runs: view.sites.iter().map(run).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
+use super::progress::Amount;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
@@ -42,6 +43,8 @@ pub(super) struct Catalog {
     pub(super) load: BytesPerPartition,
     /// What disks should hold for all files, trash included.
     pub(super) desired: Desired,
+    /// Chunks in each partition, counted like `load`.
+    chunks: Vec<u64>,
     /// How many files, trash included, have chunks in each partition.
     occupants: Vec<u32>,
 }
@@ -102,6 +105,7 @@ impl Default for Catalog {
             trash: BTreeMap::new(),
             load: BytesPerPartition::empty(),
             desired: Desired::default(),
+            chunks: vec![0; Partition::COUNT],
             occupants: vec![0; Partition::COUNT],
         }
     }
@@ -220,14 +224,32 @@ impl Catalog {
     }
 
     /// Whether a disk may take part, as far as these records say: it belongs to this cluster or to
-    /// none yet, and is no older than it was.
+    /// none yet, is no older than it was, and was not retired.
     pub(super) fn admits(&self, disk: DiskId, beat: &Heartbeat) -> bool {
         let ours = self.cluster.as_ref().map(|record| record.cluster);
         let same = ours
             .zip(beat.identity.cluster)
             .is_none_or(|(ours, theirs)| ours == theirs);
         let member = self.members.get(&disk);
-        same && member.is_none_or(|member| member.generation <= beat.identity.generation)
+        same && member.is_none_or(|member| {
+            member.generation <= beat.identity.generation && member.state != MemberState::Retired
+        })
+    }
+
+    /// The members that were not retired.
+    pub(super) fn present(&self) -> impl Iterator<Item = (DiskId, &MemberRecord)> {
+        let members = self.members.iter().map(|(&disk, record)| (disk, record));
+        members.filter(|(_, record)| record.state != MemberState::Retired)
+    }
+
+    /// Whether the records name a disk as one that has or should have chunks.
+    pub(super) fn names(&self, disk: DiskId) -> bool {
+        let moves = self.moves.values();
+        let mut places = self.assignment.iter().map(|(_, holders)| holders);
+        let mut exceptions = self.desired.exception_places();
+        places.any(|holders| holders.contains(&disk))
+            || moves.into_iter().any(|to| to.contains(&disk))
+            || exceptions.any(|(other, _)| other == disk)
     }
 
     /// The disks that should have what is in a partition: where it is, or where it is moving to.
@@ -251,10 +273,21 @@ impl Catalog {
             .is_some_and(|&files| files == 0)
     }
 
+    /// How much is in a partition, trash included, counted once.
+    pub(super) fn amount(&self, partition: Partition) -> Amount {
+        Amount {
+            chunks: self.chunks.get(partition.index()).copied().unwrap_or(0),
+            bytes: self.load.get(partition),
+        }
+    }
+
     fn occupy(&mut self, file: &FileRecord) {
         self.desired.add(file);
-        for (partition, bytes) in groups(file) {
+        for (partition, chunks, bytes) in groups(file) {
             self.load.add(partition, bytes);
+            if let Some(count) = self.chunks.get_mut(partition.index()) {
+                *count = count.saturating_add(chunks);
+            }
             if let Some(files) = self.occupants.get_mut(partition.index()) {
                 *files += 1;
             }
@@ -263,8 +296,11 @@ impl Catalog {
 
     fn vacate(&mut self, file: &FileRecord) {
         self.desired.remove(file);
-        for (partition, bytes) in groups(file) {
+        for (partition, chunks, bytes) in groups(file) {
             self.load.remove(partition, bytes);
+            if let Some(count) = self.chunks.get_mut(partition.index()) {
+                *count = count.saturating_sub(chunks);
+            }
             if let Some(files) = self.occupants.get_mut(partition.index()) {
                 *files = files.saturating_sub(1);
             }
@@ -320,8 +356,9 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
     Ok(())
 }
 
-/// The partitions a file's chunks are in, and its bytes in each. A partition may come twice.
-fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64)> + '_ {
+/// The partitions a file's chunks are in, and its chunks and bytes in each. A partition may come
+/// twice.
+fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64, u64)> + '_ {
     let chunks = file.layout.chunk_count();
     let size = file.chunk_size.bytes();
     (0..chunks.div_ceil(CHUNKS_PER_GROUP)).map(move |group| {
@@ -338,6 +375,7 @@ fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64)> + '_ {
                 }
                 .index,
             ),
+            u64::from(CHUNKS_PER_GROUP.min(chunks.saturating_sub(first))),
             bytes,
         )
     })

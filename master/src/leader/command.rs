@@ -14,6 +14,7 @@ use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{FileRecord, Precondition};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
+use std::time::Duration;
 
 /// A file and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +160,22 @@ pub enum Order {
     Drain(String),
     /// Lets a drained worker take part again.
     Undrain(String),
+    /// Moves everything off a worker, then retires its disk.
+    Decommission(String),
+    /// Announces that a worker is going to be silent.
+    Announce {
+        /// The worker, named by its name or its disk.
+        worker: String,
+        /// For how long; zero takes an announcement back.
+        lasts: Duration,
+    },
+    /// Refuses a disk from now on, for ever.
+    Retire {
+        /// The worker, named by its name or its disk.
+        worker: String,
+        /// Whether what it alone has is given up.
+        lost: bool,
+    },
     /// Evens out the bytes on the workers.
     Rebalance,
     /// Looks for missing copies now, and repairs for lost workers without the usual delay.

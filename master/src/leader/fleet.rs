@@ -70,6 +70,11 @@ impl Fleet {
             .retain(|&disk, observed| admits(disk, &observed.beat));
     }
 
+    /// Forgets a disk.
+    pub(super) fn forget(&mut self, disk: DiskId) {
+        self.disks.remove(&disk);
+    }
+
     pub(super) fn get(&self, disk: DiskId) -> Option<&Observed> {
         self.disks.get(&disk)
     }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use mdfs_core::id::FileId;
 use mdfs_core::name::FileName;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
-use mdfs_protocol::public::{Status, Workers};
+use mdfs_protocol::public::{Status, Tasks, Workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,7 @@ pub enum Question {
     Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
+    Tasks(Answer<Tasks>),
 }
 
 /// How the rest of a master reaches the leader's loop. Cheap to clone.
@@ -179,6 +180,11 @@ impl LeaderHandle {
     pub async fn workers(&self) -> Result<Workers, Error> {
         self.ask(Question::Workers).await
     }
+
+    /// What the mover does; of scrubs the workers know.
+    pub async fn tasks(&self) -> Result<Tasks, Error> {
+        self.ask(Question::Tasks).await
+    }
 }
 
 impl Question {
@@ -207,6 +213,7 @@ impl Question {
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),
             Question::Status(answer) => drop(answer.send(Err(error))),
             Question::Workers(answer) => drop(answer.send(Err(error))),
+            Question::Tasks(answer) => drop(answer.send(Err(error))),
         }
     }
 }

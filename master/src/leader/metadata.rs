@@ -14,8 +14,10 @@ mod membership;
 mod moving;
 mod names;
 mod orders;
+mod progress;
 mod refusal;
 mod report;
+mod retiring;
 mod search;
 mod sessions;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::mover::Mover;
+use super::progress::Progress;
 use super::survey::{Survey, SurveyRequest};
 use super::truth::Truth;
 use crate::error::Error;
@@ -36,7 +39,7 @@ use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, Term};
-use mdfs_core::log::leader::{self as log, Leader, LeaderSettings, NotLeading};
+use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
 use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::table::View;
 use mdfs_core::log::violation::Violation;
@@ -44,6 +47,7 @@ use mdfs_core::partition::Partition;
 use mdfs_core::records::plan::At;
 use mdfs_core::time::{LogTime, Timestamp};
 use mdfs_protocol::holdings::{Digests, Listing};
+use refusal::refusal_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -72,6 +76,8 @@ pub struct Settings {
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
     pub drop_after: Duration,
+    /// Chunks that one disk lists at once, unless one partition has more.
+    pub most_listed: u64,
     /// How long a deleted or replaced file stays in the trash, in log time.
     pub trash_keep: Duration,
     /// Drawn at random for this process.
@@ -225,9 +231,12 @@ pub struct Metadata {
     report: report::Figures,
     truth: Truth,
     mover: Mover,
+    progress: Progress,
     search: search::Search,
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
+    /// A disk that is retired if nothing is lost by that.
+    retiring: Option<retiring::Retirement>,
     effects: Vec<Effect>,
 }
 
@@ -257,9 +266,11 @@ impl Metadata {
             report: report::Figures::default(),
             truth: Truth::default(),
             mover: Mover::default(),
+            progress: Progress::default(),
             search: search::Search::default(),
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
+            retiring: None,
             effects: Vec::new(),
         }
     }
@@ -313,6 +324,7 @@ impl Metadata {
             Question::FindUpload(find, answer) => self.find_upload(now, deadline, find, answer),
             Question::ListUploads(list, answer) => self.list_uploads(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
+            Question::Tasks(answer) => self.tasks(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -354,6 +366,7 @@ impl Metadata {
             | Question::FindUpload(..)
             | Question::ListUploads(..)
             | Question::Workers(_)
+            | Question::Tasks(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
@@ -378,12 +391,4 @@ impl Metadata {
 /// Sends an answer. Who asked may have gone; nothing is lost by that.
 fn respond<T>(answer: Answer<T>, result: Result<T, Error>) {
     let _ = answer.send(result);
-}
-
-fn refusal_of(refused: NotLeading) -> Error {
-    match refused {
-        NotLeading::NoQuorum => Error::NoQuorum,
-        NotLeading::Overloaded { .. } => Error::Busy,
-        _ => Error::NoLeader,
-    }
 }

@@ -7,5 +7,6 @@ mod fleet;
 pub mod handle;
 pub mod metadata;
 mod mover;
+mod progress;
 pub mod survey;
 mod truth;

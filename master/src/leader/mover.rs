@@ -1,5 +1,6 @@
 //! Orders to workers: which are under way, and which come next.
 
+use super::progress::Cause;
 use super::survey::{Need, Survey};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Term};
@@ -19,8 +20,13 @@ const MOST_DROPS_AT_ONCE: usize = 2;
 const TOLD_AGAIN: Duration = Duration::from_secs(5);
 /// After this time an order of which nothing was heard is given up; a survey finds what is left.
 const GIVEN_UP: Duration = Duration::from_secs(120);
-/// How long a copy that failed is not tried again.
+/// How long a copy that failed is not tried again; twice as long after each further failure.
 const AGAIN: Duration = Duration::from_secs(5);
+/// The longest pause between two tries of a copy.
+const AGAIN_AT_LAST: Duration = Duration::from_secs(300);
+/// Copies that failed and are remembered: those of a large disk, so that what cannot be copied keeps
+/// nothing else waiting. Beyond that they are tried each time.
+const MOST_FAILED: usize = 1 << 16;
 
 /// What there is to do, and what is being done.
 #[derive(Debug, Default)]
@@ -31,9 +37,18 @@ pub(super) struct Mover {
     /// Chunks that are looked at once more before they are dropped.
     excess: BTreeMap<DiskId, Vec<ChunkId>>,
     under_way: BTreeMap<DiskId, BTreeMap<u64, UnderWay>>,
-    /// Copies that failed, and when.
-    failed: BTreeMap<(DiskId, ChunkId), Timestamp>,
+    /// Copies that failed.
+    failed: BTreeMap<(DiskId, ChunkId), Failed>,
     next_id: u64,
+}
+
+/// A copy that failed.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    /// When it failed last.
+    at: Timestamp,
+    /// How long it is not tried again.
+    pause: Duration,
 }
 
 /// An order of which nothing was heard yet.
@@ -42,15 +57,27 @@ struct UnderWay {
     since: Timestamp,
     told: Timestamp,
     task: Task,
+    /// Why it is copied; none if it is dropped.
+    cause: Option<Cause>,
+}
+
+/// A copy that was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copied {
+    pub(super) chunk: ChunkId,
+    /// Bytes in it.
+    pub(super) length: u64,
+    /// Why it was ordered.
+    pub(super) cause: Cause,
 }
 
 impl Mover {
     /// Takes what a survey found in place of what was waiting.
     pub(super) fn plan(&mut self, now: Timestamp, found: &Survey, may_drop: bool) {
+        self.forget_failures(now);
         self.copies.clear();
         self.garbage.clear();
         self.excess.clear();
-        self.failed.retain(|_, at| now.since(*at) < AGAIN);
         for need in &found.needs {
             let Need {
                 chunk,
@@ -58,7 +85,7 @@ impl Mover {
                 target,
                 ..
             } = *need;
-            if self.failed.contains_key(&(target, chunk)) || self.is_copying(target, chunk) {
+            if self.is_put_off(now, target, chunk) || self.is_copying(target, chunk) {
                 continue;
             }
             let task = Task::Copy {
@@ -75,13 +102,14 @@ impl Mover {
     }
 
     /// The next orders for a disk. `is_excess` says whether a copy that was not needed there when it
-    /// was looked at is not needed still.
+    /// was looked at is not needed still, `cause` why copies are made in a partition.
     pub(super) fn orders(
         &mut self,
         now: Timestamp,
         disk: DiskId,
         term: Term,
         is_excess: impl Fn(ChunkId) -> bool,
+        cause: impl Fn(Partition) -> Cause,
     ) -> Vec<Order> {
         let mut new: Vec<Task> = Vec::new();
         let under_way = self.under_way.entry(disk).or_default();
@@ -120,6 +148,10 @@ impl Mover {
             let it = UnderWay {
                 since: now,
                 told: now,
+                cause: match &task {
+                    Task::Copy { chunk, .. } => Some(cause(chunk.partition())),
+                    Task::Drop { .. } => None,
+                },
                 task: task.clone(),
             };
             under_way.insert(id, it);
@@ -128,21 +160,35 @@ impl Mover {
         orders
     }
 
-    /// Takes what came of orders.
-    pub(super) fn done(&mut self, now: Timestamp, disk: DiskId, term: Term, done: &[Done]) {
-        let Some(under_way) = self.under_way.get_mut(&disk) else {
-            return;
-        };
+    /// Takes what came of orders. The copies that were made.
+    pub(super) fn done(
+        &mut self,
+        now: Timestamp,
+        disk: DiskId,
+        term: Term,
+        done: &[Done],
+    ) -> Vec<Copied> {
+        let mut copied = Vec::new();
         for done in done.iter().filter(|done| done.term == term) {
-            let Some(UnderWay { task, .. }) = under_way.remove(&done.id) else {
+            let under_way = self.under_way.get_mut(&disk);
+            let Some(UnderWay { task, cause, .. }) = under_way.and_then(|it| it.remove(&done.id))
+            else {
                 continue;
             };
             match (&done.failure, task) {
-                (None, _) => {}
+                (None, Task::Copy { chunk, length, .. }) => {
+                    self.failed.remove(&(disk, chunk));
+                    copied.extend(cause.map(|cause| Copied {
+                        chunk,
+                        length,
+                        cause,
+                    }));
+                }
+                (None, Task::Drop { .. }) => {}
                 (Some(failure), Task::Copy { chunk, .. }) => {
                     let code = failure.code.as_str();
                     tracing::warn!(%disk, %chunk, code, why = failure.detail, "a copy was not made");
-                    self.failed.insert((disk, chunk), now);
+                    self.note_failure(now, disk, chunk);
                 }
                 (Some(failure), Task::Drop { .. }) => {
                     let code = failure.code.as_str();
@@ -150,6 +196,40 @@ impl Mover {
                 }
             }
         }
+        copied
+    }
+
+    fn note_failure(&mut self, now: Timestamp, disk: DiskId, chunk: ChunkId) {
+        let before = self.failed.get(&(disk, chunk)).map(|failed| failed.pause);
+        let pause = before.map_or(AGAIN, |pause| pause.saturating_mul(2).min(AGAIN_AT_LAST));
+        if self.failed.len() < MOST_FAILED || before.is_some() {
+            let failed = Failed { at: now, pause };
+            self.failed.insert((disk, chunk), failed);
+        }
+    }
+
+    fn is_put_off(&self, now: Timestamp, disk: DiskId, chunk: ChunkId) -> bool {
+        let failed = self.failed.get(&(disk, chunk));
+        failed.is_some_and(|failed| now.since(failed.at) < failed.pause)
+    }
+
+    /// The copies that failed and are not tried again yet.
+    pub(super) fn put_off(&self, now: Timestamp) -> BTreeSet<(DiskId, ChunkId)> {
+        let failed = self.failed.iter();
+        let waits = |failed: &Failed| now.since(failed.at) < failed.pause;
+        let put_off = failed.filter(|(_, failed)| waits(failed));
+        put_off.map(|(&place, _)| place).collect()
+    }
+
+    /// Other disks can be read than before: what failed may succeed now.
+    pub(super) fn try_again(&mut self) {
+        self.failed.clear();
+    }
+
+    /// Forgets failures that are long over: what they were about was mended or is wanted no more.
+    fn forget_failures(&mut self, now: Timestamp) {
+        self.failed
+            .retain(|_, failed| now.since(failed.at) < failed.pause.saturating_mul(2));
     }
 
     /// A disk was mounted anew: it knows of no order.

@@ -2,9 +2,11 @@
 //! a copy of the table, so it runs beside the leader's loop.
 
 mod counted;
+mod places;
 
 pub use counted::survey;
 
+use super::progress::Amount;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::table::Table;
@@ -20,6 +22,8 @@ const MOST_NEEDS: usize = 4096;
 const MOST_DROPS: usize = 4096;
 /// Most exceptions that one survey finds to have ended.
 const MOST_HOME: usize = 256;
+/// Most names that one survey gives of files whose last copies may be on a disk.
+const MOST_SOLE: usize = 10;
 /// Most names of files that one survey gives.
 pub(super) const MOST_NAMES: usize = 1000;
 
@@ -42,6 +46,11 @@ pub struct SurveyRequest {
     pub accepting: BTreeMap<DiskId, u64>,
     /// The index of the commit when the lists were asked for: of later files they say nothing.
     pub listed_at: u64,
+    /// Copies that failed and are not tried again yet: they take no place among those to make.
+    pub put_off: BTreeSet<(DiskId, ChunkId)>,
+    /// Partitions that differ somewhere and were not listed, because there were too many chunks to
+    /// list at once: nothing is said of them but who can be read.
+    pub unlisted: BTreeSet<Partition>,
     /// What disks hold of some partitions. Of all other partitions they hold exactly what they
     /// should.
     pub lists: BTreeMap<DiskId, Listed>,
@@ -73,10 +82,12 @@ pub struct Survey {
     pub excess_copies: u64,
     /// Copies to make, those of chunks with the fewest good copies first; not all, if many.
     pub needs: Vec<Need>,
-    /// How many there are in all.
+    /// How many there are in all, those that failed just now too.
     pub copies_to_make: u64,
     /// Bytes in them.
     pub bytes_to_copy: u64,
+    /// The same by partition.
+    pub to_copy: BTreeMap<Partition, Amount>,
     /// Chunks of no file: disks may drop them, whatever happens meanwhile.
     pub garbage: BTreeMap<DiskId, Vec<ChunkId>>,
     /// Copies that are not needed where they are: disks may drop them if that is still so.
@@ -85,8 +96,22 @@ pub struct Survey {
     pub moved: BTreeSet<Partition>,
     /// Exceptions of files with a name that have ended: the holders have these chunks.
     pub home: Vec<Home>,
+    /// Partitions with chunks that differ somewhere and were not listed: the figures are without what
+    /// is wrong there.
+    pub unlisted_partitions: u64,
+    /// Disks that may have the last good copy of something, in the trash or out of it.
+    pub sole: BTreeMap<DiskId, Sole>,
     /// Files with too few good copies, the worst first; not all, if many.
     pub names: Vec<AtRisk>,
+}
+
+/// Files of which a disk may have the last good copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sole {
+    /// How many.
+    pub files: u64,
+    /// The first of their names; not all, if many.
+    pub names: Vec<FileName>,
 }
 
 /// A copy to make.

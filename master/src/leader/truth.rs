@@ -5,7 +5,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::desired::Desired;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
-use mdfs_core::id::{DiskId, FileId, Generation};
+use mdfs_core::id::{DiskId, FileId, Generation, MountId};
 use mdfs_core::partition::Partition;
 use mdfs_core::records::ChunkRecord;
 use mdfs_core::time::Timestamp;
@@ -30,7 +30,9 @@ pub(super) struct Truth {
 
 #[derive(Debug, Default)]
 struct Disk {
+    /// The highest that was heard of.
     generation: Generation,
+    mount: MountId,
     mirror: Option<Mirror>,
     /// What the last heartbeat said it has counted to.
     sequence: u64,
@@ -39,9 +41,9 @@ struct Disk {
 
 impl Truth {
     /// Whether a disk was not mounted anew since it was last heard of.
-    pub(super) fn is_same_mount(&self, disk: DiskId, generation: Generation) -> bool {
+    pub(super) fn is_same_mount(&self, disk: DiskId, mount: MountId) -> bool {
         let known = self.disks.get(&disk);
-        known.is_some_and(|known| known.generation == generation)
+        known.is_some_and(|known| known.mount == mount)
     }
 
     /// Takes what a heartbeat says. True if the disk has to be asked for its digests.
@@ -54,17 +56,19 @@ impl Truth {
         is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
-        if known.generation != generation {
+        if known.mount != report.mount {
             *known = Disk {
-                generation,
+                mount: report.mount,
                 ..Disk::default()
             };
             self.changed = true;
         }
+        known.generation = generation;
         known.sequence = report.sequence;
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
             let Report {
+                mount: _,
                 sequence,
                 root,
                 after,
@@ -108,7 +112,7 @@ impl Truth {
         let Some(digests) = PartitionDigests::from_list(said.digests) else {
             return false;
         };
-        if known.generation == said.generation {
+        if known.mount == said.mount {
             known.mirror = Some(Mirror::new(said.sequence, digests));
             self.changed = true;
             self.forget_early(disk);
@@ -121,7 +125,7 @@ impl Truth {
         let known = self.disks.get(&disk)?;
         let mirror = known.mirror.as_ref()?;
         Some(Known {
-            generation: known.generation,
+            mount: known.mount,
             sequence: mirror.sequence(),
         })
     }
@@ -143,6 +147,23 @@ impl Truth {
             self.forget_early_chunk(disk, chunk);
         }
         self.changed = true;
+    }
+
+    /// Whether a disk holds no chunk; unknown is no.
+    pub(super) fn holds_nothing(&self, disk: DiskId) -> bool {
+        let empty = |mirror: &Mirror| Partition::all().all(|p| mirror.get(p) == Digest::EMPTY);
+        self.mirror(disk).is_some_and(empty)
+    }
+
+    /// Whether a disk was heard of in this term.
+    pub(super) fn has_heard(&self, disk: DiskId) -> bool {
+        self.disks.contains_key(&disk)
+    }
+
+    /// Forgets a disk that was retired.
+    pub(super) fn forget(&mut self, disk: DiskId) {
+        self.disks.remove(&disk);
+        self.forget_early(disk);
     }
 
     /// An upload has ended: what it stored is wanted by its record now, or by nobody.
@@ -181,7 +202,7 @@ impl Truth {
         Some((held, want))
     }
 
-    /// Whether a disk was heard of in a later mount: this beat is late.
+    /// Whether a disk has shown a higher generation: this beat is late.
     pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
         let known = self.disks.get(&disk);
         known.is_some_and(|known| known.generation > generation)

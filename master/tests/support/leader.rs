@@ -190,6 +190,7 @@ impl State {
             }
             Question::Status(_) => {}
             Question::Order(_, answer) => reply!(answer, Ok(())),
+            Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(
                 answer,
                 Ok(Workers {
@@ -403,6 +404,7 @@ impl State {
             copies_to_make: 0,
             bytes_to_copy: 0,
             moving_partitions: 0,
+            tasks: Vec::new(),
             repair_paused: false,
             live_workers: u64::try_from(self.sites.len()).unwrap(),
             workers: 0,

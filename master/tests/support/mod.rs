@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use leader::FakeLeader;
-use mdfs_client::link::Links;
+use mdfs_client::link::{Links, Reads};
 use mdfs_master::gateway::{Gateway, Limits};
 use mdfs_master::http::{Access, App, Parts, router};
 use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
@@ -77,7 +77,7 @@ impl Setup {
     /// A master with so many workers.
     pub(crate) async fn new(workers: u128) -> Self {
         let tasks = Tasks::new(CancellationToken::new());
-        let links = Links::new(&cluster_key(), None).unwrap();
+        let links = Links::new(&cluster_key(), None, Reads::Large).unwrap();
         let mut running = Vec::new();
         for disk in 1..=workers {
             running.push(FakeWorker::start(disk, &tasks, links.clone()).await);

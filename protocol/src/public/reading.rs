@@ -1,6 +1,6 @@
 //! What workers say when they are asked to read what they hold.
 
-use mdfs_core::id::DiskId;
+use mdfs_core::id::{DiskId, FileId};
 use serde::{Deserialize, Serialize};
 
 /// What workers said when they were asked to read a file's copies, `POST …?verify`.
@@ -63,6 +63,58 @@ pub enum CopyState {
     Missing,
     /// The worker does not answer: nothing is known.
     Unknown,
+}
+
+/// Where a file's chunks are, `GET …?replicas`, as the leader knows it without asking the workers:
+/// `POST …?verify` has the copies read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// The file's name.
+    pub name: String,
+    /// The log index that made this version.
+    pub version: u64,
+    /// The identity of this version's bytes.
+    pub file_id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of each chunk but the last.
+    pub chunk_size: u64,
+    /// Copies of each chunk that are wanted.
+    pub replicas: u8,
+    /// Runs of chunks that are on the same disks, in order, covering all.
+    pub runs: Vec<ReplicasOfRun>,
+}
+
+/// Where a run of chunks is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicasOfRun {
+    /// The first chunk, counted from zero.
+    pub first_chunk: u32,
+    /// Chunks in the run.
+    pub chunks: u32,
+    /// The disks that have them, or are about to, those first that readers are sent to first.
+    pub holders: Vec<ReplicaHolder>,
+}
+
+/// A disk that should have a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaHolder {
+    /// The disk.
+    pub disk_id: DiskId,
+    /// Where its worker answers.
+    pub url: String,
+    /// Whether its worker answers: a copy on any other counts as missing.
+    pub state: HolderState,
+}
+
+/// Whether the worker of a copy answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HolderState {
+    /// It beats.
+    Live,
+    /// It does not.
+    Silent,
 }
 
 /// How far workers are with reading everything they hold.

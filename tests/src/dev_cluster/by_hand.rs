@@ -70,6 +70,15 @@ impl Role {
         Ok(Self { process, command })
     }
 
+    /// Gives a flag this value, whether it had one or not.
+    pub fn set(&mut self, flag: &str, value: &str) {
+        let place = self.command.iter().position(|word| word == flag);
+        match place.and_then(|place| self.command.get_mut(place + 1)) {
+            Some(slot) => *slot = value.to_owned(),
+            None => self.command.extend([flag.to_owned(), value.to_owned()]),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.process.name
@@ -94,6 +103,13 @@ impl DevCluster {
         let log = OpenOptions::new()
             .append(true)
             .open(self.folder.path().join("log"))?;
+        // Any connection may have taken the port of one that was killed, for a while.
+        let flag = role.command.iter().position(|word| word == "--listen");
+        let address = flag.and_then(|flag| role.command.get(flag + 1));
+        let address = address.context("it has no --listen")?;
+        crate::wait::wait_for("free port", super::READY_LIMIT, || {
+            Ok(Some(TcpListener::bind(address)?))
+        })?;
         let (program, arguments) = role.command.split_first().context("an empty command")?;
         let child = Command::new(program)
             .args(arguments)

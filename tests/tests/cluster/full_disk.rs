@@ -2,22 +2,12 @@
 
 use crate::{ask, refused};
 use anyhow::{Context, Result, ensure};
-use mdfs_tests::command::succeed;
 use mdfs_tests::content::Content;
-use mdfs_tests::dev_cluster::{DevCluster, Options};
+use mdfs_tests::dev_cluster::{DevCluster, Options, can_mount};
 use mdfs_tests::program::note_skipped;
 use mdfs_tests::transfer;
-use std::process::Command;
-use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
-
-/// Whether a process may have a file system of its own here.
-fn can_mount() -> bool {
-    let mut unshare = Command::new("unshare");
-    let tried = unshare.args(["--mount", "mount", "-t", "tmpfs", "mdfs-test", "/mnt"]);
-    succeed(tried, Duration::from_secs(20)).is_ok()
-}
 
 #[test]
 fn a_full_disk_refuses_uploads_keeps_files_and_lets_them_be_deleted() -> Result<()> {

@@ -4,6 +4,7 @@
 mod bodies;
 mod cli;
 mod damage;
+mod disks;
 mod faults;
 mod full_disk;
 mod life;

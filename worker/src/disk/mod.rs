@@ -75,6 +75,15 @@ pub trait Disk: Debug + Send + Sync {
     /// `NotFound` if there is none; otherwise what the file system says.
     fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens a file for reading all of it once: past the page cache where the file system and the
+    /// alignment allow it, so that nothing is evicted and the disk itself is read.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn open_bulk(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, false)
+    }
+
     /// Gives `from` the name `to`, in one step, replacing what had it.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mdfs_core::id::ClusterId;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
-use mdfs_protocol::internal;
+use mdfs_protocol::{internal, local};
 
 /// What anybody may ask: probes, and figures for monitoring.
 ///
@@ -25,6 +25,9 @@ const OPEN: [&str; 5] = [
     "/metrics",
 ];
 
+/// What people may ask whom a master lets: the handlers ask one before they say anything.
+const ASKED: [&str; 2] = [local::CHECKSUM, local::VERIFY];
+
 /// Lets a request through if its caller knows the cluster key and means this disk.
 ///
 /// The disk's id is checked on every route but the one that tells it, so that a request that
@@ -37,7 +40,7 @@ pub(crate) async fn admit(
     next: Next,
 ) -> Result<Response, HttpError> {
     let path = request.uri().path();
-    if OPEN.contains(&path) {
+    if OPEN.contains(&path) || ASKED.contains(&path) {
         return Ok(next.run(request).await);
     }
     if !worker.admits(text(request.headers(), AUTHORIZATION.as_str())) {

@@ -5,6 +5,7 @@ mod chunks;
 pub(crate) mod error;
 mod extract;
 mod holdings;
+mod local;
 mod log;
 mod orders;
 mod read;
@@ -20,7 +21,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use error::HttpError;
-use mdfs_protocol::{holdings as held, internal};
+use mdfs_protocol::{holdings as held, internal, local as by_name};
 
 /// All routes of a worker. May be served before the disk is open: until then it answers probes, and
 /// 503 to everything else.
@@ -31,6 +32,8 @@ pub fn router(worker: Worker) -> Router {
         .route("/health/ready", get(status::ready))
         .route("/stats", get(status::stats))
         .route("/metrics", get(status::metrics))
+        .route(by_name::CHECKSUM, get(local::checksum))
+        .route(by_name::VERIFY, get(local::verify))
         .route(internal::IDENTITY, get(orders::identity))
         .route(internal::ADOPT, post(orders::adopt))
         .route(internal::LOG, post(log::message))

@@ -30,15 +30,20 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 const FIRST_BYTES: u64 = 4 * BLOCK;
 /// The largest piece.
 const MOST_BYTES: u64 = 8 * BLOCK;
+/// The largest piece for whom nobody waits; after each, others have their turn.
+const MOST_YIELDING_BYTES: u64 = 2 * BLOCK;
 /// How far ahead of a long answer the system is asked to fetch from the disk: uploads leave nothing
 /// in the page cache, and the kernel's own read-ahead is too short for the rate of a fast disk.
 const AHEAD_BYTES: u64 = 128 * BLOCK;
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 pub(crate) struct Range {
     #[serde(default)]
     offset: u64,
     length: Option<u64>,
+    /// Nobody waits for the bytes: other readers go first.
+    #[serde(default)]
+    yields: bool,
 }
 
 /// `GET` of a chunk: verified bytes, from `offset`, `length` of them or to the end.
@@ -97,6 +102,10 @@ pub(crate) async fn read(
             left: length,
             size: 2 * FIRST_BYTES,
             cached: true,
+            turn: match range.yields {
+                true => Turn::Mine,
+                false => Turn::Always,
+            },
         })
     };
     let mut response = Response::new(body);
@@ -123,7 +132,7 @@ fn at_hand(node: &Node, chunk: ChunkId, range: &Range, most: u64) -> Option<Open
 
 /// First and end of a range in a chunk of that many bytes.
 fn bounds(range: &Range, chunk_bytes: u64) -> Result<(u64, u64), Error> {
-    let Range { offset, length } = *range;
+    let Range { offset, length, .. } = *range;
     let end = match length {
         Some(length) => offset.checked_add(length),
         None => Some(chunk_bytes),
@@ -182,6 +191,17 @@ struct ChunkBody {
     /// All pieces so far were in memory. Then the next one is read when it is wanted, on the spot; a
     /// disk is asked ahead.
     cached: bool,
+    turn: Turn,
+}
+
+/// Whether the next piece may go out at once.
+enum Turn {
+    /// Always.
+    Always,
+    /// Now; after it others go first.
+    Mine,
+    /// Others go first.
+    Theirs,
 }
 
 enum Piece {
@@ -196,7 +216,11 @@ impl ChunkBody {
         if self.next == self.end || (self.cached && !must) {
             return;
         }
-        let large = piece(self.next, self.end, self.size);
+        let size = match self.turn {
+            Turn::Always => self.size,
+            Turn::Mine | Turn::Theirs => MOST_YIELDING_BYTES,
+        };
+        let large = piece(self.next, self.end, size);
         let small = piece(self.next, self.end, BLOCK);
         let source = Arc::clone(&self.source);
         let (length, share) = match source.memory.try_take_spare(large) {
@@ -256,6 +280,16 @@ impl http_body::Body for ChunkBody {
         if this.left == 0 {
             return Poll::Ready(None);
         }
+        this.turn = match this.turn {
+            Turn::Always => Turn::Always,
+            Turn::Mine => Turn::Theirs,
+            Turn::Theirs => {
+                // What was given so far goes out, and whoever waits for this thread runs first.
+                this.turn = Turn::Mine;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        };
         if matches!(this.state, Piece::None) {
             this.begin(true);
         }
@@ -309,7 +343,12 @@ mod tests {
 
     #[track_caller]
     fn check(offset: u64, length: Option<u64>, want: Option<(u64, u64)>) {
-        assert_eq!(bounds(&Range { offset, length }, 100).ok(), want);
+        let range = Range {
+            offset,
+            length,
+            yields: false,
+        };
+        assert_eq!(bounds(&range, 100).ok(), want);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Stats {
     cluster: Option<String>,
     generation: u64,
     state: mdfs_protocol::internal::DiskState,
-    voter: VoterState,
+    voter: mdfs_protocol::internal::VoterState,
     capacity_bytes: u64,
     free_bytes: u64,
     chunks: u64,
@@ -29,15 +29,6 @@ pub(crate) struct Stats {
     damaged_chunks: u64,
     foreign_files: u64,
     directory_version: u64,
-}
-
-/// Whether the worker takes part in the metadata log.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum VoterState {
-    Healthy,
-    /// Its log failed, is damaged or gone. The chunks are served all the same.
-    Broken,
 }
 
 /// The process answers requests. That is all it says.
@@ -69,11 +60,7 @@ pub(crate) async fn stats(
         cluster: identity.cluster.map(|cluster| cluster.to_string()),
         generation: identity.generation.0,
         state: usage.state,
-        voter: if node.voter.is_broken() {
-            VoterState::Broken
-        } else {
-            VoterState::Healthy
-        },
+        voter: node.voter.state(),
         capacity_bytes: usage.capacity_bytes,
         free_bytes: usage.free_bytes,
         chunks: usage.chunks,
@@ -90,11 +77,11 @@ pub(crate) async fn stats(
 /// known ones, and `mdfs_worker_up` is zero.
 pub(crate) async fn metrics(State(worker): State<Worker>) -> Response {
     let metrics = worker.metrics();
-    let usage = match worker.node() {
-        Ok(node) => node.usage().await.ok(),
-        Err(_) => None,
+    let (usage, scrubbed_ago) = match worker.node() {
+        Ok(node) => (node.usage().await.ok(), node.scrubbed_ago()),
+        Err(_) => (None, None),
     };
-    metrics.show(usage.as_ref());
+    metrics.show(usage.as_ref(), scrubbed_ago);
     let (kind, text) = metrics.render();
     ([(CONTENT_TYPE, kind)], text).into_response()
 }

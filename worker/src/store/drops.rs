@@ -110,7 +110,7 @@ impl ChunkStore {
     }
 
     /// Bytes in what has this name; none if nothing has.
-    fn file_bytes(&self, path: &Path) -> Result<Option<u64>> {
+    pub(super) fn file_bytes(&self, path: &Path) -> Result<Option<u64>> {
         match self.inner.disk.metadata(path) {
             Ok(metadata) => Ok(Some(metadata.len)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -141,9 +141,19 @@ impl ChunkStore {
     }
 
     pub(super) fn uncount(&self, file_bytes: u64) {
-        let length = chunk_length(file_bytes).unwrap_or(0);
-        self.inner.chunks.fetch_sub(1, Ordering::Relaxed);
-        self.inner.chunk_bytes.fetch_sub(length, Ordering::Relaxed);
+        self.uncount_chunk(chunk_length(file_bytes).unwrap_or(0));
+    }
+
+    /// A chunk of that many bytes is not there any more.
+    pub(super) fn uncount_chunk(&self, length: u64) {
+        // One that vanishes while it is dropped may be counted twice: a figure too low by one, never
+        // one below zero.
+        let less = |by: u64| move |count: u64| Some(count.saturating_sub(by));
+        let (relaxed, inner) = (Ordering::Relaxed, &self.inner);
+        let _ = inner.chunks.fetch_update(relaxed, relaxed, less(1));
+        let _ = inner
+            .chunk_bytes
+            .fetch_update(relaxed, relaxed, less(length));
     }
 }
 

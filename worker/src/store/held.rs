@@ -153,6 +153,15 @@ impl Inner {
         held.lose(chunk);
     }
 
+    /// The file of a chunk that is held is gone, and nobody here removed it: its length. None if it
+    /// is not held.
+    pub(super) fn vanished(&self, chunk: ChunkId) -> Option<u64> {
+        let mut held = self.held();
+        let length = held.good.get(chunk)?;
+        held.lose(chunk);
+        Some(length)
+    }
+
     /// Another file took the place of a chunk's. It is held once that is durable.
     pub(super) fn replaced(&self, chunk: ChunkId) {
         let mut held = self.held();
@@ -230,10 +239,10 @@ impl ChunkStore {
     /// What a master is told of the chunks held: changes only if it knows all before them, and they
     /// are remembered; otherwise it has to ask for the digests.
     pub fn report(&self, known: Option<Known>) -> Report {
-        let generation = self.identity().generation;
+        let mount = self.mount();
         let mut held = self.inner.held();
         let (sequence, root) = (held.good.sequence(), held.good.root());
-        let known = known.filter(|known| known.generation == generation);
+        let known = known.filter(|known| known.mount == mount);
         let (after, changes) = match known.map(|known| known.sequence) {
             None => (0, Vec::new()),
             Some(known) => match held.good.since(known, MOST_CHANGES) {
@@ -243,6 +252,7 @@ impl ChunkStore {
             },
         };
         Report {
+            mount,
             sequence,
             root,
             after,
@@ -257,10 +267,9 @@ impl ChunkStore {
 
     /// The digests of everything held.
     pub fn digests(&self) -> Digests {
-        let generation = self.identity().generation;
         let held = self.inner.held();
         Digests {
-            generation,
+            mount: self.mount(),
             sequence: held.good.sequence(),
             digests: held.good.digests().as_slice().to_vec(),
         }

@@ -22,7 +22,7 @@ pub struct DiskIdentity {
     pub disk: DiskId,
     /// The cluster it belongs to; none until it is adopted.
     pub cluster: Option<ClusterId>,
-    /// How often the disk was mounted.
+    /// Rises while the disk is in use.
     pub generation: Generation,
     /// The highest term of a leader it has heard of: lower ones give no orders.
     pub fence: Term,

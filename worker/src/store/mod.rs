@@ -23,6 +23,7 @@ pub use identity::DiskIdentity;
 pub use read::OpenChunk;
 
 pub(crate) use layout::{LOG, LOG_STAGED};
+pub(crate) use scrubbed::ScrubNote;
 
 use error::io_error;
 
@@ -31,7 +32,7 @@ use cache::OpenChunks;
 use error::out_of_space;
 use held::Held;
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::{ClusterId, Term};
+use mdfs_core::id::{ClusterId, Generation, MountId, Term};
 use mdfs_protocol::internal::DiskState;
 use receiving::Receiving;
 use std::collections::{HashMap, HashSet};
@@ -106,6 +107,7 @@ struct Inner {
     disk: Arc<dyn Disk>,
     settings: StoreSettings,
     reserve_bytes: u64,
+    mount: MountId,
     identity: Mutex<DiskIdentity>,
     /// Held while the identity is replaced on the disk, so that `identity` need not be.
     identity_change: Mutex<()>,
@@ -148,6 +150,22 @@ impl ChunkStore {
     /// Who the disk is.
     pub fn identity(&self) -> DiskIdentity {
         *lock(&self.inner.identity)
+    }
+
+    /// Names this mount among all of all disks.
+    pub fn mount(&self) -> MountId {
+        self.inner.mount
+    }
+
+    /// Raises the generation, durably, so that a copy of the disk that was taken before shows less.
+    ///
+    /// # Errors
+    /// What the disk says; then it shows what it did.
+    pub fn raise_generation(&self) -> Result<()> {
+        self.change_identity(|identity| {
+            identity.generation = Generation(identity.generation.0.saturating_add(1));
+            Ok(())
+        })
     }
 
     /// The disk below.

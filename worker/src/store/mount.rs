@@ -8,7 +8,7 @@ use super::identity::DiskIdentity;
 use super::layout::{self, CHUNKS, LOCK, STAGING};
 use super::{ChunkStore, Dirs, Inner, StoreSettings};
 use crate::disk::{BufferPool, Disk, Space};
-use mdfs_core::id::{DiskId, Generation, Term};
+use mdfs_core::id::{DiskId, Generation, MountId, Term};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
 impl ChunkStore {
-    /// Mounts a disk: locks it, reads who it is, raises its generation durably, removes what an
-    /// earlier run had staged (it was never acknowledged), and counts its chunks. A blank disk
-    /// becomes `fresh`, a random id that the caller drew for this call.
+    /// Mounts a disk: locks it, reads who it is, removes what an earlier run had staged (it was never
+    /// acknowledged), and counts its chunks. `fresh` is a random id that the caller drew for this
+    /// call: a blank disk becomes it, and the mount is known by it.
+    ///
+    /// The generation stays: a mount that raised it would let an old copy of the disk, mounted often
+    /// enough, catch up with what is remembered. See [`ChunkStore::raise_generation`].
     ///
     /// # Errors
     /// `Locked` if another process has the disk; `NotBlank` if it has content but no identity;
@@ -30,14 +33,21 @@ impl ChunkStore {
             io::ErrorKind::WouldBlock => Error::Locked,
             _ => io_error("lock", lock_path)(error),
         })?;
-        let mut identity = match DiskIdentity::load(&*disk)? {
-            Some(identity) => identity,
-            None => blank_identity(&*disk, fresh)?,
+        let identity = match DiskIdentity::load(&*disk)? {
+            Some(identity) => {
+                // A run that was killed may have renamed it and not yet made that durable.
+                let root = Path::new("");
+                disk.sync_dir(root).map_err(io_error("sync", root))?;
+                identity
+            }
+            None => {
+                let blank = blank_identity(&*disk, fresh)?;
+                blank
+                    .store(&*disk)
+                    .map_err(io_error("replace", Path::new(layout::IDENTITY)))?;
+                blank
+            }
         };
-        identity.generation = Generation(identity.generation.0.saturating_add(1));
-        identity
-            .store(&*disk)
-            .map_err(io_error("replace", Path::new(layout::IDENTITY)))?;
         for dir in [STAGING, CHUNKS].map(Path::new) {
             match disk.create_dir(dir) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -62,6 +72,7 @@ impl ChunkStore {
                 disk,
                 settings,
                 reserve_bytes,
+                mount: MountId::from_u128(fresh.as_u128()),
                 identity: Mutex::new(identity),
                 identity_change: Mutex::new(()),
                 failed: AtomicBool::new(false),
@@ -92,7 +103,7 @@ fn blank_identity(disk: &dyn Disk, fresh: DiskId) -> Result<DiskIdentity> {
         None => Ok(DiskIdentity {
             disk: fresh,
             cluster: None,
-            generation: Generation(0),
+            generation: Generation(1),
             fence: Term::default(),
             has_log: false,
         }),

@@ -62,14 +62,17 @@ impl ChunkStore {
     }
 
     /// Says what is stored of a sealed chunk, durably so, from the file as it is now. Reads and
-    /// verifies all its blocks if `whole`, otherwise its footer and length. One whose every block is
-    /// good counts as held from here on, whatever was found before.
+    /// verifies all its blocks if `whole`, as the disk has them, otherwise its footer and length. One
+    /// whose every block is good counts as held from here on, whatever was found before.
     ///
     /// # Errors
     /// As `open_chunk`; `BadBlock` for the first damaged block.
     pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
         let coming = whole.then(|| self.inner.coming(chunk));
-        let open = self.open_anew(chunk)?;
+        let open = match whole {
+            true => self.open_once(chunk)?,
+            false => self.open_anew(chunk)?,
+        };
         self.settle(chunk)?;
         if let Some(coming) = coming {
             let mut offset = 0;
@@ -81,16 +84,35 @@ impl ChunkStore {
         Ok(open.stored())
     }
 
+    /// A chunk has no file. If it is held, that went behind our back, and whoever counts on it is
+    /// told.
+    fn note_missing(&self, chunk: ChunkId) {
+        // It is held only once its file is there, so one that is held and still has none lost it.
+        let lost = self.held(chunk).is_some()
+            && matches!(self.file_bytes(&layout::chunk_path(chunk)), Ok(None));
+        if lost && let Some(length) = self.inner.vanished(chunk) {
+            self.uncount_chunk(length);
+            tracing::warn!(%chunk, "the file of a stored chunk is gone");
+        }
+    }
+
     pub(super) fn open_anew(&self, chunk: ChunkId) -> Result<OpenChunk> {
+        self.open_from(chunk, |path| self.inner.disk.open(path, false))
+    }
+
+    pub(super) fn open_from(
+        &self,
+        chunk: ChunkId,
+        open: impl FnOnce(&Path) -> io::Result<Arc<dyn DiskFile>>,
+    ) -> Result<OpenChunk> {
         let path = layout::chunk_path(chunk);
-        let file = self
-            .inner
-            .disk
-            .open(&path, false)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::ChunkNotFound { chunk },
-                _ => read_failed(&path)(error),
-            })?;
+        let file = open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                self.note_missing(chunk);
+                Error::ChunkNotFound { chunk }
+            }
+            _ => read_failed(&path)(error),
+        })?;
         let footer = self.read_footer(chunk, &*file, &path)?;
         Ok(OpenChunk {
             chunk,

@@ -3,12 +3,13 @@
 use crate::directory::Directory;
 use crate::error::Error;
 use bytes::Bytes;
-use mdfs_client::link::{ChunkStream, LinkError, Links, Peer};
+use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, Seal, SealRequest};
+use mdfs_protocol::local::{LookUp, LookedUp};
 use mdfs_protocol::problem::Code;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl Peers {
         directory: Directory,
     ) -> Result<Self, Error> {
         Ok(Self {
-            links: Links::new(key, cluster).map_err(Error::Links)?,
+            links: Links::new(key, cluster, Reads::Small).map_err(Error::Links)?,
             directory,
         })
     }
@@ -145,6 +146,27 @@ impl Peers {
                 code: code(&error),
                 source: error,
             })
+    }
+
+    /// Asks the master at `url` what a name stands for.
+    ///
+    /// # Errors
+    /// `Refused` with what it said; `Master` if it was not reached.
+    pub(crate) async fn look_up(
+        &self,
+        url: &str,
+        asked: &LookUp,
+        within: Duration,
+    ) -> Result<LookedUp, Error> {
+        let answered = self.links.look_up(url, asked, within).await;
+        answered.map_err(|error| match error {
+            LinkError::Refused { code, detail, .. } => Error::Refused { code, detail },
+            error => Error::Master {
+                url: url.to_owned(),
+                code: code(&error),
+                source: error,
+            },
+        })
     }
 
     async fn peer(&self, disk: DiskId) -> Result<Peer, Error> {

@@ -1,5 +1,6 @@
 //! Copies a sealed chunk from other workers.
 
+use crate::blocking::DiskThreads;
 use crate::error::Error;
 use crate::node::Node;
 use crate::store::{self, ChunkStore, OpenChunk};
@@ -52,8 +53,12 @@ pub(crate) async fn pull_chunk(
         return Ok(stored);
     }
     let mut sources = Sources::new(node, chunk, seal.length, vec![Origin::Disk(from)]);
-    let copied = receive(node, chunk, &mut sources).await;
-    finish(node, chunk, copied, move |store| store.seal(chunk, &seal)).await
+    let threads = &node.write_threads;
+    let copied = receive(node, threads, chunk, &mut sources).await;
+    finish(node, threads, chunk, copied, move |store| {
+        store.seal(chunk, &seal)
+    })
+    .await
 }
 
 /// Carries out an order to have a good copy of a chunk. The fence is raised first, durably. A copy
@@ -74,7 +79,7 @@ pub(crate) async fn copy_chunk(
     sources: &[DiskId],
 ) -> Result<Stored, Error> {
     let store = node.store.clone();
-    let begun = node.write_threads.run(move || -> Result<_, Error> {
+    let begun = node.yielding_threads.run(move || -> Result<_, Error> {
         store.raise_fence(term)?;
         let own = match store.verify(chunk, true) {
             Ok(stored) if stored.length == length => return Ok(Begun::Done(stored)),
@@ -104,8 +109,9 @@ pub(crate) async fn copy_chunk(
     let own = own.filter(|open| *open.seal() == seal).map(Origin::Own);
     let origins = disks.into_iter().map(Origin::Disk).chain(own).collect();
     let mut sources = Sources::new(node, chunk, length, origins);
-    let copied = receive(node, chunk, &mut sources).await;
-    finish(node, chunk, copied, move |store| {
+    let threads = &node.yielding_threads;
+    let copied = receive(node, threads, chunk, &mut sources).await;
+    finish(node, threads, chunk, copied, move |store| {
         store.check_fence(term)?;
         store.seal(chunk, &seal)?;
         store.verify(chunk, true)
@@ -152,13 +158,18 @@ async fn find_seal(
 }
 
 /// Stages a chunk, segment by segment.
-async fn receive(node: &Node, chunk: ChunkId, sources: &mut Sources<'_>) -> Result<(), Error> {
+async fn receive(
+    node: &Node,
+    threads: &DiskThreads,
+    chunk: ChunkId,
+    sources: &mut Sources<'_>,
+) -> Result<(), Error> {
     let mut offset = 0;
     let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
         let store = node.store.clone();
         let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-        let write = node.write_threads.run(move || {
+        let write = threads.run(move || {
             let written = store.write_segment(chunk, offset, &buffer, Crc32::of(&buffer));
             drop(share);
             written
@@ -176,6 +187,7 @@ async fn receive(node: &Node, chunk: ChunkId, sources: &mut Sources<'_>) -> Resu
 /// Seals what was received, or throws it away.
 async fn finish(
     node: &Node,
+    threads: &DiskThreads,
     chunk: ChunkId,
     received: Result<(), Error>,
     seal: impl FnOnce(&ChunkStore) -> store::Result<Stored> + Send + 'static,
@@ -183,7 +195,7 @@ async fn finish(
     let sealed = match received {
         Ok(()) => {
             let store = node.store.clone();
-            let sealing = node.write_threads.run(move || seal(&store)).await;
+            let sealing = threads.run(move || seal(&store)).await;
             sealing.and_then(|sealed| Ok(sealed?))
         }
         Err(error) => Err(error),
@@ -196,10 +208,7 @@ async fn finish(
         Err(error) => {
             let store = node.store.clone();
             // The error that counts is the first one; the sweep removes what this leaves.
-            let _ = node
-                .write_threads
-                .run(move || store.discard_staged(chunk))
-                .await;
+            let _ = threads.run(move || store.discard_staged(chunk)).await;
             Err(error)
         }
     }

@@ -13,6 +13,7 @@ use mdfs_core::log::persist::{Answer, Persist, TableRead};
 use mdfs_core::log::violation::Violation;
 use mdfs_core::log::voter::Voter;
 use mdfs_core::time::Timestamp;
+use mdfs_protocol::internal::VoterState;
 use mdfs_service::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +111,14 @@ impl VoterHandle {
     /// again or, with a damaged log, for ever.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
+    }
+
+    /// The same, as the masters are told.
+    pub(crate) fn state(&self) -> VoterState {
+        match self.is_broken() {
+            true => VoterState::Broken,
+            false => VoterState::Healthy,
+        }
     }
 
     /// Asks the voter to end once it has answered what waits. False if its queue is full; then ask

@@ -2,18 +2,21 @@
 
 use crate::support::{CLUSTER, MIB, chunk, config, key, seal_of, term};
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use mdfs_client::link::{Links, Peer};
+use mdfs_client::link::{Links, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{
-    self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, SealRequest,
+    self, Directory, DiskAddress, Heartbeat, HeartbeatReply, Hop, Identity, Leader, SealRequest,
 };
+use mdfs_protocol::local::{self, LookUp, LookedUp};
 use mdfs_protocol::order::{Done, Failure, Order, Task};
 use mdfs_protocol::problem::Code;
+use mdfs_service::serve::problem_response;
 use mdfs_worker::{Config, Error};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +34,12 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Heard {
     version: u64,
     pub(crate) beats: BTreeMap<DiskId, Heartbeat>,
+    /// Whether beats are answered as by a leader.
+    pub(crate) leads: bool,
+    /// Whether beats are refused, as those of a foreign or old disk are.
+    pub(crate) refuses: bool,
+    /// The only file that the master knows.
+    pub(crate) file: Option<LookedUp>,
     /// Whether every beat is answered as if nothing was known of the chunks.
     pub(crate) wants_changes: bool,
     /// What the next beat of each disk is answered with.
@@ -41,10 +50,7 @@ pub(crate) struct Heard {
 
 pub(crate) type Master = Arc<watch::Sender<Heard>>;
 
-async fn heartbeat(
-    State(master): State<Master>,
-    Json(beat): Json<Heartbeat>,
-) -> Json<HeartbeatReply> {
+async fn heartbeat(State(master): State<Master>, Json(beat): Json<Heartbeat>) -> Response {
     let (disk, has) = (beat.identity.disk, beat.directory_version);
     let mut orders = Vec::new();
     master.send_modify(|heard| {
@@ -56,8 +62,12 @@ async fn heartbeat(
         orders = heard.orders.remove(&disk).unwrap_or_default();
     });
     let heard = master.borrow().clone();
+    if heard.refuses {
+        let id = mdfs_service::RequestId::random();
+        return problem_response(Code::ForeignDisk, "refused".to_owned(), &id);
+    }
     let known = Known {
-        generation: beat.identity.generation,
+        mount: beat.holdings.mount,
         sequence: 0,
     };
     let known = heard.wants_changes.then_some(known);
@@ -72,12 +82,37 @@ async fn heartbeat(
             })
             .collect(),
     });
-    Json(HeartbeatReply {
-        leader: None,
+    let leader = heard.leads.then(|| Leader {
+        term: term(1),
+        url: "http://leader".to_owned(),
+    });
+    let reply = HeartbeatReply {
+        leader,
         directory,
         known,
         orders,
-    })
+    };
+    Json(reply).into_response()
+}
+
+/// Lets in one token, and refuses secrets in a URL.
+async fn look_up(State(master): State<Master>, Json(asked): Json<LookUp>) -> Response {
+    let heard = master.borrow().clone();
+    let refused = if heard.refuses {
+        Some(Code::NoLeader)
+    } else if asked.query.contains("token=") {
+        Some(Code::InvalidRequest)
+    } else if asked.authorization.as_deref() != Some("Bearer let-me-in") {
+        Some(Code::Unauthorized)
+    } else {
+        None
+    };
+    let id = mdfs_service::RequestId::random();
+    match (refused, heard.file) {
+        (Some(code), _) => problem_response(code, "refused".to_owned(), &id),
+        (None, None) => problem_response(Code::FileNotFound, "no such file".to_owned(), &id),
+        (None, Some(file)) => Json(file).into_response(),
+    }
 }
 
 #[expect(
@@ -95,7 +130,6 @@ pub(crate) struct Running {
     stop: CancellationToken,
     ended: AbortOnDropHandle<Result<(), Error>>,
     pub(crate) peer: Peer,
-    pub(crate) generation: u64,
 }
 
 impl Running {
@@ -123,9 +157,7 @@ impl Running {
             }
             tokio::task::yield_now().await;
         };
-        let Identity {
-            disk, generation, ..
-        } = identity;
+        let Identity { disk, .. } = identity;
         let peer = Peer { disk, url };
         links.adopt(&peer, CLUSTER, WITHIN).await.unwrap();
         Self {
@@ -133,7 +165,6 @@ impl Running {
             stop,
             ended,
             peer,
-            generation: generation.0,
         }
     }
 
@@ -160,6 +191,7 @@ impl Cluster {
         let told = Arc::new(sender);
         let router = Router::new()
             .route(internal::HEARTBEAT, post(heartbeat))
+            .route(local::LOOK_UP, post(look_up))
             .with_state(Arc::clone(&told));
         let limits = mdfs_service::Limits::default();
         let master = start(mdfs_service::serve(
@@ -168,7 +200,7 @@ impl Cluster {
             limits,
             CancellationToken::new(),
         ));
-        let links = Links::new(&key(b'k'), Some(CLUSTER)).unwrap();
+        let links = Links::new(&key(b'k'), Some(CLUSTER), Reads::Small).unwrap();
         Self {
             links,
             url,

@@ -15,7 +15,11 @@ mod faults;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod generation;
+#[cfg(test)]
 mod holdings;
+#[cfg(test)]
+mod local;
 #[cfg(test)]
 mod log;
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Ledger {
     /// Notes what was answered: from here on it must not be lost.
     pub(crate) fn acknowledge(&mut self, step: &Step, told: Told) {
         match (step, told) {
-            (Step::Mount, Told::Identity(identity)) => {
+            (Step::Mount | Step::Raise, Told::Identity(identity)) => {
                 self.disk = Some(identity.disk);
                 self.generation = identity.generation;
             }
@@ -105,7 +105,7 @@ impl Ledger {
 
     fn check_identity(&self, found: &DiskIdentity) -> Result<(), String> {
         let kept = self.disk.is_none_or(|disk| disk == found.disk)
-            && found.generation > self.generation
+            && found.generation >= self.generation
             && found.fence >= self.fence
             && (!self.adopted || found.cluster == Some(CLUSTER))
             && (!self.has_log || found.has_log);

@@ -21,6 +21,8 @@ pub(crate) enum Step {
     /// Starts the worker again.
     Mount,
     Adopt,
+    /// Raises the generation.
+    Raise,
     /// A write of this round comes in.
     Admit(u64),
     /// An order of this round comes in.
@@ -74,6 +76,7 @@ pub(crate) fn story() -> Vec<Step> {
     vec![
         Step::Mount,
         Step::Adopt,
+        Step::Raise,
         Step::OpenLog,
         Step::Prepare(1),
         append(
@@ -121,6 +124,7 @@ pub(crate) fn story() -> Vec<Step> {
             6,
         ),
         Step::Drop(chunk_of(first, 0)),
+        Step::Raise,
         Step::Mount,
         Step::Verify(chunk_of(second, 0)),
         Step::PutWhole(chunk_of(third, 0), 5_000),
@@ -197,6 +201,12 @@ impl World {
         let done = match step {
             Step::Mount => return Ok(Told::Identity(store.identity())),
             Step::Adopt => store.adopt(CLUSTER),
+            Step::Raise => {
+                store
+                    .raise_generation()
+                    .map_err(|error| error.to_string())?;
+                return Ok(Told::Identity(store.identity()));
+            }
             Step::Admit(round) => store.admit_write(term(*round)),
             Step::Fence(round) => store.raise_fence(term(*round)),
             Step::OpenLog => return self.voter().map(|_| Told::Nothing),

@@ -61,6 +61,7 @@ impl World {
                     zone: None,
                     name: format!("w{n}"),
                     state: MemberState::Active,
+                    announced_until: None,
                 },
             })
             .collect();

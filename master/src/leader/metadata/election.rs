@@ -7,7 +7,7 @@ use crate::error::Error;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader as log;
 use mdfs_core::log::message::Request;
-use mdfs_core::records::Corrupt;
+use mdfs_core::records::{Corrupt, MemberState};
 
 impl Metadata {
     pub(super) fn log_step(&mut self, now: Now, event: log::Event) {
@@ -117,6 +117,12 @@ impl Metadata {
             match step {
                 Step::UploadRemoved(file) => self.truth.upload_ended(file),
                 Step::ChunkAdded(chunk, record) => self.truth.chunk_recorded(chunk, &record),
+                Step::Member(disk, Some(record)) if record.state == MemberState::Retired => {
+                    self.fleet.forget(disk);
+                    self.truth.forget(disk);
+                    self.mover.gone(disk);
+                    self.truth.wants_changed();
+                }
                 _ => self.truth.wants_changed(),
             }
         }

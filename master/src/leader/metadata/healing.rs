@@ -1,5 +1,6 @@
 //! Finds copies that are missing, wrong or not needed, and has workers make or drop them.
 
+use super::progress::cause;
 use super::search::Basis;
 use super::{Effect, Metadata, Now};
 use crate::leader::catalog::Catalog;
@@ -47,7 +48,10 @@ impl Metadata {
             };
             uploads.contains_key(&chunk.file) && !is_recorded
         };
-        if !self.truth.is_same_mount(disk, generation) {
+        if !self.truth.is_same_mount(disk, beat.holdings.mount) {
+            if self.truth.has_heard(disk) {
+                self.upkeep.returned.insert(disk);
+            }
             self.mover.gone(disk);
         }
         let asks = self
@@ -57,7 +61,8 @@ impl Metadata {
             let url = beat.url.clone();
             self.effects.push(Effect::Digests { disk, url, term });
         }
-        self.mover.done(now.mono, disk, term, &beat.done);
+        let copied = self.mover.done(now.mono, disk, term, &beat.done);
+        self.note_copies(now, copied);
         let holds_still = self.holds_still(now);
         let (catalog, planned) = (&self.catalog, &self.planned);
         let is_excess = |chunk: ChunkId| {
@@ -68,7 +73,9 @@ impl Metadata {
             };
             holds_still && !is_for(catalog) && !is_for(planned)
         };
-        let orders = self.mover.orders(now.mono, disk, term, is_excess);
+        let plan = &self.moving;
+        let why = |partition| cause(catalog, plan, partition);
+        let orders = self.mover.orders(now.mono, disk, term, is_excess, why);
         (self.truth.known(disk), orders)
     }
 
@@ -96,13 +103,12 @@ impl Metadata {
     /// Whether it is known well enough who has what to drop anything: all members can be read, or
     /// the others are few and have been gone for long.
     pub(super) fn may_drop(&self, now: Now, reachable: &BTreeSet<DiskId>) -> bool {
-        let members = self.catalog.members.len();
+        let members = self.catalog.present().count();
         let missing: Vec<DiskId> = self
             .catalog
-            .members
-            .keys()
+            .present()
+            .map(|(disk, _)| disk)
             .filter(|disk| !reachable.contains(disk))
-            .copied()
             .collect();
         let gone = |disk: &DiskId| self.silence(now, *disk) >= self.settings.drop_after;
         missing.is_empty() || (missing.len() * 10 < members * 3 && missing.iter().all(gone))
@@ -123,7 +129,7 @@ impl Metadata {
     /// Takes what a survey found, and gives the orders that follow.
     pub(super) fn surveyed(&mut self, now: Now, found: Option<Survey>) {
         self.search.took = now.mono.since(self.search.began);
-        let taken = self.report.take(now.mono, found);
+        let taken = self.report.take(found);
         if self.established.is_none() || !taken {
             return;
         }
@@ -131,6 +137,8 @@ impl Metadata {
             return;
         };
         let may_drop = self.search.basis.may_drop;
+        let moving = self.search.basis.moves.keys().copied();
+        self.progress.surveyed(&found.to_copy, moving);
         self.mover.plan(now.mono, found, may_drop);
         if found.copies_to_make > 0 || !found.garbage.is_empty() || !found.excess.is_empty() {
             tracing::debug!(
@@ -143,6 +151,7 @@ impl Metadata {
         }
         let home = found.home.clone();
         self.end_exceptions(now, home);
+        self.decide_retirement(now);
     }
 
     fn end_exceptions(&mut self, now: Now, home: Vec<crate::leader::survey::Home>) {
@@ -188,6 +197,7 @@ impl Metadata {
     pub(super) fn forget_holdings(&mut self) {
         self.truth = Default::default();
         self.mover = Default::default();
+        self.progress = Default::default();
         self.search = self.search.anew();
     }
 }

@@ -118,8 +118,9 @@ impl Metadata {
         }
     }
 
-    /// Takes in disks that are not members yet, and remembers how often members were mounted. One
-    /// such change at a time, so that each is planned with what the one before made of the ring.
+    /// Takes in disks that are not members yet, and remembers the highest generation that each member
+    /// showed. One such change at a time, so that each is planned with what the one before made of the
+    /// ring; all disks that have to be noted meanwhile share the next entry.
     pub(super) fn update_members(&mut self, now: Now) {
         let Some(cluster) = self.planned.cluster.clone() else {
             return;
@@ -132,6 +133,16 @@ impl Metadata {
         for (disk, observed) in self.fleet.iter() {
             let beat = &observed.beat;
             match self.planned.members.get(&disk) {
+                Some(member) if member.state == MemberState::Retired => {}
+                Some(member)
+                    if member.announced_until.is_some() && self.upkeep.returned.contains(&disk) =>
+                {
+                    let record = MemberRecord {
+                        announced_until: None,
+                        ..member.clone()
+                    };
+                    changed.push(NewMember { disk, record });
+                }
                 Some(member) if member.generation < beat.identity.generation => {
                     let generation = beat.identity.generation;
                     changed.push(NewMember {
@@ -166,6 +177,7 @@ impl Metadata {
             });
         }
         if changed.is_empty() {
+            self.upkeep.returned.clear();
             return;
         }
         let mut members = self.planned.members.clone();
@@ -198,7 +210,7 @@ impl Metadata {
         for member in &changed {
             let record = &member.record;
             tracing::info!(disk = %member.disk, name = record.name, generation = record.generation.0,
-                "member joins or was mounted anew");
+                "member joins or shows a higher generation");
         }
         self.upkeep.membership = true;
         // The flag falls with the entry: at its commit, or when this master steps down.
@@ -230,6 +242,7 @@ impl Metadata {
             zone: beat.zone.clone(),
             name: beat.name.clone(),
             state: MemberState::Active,
+            announced_until: None,
         };
         Some(NewMember { disk, record })
     }
@@ -237,7 +250,15 @@ impl Metadata {
     /// The members whose copies can be read now.
     pub(super) fn reachable(&self, now: Now) -> BTreeSet<DiskId> {
         let live = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
-        self.catalog.members.keys().filter(live).copied().collect()
+        let members = self.catalog.present().map(|(disk, _)| disk);
+        members.filter(|disk| live(&disk)).collect()
+    }
+
+    /// For how long the silence of a member is announced still; none if it is not.
+    pub(super) fn announced(&self, now: Now, disk: DiskId) -> Option<Duration> {
+        let until = self.catalog.members.get(&disk)?.announced_until?;
+        let left = until.since(self.log.log_time(now.mono)?);
+        (!left.is_zero()).then_some(left)
     }
 }
 

@@ -5,11 +5,11 @@ use super::{Metadata, Now};
 use mdfs_core::id::DiskId;
 use mdfs_core::log::message::Put;
 use mdfs_core::partition::Partition;
-use mdfs_core::records::MemberState;
 use mdfs_core::records::plan::{plan_begin_move, plan_end_move, plan_holders};
+use mdfs_core::records::{MemberRecord, MemberState};
 use mdfs_core::ring::{Assignment, assign};
 use mdfs_core::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often the ring is looked at.
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     /// Bytes are to be evened out as well.
     pub(super) rebalance: bool,
     /// Disks that are not waited for any more: not before they are heard again.
-    lost: BTreeSet<DiskId>,
+    pub(super) lost: BTreeSet<DiskId>,
     /// Many disks fell silent at once: nothing is copied for those.
     pub(super) braked: bool,
 }
@@ -159,10 +159,12 @@ impl Metadata {
     /// silent for longer than a repair waits, may not. When many fall silent at once it is rather
     /// the network, and nothing is copied for them.
     fn eligible(&mut self, now: Now) -> BTreeSet<DiskId> {
-        let members = &self.catalog.members;
+        let members: BTreeMap<DiskId, &MemberRecord> = self.catalog.present().collect();
+        // One whose silence was announced is back before anything is copied for it.
+        let announced = |disk: DiskId| self.announced(now, disk).is_some();
         let silent: BTreeSet<DiskId> = members
             .keys()
-            .filter(|&&disk| self.fleet.is_dead(disk, now.mono))
+            .filter(|&&disk| self.fleet.is_dead(disk, now.mono) && !announced(disk))
             .copied()
             .collect();
         let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
@@ -176,7 +178,8 @@ impl Metadata {
         let given_up = |disk: &DiskId| {
             let silence = self.silence(now, *disk);
             let before = self.moving.lost.contains(disk);
-            silence >= gone_after || (before && silence >= dead_after)
+            let gone = silence >= gone_after || (before && silence >= dead_after);
+            gone && !announced(*disk)
         };
         let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
         let eligible = members

@@ -1,4 +1,4 @@
-//! What administrators order.
+//! What administrators order of workers and of the mover.
 
 use super::super::command::Order;
 use super::super::handle::Answer;
@@ -8,6 +8,7 @@ use mdfs_core::id::DiskId;
 use mdfs_core::records::plan::{NewMember, Planned, plan_membership};
 use mdfs_core::records::{MemberRecord, MemberState};
 use mdfs_core::time::Timestamp;
+use std::time::Duration;
 
 impl Metadata {
     pub(super) fn order(
@@ -20,6 +21,13 @@ impl Metadata {
         let planned = match &order {
             Order::Drain(worker) => self.plan_state(worker, MemberState::Draining),
             Order::Undrain(worker) => self.plan_state(worker, MemberState::Active),
+            Order::Decommission(worker) => self.plan_state(worker, MemberState::Decommissioning),
+            Order::Announce { worker, lasts } => self.plan_announcement(now, worker, *lasts),
+            Order::Retire { worker, lost: true } => self.plan_retire(worker),
+            Order::Retire {
+                worker,
+                lost: false,
+            } => return self.begin_retirement(now, deadline, worker, answer),
             Order::Rebalance | Order::Repair => Ok(Planned {
                 puts: Vec::new(),
                 answer: (),
@@ -34,9 +42,24 @@ impl Metadata {
                 self.moving.forced_until = now.mono.plus(dead_after + delay);
                 self.truth.wants_changed();
             }
-            Order::Drain(_) | Order::Undrain(_) => {}
+            Order::Drain(_)
+            | Order::Undrain(_)
+            | Order::Decommission(_)
+            | Order::Announce { .. }
+            | Order::Retire { .. } => {}
         }
         tracing::info!(?order, refused = planned.is_err(), "ordered");
+        self.order_planned(now, deadline, planned, answer);
+    }
+
+    /// Answers an order once what it changes is certain.
+    pub(super) fn order_planned(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        planned: Result<Planned<()>, Error>,
+        answer: Answer<()>,
+    ) {
         self.carry_out(
             now,
             deadline,
@@ -53,24 +76,57 @@ impl Metadata {
         if record.state == MemberState::Retired {
             return Err(Error::RetiredDisk { disk });
         }
-        if record.state == state {
-            let puts = Vec::new();
-            return Ok(Planned { puts, answer: () });
+        if state == MemberState::Decommissioning {
+            self.check_no_voter(disk, record)?;
         }
         let record = MemberRecord {
             state,
             ..record.clone()
         };
+        self.plan_member(disk, record)
+    }
+
+    fn plan_announcement(
+        &self,
+        now: Now,
+        worker: &str,
+        lasts: Duration,
+    ) -> Result<Planned<()>, Error> {
+        let (disk, record) = self.find_member(worker)?;
+        if record.state == MemberState::Retired {
+            return Err(Error::RetiredDisk { disk });
+        }
+        let now = self.log.log_time(now.mono).ok_or(Error::NoLeader)?;
+        let until = (!lasts.is_zero()).then(|| now.plus(lasts));
+        let record = MemberRecord {
+            announced_until: until,
+            ..record.clone()
+        };
+        self.plan_member(disk, record)
+    }
+
+    /// What changes a member's record; nothing if that is what it is.
+    pub(super) fn plan_member(
+        &self,
+        disk: DiskId,
+        record: MemberRecord,
+    ) -> Result<Planned<()>, Error> {
+        if self.planned.members.get(&disk) == Some(&record) {
+            let puts = Vec::new();
+            return Ok(Planned { puts, answer: () });
+        }
         let ring = &self.planned.assignment;
         Ok(plan_membership(&[NewMember { disk, record }], ring, ring)?)
     }
 
-    /// The member that is meant by a name or a disk's id.
-    fn find_member(&self, worker: &str) -> Result<(DiskId, &MemberRecord), Error> {
+    /// The member that is meant by a name or a disk's id. A name that a retired disk had may be
+    /// another's by now.
+    pub(super) fn find_member(&self, worker: &str) -> Result<(DiskId, &MemberRecord), Error> {
         let disk = worker.parse::<DiskId>().ok();
         let is_meant = |id: DiskId, record: &MemberRecord| {
             let told = self.fleet.get(id).map(|observed| &observed.beat.name);
-            Some(id) == disk || told.unwrap_or(&record.name) == worker
+            let named = told.unwrap_or(&record.name) == worker;
+            Some(id) == disk || (named && record.state != MemberState::Retired)
         };
         let members = self
             .planned

@@ -1,6 +1,7 @@
-//! A refusal of the plan as an error of the master.
+//! Refusals of the plan and of the log as errors of the master.
 
 use crate::error::Error;
+use mdfs_core::log::leader::NotLeading;
 use mdfs_core::records::plan::Refusal;
 
 impl From<Refusal> for Error {
@@ -29,5 +30,13 @@ impl From<Refusal> for Error {
             Refusal::NotBootstrapped => Error::NotBootstrapped,
             Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
         }
+    }
+}
+
+pub(super) fn refusal_of(refused: NotLeading) -> Error {
+    match refused {
+        NotLeading::NoQuorum => Error::NoQuorum,
+        NotLeading::Overloaded { .. } => Error::Busy,
+        _ => Error::NoLeader,
     }
 }

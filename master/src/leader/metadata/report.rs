@@ -9,16 +9,21 @@ use mdfs_core::id::DiskId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::Timestamp;
-use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Workers};
+
+/// Most things that go on which a status names.
+const MOST_TASKS: usize = 16;
 
 /// What surveys found.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
-    /// When it was counted.
+    /// Of when that is: disks said what they hold at this moment or later.
     counted_at: Timestamp,
+    /// The same of the survey that runs.
+    running_since: Timestamp,
     running: bool,
     /// What runs was ordered in an earlier term: its outcome says nothing of this one.
     stale: bool,
@@ -26,13 +31,13 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Takes the outcome of a survey. False if it is not of use any more.
-    pub(super) fn take(&mut self, now: Timestamp, survey: Option<Survey>) -> bool {
+    pub(super) fn take(&mut self, survey: Option<Survey>) -> bool {
         self.running = false;
         if std::mem::take(&mut self.stale) {
             return false;
         }
         self.counted = survey;
-        self.counted_at = now;
+        self.counted_at = self.running_since;
         true
     }
 
@@ -42,9 +47,10 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// A survey begins; only one runs at a time.
-    pub(super) fn started(&mut self) {
+    /// A survey begins, of lists that were asked for at `since`; only one runs at a time.
+    pub(super) fn started(&mut self, since: Timestamp) {
         self.running = true;
+        self.running_since = since;
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -72,10 +78,10 @@ impl Figures {
 impl Metadata {
     /// The state of the cluster. Without a leader it says just that.
     pub(super) fn status(&self, now: Now) -> Status {
-        let members = &self.catalog.members;
+        let members: Vec<DiskId> = self.catalog.present().map(|(disk, _)| disk).collect();
         let standing = |want| {
             members
-                .keys()
+                .iter()
                 .filter(|&&disk| self.fleet.liveness(disk, now.mono) == want)
                 .count()
         };
@@ -84,7 +90,11 @@ impl Metadata {
             .membership()
             .map(|membership| membership.config.voters);
         let voters = voters.unwrap_or_default();
-        let heard = |disk: &&DiskId| self.fleet.liveness(**disk, now.mono) == Liveness::Live;
+        let heard = |disk: &&DiskId| {
+            let observed = self.fleet.get(**disk);
+            self.fleet.liveness(**disk, now.mono) == Liveness::Live
+                && observed.is_some_and(|it| it.beat.voter == VoterState::Healthy)
+        };
         let record = self.catalog.cluster.as_ref();
         let nothing = Survey::default();
         let counted = self.report.counted().unwrap_or(&nothing);
@@ -108,6 +118,7 @@ impl Metadata {
             copies_to_make: counted.copies_to_make,
             bytes_to_copy: counted.bytes_to_copy,
             moving_partitions: count(self.catalog.moves.len()),
+            tasks: self.list_tasks(now, MOST_TASKS).tasks,
             repair_paused: self.moving.braked,
             live_workers: count(standing(Liveness::Live)),
             workers: count(members.len()),
@@ -149,6 +160,13 @@ impl Metadata {
                     "the files have not been counted yet".to_owned(),
                 );
             }
+            let unlisted = self.report.counted().map_or(0, |it| it.unlisted_partitions);
+            if unlisted > 0 {
+                say(
+                    Health::Unknown,
+                    format!("{unlisted} partitions differ and are still to be compared"),
+                );
+            }
             if !self.log.can_write(now.mono) {
                 say(
                     Health::Critical,
@@ -161,6 +179,16 @@ impl Metadata {
                     Health::Degraded,
                     format!("{silent} of {} workers do not answer", status.workers),
                 );
+            }
+            for (disk, member) in self.catalog.present() {
+                let silent = self.fleet.liveness(disk, now.mono) != Liveness::Live;
+                if let Some(left) = self.announced(now, disk).filter(|_| silent) {
+                    let (name, seconds) = (&member.name, left.as_secs().max(1));
+                    let reason = format!(
+                        "the silence of worker {name} is announced, for {seconds} more seconds"
+                    );
+                    say(Health::Degraded, reason);
+                }
             }
             if status.live_workers < u64::from(status.replicas) {
                 let reason = format!(
@@ -195,12 +223,22 @@ impl Metadata {
                 say(Health::Critical, reason);
             }
             for (disk, observed) in self.fleet.iter() {
-                let member = self.catalog.members.contains_key(&disk);
-                if member && observed.beat.state == DiskState::ReadOnly {
-                    let name = &observed.beat.name;
+                if !self.catalog.members.contains_key(&disk) {
+                    continue;
+                }
+                let name = &observed.beat.name;
+                if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,
                         format!("the disk of worker {name} accepts no writes"),
+                    );
+                }
+                if observed.beat.voter == VoterState::Broken {
+                    say(
+                        Health::Degraded,
+                        format!(
+                            "the metadata log of worker {name} cannot be used: it does not vote"
+                        ),
                     );
                 }
             }
@@ -221,7 +259,7 @@ impl Metadata {
             .membership()
             .map(|membership| membership.config.voters);
         let partitions = self.catalog.assignment.counts();
-        let info = |(&disk, member): (&DiskId, &mdfs_core::records::MemberRecord)| {
+        let info = |(disk, member): (DiskId, &mdfs_core::records::MemberRecord)| {
             let beat = self.fleet.get(disk).map(|observed| &observed.beat);
             WorkerInfo {
                 disk_id: disk,
@@ -232,9 +270,12 @@ impl Metadata {
                     Liveness::Suspect => WorkerState::Suspect,
                     Liveness::Dead => WorkerState::Dead,
                 },
-                draining: member.state == MemberState::Draining,
+                draining: member.state.leaves(),
+                decommissioning: member.state == MemberState::Decommissioning,
+                announced_seconds: self.announced(now, disk).map(|left| left.as_secs().max(1)),
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
+                voter_broken: beat.is_some_and(|beat| beat.voter == VoterState::Broken),
                 zone: member.zone.clone(),
                 generation: member.generation,
                 partitions: partitions
@@ -245,9 +286,10 @@ impl Metadata {
                 capacity_bytes: beat.map_or(0, |beat| beat.capacity_bytes),
                 free_bytes: beat.map_or(0, |beat| beat.free_bytes),
                 bad_blocks: beat.map_or(0, |beat| beat.bad_blocks),
+                oldest_unverified_millis: beat.and_then(|beat| beat.oldest_unverified_millis),
             }
         };
-        let mut workers: Vec<_> = self.catalog.members.iter().map(info).collect();
+        let mut workers: Vec<_> = self.catalog.present().map(info).collect();
         workers.sort_by(|a, b| (&a.name, a.disk_id).cmp(&(&b.name, b.disk_id)));
         Workers { workers }
     }

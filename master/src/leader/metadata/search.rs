@@ -34,6 +34,8 @@ pub(super) struct Search {
     reachable: BTreeSet<DiskId>,
     /// Lists that were asked for.
     asked: Option<Asked>,
+    /// The partition with which the last lists ended, if there were too many for one time.
+    listed_up_to: Option<Partition>,
     next_token: u64,
     /// When the last survey began, and how long it took.
     pub(super) began: Timestamp,
@@ -47,6 +49,8 @@ pub(super) struct Search {
 /// What a survey was made for: what follows from it holds only as long as this does.
 #[derive(Debug, Default)]
 pub(super) struct Basis {
+    /// When lists were asked for: what was so before it shows.
+    pub(super) since: Timestamp,
     /// Whether it is known well enough who has what to drop anything.
     pub(super) may_drop: bool,
     pub(super) reachable: BTreeSet<DiskId>,
@@ -68,6 +72,7 @@ struct Asked {
     moves: BTreeMap<Partition, Vec<DiskId>>,
     goals: BTreeMap<(DiskId, Partition), (Digest, Digest)>,
     uploads: BTreeSet<FileId>,
+    unlisted: BTreeSet<Partition>,
     listed_at: u64,
     since: Timestamp,
 }
@@ -140,21 +145,27 @@ impl Metadata {
             return;
         }
         let changed = self.truth.take_changed() || reachable != self.search.reachable;
-        if !changed && now.mono < self.search.look_at {
+        // Somebody waits to hear who has the last copy of what.
+        let asked = self.retiring.is_some();
+        if !changed && !asked && now.mono < self.search.look_at {
             return;
         }
-        let wanted = self.wanted_lists(now, &reachable);
-        let all_there = reachable.len() == self.catalog.members.len();
+        let (wanted, unlisted) = self.wanted_lists(now, &reachable);
+        let all_there = reachable.len() == self.catalog.present().count();
         let waits = !self.search.differ.is_empty() || !self.catalog.moves.is_empty();
+        if !reachable.is_subset(&self.search.reachable) {
+            self.mover.try_again();
+        }
         self.search.reachable.clone_from(&reachable);
         self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
-        if all_there && wanted.is_empty() && !self.lacks_holders() {
+        if all_there && wanted.is_empty() && !self.lacks_holders() && !asked {
             if !waits {
                 self.report.nothing_differs(now.mono);
+                self.progress.surveyed(&BTreeMap::new(), std::iter::empty());
             }
             return;
         }
-        self.ask_for_lists(now, reachable, wanted);
+        self.ask_for_lists(now, reachable, wanted, unlisted);
     }
 
     /// Whether partitions with chunks have fewer holders than there should be copies: then digests
@@ -184,12 +195,13 @@ impl Metadata {
     }
 
     /// The partitions that each disk has to list: where it has differed for a while, and where it
-    /// holds what is on its way elsewhere.
+    /// holds what is on its way elsewhere. And the partitions that have to wait, because there are too
+    /// many chunks to list at once.
     fn wanted_lists(
         &mut self,
         now: Now,
         reachable: &BTreeSet<DiskId>,
-    ) -> BTreeMap<DiskId, BTreeSet<Partition>> {
+    ) -> (BTreeMap<DiskId, BTreeSet<Partition>>, BTreeSet<Partition>) {
         let catalog = &self.catalog;
         let mut differ = BTreeMap::new();
         let mut looked_at: BTreeSet<Partition> = BTreeSet::new();
@@ -226,7 +238,59 @@ impl Metadata {
             }
         }
         self.search.differ = differ;
-        wanted
+        let unlisted = self.put_off_lists(&mut wanted);
+        (wanted, unlisted)
+    }
+
+    /// Takes out of what is to be listed what is too much for one time. All disks list the same
+    /// partitions, and the next time it goes on behind them.
+    fn put_off_lists(
+        &mut self,
+        wanted: &mut BTreeMap<DiskId, BTreeSet<Partition>>,
+    ) -> BTreeSet<Partition> {
+        let all: BTreeSet<Partition> = wanted.values().flatten().copied().collect();
+        let from = self.search.listed_up_to;
+        let behind = all.iter().filter(|&&partition| Some(partition) > from);
+        let before = all.iter().filter(|&&partition| Some(partition) <= from);
+        let mut chunks: BTreeMap<DiskId, u64> = BTreeMap::new();
+        let mut listed = BTreeSet::new();
+        for &partition in behind.chain(before) {
+            let has = |(disk, partitions): (&DiskId, &BTreeSet<Partition>)| {
+                let count = self.chunks_on(*disk, partition);
+                partitions.contains(&partition).then_some((*disk, count))
+            };
+            let more: Vec<(DiskId, u64)> = wanted.iter().filter_map(has).collect();
+            let so_far = |disk: &DiskId| chunks.get(disk).copied().unwrap_or(0);
+            let fits =
+                |(disk, more): &(DiskId, u64)| so_far(disk) + more <= self.settings.most_listed;
+            if !listed.is_empty() && !more.iter().all(fits) {
+                break;
+            }
+            for (disk, more) in more {
+                *chunks.entry(disk).or_default() += more;
+            }
+            listed.insert(partition);
+            self.search.listed_up_to = Some(partition);
+        }
+        let unlisted: BTreeSet<Partition> = all.difference(&listed).copied().collect();
+        if unlisted.is_empty() {
+            self.search.listed_up_to = None;
+        } else {
+            for partitions in wanted.values_mut() {
+                partitions.retain(|partition| listed.contains(partition));
+            }
+            wanted.retain(|_, partitions| !partitions.is_empty());
+        }
+        unlisted
+    }
+
+    /// How many chunks of a partition a disk may have: those that it should, and a part of what it
+    /// says that it has.
+    fn chunks_on(&self, disk: DiskId, partition: Partition) -> u64 {
+        let told = self.fleet.get(disk).map_or(0, |it| it.beat.chunks);
+        let partitions = u64::try_from(Partition::COUNT).unwrap_or(u64::MAX);
+        let part = told.checked_div(partitions).unwrap_or(0);
+        self.catalog.amount(partition).chunks.saturating_add(part)
     }
 
     fn ask_for_lists(
@@ -234,6 +298,7 @@ impl Metadata {
         now: Now,
         reachable: BTreeSet<DiskId>,
         wanted: BTreeMap<DiskId, BTreeSet<Partition>>,
+        unlisted: BTreeSet<Partition>,
     ) {
         self.search.began = now.mono;
         self.search.next_token += 1;
@@ -248,6 +313,7 @@ impl Metadata {
             goals: self.goals(),
             since: now.mono,
             uploads: self.planned.uploads.keys().copied().collect(),
+            unlisted,
             listed_at: self.log.commit().unwrap_or(0),
         });
         let (false, Some(term)) = (wanted.is_empty(), self.established) else {
@@ -290,8 +356,10 @@ impl Metadata {
             moves,
             goals,
             mut uploads,
+            unlisted,
             listed_at,
             mut reachable,
+            since,
             ..
         } = asked;
         let still = self.known_and_reachable(now);
@@ -305,6 +373,7 @@ impl Metadata {
             .filter_map(room)
             .collect();
         let basis = Basis {
+            since,
             may_drop: self.may_drop(now, &reachable),
             reachable: reachable.clone(),
             assignment: assignment.clone(),
@@ -318,11 +387,13 @@ impl Metadata {
             uploads,
             reachable,
             accepting,
+            put_off: self.mover.put_off(now.mono),
+            unlisted,
             listed_at,
             lists,
         };
         self.search.basis = basis;
-        self.report.started();
+        self.report.started(since);
         self.effects.push(Effect::Survey(Box::new(request)));
     }
 }

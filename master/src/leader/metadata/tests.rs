@@ -1,3 +1,4 @@
+mod administration;
 mod answers;
 mod asking;
 mod changes;
@@ -7,6 +8,7 @@ mod founding;
 mod healing;
 mod joining;
 mod listing;
+mod lying;
 mod placement;
 mod retention;
 mod sessions;

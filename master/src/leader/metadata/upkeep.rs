@@ -27,13 +27,21 @@ const MOST_ENDED: usize = 65_536;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
 
+/// How long room is made for a chunk that was refused: until whoever sent it has tried again.
+const ROOM_FOR: Duration = Duration::from_secs(30);
+
 /// When each of it was done last.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     members: Timestamp,
+    pub(super) progress: Timestamp,
+    /// Disks that were mounted anew: what was announced of them is over.
+    pub(super) returned: BTreeSet<DiskId>,
     cleaned: Timestamp,
     /// The trash was emptied for room.
     pub(super) made_room: Timestamp,
+    /// When a chunk was last refused for want of room, and its bytes.
+    refused: Option<(Timestamp, u64)>,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
     /// A change of members waits for its commit, at this index.
@@ -41,6 +49,20 @@ pub(super) struct Schedule {
     /// Blank disks that were asked to join, and when.
     pub(super) adopting: BTreeMap<DiskId, Timestamp>,
     pub(super) membership_index: u64,
+}
+
+impl Schedule {
+    /// A chunk of so many bytes was refused for want of room.
+    pub(super) fn want_room(&mut self, now: Timestamp, bytes: u64) {
+        let still = self.room_wanted(now).unwrap_or(0);
+        self.refused = Some((now, bytes.max(still)));
+    }
+
+    /// The bytes of the largest chunk that was refused lately for want of room.
+    pub(super) fn room_wanted(&self, now: Timestamp) -> Option<u64> {
+        let (at, bytes) = self.refused?;
+        (now.since(at) < ROOM_FOR).then_some(bytes)
+    }
 }
 
 impl Metadata {
@@ -53,7 +75,10 @@ impl Metadata {
         if now.mono.since(self.upkeep.members) >= MEMBERS_EVERY {
             self.upkeep.members = now.mono;
             self.update_members(now);
+            self.retire_emptied(now);
         }
+        self.give_up_retirement(now);
+        self.look_at_progress(now);
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
             let (expired, remembered) = (self.expire_trash(now), self.forget_ended(now));

@@ -30,6 +30,13 @@ impl Activity {
             disks: None,
         }
     }
+
+    /// Whether a chunk of it may be on a disk.
+    pub(super) fn may_be_on(&self, disk: DiskId) -> bool {
+        self.disks
+            .as_ref()
+            .is_none_or(|disks| disks.contains(&disk))
+    }
 }
 
 impl Metadata {
@@ -168,6 +175,7 @@ impl Metadata {
             }
         }
         if chosen.len() < wanted && live >= wanted {
+            self.upkeep.want_room(now.mono, place.bytes);
             return Err(Error::NoSpace {
                 wanted,
                 found: roomy,

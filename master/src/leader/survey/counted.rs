@@ -1,15 +1,17 @@
 //! The pass over all files.
 
+use super::places::{Places, places};
 use super::{
-    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, Need, Survey,
+    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
 };
 use crate::leader::catalog::prefix;
+use crate::leader::progress::Amount;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
-use mdfs_core::records::{Copies, FileRecord, Key, Kind, TrashRecord, decode};
+use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Looks at every file, in the trash or out of it.
@@ -22,6 +24,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         uploads: request.uploads.clone(),
     };
     pass.found.moved = request.moves.keys().copied().collect();
+    pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
     for (&disk, listed) in &request.lists {
         pass.listed_partitions.extend(&listed.partitions);
         for &chunk in listed.chunks.keys().chain(&listed.damaged) {
@@ -41,7 +44,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let files = request.table.range(&files, None);
     for (key, value) in files {
         match (Key::from_bytes(key), decode::<FileRecord>(value)) {
-            (Ok(Key::File(name)), Ok(file)) => pass.file(Some(&name), &file),
+            (Ok(Key::File(name)), Ok(file)) => pass.file(&name, &file, false),
             _ => pass.found.unreadable_files += 1,
         }
     }
@@ -49,7 +52,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let trash = request.table.range(&trash, None);
     for (_, value) in trash {
         match decode::<TrashRecord>(value) {
-            Ok(trash) => pass.file(None, &trash.file),
+            Ok(trash) => pass.file(&trash.name, &trash.file, true),
             Err(_) => pass.found.unreadable_files += 1,
         }
     }
@@ -67,38 +70,6 @@ struct Pass<'a> {
     uploads: BTreeSet<FileId>,
 }
 
-/// Where a chunk should be, and where it may be.
-struct Places<'a> {
-    /// The disks that should have it in the end.
-    targets: &'a [DiskId],
-    /// All disks whose copy counts.
-    all: Vec<DiskId>,
-    /// Where it lies instead, for now.
-    exception: Option<&'a [DiskId]>,
-}
-
-fn places<'a>(
-    request: &'a SurveyRequest,
-    partition: Partition,
-    wanted: usize,
-    exception: Option<&'a Copies>,
-) -> Places<'a> {
-    let holders = request.assignment.holders(partition);
-    let targets = request.moves.get(&partition).map_or(holders, Vec::as_slice);
-    let first = |disks: &'a [DiskId]| disks.get(..wanted).unwrap_or(disks);
-    let others = match exception {
-        Some(exception) => exception.disks.as_slice(),
-        None => first(holders),
-    };
-    let mut seen = BTreeSet::new();
-    let all = first(targets).iter().chain(others).copied();
-    Places {
-        targets: first(targets),
-        all: all.filter(|&disk| seen.insert(disk)).collect(),
-        exception: exception.map(|exception| exception.disks.as_slice()),
-    }
-}
-
 /// Chunks of a file that share their places.
 struct Run<'a> {
     file: &'a FileRecord,
@@ -112,8 +83,8 @@ struct Run<'a> {
 }
 
 impl Pass<'_> {
-    /// Counts a file; one in the trash has no name here, and is healed but not counted.
-    fn file(&mut self, name: Option<&FileName>, file: &FileRecord) {
+    /// Counts a file; one in the trash is healed but not counted.
+    fn file(&mut self, name: &FileName, file: &FileRecord, is_trash: bool) {
         let wanted = usize::from(file.replicas.get());
         // Committed after the lists were made: they do not show it, but all its copies were durable.
         let is_new = file.version > self.request.listed_at;
@@ -121,6 +92,7 @@ impl Pass<'_> {
         let mut exceptions = file.exceptions.iter().peekable();
         let mut index = 0;
         let mut home = Vec::new();
+        let mut sole = BTreeSet::new();
         while index < file.layout.chunk_count() {
             while exceptions.next_if(|run| run.end() <= index).is_some() {}
             let next = exceptions.peek().copied();
@@ -138,7 +110,13 @@ impl Pass<'_> {
             }
             .partition();
             let places = places(self.request, partition, wanted, exception);
-            let good = if self.is_as_it_should_be(partition, &places) {
+            let good = if self.request.unlisted.contains(&partition) {
+                self.found.moved.remove(&partition);
+                self.unlisted(&places, &mut sole)
+            } else if self.is_as_it_should_be(partition, &places) {
+                if let [disk] = places.all[..] {
+                    sole.insert(disk);
+                }
                 places.all.len()
             } else {
                 let run = Run {
@@ -147,20 +125,38 @@ impl Pass<'_> {
                     partition,
                     wanted,
                     is_new,
-                    is_trash: name.is_none(),
+                    is_trash,
                 };
-                self.chunks(&run, &places, &mut home)
+                self.chunks(&run, &places, &mut home, &mut sole)
             };
             fewest = fewest.min(good);
             index = end;
         }
-        let Some(name) = name else { return };
+        for disk in sole {
+            let sole = self.found.sole.entry(disk).or_default();
+            sole.files += 1;
+            if sole.names.len() < MOST_SOLE {
+                sole.names.push(name.clone());
+            }
+        }
+        if is_trash {
+            return;
+        }
         self.note_home(name, file, &home);
         if fewest < wanted {
             self.found.under_replicated_files += 1;
             self.found.missing_files += u64::from(fewest == 0);
             self.note_name(name, fewest, wanted);
         }
+    }
+
+    /// Of a partition that was not listed, only that is told for certain which follows from who can be
+    /// read: every disk that can may have the copy, or may be the only one that has.
+    fn unlisted(&self, places: &Places<'_>, sole: &mut BTreeSet<DiskId>) -> usize {
+        sole.extend(places.all.iter().copied());
+        let reachable = &self.request.reachable;
+        let readable = places.all.iter().filter(|disk| reachable.contains(disk));
+        readable.count()
     }
 
     /// Whether all copies are where they should be, which the digests show: no list was needed.
@@ -176,7 +172,13 @@ impl Pass<'_> {
     }
 
     /// Looks at chunks one by one. The fewest good copies of one of them.
-    fn chunks(&mut self, run: &Run<'_>, places: &Places<'_>, home: &mut Vec<u32>) -> usize {
+    fn chunks(
+        &mut self,
+        run: &Run<'_>,
+        places: &Places<'_>,
+        home: &mut Vec<u32>,
+        sole: &mut BTreeSet<DiskId>,
+    ) -> usize {
         let mut fewest = usize::MAX;
         for index in run.chunks.clone() {
             let chunk = ChunkId {
@@ -204,6 +206,18 @@ impl Pass<'_> {
                 .filter(|disk| !good.contains(disk))
                 .collect();
             fewest = fewest.min(good.len());
+            match good[..] {
+                [disk] => {
+                    sole.insert(disk);
+                }
+                // A disk that does not answer may have it, or a damaged copy good blocks.
+                [] => {
+                    let reachable = &self.request.reachable;
+                    let silent = places.all.iter().filter(|disk| !reachable.contains(disk));
+                    sole.extend(silent.copied().chain(self.damaged_at(chunk)));
+                }
+                [..] => {}
+            }
             let excepted = places.exception.is_some();
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 home.push(index);
@@ -265,6 +279,12 @@ impl Pass<'_> {
             }
             self.found.copies_to_make += 1;
             self.found.bytes_to_copy = self.found.bytes_to_copy.saturating_add(length);
+            let bytes = length;
+            let amount = self.found.to_copy.entry(chunk.partition()).or_default();
+            amount.add(Amount { chunks: 1, bytes });
+            if self.request.put_off.contains(&(target, chunk)) {
+                continue;
+            }
             let need = Need {
                 chunk,
                 length,

@@ -69,6 +69,8 @@ fn request(records: &[mdfs_core::log::message::Put], on: &[u128]) -> SurveyReque
         accepting: all.iter().map(|&disk| (disk, 10 * MIB)).collect(),
         reachable: all,
         listed_at: 10,
+        put_off: BTreeSet::new(),
+        unlisted: BTreeSet::new(),
         lists: (1..=4).map(|n| (disk(n), listed(&n))).collect(),
     }
 }
@@ -178,4 +180,31 @@ fn a_damaged_copy_that_nobody_needs_goes_and_one_that_is_needed_stays() {
     assert_eq!((found.missing_files, found.excess.len()), (1, 0));
     assert_eq!(found.needs.len(), 2);
     assert_eq!(found.needs[0].sources, [disk(1), disk(2), disk(3)]);
+}
+
+#[test]
+fn copies_that_cannot_be_made_leave_their_places_to_others() {
+    let mut request = request(&[stored(&file(2, vec![]))], &[1]);
+    assert_eq!(survey(&request).needs.len(), 1);
+    request.put_off.insert((disk(2), chunk()));
+    let found = survey(&request);
+    assert_eq!((found.needs.len(), found.copies_to_make), (0, 1));
+    assert_eq!(found.under_replicated_files, 1);
+}
+
+#[test]
+fn of_a_partition_that_was_not_listed_only_who_can_be_read_is_told() {
+    let mut request = request(&[stored(&file(2, vec![]))], &[]);
+    let partition = chunk().partition();
+    request.lists.clear();
+    request.unlisted.insert(partition);
+    request.moves.insert(partition, vec![disk(1), disk(2)]);
+    let found = survey(&request);
+    assert_eq!((found.unlisted_partitions, found.needs.len()), (1, 0));
+    assert_eq!((found.under_replicated_files, found.moved.len()), (0, 0));
+    // Each of them may have the last copy.
+    assert_eq!(found.sole.keys().collect::<Vec<_>>(), [&disk(1), &disk(2)]);
+    request.reachable.remove(&disk(2));
+    let found = survey(&request);
+    assert_eq!((found.under_replicated_files, found.missing_files), (1, 0));
 }

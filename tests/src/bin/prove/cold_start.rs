@@ -3,6 +3,7 @@
 use crate::MIB;
 use crate::figures::figure;
 use crate::healing::{Stored, all_disks, read_back, settle, status, wait_status, walk};
+use crate::invariants;
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Role};
@@ -65,7 +66,8 @@ fn start_again(cluster: &mut DevCluster, sizes: Sizes) -> Result<()> {
     let files = files.collect::<Result<Vec<_>>>()?;
     let disks = all_disks(cluster)?;
     settle(cluster, &disks, u64::from(WORKERS), files.iter(), PATIENCE)?;
-    let disks: Vec<PathBuf> = disks.into_values().collect();
+    let all = disks;
+    let disks: Vec<PathBuf> = all.values().cloned().collect();
     let before = walk(&disks)?;
     let roles: Vec<Role> = cluster
         .state()
@@ -91,6 +93,7 @@ fn start_again(cluster: &mut DevCluster, sizes: Sizes) -> Result<()> {
         "starts in any order, one worker late",
         &sizes.rounds.to_string(),
     );
+    invariants::hold(cluster, &all, PATIENCE)?;
     let chunks: usize = before.iter().map(BTreeMap::len).sum();
     figure(
         "chunk files that stayed as they were",

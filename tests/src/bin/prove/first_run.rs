@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(900);
 const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 pub(crate) fn prove(short: bool) -> Result<()> {
+    let port = if short { free_port()? } else { README_PORT };
+    is_free(port)?;
     let folder = TempDir::with_prefix("mdfs-first-run-")?;
     let place = if short {
         as_if_built(folder.path())?
@@ -40,7 +42,6 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         &format!("{} {}", bytes(&mp4)?, bytes(&mkv)?),
     );
 
-    let port = if short { free_port()? } else { README_PORT };
     let start = readme::commands(program::repository()?, "start")?;
     ensure!(
         start == "cargo run --release -- dev",
@@ -114,6 +115,15 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// Whether the API can be there. Somebody else's server would otherwise be waited for as if it were
+/// ours.
+fn is_free(port: u16) -> Result<()> {
+    let tried = TcpListener::bind(("127.0.0.1", port));
+    tried.map(drop).with_context(|| {
+        format!("port {port}, which the README's commands use, is held by another process")
+    })
+}
+
 fn at_port(commands: &str, port: u16) -> String {
     commands.replace(&format!(":{README_PORT}"), &format!(":{port}"))
 }
@@ -162,9 +172,8 @@ impl Server {
         let url = format!("http://127.0.0.1:{port}");
         let log = self.log.clone();
         wait_for("healthy server", BUILD_LIMIT, || {
-            if let Some(status) = self.child.try_wait()? {
-                let said = fs::read_to_string(&log)?;
-                return Ok(Some(Err(format!("it ended with {status}:\n{said}"))));
+            if let Some(ended) = self.ended()? {
+                return Ok(Some(Err(ended)));
             }
             let answer = http::Connection::open(&url, None)?.request("GET", "/health", &[], &[])?;
             Ok((answer.status() == 200).then_some(Ok(())))
@@ -172,9 +181,14 @@ impl Server {
         .map_err(anyhow::Error::msg)?;
         // What it prints is what a person goes by: the API's address must be there.
         wait_for("address on the terminal", LIMIT, || {
+            if let Some(ended) = self.ended()? {
+                return Ok(Some(Err(ended)));
+            }
             let said = fs::read_to_string(&log)?;
-            Ok((said.contains("MDFS is ready") && said.contains(&url)).then_some(()))
-        })?;
+            let is_told = said.contains("MDFS is ready") && said.contains(&url);
+            Ok(is_told.then_some(Ok(())))
+        })?
+        .map_err(anyhow::Error::msg)?;
         // A new cluster counts its files before it says that all is well.
         let data = self.log.with_extension("").join("mdfs-data");
         wait_for("counted files", LIMIT, || {
@@ -184,6 +198,15 @@ impl Server {
             let healthy = status.get("health").and_then(|health| health.as_str()) == Some("ok");
             Ok((healthy && data.join("dev.json").exists()).then_some(()))
         })
+    }
+
+    /// What it said last, if it has ended.
+    fn ended(&mut self) -> Result<Option<String>> {
+        let Some(status) = self.child.try_wait()? else {
+            return Ok(None);
+        };
+        let said = fs::read_to_string(&self.log)?;
+        Ok(Some(format!("it ended with {status}:\n{said}")))
     }
 
     fn stop(&mut self) -> Result<()> {

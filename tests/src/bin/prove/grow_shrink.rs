@@ -6,6 +6,7 @@ use crate::figures::{bytes_as_f64, figure};
 use crate::healing::{
     Status, Stored, all_disks, order, read_back, status, two_copies, wait_status, walk,
 };
+use crate::invariants;
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Role};
@@ -63,7 +64,9 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         })?;
         read_back(cluster, &films)?;
         wait_status(cluster, "whole cluster", PATIENCE, Status::is_whole)?;
-        two_copies(&walk(all_disks(cluster)?.values())?, &films, false)?;
+        let disks = all_disks(cluster)?;
+        two_copies(&walk(disks.values())?, &films, false)?;
+        invariants::hold(cluster, &disks, PATIENCE)?;
         let (writes, reads) = (&load.writes, &load.reads);
         let (writes, reads) = (
             writes.load(Ordering::Relaxed),

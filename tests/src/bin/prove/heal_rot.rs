@@ -5,6 +5,7 @@ use crate::figures::figure;
 use crate::healing::{
     Stored, all_disks, ask, change, read_back, settle, text, two_copies, wait_status, walk,
 };
+use crate::invariants;
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::dev_cluster::{DevCluster, Options};
@@ -46,6 +47,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         }
         settle(cluster, &disks, 3, files.iter(), PATIENCE)?;
         one_copy_each(cluster, &disks, &files)?;
+        invariants::hold(cluster, &disks, PATIENCE)?;
         both_copies(cluster, &disks, &files)
     })
 }

@@ -88,6 +88,7 @@ fn lose_one(cluster: &mut DevCluster, sizes: Sizes) -> Result<()> {
     })?;
     two_copies(&walk(disks.values())?, &files, true)?;
     read_back(cluster, &files)?;
+    crate::invariants::hold(cluster, &disks, PATIENCE)?;
 
     figure(
         "files with a copy on the lost worker",

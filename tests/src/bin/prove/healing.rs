@@ -17,8 +17,13 @@ use std::time::Duration;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) health: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) trashed_files: u64,
+    pub(crate) open_uploads: u64,
     pub(crate) under_replicated_files: u64,
     pub(crate) missing_files: u64,
+    pub(crate) damaged_chunks: u64,
     pub(crate) copies_to_make: u64,
     pub(crate) excess_copies: u64,
     pub(crate) moving_partitions: u64,
@@ -35,6 +40,12 @@ impl Status {
             && self.missing_files == 0
             && self.copies_to_make == 0
             && self.moving_partitions == 0
+    }
+
+    /// Whether its figures are younger than this.
+    pub(crate) fn is_of_the_last(&self, time: Duration) -> bool {
+        let age = self.counted_millis_ago.map(Duration::from_millis);
+        age.is_some_and(|age| age + Duration::from_millis(1) < time)
     }
 }
 

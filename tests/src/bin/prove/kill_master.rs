@@ -1,6 +1,8 @@
 //! A master may be killed at any moment: no acknowledged file is lost or changed, none is half.
 
 use crate::figures::{Series, figure};
+use crate::healing::all_disks;
+use crate::invariants;
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::content::Content;
@@ -62,6 +64,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         );
         figure("first correct read after a kill", &times.shown("s"));
         verify(cluster, &uploads)?;
+        invariants::hold(cluster, &all_disks(cluster)?, PATIENCE)?;
         if !short && times.most() > READ_LIMIT.as_secs_f64() {
             bail!("a read was right only {:.3} s after a kill", times.most());
         }

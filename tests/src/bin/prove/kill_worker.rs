@@ -2,6 +2,8 @@
 
 use crate::MIB;
 use crate::figures::{Series, figure};
+use crate::healing::{all_disks, change};
+use crate::invariants;
 use crate::ranges::{self, File};
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
@@ -20,6 +22,8 @@ use std::time::Duration;
 const SEED: u64 = 20_260_301;
 /// The longest that a read may stand still while a worker hangs.
 const GAP_LIMIT: Duration = Duration::from_secs(1);
+/// How long anything here may take before the proof gives up.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The size of everything.
 #[derive(Clone, Copy)]
@@ -101,6 +105,7 @@ fn downloads(cluster: &mut DevCluster, sizes: Sizes, chance: &mut Chance) -> Res
                 read += seen.ranges.ranges;
             }
         }
+        invariants::hold(cluster, &all_disks(cluster)?, PATIENCE)?;
         let downloads = sizes.rounds * 2;
         figure(
             &format!("{fault:?}: downloads intact, of {} bytes", sizes.length),
@@ -238,7 +243,11 @@ fn upload(cluster: &mut DevCluster, sizes: Sizes, round: u64, chance: &mut Chanc
         sizes.length,
         |_| Ok(()),
     )?;
-    Ok(())
+    // What the dead worker had is made again on the others.
+    change(cluster, "POST", "/v1/admin/repair", None)?;
+    let mut left = all_disks(cluster)?;
+    left.remove(&killed);
+    invariants::hold(cluster, &left, PATIENCE)
 }
 
 /// A body that can be read once, and does something when `moment` bytes of it were read.

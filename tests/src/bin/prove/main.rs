@@ -1,12 +1,15 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod cold_start;
+mod disk_full;
 mod figures;
 mod first_run;
 mod grow_shrink;
 mod heal_rot;
 mod heal_worker;
 mod healing;
+mod heartbeat;
+mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
@@ -14,6 +17,7 @@ mod ranges;
 mod resume;
 mod round_trip;
 mod speed;
+mod truth;
 
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -39,6 +43,9 @@ enum Name {
     ColdStart,
     GrowShrink,
     Resume,
+    Heartbeat,
+    DiskFull,
+    Truth,
     Speed,
 }
 
@@ -61,6 +68,9 @@ fn main() -> ExitCode {
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
         Name::Resume => resume::prove(short),
+        Name::Heartbeat => heartbeat::prove(short),
+        Name::DiskFull => disk_full::prove(short),
+        Name::Truth => truth::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name

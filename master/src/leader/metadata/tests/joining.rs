@@ -86,11 +86,18 @@ fn two_joins_at_once_and_one_without_a_quorum_end_as_members() {
 }
 
 #[test]
-fn a_mounted_disk_shows_its_new_generation_and_moves_nothing() {
+fn higher_generations_are_remembered_by_one_entry_and_nothing_is_moved_or_listed() {
     let mut world = World::founded();
-    let before = world.master.catalog.assignment.clone();
-    world.worker(2).beat.identity.generation = Generation(7);
     world.run(2000);
+    let before = world.master.catalog.assignment.clone();
+    let commit = world.status().commit;
+    for n in 1..=3 {
+        world.worker(n).beat.identity.generation = Generation(7);
+    }
+    world.beat_all();
+    assert!((1..=3).all(|n| world.master.truth.is_known(disk(n))));
+    world.run(2000);
+    assert_eq!(world.status().commit, commit + 1);
     assert_eq!(
         world.master.catalog.members[&disk(2)].generation,
         Generation(7)

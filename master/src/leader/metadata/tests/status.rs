@@ -5,7 +5,7 @@ use super::world::{World, disk};
 use crate::leader::command::BeginUpload;
 use crate::leader::survey::Survey;
 use mdfs_core::ring::ReplicationFactor;
-use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::Health;
 
 #[track_caller]
@@ -53,6 +53,23 @@ fn without_a_leader_nothing_is_called_well() {
     check(&mut world, Health::Ok, "");
     world.restart_master();
     check(&mut world, Health::Unknown, "no leader");
+}
+
+#[test]
+fn a_worker_whose_log_cannot_be_used_is_named_and_does_not_count_as_a_voter() {
+    let mut world = World::founded();
+    world.run(2000);
+    world.worker(2).beat.voter = VoterState::Broken;
+    world.run(1000);
+    check(
+        &mut world,
+        Health::Degraded,
+        "metadata log of worker worker-2",
+    );
+    assert_eq!(world.status().leased_voters, 2);
+    world.worker(2).beat.voter = VoterState::Healthy;
+    world.run(1000);
+    check(&mut world, Health::Ok, "");
 }
 
 #[test]

@@ -272,6 +272,34 @@ fn a_full_disk_ends_the_oldest_a_few_at_a_time() {
 }
 
 #[test]
+fn disks_with_too_little_room_for_a_chunk_end_the_oldest_once_it_was_refused() {
+    let mut world = World::founded();
+    world.fill_trash(numbered(40));
+    let upload = world.open("new");
+    for number in [1, 2, 3] {
+        world.worker(number).beat.free_bytes = 1000;
+    }
+    world.run(5000);
+    assert_eq!(world.trash().len(), 40);
+    world.place(&upload, 0).unwrap_err();
+    world.run(50);
+    assert!(world.trash().into_iter().eq(numbered(40).skip(16)));
+    for number in [1, 2, 3] {
+        world.worker(number).beat.free_bytes = 1 << 30;
+    }
+    world.run(10_000);
+    assert_eq!(world.trash().len(), 24);
+    world.place(&upload, 0).unwrap();
+    // What was refused long ago ends nothing.
+    world.run(30_000);
+    for number in [1, 2, 3] {
+        world.worker(number).beat.free_bytes = 1000;
+    }
+    world.run(10_000);
+    assert_eq!(world.trash().len(), 24);
+}
+
+#[test]
 fn a_disk_that_takes_no_writes_ends_nothing() {
     let mut world = World::founded();
     world.fill_trash(numbered(3));

@@ -1,14 +1,14 @@
 //! A worker in memory: a real voter, what its disk holds, and what it says of itself.
 
 use mdfs_core::holdings::Holdings;
-use mdfs_core::id::{DiskId, Generation};
+use mdfs_core::id::{DiskId, Generation, MountId};
 use mdfs_core::log::message::{Record, Reply, Request};
 use mdfs_core::log::persist::{Answer, DurableVoter, Persist};
 use mdfs_core::log::voter::{Voter, VoterSettings};
 use mdfs_core::partition::Partition;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Digests, Known, Listing, Report};
-use mdfs_protocol::internal::{DiskState, Heartbeat, Identity};
+use mdfs_protocol::internal::{DiskState, Heartbeat, Identity, VoterState};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Worker {
@@ -21,6 +21,8 @@ pub(super) struct Worker {
     pub(super) holdings: Holdings,
     /// How far the master said it knows them.
     pub(super) known: Option<Known>,
+    /// Which mount of its disk this is.
+    pub(super) mount: MountId,
     /// Whether it beats.
     pub(super) beats: bool,
     /// Whether messages reach it.
@@ -39,6 +41,7 @@ impl Worker {
             staged: BTreeMap::new(),
             holdings: Holdings::new(1000),
             known: None,
+            mount: MountId::from_u128(1),
             beat: Heartbeat {
                 identity: Identity {
                     disk: id,
@@ -53,7 +56,9 @@ impl Worker {
                 chunks: 0,
                 chunk_bytes: 0,
                 bad_blocks: 0,
+                oldest_unverified_millis: None,
                 state: DiskState::Healthy,
+                voter: VoterState::Healthy,
                 leaving: false,
                 directory_version: 0,
                 holdings: mdfs_protocol::holdings::Report::default(),
@@ -66,11 +71,12 @@ impl Worker {
 
     /// What it tells of its chunks now.
     pub(super) fn report(&mut self) -> Report {
-        let generation = self.beat.identity.generation;
-        let known = self.known.filter(|known| known.generation == generation);
+        let mount = self.mount;
+        let known = self.known.filter(|known| known.mount == mount);
         let changes = known.and_then(|known| self.holdings.since(known.sequence, 1000));
         let sequence = self.holdings.sequence();
         Report {
+            mount,
             sequence,
             root: self.holdings.root(),
             after: match (known, &changes) {
@@ -84,7 +90,7 @@ impl Worker {
 
     pub(super) fn digests(&self) -> Digests {
         Digests {
-            generation: self.beat.identity.generation,
+            mount: self.mount,
             sequence: self.holdings.sequence(),
             digests: self.holdings.digests().as_slice().to_vec(),
         }

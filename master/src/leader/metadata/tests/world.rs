@@ -77,6 +77,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         most_sessions: MOST_SESSIONS,
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
+        most_listed: 500_000,
         trash_keep: crate::config::Config::TRASH_KEEP,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
@@ -203,6 +204,12 @@ impl World {
             self.carry_out(number, order);
         }
         Ok(reply)
+    }
+
+    /// A beat that says something else than the worker would.
+    pub(super) fn beat_with(&mut self, beat: Heartbeat) -> Result<HeartbeatReply, Error> {
+        let open = CancellationToken::new();
+        done(self.ask(|answer| Question::Heartbeat(Box::new(beat), open, answer)))
     }
 
     /// Does at once what a worker was ordered to.

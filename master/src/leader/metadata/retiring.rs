@@ -1,0 +1,173 @@
+//! Disks that go for good: at once when told to, or by themselves once they are empty.
+
+use super::super::handle::Answer;
+use super::{Metadata, Now, respond};
+use crate::error::Error;
+use mdfs_core::detect::Liveness;
+use mdfs_core::id::DiskId;
+use mdfs_core::records::plan::Planned;
+use mdfs_core::records::{MemberRecord, MemberState};
+use mdfs_core::time::Timestamp;
+
+/// A retirement that waits until it was counted what would be lost by it.
+#[derive(Debug)]
+pub(super) struct Retirement {
+    disk: DiskId,
+    asked: Timestamp,
+    deadline: Timestamp,
+    answer: Answer<()>,
+}
+
+impl Metadata {
+    /// What retires a disk; nothing if it was before.
+    pub(super) fn plan_retire(&self, worker: &str) -> Result<Planned<()>, Error> {
+        let (disk, record) = self.find_member(worker)?;
+        if record.state == MemberState::Retired {
+            let puts = Vec::new();
+            return Ok(Planned { puts, answer: () });
+        }
+        self.check_no_voter(disk, record)?;
+        let record = MemberRecord {
+            state: MemberState::Retired,
+            announced_until: None,
+            ..record.clone()
+        };
+        self.plan_member(disk, record)
+    }
+
+    /// A voter's word is needed to write and to elect: it does not go before its vote has.
+    pub(super) fn check_no_voter(&self, disk: DiskId, record: &MemberRecord) -> Result<(), Error> {
+        let membership = self.log.membership();
+        let votes = membership.is_some_and(|it| {
+            let configs = [Some(it.config), it.previous];
+            configs
+                .iter()
+                .flatten()
+                .any(|config| config.voters.contains(&disk))
+        });
+        match votes {
+            true => Err(Error::VoterStays {
+                disk,
+                worker: record.name.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Retires a disk if nothing is lost by that: a survey that begins after now tells. One at a
+    /// time.
+    pub(super) fn begin_retirement(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        worker: &str,
+        answer: Answer<()>,
+    ) {
+        let planned = self.plan_retire(worker);
+        let found = self.find_member(worker).map(|(disk, _)| disk);
+        match (planned, found) {
+            (Ok(planned), Ok(disk)) if !planned.puts.is_empty() => {
+                if self.retiring.is_some() {
+                    return respond(answer, Err(Error::Busy));
+                }
+                self.retiring = Some(Retirement {
+                    disk,
+                    asked: now.mono,
+                    deadline,
+                    answer,
+                });
+            }
+            (planned, _) => self.order_planned(now, deadline, planned, answer),
+        }
+    }
+
+    /// Takes a survey into account.
+    pub(super) fn decide_retirement(&mut self, now: Now) {
+        let since = self.search.basis.since;
+        let ready = |it: &mut Retirement| since > it.asked;
+        let Some(found) = self.report.counted() else {
+            return;
+        };
+        let Some(it) = self.retiring.take_if(ready) else {
+            return;
+        };
+        let disk = it.disk;
+        let lost = found.sole.get(&disk);
+        let planned = match lost {
+            // Of a file whose record cannot be read nobody knows what it needs.
+            _ if found.unreadable_files > 0 => Err(Error::WouldLoseFiles {
+                disk,
+                files: found.unreadable_files,
+                names: vec!["their records cannot be read".to_owned()],
+            }),
+            Some(sole) => Err(Error::WouldLoseFiles {
+                disk,
+                files: sole.files,
+                names: sole.names.iter().map(ToString::to_string).collect(),
+            }),
+            None => self.plan_retire(&disk.to_string()),
+        };
+        let refused = planned.as_ref().err().map(ToString::to_string);
+        tracing::info!(%disk, refused, "a disk is to be retired");
+        self.order_planned(now, it.deadline, planned, it.answer);
+    }
+
+    /// Answers who waited for too long, or asked a leader that leads no more.
+    pub(super) fn give_up_retirement(&mut self, now: Now) {
+        let leads = self.established.is_some();
+        let late = |it: &mut Retirement| !leads || now.mono >= it.deadline;
+        if let Some(it) = self.retiring.take_if(late) {
+            let error = match leads {
+                true => Error::NotCounted,
+                false => Error::NoLeader,
+            };
+            respond(it.answer, Err(error));
+        }
+    }
+
+    /// Retires the disks that are to go and of which nothing is needed any more: no record names
+    /// them, no open upload may have chunks there, and they hold nothing; or, if a disk is dead, no
+    /// file lacks a copy without it.
+    ///
+    /// A partition leaves its old holders only when the new ones have everything, so what was on the
+    /// disk is elsewhere by then.
+    pub(super) fn retire_emptied(&mut self, now: Now) {
+        let settled = self.log.last().map(|last| last.index) == self.log.commit();
+        if self.established.is_none() || !settled || !self.log.can_write(now.mono) {
+            return;
+        }
+        let leaving = |(disk, record): (DiskId, &MemberRecord)| {
+            (record.state == MemberState::Decommissioning).then_some(disk)
+        };
+        let leaving: Vec<DiskId> = self.catalog.present().filter_map(leaving).collect();
+        for disk in leaving {
+            if !self.is_emptied(now, disk) {
+                continue;
+            }
+            match self.plan_retire(&disk.to_string()) {
+                Ok(planned) => {
+                    tracing::info!(%disk, "the disk is empty: it is retired as ordered");
+                    self.append_upkeep(now, planned.puts);
+                }
+                Err(error) => tracing::debug!(%disk, %error, "an empty disk stays"),
+            }
+        }
+    }
+
+    fn is_emptied(&self, now: Now, disk: DiskId) -> bool {
+        let Some(found) = self.report.counted() else {
+            return false;
+        };
+        let uploads = || self.uploads.values().any(|it| it.may_be_on(disk));
+        let nothing_needed = || match self.fleet.liveness(disk, now.mono) {
+            Liveness::Live => self.truth.holds_nothing(disk),
+            Liveness::Suspect => false,
+            Liveness::Dead => {
+                found.under_replicated_files == 0
+                    && found.unreadable_files == 0
+                    && !found.sole.contains_key(&disk)
+            }
+        };
+        !self.catalog.names(disk) && nothing_needed() && !uploads()
+    }
+}

@@ -1,0 +1,300 @@
+//! Planned restarts, disks that go for good, and what is told of it all.
+
+use super::asking::{begin, done, ids, open, refused};
+use super::healing::{LOST, check_whole, chunk, copies, has, order, with_files};
+use super::world::{World, disk};
+use crate::error::Error;
+use crate::leader::command::{BeginUpload, FileInfo, Order};
+use crate::leader::handle::Question;
+use mdfs_core::id::MountId;
+use mdfs_core::records::MemberState;
+use mdfs_core::ring::ReplicationFactor;
+use mdfs_protocol::public::{Health, Task, TaskKind, WorkerState};
+use std::time::Duration;
+
+fn announce(world: &mut World, worker: &str, seconds: u64) {
+    let lasts = Duration::from_secs(seconds);
+    let worker = worker.to_owned();
+    order(world, Order::Announce { worker, lasts }).unwrap();
+}
+
+fn retire(worker: &str, lost: bool) -> Order {
+    let worker = worker.to_owned();
+    Order::Retire { worker, lost }
+}
+
+/// Asks for it, and waits for the answer.
+fn try_to_retire(world: &mut World, worker: &str, lost: bool) -> Result<(), Error> {
+    let asked = world.ask(|answer| Question::Order(retire(worker, lost), answer));
+    world.run(3000);
+    done(asked)
+}
+
+fn tasks(world: &mut World) -> Vec<Task> {
+    done(world.ask(Question::Tasks)).unwrap().tasks
+}
+
+/// A file of one copy, and where it is.
+fn store_once(world: &mut World, name: &str) -> (FileInfo, u128) {
+    let begin = BeginUpload {
+        replicas: Some(ReplicationFactor::MIN),
+        ..begin(name)
+    };
+    let upload = open(done(world.begin_with(begin)).unwrap());
+    let info = done(world.finish(&upload)).unwrap();
+    let on = copies(world, &info)[0].as_u128();
+    (info, on)
+}
+
+#[test]
+fn nothing_is_copied_for_a_worker_whose_silence_was_announced_and_the_truth_is_told() {
+    let (mut world, files) = with_files(4, 40);
+    announce(&mut world, "worker-4", 600);
+    world.kill(4);
+    world.run(5000);
+    let status = world.status();
+    assert_eq!(status.health, Health::Degraded);
+    assert!(
+        status.under_replicated_files > 0,
+        "its copies are not there"
+    );
+    let says = |text: &str| status.reasons.iter().any(|reason| reason.contains(text));
+    assert!(says("worker-4 is announced"), "{:?}", status.reasons);
+    let workers = done(world.ask(Question::Workers)).unwrap().workers;
+    let left = workers[3].announced_seconds.unwrap();
+    assert!((580..=600).contains(&left), "{left}");
+    world.run(2 * LOST);
+    assert_eq!(world.copies, 0);
+    // Another leader keeps to it: it is in the log.
+    world.restart_master();
+    world.run(2 * LOST);
+    assert_eq!(world.copies, 0);
+    world.heal();
+    world.run(10_000);
+    check_whole(&mut world, &files);
+    assert_eq!(world.copies, 0);
+}
+
+#[test]
+fn an_announcement_ends_with_its_time_or_when_the_disk_is_mounted_anew() {
+    let (mut world, _) = with_files(4, 40);
+    announce(&mut world, "worker-4", 60);
+    world.kill(4);
+    world.run(58_000);
+    assert_eq!(world.copies, 0);
+    world.run(20_000);
+    assert!(world.copies > 0, "it stayed away for too long");
+
+    let (mut world, _) = with_files(4, 40);
+    announce(&mut world, "worker-4", 3600);
+    world.run(2000);
+    world.worker(4).mount = MountId::from_u128(2);
+    world.run(3000);
+    let announced = |world: &World| world.master.catalog.members[&disk(4)].announced_until;
+    assert_eq!(announced(&world), None, "it is back");
+    announce(&mut world, "worker-4", 3600);
+    assert!(announced(&world).is_some());
+    announce(&mut world, "worker-4", 0);
+    assert_eq!(announced(&world), None, "taken back");
+}
+
+#[test]
+fn workers_whose_silence_was_announced_do_not_pull_the_brake() {
+    let (mut world, files) = with_files(5, 60);
+    announce(&mut world, "worker-4", 3600);
+    world.kill(4);
+    world.run(1000);
+    world.kill(5);
+    world.run(LOST + 20_000);
+    let status = world.status();
+    assert!(!status.repair_paused);
+    let on_five = |info: &&FileInfo| has(&world, disk(5), chunk(info.record.file, 0));
+    assert!(files.iter().filter(on_five).count() > 10);
+    assert!(world.copies > 0, "worker 5 is lost all the same");
+}
+
+#[test]
+fn a_decommissioned_worker_is_emptied_and_its_disk_refused_for_ever() {
+    let (mut world, files) = with_files(5, 60);
+    order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
+    let mut kinds = Vec::new();
+    for _ in 0..600 {
+        world.run(50);
+        assert_eq!(world.status().under_replicated_files, 0);
+        for task in tasks(&mut world) {
+            assert!(task.done_chunks <= task.total_chunks, "{task:?}");
+            assert!(task.done_bytes <= task.total_bytes, "{task:?}");
+            kinds.push((task.kind, task.disk_id));
+        }
+    }
+    kinds.dedup();
+    assert_eq!(kinds, [(TaskKind::Decommission, Some(disk(5)))]);
+    assert!(tasks(&mut world).is_empty());
+    let state = world.master.catalog.members[&disk(5)].state;
+    assert_eq!(state, MemberState::Retired);
+    check_whole(&mut world, &files);
+    assert_eq!(world.status().workers, 4);
+    let refused = world.beat(5).unwrap_err();
+    assert!(matches!(refused, Error::RetiredDisk { .. }));
+    // Under its old name only another disk comes in.
+    world.add(6);
+    world.worker(6).beat.name = "worker-5".to_owned();
+    world.run(20_000);
+    check_whole(&mut world, &files);
+    order(&mut world, Order::Drain("worker-5".to_owned())).unwrap();
+    let again = order(&mut world, Order::Undrain(disk(5).to_string()));
+    assert!(matches!(again, Err(Error::RetiredDisk { .. })));
+    world.restart_master();
+    world.run(10_000);
+    assert!(matches!(world.beat(5), Err(Error::RetiredDisk { .. })));
+}
+
+#[test]
+fn a_decommissioned_worker_that_dies_is_retired_once_nothing_lacks_a_copy() {
+    let (mut world, files) = with_files(5, 60);
+    order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
+    world.kill(5);
+    world.run(40_000);
+    let state = world.master.catalog.members[&disk(5)].state;
+    assert_eq!(state, MemberState::Retired);
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
+    }
+    assert_eq!(world.status().health, Health::Ok);
+}
+
+#[test]
+fn a_disk_with_the_last_copy_of_something_is_retired_only_as_lost() {
+    let (mut world, files) = with_files(6, 40);
+    let mut sole = Vec::new();
+    let on = loop {
+        let (info, on) = store_once(&mut world, &format!("once-{}", sole.len()));
+        sole.push((info, on));
+        let of_one = |n: &u128| sole.iter().filter(|(_, on)| on == n).count() == 2;
+        if let Some(on) = (4..=6).find(of_one) {
+            break on;
+        }
+    };
+    world.run(3000);
+    let worker = format!("worker-{on}");
+    let mut names: Vec<String> = sole
+        .iter()
+        .filter(|(_, other)| *other == on)
+        .map(|(info, _)| info.name.to_string())
+        .collect();
+    names.sort_unstable();
+    for dead in [false, true] {
+        if dead {
+            world.kill(on);
+            world.run(20_000);
+        }
+        match try_to_retire(&mut world, &worker, false) {
+            Err(Error::WouldLoseFiles {
+                files, names: told, ..
+            }) => assert_eq!((files, &told), (2, &names)),
+            other => panic!("{other:?}"),
+        }
+    }
+    try_to_retire(&mut world, &worker, true).unwrap();
+    world.run(LOST + 20_000);
+    let status = world.status();
+    assert_eq!((status.missing_files, status.workers), (2, 5));
+    for info in &files {
+        assert_eq!(copies(&world, info).len(), 2, "{}", info.name);
+    }
+    // Twice is harmless.
+    try_to_retire(&mut world, &disk(on).to_string(), false).unwrap();
+}
+
+#[test]
+fn a_lost_worker_of_which_all_is_elsewhere_is_retired_at_once() {
+    let (mut world, files) = with_files(5, 40);
+    world.kill(5);
+    world.run(5000);
+    // Its copies are not there, but others are: nothing is lost for good.
+    try_to_retire(&mut world, "worker-5", false).unwrap();
+    world.run(20_000);
+    check_whole(&mut world, &files);
+    assert_eq!(world.status().workers, 4);
+    assert!(world.copies > 0);
+}
+
+#[test]
+fn a_voter_is_not_retired_before_its_vote_has_moved() {
+    let (mut world, _) = with_files(4, 0);
+    for lost in [false, true] {
+        let refused = try_to_retire(&mut world, "worker-2", lost).unwrap_err();
+        assert!(matches!(refused, Error::VoterStays { .. }), "{refused}");
+        assert!(refused.to_string().contains("its vote has to move"));
+    }
+    let asked = Order::Decommission("worker-2".to_owned());
+    let asked = world.ask(|answer| Question::Order(asked, answer));
+    assert!(matches!(refused(asked), Error::VoterStays { .. }));
+}
+
+#[test]
+fn a_retirement_that_cannot_be_counted_is_answered_in_time() {
+    let (mut world, _) = with_files(4, 5);
+    world.hold_surveys = true;
+    let asked = world.ask(|answer| Question::Order(retire("worker-4", false), answer));
+    world.run(1000);
+    let other = world.ask(|answer| Question::Order(retire("worker-4", false), answer));
+    assert!(matches!(refused(other), Error::Busy));
+    world.run(super::world::HOLD);
+    assert!(matches!(refused(asked), Error::NotCounted));
+    let state = world.master.catalog.members[&disk(4)].state;
+    assert_eq!(state, MemberState::Active);
+}
+
+#[test]
+fn a_repair_is_told_with_its_worker_its_rate_and_its_end() {
+    let (mut world, _) = with_files(4, 60);
+    world.kill(4);
+    world.run(LOST - 3000);
+    assert_eq!(tasks(&mut world), [], "nothing is copied yet");
+    let (mut seen, mut rated) = (Vec::new(), false);
+    for _ in 0..400 {
+        world.run(50);
+        for task in world.status().tasks {
+            assert!(task.percent() <= 100);
+            rated |= task.bytes_per_second > 0 && task.eta_seconds.is_some();
+            assert_eq!(task.kind, TaskKind::Repair);
+            seen.push(task.worker);
+        }
+    }
+    seen.dedup();
+    assert!(seen.contains(&Some("worker-4".to_owned())), "{seen:?}");
+    assert!(rated);
+    assert!(tasks(&mut world).is_empty());
+}
+
+#[test]
+fn a_new_worker_gets_its_part_by_a_rebalance() {
+    let (mut world, _) = with_files(3, 60);
+    world.add(4);
+    let mut seen = Vec::new();
+    for _ in 0..400 {
+        world.run(50);
+        seen.extend(
+            tasks(&mut world)
+                .iter()
+                .map(|task| (task.kind, task.disk_id)),
+        );
+    }
+    seen.dedup();
+    assert_eq!(seen, [(TaskKind::Rebalance, None)]);
+}
+
+#[test]
+fn a_worker_that_says_it_leaves_is_read_last_at_once() {
+    let (mut world, files) = with_files(3, 10);
+    world.worker(2).beat.leaving = true;
+    world.beat(2).unwrap();
+    for info in &files {
+        let view = done(world.look_up(info.name.as_str())).unwrap();
+        let order = ids(view.sites[0].sites.clone());
+        assert_ne!(order[0], disk(2), "{}", info.name);
+    }
+    let workers = done(world.ask(Question::Workers)).unwrap().workers;
+    assert_eq!(workers[1].state, WorkerState::Live);
+}

@@ -1,0 +1,40 @@
+//! Where chunks belong.
+
+use super::SurveyRequest;
+use mdfs_core::id::DiskId;
+use mdfs_core::partition::Partition;
+use mdfs_core::records::Copies;
+use std::collections::BTreeSet;
+
+/// Where a chunk should be, and where it may be.
+pub(super) struct Places<'a> {
+    /// The disks that should have it in the end.
+    pub(super) targets: &'a [DiskId],
+    /// All disks whose copy counts.
+    pub(super) all: Vec<DiskId>,
+    /// Where it lies instead, for now.
+    pub(super) exception: Option<&'a [DiskId]>,
+}
+
+/// Where chunks of a partition should be, of which so many copies are wanted.
+pub(super) fn places<'a>(
+    request: &'a SurveyRequest,
+    partition: Partition,
+    wanted: usize,
+    exception: Option<&'a Copies>,
+) -> Places<'a> {
+    let holders = request.assignment.holders(partition);
+    let targets = request.moves.get(&partition).map_or(holders, Vec::as_slice);
+    let first = |disks: &'a [DiskId]| disks.get(..wanted).unwrap_or(disks);
+    let others = match exception {
+        Some(exception) => exception.disks.as_slice(),
+        None => first(holders),
+    };
+    let mut seen = BTreeSet::new();
+    let all = first(targets).iter().chain(others).copied();
+    Places {
+        targets: first(targets),
+        all: all.filter(|&disk| seen.insert(disk)).collect(),
+        exception: exception.map(|exception| exception.disks.as_slice()),
+    }
+}
