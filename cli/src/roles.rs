@@ -155,6 +155,14 @@ pub struct MasterArgs {
         default_value_t = 300
     )]
     pub repair_delay_seconds: u64,
+    /// Uploads that clients may come back to, open at a time
+    #[arg(
+        long,
+        env = "MDFS_MAX_UPLOADS",
+        value_name = "N",
+        default_value_t = mdfs_master::Config::MOST_SESSIONS
+    )]
+    pub max_uploads: usize,
     /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
     /// oldest earlier
     #[arg(
@@ -261,6 +269,7 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         detect,
         repair_delay: Duration::from_secs(args.repair_delay_seconds),
         trash_keep: Duration::from_secs(args.trash_keep_seconds),
+        most_sessions: args.max_uploads,
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
     Ok(mdfs_master::Config {

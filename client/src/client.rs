@@ -21,6 +21,7 @@ use mdfs_protocol::public::{
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -59,6 +60,11 @@ pub struct FileHead {
     pub replicas: u8,
     /// When the version was committed, as an HTTP date.
     pub modified: String,
+    /// When the file was changed where it came from, in milliseconds since the Unix epoch, if that was
+    /// told.
+    pub source_modified: Option<u64>,
+    /// Attributes of the user's own.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What to list.
@@ -246,12 +252,12 @@ impl Client {
             .map_or("", String::as_str)
     }
 
-    async fn fetch<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
+    pub(crate) async fn fetch<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
         let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}"));
         document(path, self.repeat(path, request).await?).await
     }
 
-    async fn post<Q: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn post<Q: Serialize, A: DeserializeOwned>(
         &self,
         subject: &str,
         path: &str,

@@ -12,6 +12,7 @@ pub mod detect;
 pub mod digest;
 pub mod holdings;
 pub mod id;
+pub mod labels;
 pub mod log;
 pub mod media_type;
 pub mod name;

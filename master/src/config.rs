@@ -33,6 +33,8 @@ pub struct Config {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// Uploads that clients may come back to, open at a time.
+    pub most_sessions: usize,
     /// How long a dead worker is waited for before its chunks are copied elsewhere.
     pub repair_delay: Duration,
     /// How long a deleted or replaced file stays in the trash, in log time.
@@ -51,6 +53,9 @@ impl Config {
     /// How long a deleted or replaced file usually stays in the trash: 30 days.
     pub const TRASH_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
+    /// Uploads that clients may come back to, usually open at a time at most.
+    pub const MOST_SESSIONS: usize = 1024;
+
     /// The usual spans and bounds.
     pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
         Self {
@@ -64,6 +69,7 @@ impl Config {
             detect: DetectSettings::default(),
             hold: Duration::from_secs(10),
             upload_idle: Duration::from_secs(24 * 3600),
+            most_sessions: Self::MOST_SESSIONS,
             repair_delay: Duration::from_secs(300),
             trash_keep: Self::TRASH_KEEP,
             grace: Duration::from_secs(8),

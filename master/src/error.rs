@@ -45,6 +45,31 @@ pub enum Error {
         /// The file id of the upload.
         file: FileId,
     },
+    /// The leader knows of no such upload, or of none any more.
+    #[error("no upload {file} is known, or none any more")]
+    UploadNotFound {
+        /// The file id of the upload.
+        file: FileId,
+    },
+    /// As many sessions, or chunks of sessions, are open as the cluster allows.
+    #[error("{open} {what} are open, and no more are allowed")]
+    TooManyUploads {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        open: u64,
+    },
+    /// A chunk that cannot be one of its upload's.
+    #[error("{0}")]
+    InvalidChunk(String),
+    /// Some chunks of an upload that is to be committed were never stored.
+    #[error("upload {file} lacks chunks: {missing}")]
+    MissingChunks {
+        /// The file id of the upload.
+        file: FileId,
+        /// Their numbers, the first of them.
+        missing: String,
+    },
     /// The copies were answered in an earlier term; verify them in `term`, then commit again.
     #[error("the copies have to be verified in term {term}")]
     VerifyFirst {
@@ -192,10 +217,14 @@ impl Error {
         match self {
             Error::FileNotFound { .. } | Error::NotInTrash { .. } => Code::FileNotFound,
             Error::PreconditionFailed { .. } => Code::PreconditionFailed,
-            Error::NameTaken { .. }
-            | Error::Conflict(_)
-            | Error::UploadNotOpen { .. }
-            | Error::BootstrapRefused(_) => Code::Conflict,
+            Error::NameTaken { .. } | Error::Conflict(_) | Error::BootstrapRefused(_) => {
+                Code::Conflict
+            }
+            Error::UploadNotFound { .. } => Code::UploadNotFound,
+            Error::UploadNotOpen { .. } => Code::UploadEnded,
+            Error::TooManyUploads { .. } => Code::TooManyUploads,
+            Error::InvalidChunk(_) => Code::InvalidRequest,
+            Error::MissingChunks { .. } => Code::MissingChunks,
             Error::RequestTooOld => Code::RequestOutsideWindow,
             Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,

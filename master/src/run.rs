@@ -64,6 +64,7 @@ pub async fn run(
         detect: config.detect,
         hold: config.hold,
         upload_idle: config.upload_idle,
+        most_sessions: config.most_sessions,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
         most_listed: MOST_LISTED,

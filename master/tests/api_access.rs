@@ -12,7 +12,9 @@ mod support;
 
 use axum::body::Body;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{CreatedToken, Listing, SignedLink, Tokens, Trash};
+use mdfs_protocol::public::{
+    CreatedToken, Listing, SignedLink, Tokens, Trash, UploadInfo, Uploads,
+};
 use std::time::Duration;
 use support::{Answer, Setup};
 
@@ -336,4 +338,52 @@ async fn a_token_that_expired_is_known_no_more() {
     refused.fails(Code::Unauthorized);
     let list: Tokens = parsed(&setup.get("/v1/admin/tokens", "").await);
     assert!(list.tokens[0].expired);
+}
+
+#[tokio::test]
+async fn an_upload_is_for_those_who_may_store_its_name_and_unknown_to_others() {
+    let setup = Setup::new(3).await;
+    let writer = setup.token(&["write"], "films").await;
+    let begin = |name: &str| format!("{{\"name\": \"{name}\", \"chunk_size\": 1048576}}");
+    let begun = setup
+        .ask_as(&writer, "POST", "/v1/uploads", begin("films/a"))
+        .await;
+    let upload: UploadInfo = parsed(&begun);
+    let path = format!("/v1/uploads/{}", upload.id);
+    let requests = [
+        ("GET", path.clone(), ""),
+        ("PUT", format!("{path}/chunks/0"), "bytes"),
+        ("POST", format!("{path}/commit"), "{\"size\": 5}"),
+        ("DELETE", path.clone(), ""),
+    ];
+    let other = setup.token(&["write"], "other").await;
+    let reader = setup.token(&["read", "delete"], "").await;
+    for (token, code) in [(&other, Code::UploadNotFound), (&reader, Code::Forbidden)] {
+        for (method, target, body) in &requests {
+            let absent = target.replace(&upload.id.to_string(), &"0".repeat(32));
+            let mut said = Vec::new();
+            for target in [target, &absent] {
+                let answer = setup.ask_as(token, method, target, *body).await;
+                answer.fails(code);
+                let id = target.split('/').nth(3).unwrap();
+                said.push(answer.problem().detail.replace(id, "ID"));
+            }
+            assert_eq!(said[0], said[1], "{method} {target}");
+        }
+        let begun = setup
+            .ask_as(token, "POST", "/v1/uploads", begin("films/b"))
+            .await;
+        begun.fails(Code::Forbidden);
+    }
+    let listed = async |token: &CreatedToken| {
+        let list = setup.ask_as(token, "GET", "/v1/uploads", "").await;
+        parsed::<Uploads>(&list).uploads.len()
+    };
+    assert_eq!((listed(&writer).await, listed(&other).await), (1, 0));
+    let refused = setup.ask_as(&reader, "GET", "/v1/uploads", "").await;
+    refused.fails(Code::Forbidden);
+    for (method, target, body) in &requests[..3] {
+        let answer = setup.ask_as(&writer, method, target, *body).await;
+        assert!(answer.status.is_success(), "{target} {:?}", answer.body);
+    }
 }

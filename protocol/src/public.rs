@@ -3,6 +3,7 @@
 mod admin;
 mod reading;
 mod tokens;
+mod uploads;
 
 pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
 pub use reading::{
@@ -10,11 +11,16 @@ pub use reading::{
     VerifiedWorker, VerifyProblem,
 };
 pub use tokens::{CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens};
+pub use uploads::{
+    BeginUpload, ChunkRun, CommitUpload, StoredChunk, UPLOAD, UPLOAD_CHUNK, UPLOAD_COMMIT, UPLOADS,
+    UploadInfo, UploadState, Uploads, upload_path,
+};
 
 use crate::link::LinkMethod;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
@@ -83,6 +89,11 @@ pub const BLAKE3_HEADER: &str = "x-mdfs-blake3";
 pub const VERSION_HEADER: &str = "x-mdfs-version";
 /// Copies wanted of each chunk of a file.
 pub const REPLICAS_HEADER: &str = "x-mdfs-replicas";
+/// When a file was changed where it came from, in milliseconds since the Unix epoch; may be sent with
+/// `PUT`, and is answered if it was told.
+pub const SOURCE_MODIFIED_HEADER: &str = "x-mdfs-modified";
+/// What the headers of a user's attributes begin with; the attribute's name follows.
+pub const ATTRIBUTE_HEADER_PREFIX: &str = "x-mdfs-attribute-";
 
 /// The path of a file, each segment percent-encoded.
 pub fn file_path(name: &str) -> String {
@@ -131,6 +142,12 @@ pub struct FileInfo {
     pub chunk_size: u64,
     /// When the version was committed, RFC 3339.
     pub modified: String,
+    /// When its source was changed, in milliseconds since the Unix epoch, if that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_modified: Option<u64>,
+    /// Attributes of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One page of a listing, sorted by name bytes.
@@ -260,6 +277,12 @@ pub struct Status {
     pub trashed_files: u64,
     /// Uploads that are open.
     pub open_uploads: u64,
+    /// Those of them that clients may come back to.
+    pub upload_sessions: u64,
+    /// Bytes of their chunks that are durable, counted once.
+    pub upload_bytes: u64,
+    /// Seconds since the oldest of them was begun, in log time.
+    pub oldest_upload_seconds: u64,
     /// Files that have a chunk with fewer reachable copies than wanted.
     pub under_replicated_files: u64,
     /// Files that have a chunk without any reachable copy.

@@ -100,6 +100,13 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "resume",
+        claim: "an upload that is interrupted goes on, and an abandoned one leaves no byte behind",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 45,
+    },
+    Proof {
         name: "heartbeat",
         claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
         needs: &[],

@@ -1,6 +1,7 @@
 //! The keys of records. The first byte says what kind it is; keys of a kind sort as is useful.
 
 use super::Corrupt;
+use crate::chunk::ChunkId;
 use crate::id::{DiskId, FileId, RequestId, TokenId};
 use crate::name::FileName;
 use crate::partition::Partition;
@@ -21,6 +22,11 @@ pub enum Key {
     File(FileName),
     /// An open upload: an `UploadRecord`.
     Upload(FileId),
+    /// A durable chunk of an open upload: a `ChunkRecord`. Sorts behind all uploads, by the chunk's
+    /// number.
+    Chunk(ChunkId),
+    /// An upload session that has ended: an `EndedRecord`.
+    Ended(FileId),
     /// A deleted or replaced file: a `TrashRecord`. Sorts by age.
     Trash(LogTime, FileId),
     /// A request that a client may repeat: an `Outcome`. Sorts by age.
@@ -44,6 +50,10 @@ pub enum Kind {
     File,
     /// [`Key::Upload`]
     Upload,
+    /// [`Key::Chunk`]
+    Chunk,
+    /// [`Key::Ended`]
+    Ended,
     /// [`Key::Trash`]
     Trash,
     /// [`Key::Request`]
@@ -62,6 +72,8 @@ impl Kind {
             Kind::Move => b'o',
             Kind::File => b'f',
             Kind::Upload => b'u',
+            Kind::Chunk => b'v',
+            Kind::Ended => b'e',
             Kind::Trash => b't',
             Kind::Request => b'r',
             Kind::Token => b'k',
@@ -79,10 +91,21 @@ impl Key {
             Key::Move(_) => Kind::Move,
             Key::File(_) => Kind::File,
             Key::Upload(_) => Kind::Upload,
+            Key::Chunk(_) => Kind::Chunk,
+            Key::Ended(_) => Kind::Ended,
             Key::Trash(..) => Kind::Trash,
             Key::Request(_) => Kind::Request,
             Key::Token(_) => Kind::Token,
         }
+    }
+
+    /// What the keys of all chunks of an upload begin with.
+    pub fn chunks_of(file: FileId) -> [u8; 17] {
+        let mut bytes = [Kind::Chunk.tag(); 17];
+        if let Some((_, rest)) = bytes.split_first_chunk_mut::<1>() {
+            rest.copy_from_slice(&file.to_bytes());
+        }
+        bytes
     }
 
     /// The key as bytes.
@@ -95,7 +118,11 @@ impl Key {
                 bytes.extend(partition.number().to_be_bytes());
             }
             Key::File(name) => bytes.extend(name.as_str().as_bytes()),
-            Key::Upload(file) => bytes.extend(file.to_bytes()),
+            Key::Upload(file) | Key::Ended(file) => bytes.extend(file.to_bytes()),
+            Key::Chunk(chunk) => {
+                bytes.extend(chunk.file.to_bytes());
+                bytes.extend(chunk.index.to_be_bytes());
+            }
             Key::Trash(time, file) => {
                 bytes.extend(time.as_millis().to_be_bytes());
                 bytes.extend(file.to_bytes());
@@ -125,6 +152,13 @@ fn parse(bytes: &[u8]) -> Option<Key> {
         b'o' => Key::Move(Partition::new(u16::from_be_bytes(rest.try_into().ok()?))?),
         b'f' => Key::File(FileName::parse(std::str::from_utf8(rest).ok()?).ok()?),
         b'u' => Key::Upload(FileId::from_bytes(id()?)),
+        b'v' => {
+            let (file, index) = rest.split_first_chunk::<16>()?;
+            let index = u32::from_be_bytes(index.try_into().ok()?);
+            let file = FileId::from_bytes(*file);
+            Key::Chunk(ChunkId { file, index })
+        }
+        b'e' => Key::Ended(FileId::from_bytes(id()?)),
         b't' => {
             let (time, file) = rest.split_first_chunk::<8>()?;
             let time = LogTime::from_millis(u64::from_be_bytes(*time));

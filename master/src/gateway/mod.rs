@@ -12,12 +12,14 @@ mod read;
 mod replies;
 mod scrub;
 mod segments;
+mod session;
 mod source;
 mod store;
 mod turns;
 mod verify;
 
 pub use read::{Piece, ReadBody, ReadError};
+pub use session::{PutChunk, Whole};
 pub use store::{Expected, StoreError, Upload};
 pub use turns::Holder;
 
@@ -26,10 +28,12 @@ use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
-use mdfs_protocol::public::{Scrubs, Task, Verified, Workers};
+use mdfs_core::id::FileId;
+use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
+use session::Storing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -99,6 +103,8 @@ struct Shared {
     uploads: Turns,
     /// What uploads may have under way beyond their due.
     spare_window: Semaphore,
+    /// Chunks of sessions that have come whole and are about to be durable.
+    storing: Storing,
 }
 
 impl Gateway {
@@ -120,6 +126,7 @@ impl Gateway {
             reads: Turns::new(limits.reads, limits.turn),
             uploads: Turns::new(limits.uploads, limits.turn),
             spare_window: Semaphore::new(limits.fast_uploads * store::WINDOW_SPARE as usize),
+            storing: Storing::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -165,11 +172,57 @@ impl Gateway {
             let _turn = turn;
             store::run(&shared, upload, body).await
         });
-        let ended = |error: tokio::task::JoinError| Error::TaskEnded {
-            name: "upload",
-            reason: error.to_string(),
-        };
-        running.await.map_err(ended)?
+        running.await.map_err(|error| ended("upload", &error))?
+    }
+
+    /// Stores a chunk of a session. All its copies are durable, and it is recorded, when it returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. What was received of the chunk is of no use then, and in no way.
+    ///
+    /// # Cancel safety
+    /// As [`Gateway::store`]: a chunk that has come whole is stored.
+    pub async fn put_chunk(
+        &self,
+        put: PutChunk,
+        body: Body,
+        holder: Holder,
+    ) -> Result<StoredChunk, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("chunk", async move {
+            let _turn = turn;
+            session::put_chunk(&shared, put, body).await
+        });
+        running.await.map_err(|error| ended("chunk", &error))?
+    }
+
+    /// The chunks of a session that have come whole here and are about to be durable.
+    pub fn storing(&self, file: FileId) -> Vec<u32> {
+        self.shared.storing.of(file)
+    }
+
+    /// Makes a session a file, if it is `whole`. Makes sure before that all copies of all chunks are
+    /// there, and has those made that are not. Repeated, it gives the first answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the session is open still.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the commit running in a task of its own.
+    pub async fn commit(
+        &self,
+        file: FileId,
+        whole: Whole,
+        holder: Holder,
+    ) -> Result<FileInfo, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("commit", async move {
+            let _turn = turn;
+            session::commit(&shared, file, whole).await
+        });
+        running.await.map_err(|error| ended("commit", &error))?
     }
 
     /// Has every worker read its copies of a file, and says what they found. A copy found damaged
@@ -190,5 +243,12 @@ impl Gateway {
     /// The scrubs that are under way.
     pub async fn scrub_tasks(&self, workers: Workers) -> Vec<Task> {
         scrub::tasks(&self.shared, workers).await
+    }
+}
+
+fn ended(name: &'static str, error: &tokio::task::JoinError) -> Error {
+    Error::TaskEnded {
+        name,
+        reason: error.to_string(),
     }
 }

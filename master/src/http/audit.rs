@@ -9,6 +9,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use mdfs_protocol::problem::Code;
+use mdfs_protocol::public;
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
@@ -72,7 +73,9 @@ impl Act {
         request_id: &str,
     ) -> Option<Self> {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if reads || matches!(rule, Rule::Anyone | Rule::Servers) {
+        // A chunk of an upload is no act of its own: the upload's commit is.
+        let is_part = route == public::UPLOAD_CHUNK;
+        if reads || is_part || matches!(rule, Rule::Anyone | Rule::Servers) {
             return None;
         }
         let mut what = format!("{method} {route}");

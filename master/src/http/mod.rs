@@ -6,7 +6,6 @@ mod admin;
 mod audit;
 mod caller;
 mod conditions;
-mod date;
 mod digest;
 mod disposition;
 mod error;
@@ -29,6 +28,7 @@ mod storing;
 mod throttle;
 mod tokens;
 mod trash;
+mod uploads;
 mod wire;
 
 pub use access::Access;

@@ -19,12 +19,14 @@ use http::header::{
     ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use mdfs_core::labels::{Labels, SourceTime};
 use mdfs_core::range::{ByteRange, Resolution, content_range, resolve};
 use mdfs_core::records::FileRecord;
 use mdfs_protocol::link::LINK_PARAMETERS;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{
-    BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, REPLICAS_HEADER, VERSION_HEADER,
+    ATTRIBUTE_HEADER_PREFIX, BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, REPLICAS_HEADER,
+    SOURCE_MODIFIED_HEADER, VERSION_HEADER,
 };
 use mdfs_service::chance::random_u128;
 
@@ -135,10 +137,25 @@ impl Answer {
         );
         let replicas = record.replicas.get().to_string();
         self.set(HeaderName::from_static(REPLICAS_HEADER), &replicas);
+        self.label(&record.labels);
         self.headers
             .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         self.headers
             .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+
+    /// What whoever stored the file said of it; the names and values were checked then.
+    fn label(&mut self, labels: &Labels) {
+        if let Some(SourceTime(millis)) = labels.modified {
+            let name = HeaderName::from_static(SOURCE_MODIFIED_HEADER);
+            self.set(name, &millis.to_string());
+        }
+        for (name, value) in labels.attributes.iter() {
+            let name = HeaderName::try_from(format!("{ATTRIBUTE_HEADER_PREFIX}{name}"));
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+                self.headers.insert(name, value);
+            }
+        }
     }
 
     fn partial(&mut self, ranges: &[ByteRange], record: &FileRecord) -> Vec<Piece> {

@@ -4,7 +4,7 @@ use super::error::HttpError;
 use super::rule::Rule;
 use super::{
     App, acting, admin, files, guard, heartbeat, look_up, probes, reading, signing, storing,
-    tokens, trash,
+    tokens, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -66,6 +66,10 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::PLAY, READ, GET => reading::file, HEAD => reading::file),
         route!(PLAY_WITHOUT_NAME, READ, GET => reading::file, HEAD => reading::file),
         route!(public::FILES, Rule::Holder, GET => files::list),
+        route!(public::UPLOADS, Rule::Holder, GET => uploads::list, POST => uploads::begin),
+        route!(public::UPLOAD, Rule::Holder, GET => uploads::find, DELETE => uploads::abort),
+        route!(public::UPLOAD_CHUNK, Rule::Holder, PUT => uploads::put_chunk),
+        route!(public::UPLOAD_COMMIT, Rule::Holder, POST => uploads::commit),
         route!(public::TRASH, Rule::Holder, GET => trash::list),
         route!(public::RENAME, Rule::Holder, POST => files::rename),
         route!(public::SIGN, Rule::Holder, POST => signing::sign),
@@ -214,6 +218,8 @@ mod tests {
         let server = ClusterKey::new(&Secret::new(&[b'c'; 32]).unwrap()).authorization();
         for route in table() {
             let path = route.path.replace("{*name}", "name");
+            let path = path.replace("{id}", &"0".repeat(32));
+            let path = path.replace("{index}", "0");
             for (method, rule) in route.rules {
                 for (caller, let_in) in [
                     ("", *rule == Rule::Anyone),

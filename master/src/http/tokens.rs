@@ -3,7 +3,6 @@
 use super::App;
 use super::audit::Subject;
 use super::caller::Caller;
-use super::date::rfc3339;
 use super::error::HttpError;
 use super::wire::json;
 use crate::leader::command::Token;
@@ -17,6 +16,7 @@ use mdfs_core::access::{Folder, Grant};
 use mdfs_core::id::TokenId;
 use mdfs_core::records::TokenRecord;
 use mdfs_core::time::LogTime;
+use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::public::{
     CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens,
 };

@@ -1,8 +1,9 @@
 //! How the rest of a master reaches the leader's loop.
 
 use super::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
-    ListTrash, Order, Page, Place, Rename, Site, Token, TrashPage, Undelete,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView,
+    FindUpload, FoundUpload, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk, Rename,
+    Site, Token, TrashPage, Undelete, UploadPage,
 };
 use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
@@ -23,8 +24,11 @@ pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
 )]
 #[derive(Debug)]
 pub enum Question {
-    BeginUpload(BeginUpload, Answer<Begun>),
+    BeginUpload(Box<BeginUpload>, Answer<Begun>),
     Place(Place, Answer<Vec<Site>>),
+    RecordChunk(RecordChunk, Answer<()>),
+    FindUpload(FindUpload, Answer<FoundUpload>),
+    ListUploads(ListUploads, Answer<UploadPage>),
     CommitUpload(CommitUpload, Answer<FileInfo>),
     AbortUpload(FileId, Answer<()>),
     Lookup(FileName, Answer<FileView>),
@@ -77,7 +81,7 @@ impl LeaderHandle {
 
     /// Opens an upload.
     pub async fn begin_upload(&self, begin: BeginUpload) -> Result<Begun, Error> {
-        self.ask(|answer| Question::BeginUpload(begin, answer))
+        self.ask(|answer| Question::BeginUpload(Box::new(begin), answer))
             .await
     }
 
@@ -85,6 +89,22 @@ impl LeaderHandle {
     /// first of the chain first. Keeps the upload from being taken for abandoned.
     pub async fn place(&self, place: Place) -> Result<Vec<Site>, Error> {
         self.ask(|answer| Question::Place(place, answer)).await
+    }
+
+    /// Has it recorded that a chunk of a session is durable. Harmless when it was recorded before.
+    pub async fn record_chunk(&self, chunk: RecordChunk) -> Result<(), Error> {
+        self.ask(|answer| Question::RecordChunk(chunk, answer))
+            .await
+    }
+
+    /// What is known of a session, open or ended.
+    pub async fn find_upload(&self, find: FindUpload) -> Result<FoundUpload, Error> {
+        self.ask(|answer| Question::FindUpload(find, answer)).await
+    }
+
+    /// One page of the sessions that are open.
+    pub async fn list_uploads(&self, list: ListUploads) -> Result<UploadPage, Error> {
+        self.ask(|answer| Question::ListUploads(list, answer)).await
     }
 
     /// Makes an upload a file. Repeating it gives the same answer for as long as the file is there.
@@ -201,8 +221,12 @@ impl Question {
         match self {
             Question::BeginUpload(_, answer) => drop(answer.send(Err(error))),
             Question::Place(_, answer) => drop(answer.send(Err(error))),
+            Question::FindUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::ListUploads(_, answer) => drop(answer.send(Err(error))),
             Question::CommitUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::AbortUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::AbortUpload(_, answer) | Question::RecordChunk(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
             Question::Delete(_, answer) | Question::Purge(_, answer) => {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod leader;
+mod sessions;
 pub(crate) mod worker;
 
 use axum::Router;

@@ -13,6 +13,7 @@ mod ranges;
 mod smuggling;
 mod tokens;
 mod trash;
+mod uploads;
 
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options};

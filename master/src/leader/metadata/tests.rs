@@ -11,6 +11,7 @@ mod listing;
 mod lying;
 mod placement;
 mod retention;
+mod sessions;
 mod status;
 mod tokens;
 mod trash;

@@ -112,7 +112,9 @@ impl Matrix<'_> {
     fn row(&mut self, row: &Row, caller: &Caller) -> Result<()> {
         let Row { method, path, who } = row;
         if !path.contains("{*name}") {
-            let target = path.replace("{id}", &"0".repeat(32)).replace("{index}", "0");
+            let target = path
+                .replace("{id}", &"0".repeat(32))
+                .replace("{index}", "0");
             let allowed = self.allowed(caller, who, "")?;
             return self.cell(caller, method, &target, "", allowed);
         }

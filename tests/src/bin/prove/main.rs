@@ -15,6 +15,7 @@ mod kill_master;
 mod kill_worker;
 mod no_revival;
 mod ranges;
+mod resume;
 mod round_trip;
 mod slow_clients;
 mod speed;
@@ -43,6 +44,7 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    Resume,
     Heartbeat,
     DiskFull,
     Truth,
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::Resume => resume::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),

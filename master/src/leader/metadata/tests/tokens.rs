@@ -28,7 +28,7 @@ impl World {
         self.ask(|answer| Question::AddToken(Box::new(token), answer))
     }
 
-    fn find(&mut self, number: u128) -> Option<TokenRecord> {
+    fn find_token(&mut self, number: u128) -> Option<TokenRecord> {
         let id = TokenId::from_u128(number);
         done(self.ask(|answer| Question::Token(id, answer))).unwrap()
     }
@@ -47,12 +47,12 @@ fn a_token_is_found_by_every_later_leader_until_it_is_revoked() {
     }
     world.restart_master();
     world.run(10_000);
-    assert_eq!(world.find(1), Some(token(1, 20).record));
-    assert_eq!(world.find(3), None);
+    assert_eq!(world.find_token(1), Some(token(1, 20).record));
+    assert_eq!(world.find_token(3), None);
     let all = done(world.ask(Question::Tokens)).unwrap();
     assert_eq!(all, [token(2, 10), token(1, 20)]);
     assert_eq!(done(world.revoke(1)).unwrap(), token(1, 20).record);
-    assert_eq!(world.find(1), None);
+    assert_eq!(world.find_token(1), None);
     let again = refused(world.revoke(1));
     assert!(matches!(again, Error::TokenNotFound { .. }));
     // They are no files.
@@ -67,5 +67,5 @@ fn a_token_counts_once_it_is_committed() {
     assert!(super::asking::waits(&mut asked));
     world.heal();
     world.run(10_000);
-    assert!(world.find(1).is_some());
+    assert!(world.find_token(1).is_some());
 }
