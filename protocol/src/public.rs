@@ -10,13 +10,15 @@ pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
 };
-pub use tokens::{CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens};
+pub use tokens::{
+    CreatedToken, LABEL_MAX_BYTES, NewToken, SIGN, SignRequest, SignedLink, TOKEN,
+    TOKEN_MAX_SECONDS, TOKENS, TokenInfo, Tokens,
+};
 pub use uploads::{
     BeginUpload, ChunkRun, CommitUpload, StoredChunk, UPLOAD, UPLOAD_CHUNK, UPLOAD_COMMIT, UPLOADS,
     UploadInfo, UploadState, Uploads, upload_path,
 };
 
-use crate::link::LinkMethod;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
@@ -34,8 +36,6 @@ pub const TRASH: &str = "/v1/trash";
 pub const RENAME: &str = "/v1/rename";
 /// `GET`, `HEAD`: a file's bytes, to be shown inline.
 pub const PLAY: &str = "/play/{*name}";
-/// `POST` [`SignRequest`]: a [`SignedLink`].
-pub const SIGN: &str = "/v1/sign";
 /// `GET`: a [`Status`].
 pub const STATUS: &str = "/v1/status";
 /// `GET`: a [`Workers`].
@@ -62,10 +62,6 @@ pub const POLICY: &str = "/v1/admin/policy";
 pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.
 pub const REPAIR: &str = "/v1/admin/repair";
-/// `POST` [`NewToken`]: a [`CreatedToken`]. `GET`: all [`Tokens`].
-pub const TOKENS: &str = "/v1/admin/tokens";
-/// `DELETE`: ends a token.
-pub const TOKEN: &str = "/v1/admin/tokens/{id}";
 /// `GET`: `OK`.
 pub const HEALTH: &str = "/health";
 /// `GET`: whether the process lives.
@@ -200,34 +196,6 @@ pub struct Rename {
     /// Whether a file of the new name may be replaced (it goes to the trash).
     #[serde(default)]
     pub overwrite: bool,
-}
-
-/// Asks for a signed link to one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignRequest {
-    /// The file.
-    pub name: String,
-    /// How long the link works, at most 604800; no longer than the token of whoever asks.
-    pub expires_in_seconds: u64,
-    /// Whether the answer should be saved rather than shown.
-    #[serde(default)]
-    pub download: bool,
-    /// What the link does: `GET` (which allows `HEAD`) or `PUT`.
-    #[serde(default)]
-    pub method: LinkMethod,
-    /// The most bytes that a link to `PUT` stores.
-    #[serde(default)]
-    pub max_bytes: Option<u64>,
-}
-
-/// A link that reads or stores one file without a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedLink {
-    /// Path and query; the host is whatever the caller uses.
-    pub path: String,
-    /// Unix seconds at which it ends.
-    pub expires: u64,
 }
 
 /// Starts a cluster, once.

@@ -1,9 +1,17 @@
-//! Access tokens: made, listed and revoked under `/v1/admin/tokens`.
+//! Access tokens, made, listed and revoked under `/v1/admin/tokens`, and signed links.
 
+use crate::link::LinkMethod;
 use mdfs_core::access::Roles;
 use mdfs_core::id::TokenId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// `POST` [`NewToken`]: a [`CreatedToken`]. `GET`: all [`Tokens`].
+pub const TOKENS: &str = "/v1/admin/tokens";
+/// `DELETE`: ends a token.
+pub const TOKEN: &str = "/v1/admin/tokens/{id}";
+/// `POST` [`SignRequest`]: a [`SignedLink`].
+pub const SIGN: &str = "/v1/sign";
 
 /// How long a token may live at most, in seconds: ten years.
 pub const TOKEN_MAX_SECONDS: u64 = 10 * 365 * 24 * 3600;
@@ -68,4 +76,32 @@ pub struct TokenInfo {
 pub struct Tokens {
     /// The tokens, without their secrets.
     pub tokens: Vec<TokenInfo>,
+}
+
+/// Asks for a signed link to one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// The file.
+    pub name: String,
+    /// How long the link works, at most 604800; no longer than the token of whoever asks.
+    pub expires_in_seconds: u64,
+    /// Whether the answer should be saved rather than shown.
+    #[serde(default)]
+    pub download: bool,
+    /// What the link does: `GET` (which allows `HEAD`) or `PUT`.
+    #[serde(default)]
+    pub method: LinkMethod,
+    /// The most bytes that a link to `PUT` stores.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
+}
+
+/// A link that reads or stores one file without a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedLink {
+    /// Path and query; the host is whatever the caller uses.
+    pub path: String,
+    /// Unix seconds at which it ends.
+    pub expires: u64,
 }
