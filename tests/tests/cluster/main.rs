@@ -10,8 +10,10 @@ mod full_disk;
 mod life;
 mod names;
 mod ranges;
+mod smuggling;
 mod tokens;
 mod trash;
+mod uploads;
 
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options};
