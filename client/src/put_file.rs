@@ -37,8 +37,8 @@ const COMMIT_RETRY_FOR: Duration = Duration::from_secs(600);
 pub struct PutFileOptions {
     /// As for [`Client::put`].
     pub put: PutOptions,
-    /// How many chunks are sent at a time; one if zero. While one is on its way, the one before it
-    /// becomes durable: so an interruption costs at most about one chunk for each.
+    /// How many chunks are under way at a time, and how many at most are sent twice for each
+    /// interruption; one if zero. From two on, one of them becomes durable while the others are sent.
     pub streams: usize,
     /// Where it is remembered which upload this is and how far it has come, so that a later call goes
     /// on with it; one file for each name and source. None to remember nothing.
@@ -152,14 +152,14 @@ impl Client {
         let done: u64 = done.map(|index| plan.part(index).1).sum();
         let sent = Sent::new(done, options);
         let streams = options.streams.max(1);
-        let sending = Arc::new(Semaphore::new(streams));
+        let sending = Arc::new(Semaphore::new((streams - 1).max(1)));
         let missing = durable.missing(plan.count);
         let missing = missing
             .into_iter()
             .flat_map(|(first, count)| first..first.saturating_add(count));
         let mut stored = stream::iter(missing)
             .map(|index| self.send_chunk(info.id, local, &plan, index, &sending, &sent))
-            .buffer_unordered(streams.saturating_mul(2));
+            .buffer_unordered(streams);
         while let Some((index, crc32)) = stored.try_next().await? {
             state.note(index, crc32);
             crcs.insert(index, crc32);

@@ -42,8 +42,8 @@ pub struct Put {
     /// Attribute of your own, shown by `mdfs stat`; once for each
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
-    /// Chunks sent at a time; each may cost a chunk that is sent twice when it is interrupted
-    #[arg(long, value_name = "COUNT", default_value = "1")]
+    /// Chunks under way at a time: so many at most are sent twice when it is interrupted
+    #[arg(long, value_name = "COUNT", default_value = "2")]
     streams: NonZeroUsize,
     /// Folder where it is kept how far interrupted uploads have come [default: ~/.local/state/mdfs]
     #[arg(long, env = "MDFS_STATE_DIR", value_name = "DIR")]

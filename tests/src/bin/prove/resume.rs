@@ -197,8 +197,9 @@ fn restarted(cluster: &mut DevCluster, process: &Process) -> Result<()> {
 /// Gives the command, the same each time.
 fn start(cluster: &DevCluster, proxy: &Proxy, chunk: u64) -> Result<Child> {
     let (url, chunk) = (proxy.url(), chunk.to_string());
-    let arguments = ["--url", &url, "put", SOURCE, NAME, "--chunk-size", &chunk];
-    let mut command = cluster.cli(&arguments)?;
+    let put = ["--url", &url, "put", SOURCE, NAME, "--chunk-size", &chunk];
+    // One chunk under way: what is lost with an interruption is at most that.
+    let mut command = cluster.cli(&[&put[..], &["--streams", "1"]].concat())?;
     let stderr = File::create(cluster.folder().join("put.stderr"))?;
     command
         .env("MDFS_STATE_DIR", cluster.folder().join("state-of-put"))
