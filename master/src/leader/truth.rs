@@ -235,6 +235,10 @@ impl Truth {
 
     fn note_early(&mut self, disk: DiskId, change: Change, is_upload: impl Fn(FileId) -> bool) {
         let Change { chunk, length, .. } = change;
+        if length.is_none() {
+            // No record will want a damaged copy either.
+            return;
+        }
         let place = (disk, chunk.partition());
         if change.came {
             if is_upload(chunk.file) {
