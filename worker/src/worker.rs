@@ -157,7 +157,6 @@ impl Inner {
     fn open_blocking(&self, disk: Arc<dyn Disk>) -> Result<(Node, VoterEnd), Error> {
         let Config {
             reserve_bytes,
-            limits,
             cluster_key,
             ..
         } = &self.config;
@@ -171,7 +170,8 @@ impl Inner {
         let cluster = store.identity().cluster;
         let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
-        let node = Node::new(store, handle, peers, metrics, self.clock.clone(), limits)?;
+        let (clock, config) = (self.clock.clone(), &self.config);
+        let node = Node::new(store, handle, peers, metrics, clock, config)?;
         let identity = node.identity();
         tracing::info!(
             disk = %identity.disk,
