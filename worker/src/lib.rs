@@ -22,6 +22,7 @@ mod metrics;
 mod node;
 mod orders;
 mod pace;
+mod probe;
 mod scrub;
 pub mod store;
 mod transfer;
