@@ -394,7 +394,7 @@ impl Links {
         within: Duration,
     ) -> Result<HeartbeatReply, LinkError> {
         let request = self.request(Method::POST, url, None, internal::HEARTBEAT)?;
-        self.send_json(url, request, beat, within).await
+        self.send_compact(url, request, beat, within).await
     }
 }
 

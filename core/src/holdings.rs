@@ -21,7 +21,7 @@ pub struct Change {
     pub length: Option<u64>,
 }
 
-/// A [`Change`] on the wire: without names of fields, a thousand of them fit in 100 KiB of JSON.
+/// A [`Change`] on the wire: without names of fields, a thousand of them are few also as JSON.
 #[derive(Serialize, Deserialize)]
 struct Row(bool, crate::id::FileId, u32, Option<u64>);
 

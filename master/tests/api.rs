@@ -13,8 +13,12 @@ mod support;
 use axum::body::Body;
 use bytes::Bytes;
 use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::id::{ClusterId, DiskId, Generation};
 use mdfs_master::error::Error;
-use mdfs_protocol::internal::HEARTBEAT;
+use mdfs_protocol::holdings::Report;
+use mdfs_protocol::internal::{
+    DiskState, HEARTBEAT, Heartbeat, HeartbeatReply, Identity, VoterState,
+};
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{
     FileInfo, HolderState, Listing, ReplicaHolder, Replicas, SignedLink, Trash,
@@ -306,6 +310,66 @@ async fn names_that_are_none_are_refused_wherever_they_stand() {
     let listing: Listing = serde_json::from_slice(&listed.body).unwrap();
     assert_eq!(listing.files[0].name, "%2e%2e");
     assert_eq!(setup.leader.state().open.len(), 0);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_is_none_is_refused_and_the_next_one_is_heard() {
+    let setup = Setup::new(1).await;
+    let caller = format!("authorization: {}", cluster_key().authorization());
+    let beat = postcard::to_stdvec(&idle_beat()).unwrap();
+    let cut = beat.split_last().unwrap().1.to_vec();
+    let long = [&beat[..], &[0]].concat();
+    let mut endless = beat.clone();
+    // More changes than there are bytes.
+    endless.splice(beat.len() - 2.., [255, 255, 255, 255, 15, 0]);
+    for broken in [Vec::new(), b"{}".to_vec(), cut, long, endless] {
+        let answer = setup
+            .ask_bare("POST", HEARTBEAT, &caller, Body::from(broken))
+            .await;
+        answer.fails(Code::InvalidRequest);
+    }
+    let answer = setup
+        .ask_bare("POST", HEARTBEAT, &caller, Body::from(beat))
+        .await;
+    assert_eq!(answer.status, 200);
+    let reply: HeartbeatReply = postcard::from_bytes(&answer.body).unwrap();
+    assert_eq!((reply.leader, reply.orders), (None, Vec::new()));
+    // Bytes on the wire count in both directions.
+    let metrics = setup.get("/metrics", "").await;
+    let text = String::from_utf8_lossy(&metrics.body).into_owned();
+    let counted = |way: &str| {
+        let name = format!("mdfs_heartbeat_bytes_total{{way=\"{way}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    assert!((100..1024).contains(&counted("in")), "{text}");
+    assert!((50..1024).contains(&counted("out")), "{text}");
+}
+
+/// What a worker says when nothing happens.
+fn idle_beat() -> Heartbeat {
+    Heartbeat {
+        identity: Identity {
+            disk: DiskId::from_u128(7),
+            cluster: Some(ClusterId::from_u128(5)),
+            generation: Generation(3),
+        },
+        name: "w".to_owned(),
+        url: "http://127.0.0.1:1".to_owned(),
+        zone: None,
+        capacity_bytes: 1 << 40,
+        free_bytes: 1 << 39,
+        chunks: 0,
+        chunk_bytes: 0,
+        bad_blocks: 0,
+        oldest_unverified_millis: None,
+        state: DiskState::Healthy,
+        voter: VoterState::Healthy,
+        leaving: false,
+        directory_version: 0,
+        holdings: Report::default(),
+        done: Vec::new(),
+    }
 }
 
 #[tokio::test]

@@ -103,8 +103,8 @@ mod tests {
             after: 0,
             changes: held.since(0, MOST_CHANGES).unwrap(),
         };
-        let json = serde_json::to_vec(&report).unwrap();
-        assert!(json.len() < 100 * 1024, "{}", json.len());
-        assert_eq!(serde_json::from_slice::<Report>(&json).unwrap(), report);
+        let bytes = postcard::to_stdvec(&report).unwrap();
+        assert!(bytes.len() < 100 * 1024, "{}", bytes.len());
+        assert_eq!(postcard::from_bytes::<Report>(&bytes).unwrap(), report);
     }
 }

@@ -1,6 +1,9 @@
 //! What servers say among themselves, under `/internal/v1/`, with the cluster key.
 //!
-//! Bodies are JSON, but for chunk bytes (raw) and the metadata log (postcard).
+//! Bodies are JSON, but for chunk bytes (raw), and the metadata log, heartbeats and what is told of
+//! holdings (postcard). Postcard names no fields and skips none: its types are told apart by the `v1`
+//! of the path alone, so one that changes gets a new path, and servers that know only the old one
+//! answer `404` instead of reading it wrongly.
 
 use crate::{holdings, order};
 use mdfs_core::chunk::ChunkId;
@@ -13,7 +16,7 @@ pub const IDENTITY: &str = "/internal/v1/identity";
 pub const ADOPT: &str = "/internal/v1/adopt";
 /// `POST`: one message of the metadata log, and its answer.
 pub const LOG: &str = "/internal/v1/log";
-/// `POST` [`Heartbeat`] to a master.
+/// `POST` [`Heartbeat`] to a master. Answers [`HeartbeatReply`]; postcard both ways.
 pub const HEARTBEAT: &str = "/internal/v1/heartbeat";
 /// The route of a chunk, with axum's parameters; see [`chunk_path`].
 /// `GET ?offset=&length=` reads verified bytes; `PUT` with [`SEAL_HEADER`] stores a whole small
@@ -107,10 +110,8 @@ pub struct Heartbeat {
     /// The version of the directory the worker has; see [`HeartbeatReply`].
     pub directory_version: u64,
     /// The chunks on the disk, as far as this master may not know them.
-    #[serde(default)]
     pub holdings: holdings::Report,
     /// What came of this master's orders since the last beat.
-    #[serde(default)]
     pub done: Vec<order::Done>,
 }
 
@@ -143,10 +144,8 @@ pub struct HeartbeatReply {
     /// The members and where they are, when the worker's version of it is old.
     pub directory: Option<Directory>,
     /// How far this master knows what the worker holds; none if it need not know.
-    #[serde(default)]
     pub known: Option<holdings::Known>,
     /// What the worker should do, at most [`order::MOST_ORDERS`].
-    #[serde(default)]
     pub orders: Vec<order::Order>,
 }
 

@@ -1,6 +1,6 @@
 //! How an error looks on the wire: `application/problem+json` with a stable code.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// The media type of an error body.
@@ -12,9 +12,9 @@ pub const REQUEST_ID_HEADER: &str = "x-request-id";
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal $status:literal $title:literal,)*) => {
         /// Why a request failed: stable words that clients may rely on.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $word)] $variant,)*
+            $($(#[$doc])* $variant,)*
         }
 
         impl Code {
@@ -126,6 +126,25 @@ impl Code {
     }
 }
 
+/// As its word, in every form: a number would change its meaning when a code comes in between.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let known = Self::ALL.iter().find(|code| code.as_str() == word);
+        known.copied().ok_or_else(|| {
+            // At most a line of the text: it may come from anywhere.
+            let word: String = word.chars().take(64).collect();
+            serde::de::Error::custom(format_args!("{word:?} is no code of an error"))
+        })
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -178,7 +197,12 @@ mod tests {
                 "{text}"
             );
             assert_eq!(serde_json::from_str::<Problem>(&text).unwrap(), problem);
+            // Where everything else is a number too.
+            let bytes = postcard::to_stdvec(&code).unwrap();
+            assert_eq!(bytes, postcard::to_stdvec(code.as_str()).unwrap());
+            assert_eq!(postcard::from_bytes::<Code>(&bytes).unwrap(), code);
             assert!((400..600).contains(&code.status()));
         }
+        assert!(serde_json::from_str::<Code>("\"unheard_of\"").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::pieces::{Pieces, PiecesBody};
 use super::{LinkError, Links, Peer};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, request};
 use mdfs_core::id::DiskId;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
@@ -11,6 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
 use std::time::Duration;
+
+/// What is in postcard, and chunk bytes.
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 impl Links {
     pub(super) fn request(
@@ -55,11 +58,19 @@ impl Links {
         message: &Q,
         within: Duration,
     ) -> Result<A, LinkError> {
-        let url = &peer.url;
+        let request = self.request(Method::POST, &peer.url, Some(peer.disk), path)?;
+        self.send_compact(&peer.url, request, message, within).await
+    }
+
+    pub(super) async fn send_compact<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        url: &str,
+        request: request::Builder,
+        message: &Q,
+        within: Duration,
+    ) -> Result<A, LinkError> {
         let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
-        let request = self
-            .request(Method::POST, url, Some(peer.disk), path)?
-            .header(CONTENT_TYPE, "application/octet-stream");
+        let request = request.header(CONTENT_TYPE, OCTETS);
         let answer = self
             .send(url, request, Bytes::from(body).into(), within)
             .await?;

@@ -2,11 +2,9 @@
 
 use super::App;
 use super::error::HttpError;
-use super::wire::{HEARTBEAT_MAX_BYTES, bytes_up_to, parse};
-use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use super::wire::{HEARTBEAT_MAX_BYTES, bytes_up_to, compact, parse_compact};
+use axum::extract::{Request, State};
+use axum::response::Response;
 use http::HeaderMap;
 use http_body::Body as _;
 use mdfs_protocol::internal::{HEARTBEAT, Heartbeat};
@@ -17,29 +15,30 @@ use mdfs_service::ConnectionClosed;
 pub(crate) async fn beat(
     State(app): State<App>,
     ConnectionClosed(closed): ConnectionClosed,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, HttpError> {
-    let bytes = bytes_up_to(body, HEARTBEAT_MAX_BYTES).await?;
-    let taken = head_bytes(&format!("POST {HEARTBEAT} HTTP/1.1"), &headers) + bytes.len();
-    let beat: Heartbeat = parse(&bytes)?;
+    let first_line = "POST  HTTP/1.1".len() + HEARTBEAT.len();
+    let head = head_bytes(first_line, request.headers());
+    let bytes = bytes_up_to(request.into_body(), HEARTBEAT_MAX_BYTES).await?;
+    let taken = head + bytes.len();
+    let beat: Heartbeat = parse_compact(&bytes)?;
     let reply = app.0.leader.heartbeat(beat, closed).await?;
-    let answer = Json(reply).into_response();
+    let answer = compact(&reply)?;
     // What the server adds below: the date, and the length of the body.
     let added = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: 1000\r\n".len();
     let body = answer.body().size_hint().exact().unwrap_or(0);
     let body = usize::try_from(body).unwrap_or(usize::MAX);
-    let answered = head_bytes("HTTP/1.1 200 OK", answer.headers()) + added;
+    let answered = head_bytes("HTTP/1.1 200 OK".len(), answer.headers()) + added;
     let metrics = &app.0.metrics;
     metrics.count_heartbeat(taken, answered.saturating_add(body));
     Ok(answer)
 }
 
-/// Bytes of a head on the wire.
-fn head_bytes(first_line: &str, headers: &HeaderMap) -> usize {
+/// Bytes of a head on the wire, with a first line of so many.
+fn head_bytes(first_line: usize, headers: &HeaderMap) -> usize {
     let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         name.as_str().len() + value.len() + ": \r\n".len()
     };
     let lines: usize = headers.iter().map(line).sum();
-    first_line.len() + lines + "\r\n\r\n".len()
+    first_line + lines + "\r\n\r\n".len()
 }

@@ -1,21 +1,24 @@
-//! What comes and goes as JSON.
+//! What comes and goes, as JSON or, between servers, in postcard.
 
 use super::error::HttpError;
 use crate::leader::command::{
     FileInfo, FileView, OpenSession, Page, Site, SitesOfRun, TrashedFile,
 };
 use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use mdfs_core::id::FileId;
 use mdfs_core::records::UploadEnd;
 use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{self, ChunkRun, UploadInfo, UploadState};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The largest JSON body that is taken, in bytes.
 pub(crate) const JSON_MAX_BYTES: usize = 64 * 1024;
 
-/// The largest heartbeat, in bytes: [`MOST_CHANGES`] changes of at most 100 bytes each, what came of
+/// The largest heartbeat, in bytes: [`MOST_CHANGES`] changes of at most 50 bytes each, what came of
 /// [`MOST_ORDERS`] orders, and the rest, twice over.
 ///
 /// [`MOST_CHANGES`]: mdfs_protocol::holdings::MOST_CHANGES
@@ -57,6 +60,34 @@ pub(crate) async fn bytes_up_to(body: Body, most: usize) -> Result<Bytes, HttpEr
 /// If it is not what was expected.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(bytes).map_err(|error| HttpError::invalid(format!("body: {error}")))
+}
+
+/// Reads postcard. What follows the message is refused too: whoever sent it meant another type.
+///
+/// # Errors
+/// If it is not what was expected.
+pub(crate) fn parse_compact<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, more)) => {
+            let detail = format!("body: {} bytes too many", more.len());
+            Err(HttpError::invalid(detail))
+        }
+        Err(error) => Err(HttpError::invalid(format!("body: {error}"))),
+    }
+}
+
+/// An answer in postcard.
+///
+/// # Errors
+/// If it does not encode: a defect of its type.
+pub(crate) fn compact<T: Serialize>(value: &T) -> Result<Response, HttpError> {
+    let bytes = postcard::to_stdvec(value)
+        .map_err(|error| HttpError::new(Code::Internal, error.to_string()))?;
+    let mut answer = Response::new(Body::from(bytes));
+    let octets = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(CONTENT_TYPE, octets);
+    Ok(answer)
 }
 
 /// A file as clients see it.

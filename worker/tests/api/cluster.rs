@@ -50,7 +50,8 @@ pub(crate) struct Heard {
 
 pub(crate) type Master = Arc<watch::Sender<Heard>>;
 
-async fn heartbeat(State(master): State<Master>, Json(beat): Json<Heartbeat>) -> Response {
+async fn heartbeat(State(master): State<Master>, body: Bytes) -> Response {
+    let beat: Heartbeat = postcard::from_bytes(&body).unwrap();
     let (disk, has) = (beat.identity.disk, beat.directory_version);
     let mut orders = Vec::new();
     master.send_modify(|heard| {
@@ -92,7 +93,7 @@ async fn heartbeat(State(master): State<Master>, Json(beat): Json<Heartbeat>) ->
         known,
         orders,
     };
-    Json(reply).into_response()
+    postcard::to_stdvec(&reply).unwrap().into_response()
 }
 
 /// Lets in one token, and refuses secrets in a URL.

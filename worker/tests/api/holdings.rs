@@ -104,8 +104,8 @@ async fn changes_are_told_at_once_to_a_master_that_wants_to_know() {
         (first.holdings.sequence, &first.holdings.changes[..]),
         (0, &[][..])
     );
-    let idle = serde_json::to_vec(&first).unwrap();
-    assert!(idle.len() < 1024, "{}", idle.len());
+    let idle = postcard::to_stdvec(&first).unwrap();
+    assert!(idle.len() < 512, "{}", idle.len());
     let bytes = content(5000);
     cluster.store(&worker, &bytes).await;
     let told = cluster.beat(disk, |beat| beat.holdings.sequence == 1).await;

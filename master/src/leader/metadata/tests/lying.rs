@@ -142,7 +142,7 @@ fn a_worker_that_lies_harms_neither_the_master_nor_what_is_known_of_the_others()
 fn bytes_that_are_no_message_are_refused_whatever_they_are() {
     let mut runner = TestRunner::new(Config::with_cases(2000));
     let bytes = vec(any::<u8>(), 0..300);
-    let outcome = runner.run(&(bytes, number()), |(mut bytes, count)| {
+    let outcome = runner.run(&(bytes, number()), |(bytes, count)| {
         // A length far beyond what is there must not be believed before it is.
         for at in [0, 1, 8] {
             let mut long = bytes.clone();
@@ -150,10 +150,8 @@ fn bytes_that_are_no_message_are_refused_whatever_they_are() {
             drop(long.splice(at..at, varint(count)));
             let _ = postcard::from_bytes::<Listing>(&long);
             let _ = postcard::from_bytes::<Digests>(&long);
+            let _ = postcard::from_bytes::<Heartbeat>(&long);
         }
-        let _ = serde_json::from_slice::<Heartbeat>(&bytes);
-        drop(bytes.splice(0..0, *b"{\"holdings\":{\"changes\":["));
-        prop_assert!(serde_json::from_slice::<Heartbeat>(&bytes).is_err());
         Ok(())
     });
     outcome.unwrap();
