@@ -5,6 +5,7 @@
 //! time it may take in all; connecting takes at most a second of it.
 
 mod error;
+mod line;
 mod peer;
 mod pieces;
 mod send;
@@ -12,6 +13,7 @@ mod stream;
 mod transport;
 
 pub use error::LinkError;
+pub use line::Line;
 pub use peer::{Peer, Reads};
 pub use pieces::Pieces;
 pub use stream::ChunkStream;
@@ -24,9 +26,8 @@ use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_protocol::holdings::{self, Digests, DigestsRequest, ListRequest, Listing};
 use mdfs_protocol::internal::{
-    self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
-    PullRequest, SEAL_HEADER, ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest,
-    chunk_path, drop_path,
+    self, Adopt, CRC_HEADER, DropRequest, Dropped, HopsReply, Identity, PullRequest, SEAL_HEADER,
+    ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path, drop_path,
 };
 use mdfs_protocol::local::{self, LookUp, LookedUp};
 use pieces::PiecesBody;
@@ -383,18 +384,10 @@ impl Links {
         self.send_json(url, request, asked, within).await
     }
 
-    /// Beats to the master at `url`.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn heartbeat(
-        &self,
-        url: &str,
-        beat: &Heartbeat,
-        within: Duration,
-    ) -> Result<HeartbeatReply, LinkError> {
-        let request = self.request(Method::POST, url, None, internal::HEARTBEAT)?;
-        self.send_compact(url, request, beat, within).await
+    /// A connection of one's own to the master at `url`, made when it is used first. Called in a
+    /// runtime.
+    pub fn line(&self, url: &str) -> Line {
+        Line::new(self.clone(), url)
     }
 }
 

@@ -7,7 +7,9 @@
 use crate::error::Error;
 use crate::node::Node;
 use crate::orders::{Answers, Orders};
+use crate::transfer::peers::failed_at;
 use crate::worker::Worker;
+use mdfs_client::link::Line;
 use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
@@ -70,6 +72,7 @@ impl Beats {
             orders: &orders,
             answers: &answers,
         };
+        let mut line = node.peers.line(&master);
         let mut heard = Heard::default();
         let mut told = Told::default();
         let mut changes = node.store.changes();
@@ -87,7 +90,7 @@ impl Beats {
                 () = told.is_old(&mut changes, &answers) => beats.reset(),
             }
             // Not cut short by the signal: a beat that arrives behind the last one would undo it.
-            let sent = link.beat(&mut told, PATIENCE).await;
+            let sent = link.beat(&mut line, &mut told, PATIENCE).await;
             // A master that refuses will refuse again; one that is not reached may be starting.
             let retry = sent
                 .as_ref()
@@ -98,7 +101,7 @@ impl Beats {
             }
         }
         if worker.leaving().is_cancelled()
-            && let Err(error) = link.beat(&mut told, FAREWELL).await
+            && let Err(error) = link.beat(&mut line, &mut told, FAREWELL).await
         {
             tracing::debug!(master, %error, "a master did not hear that the worker stops");
         }
@@ -118,14 +121,19 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    async fn beat(&self, told: &mut Told, patience: Duration) -> Result<Option<Leader>, Error> {
+    async fn beat(
+        &self,
+        line: &mut Line,
+        told: &mut Told,
+        patience: Duration,
+    ) -> Result<Option<Leader>, Error> {
         told.next = None;
         let beat = self.compose(told.known)?;
         let holdings = &beat.holdings;
         let up_to = holdings.after + u64::try_from(holdings.changes.len()).unwrap_or(0);
         let begun = Instant::now();
-        let peers = &self.node.peers;
-        let sent = peers.send_heartbeat(self.master, &beat, patience).await;
+        let sent = line.heartbeat(&beat, patience).await;
+        let sent = sent.map_err(failed_at(self.master));
         let reply = sent.inspect_err(|error| {
             if error.code() == Code::ForeignDisk {
                 self.node.generation.refused();

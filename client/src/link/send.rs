@@ -4,7 +4,7 @@ use super::pieces::{Pieces, PiecesBody};
 use super::{LinkError, Links, Peer};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, request};
+use http::{Method, Request, Uri, request};
 use mdfs_core::id::DiskId;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// What is in postcard, and chunk bytes.
-const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+pub(super) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 impl Links {
     pub(super) fn request(
@@ -23,9 +23,14 @@ impl Links {
         disk: Option<DiskId>,
         path: &str,
     ) -> Result<request::Builder, LinkError> {
-        let uri: http::Uri = format!("{}{path}", url.trim_end_matches('/'))
+        let uri: Uri = format!("{}{path}", url.trim_end_matches('/'))
             .parse()
             .map_err(|why| LinkError::protocol(url, why))?;
+        Ok(self.head(method, uri, disk))
+    }
+
+    /// What every call says of itself.
+    pub(super) fn head(&self, method: Method, uri: Uri, disk: Option<DiskId>) -> request::Builder {
         let mut request = Request::builder()
             .method(method)
             .uri(uri)
@@ -36,7 +41,7 @@ impl Links {
         if let Some(cluster) = self.cluster.get() {
             request = request.header(CLUSTER_HEADER, cluster.to_string());
         }
-        Ok(request)
+        request
     }
 
     pub(super) async fn post<Q: Serialize, A: DeserializeOwned>(
@@ -58,22 +63,12 @@ impl Links {
         message: &Q,
         within: Duration,
     ) -> Result<A, LinkError> {
-        let request = self.request(Method::POST, &peer.url, Some(peer.disk), path)?;
-        self.send_compact(&peer.url, request, message, within).await
-    }
-
-    pub(super) async fn send_compact<Q: Serialize, A: DeserializeOwned>(
-        &self,
-        url: &str,
-        request: request::Builder,
-        message: &Q,
-        within: Duration,
-    ) -> Result<A, LinkError> {
-        let body = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
-        let request = request.header(CONTENT_TYPE, OCTETS);
-        let answer = self
-            .send(url, request, Bytes::from(body).into(), within)
-            .await?;
+        let url = &peer.url;
+        let body = encode(url, message)?;
+        let request = self
+            .request(Method::POST, url, Some(peer.disk), path)?
+            .header(CONTENT_TYPE, OCTETS);
+        let answer = self.send(url, request, body.into(), within).await?;
         postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
     }
 
@@ -113,6 +108,12 @@ impl Links {
             .map_err(|why| LinkError::protocol(url, why))?;
         self.transport.call(url, request, within).await
     }
+}
+
+/// A message in postcard.
+pub(super) fn encode<T: Serialize>(url: &str, message: &T) -> Result<Bytes, LinkError> {
+    let bytes = postcard::to_stdvec(message).map_err(|why| LinkError::protocol(url, why))?;
+    Ok(bytes.into())
 }
 
 /// JSON that fits in a header: characters above `~` are escaped, so a name may have any.

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use mdfs_core::chunk::ChunkSize;
-use mdfs_core::id::Incarnation;
+use mdfs_core::id::{Generation, Incarnation};
 use mdfs_protocol::access::Secret;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
+use mdfs_protocol::holdings::Report;
+use mdfs_protocol::internal::{DiskState, Heartbeat, HeartbeatReply, VoterState};
 use mdfs_protocol::problem::Code;
 use mdfs_service::{Limits, RequestId, Tasks, serve};
 use std::io;
+use std::sync::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -248,4 +251,102 @@ async fn a_read_that_breaks_or_stalls_keeps_what_came_before() {
         assert!(bytes.frame().await.unwrap().is_none());
         assert_eq!(bytes.left(), 96);
     }
+}
+
+/// A beat of a worker that holds nothing.
+fn beat() -> Heartbeat {
+    Heartbeat {
+        identity: Identity {
+            disk: DiskId::from_u128(9),
+            cluster: None,
+            generation: Generation(1),
+        },
+        name: String::new(),
+        url: String::new(),
+        zone: None,
+        capacity_bytes: 0,
+        free_bytes: 0,
+        chunks: 0,
+        chunk_bytes: 0,
+        bad_blocks: 0,
+        oldest_unverified_millis: None,
+        state: DiskState::Healthy,
+        voter: VoterState::Healthy,
+        leaving: false,
+        directory_version: 0,
+        holdings: Report::default(),
+        done: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_line_keeps_its_connection_over_refusals_until_the_server_ends_it() {
+    let callers = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&callers);
+    // What is asked for stands in the name.
+    let answer =
+        move |caller: mdfs_service::Peer, id: RequestId, headers: HeaderMap, body: Bytes| {
+            heard.lock().unwrap().push(caller.0);
+            async move {
+                assert!(key().admits(headers["authorization"].to_str().ok()));
+                assert_eq!(headers[CLUSTER_HEADER], ClusterId::from_u128(5).to_string());
+                let beat: Heartbeat = postcard::from_bytes(&body).unwrap();
+                let reply = HeartbeatReply {
+                    leader: None,
+                    directory: None,
+                    known: None,
+                    orders: Vec::new(),
+                };
+                let reply = postcard::to_stdvec(&reply).unwrap();
+                match beat.name.as_str() {
+                    "refuse" => mdfs_service::serve::problem_response(Code::Busy, "later", &id),
+                    "end" => ([("connection", "close")], reply).into_response(),
+                    "nonsense" => "?".repeat(999).into_response(),
+                    "hang" => std::future::pending().await,
+                    _ => reply.into_response(),
+                }
+            }
+        };
+    let (links, peer) = peer(Router::new().route(internal::HEARTBEAT, post(answer))).await;
+    let mut line = links.line(&peer.url);
+    let mut codes = Vec::new();
+    for name in [
+        "", "", "refuse", "", "end", "", "nonsense", "", "hang", "", "",
+    ] {
+        let within = match name {
+            "hang" => Duration::from_millis(50),
+            _ => WITHIN,
+        };
+        let name = name.to_owned();
+        let said = line.heartbeat(&Heartbeat { name, ..beat() }, within).await;
+        codes.push(match said {
+            Ok(_) => "ok",
+            Err(LinkError::Refused { .. }) => "refused",
+            Err(LinkError::Unreachable { .. }) => "unreachable",
+            Err(LinkError::Protocol { .. }) => "protocol",
+        });
+    }
+    let want = [
+        "ok",
+        "ok",
+        "refused",
+        "ok",
+        "ok",
+        "ok",
+        "protocol",
+        "ok",
+        "unreachable",
+        "ok",
+        "ok",
+    ];
+    assert_eq!(codes, want);
+    let callers = callers.lock().unwrap().clone();
+    let connections: Vec<_> = callers.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+    assert_eq!(connections, [5, 4, 2]);
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = format!("http://{}", gone.local_addr().unwrap());
+    let error = links.line(&gone).heartbeat(&beat(), WITHIN).await;
+    assert!(error.unwrap_err().is_unreachable());
+    let error = links.line("not a url").heartbeat(&beat(), WITHIN).await;
+    assert!(matches!(error.unwrap_err(), LinkError::Protocol { .. }));
 }

@@ -3,7 +3,7 @@
 use super::error::{LinkError, Silent};
 use super::pieces::PiecesBody;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -26,12 +26,16 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(8), Duration::
 /// The longest answer that is read as a whole, in bytes: a page of the log or a snapshot.
 const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<TcpStream>>;
+/// A connection.
+pub(super) type Stream = TokioIo<TcpStream>;
+
+type Connector = MapResponse<HttpConnector, fn(Stream) -> Stream>;
 
 /// The connections to all servers. A clone shares them.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     client: Client<Connector, PiecesBody>,
+    connector: Connector,
 }
 
 impl Transport {
@@ -43,14 +47,21 @@ impl Transport {
         connector.set_keepalive(Some(KEEPALIVE.0));
         connector.set_keepalive_interval(Some(KEEPALIVE.1));
         connector.set_keepalive_retries(Some(KEEPALIVE.2));
+        let connector = connector.map_response(near as fn(_) -> _);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_SERVER)
             .http1_max_buf_size(read_bytes)
-            .build(connector.map_response(near as fn(_) -> _));
-        Self { client }
+            .build(connector.clone());
+        Self { client, connector }
+    }
+
+    /// A new connection, in at most a second. The caller limits the time for all of it.
+    pub(super) async fn connect(&self, url: &str, uri: Uri) -> Result<Stream, LinkError> {
+        let connected = self.connector.clone().oneshot(uri).await;
+        connected.map_err(|error| LinkError::unreachable(url, error))
     }
 
     /// Sends a request and gives the answer's head and its body still to be read; a refusal is an
@@ -95,13 +106,13 @@ impl Transport {
     }
 }
 
-fn near(connection: TokioIo<TcpStream>) -> TokioIo<TcpStream> {
+fn near(connection: Stream) -> Stream {
     // The system's own choice serves as well, if slower.
     let _ = rustix::net::sockopt::set_tcp_congestion(connection.inner(), super::CONGESTION);
     connection
 }
 
-async fn collect(url: &str, body: Incoming) -> Result<Bytes, LinkError> {
+pub(super) async fn collect(url: &str, body: Incoming) -> Result<Bytes, LinkError> {
     match Limited::new(body, ANSWER_MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {

@@ -3,12 +3,12 @@
 use crate::directory::Directory;
 use crate::error::Error;
 use bytes::Bytes;
-use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Reads};
+use mdfs_client::link::{ChunkStream, Line, LinkError, Links, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
 use mdfs_protocol::access::ClusterKey;
-use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, HopsReply, Seal, SealRequest};
+use mdfs_protocol::internal::{HopsReply, Seal, SealRequest};
 use mdfs_protocol::local::{LookUp, LookedUp};
 use mdfs_protocol::problem::Code;
 use std::time::Duration;
@@ -131,21 +131,9 @@ impl Peers {
             .map_err(failed(disk))
     }
 
-    /// Sends a heartbeat to the master at `url`.
-    pub(crate) async fn send_heartbeat(
-        &self,
-        url: &str,
-        beat: &Heartbeat,
-        within: Duration,
-    ) -> Result<HeartbeatReply, Error> {
-        self.links
-            .heartbeat(url, beat, within)
-            .await
-            .map_err(|error| Error::Master {
-                url: url.to_owned(),
-                code: code(&error),
-                source: error,
-            })
+    /// A connection for heartbeats to the master at `url`.
+    pub(crate) fn line(&self, url: &str) -> Line {
+        self.links.line(url)
     }
 
     /// Asks the master at `url` what a name stands for.
@@ -161,11 +149,7 @@ impl Peers {
         let answered = self.links.look_up(url, asked, within).await;
         answered.map_err(|error| match error {
             LinkError::Refused { code, detail, .. } => Error::Refused { code, detail },
-            error => Error::Master {
-                url: url.to_owned(),
-                code: code(&error),
-                source: error,
-            },
+            error => failed_at(url)(error),
         })
     }
 
@@ -189,6 +173,15 @@ fn seal_patience(bytes: u64) -> Duration {
 pub(crate) fn failed(disk: DiskId) -> impl FnOnce(LinkError) -> Error {
     move |error| Error::Peer {
         disk,
+        code: code(&error),
+        source: error,
+    }
+}
+
+/// What a failed call to a master means here.
+pub(crate) fn failed_at(url: &str) -> impl FnOnce(LinkError) -> Error + '_ {
+    move |error| Error::Master {
+        url: url.to_owned(),
         code: code(&error),
         source: error,
     }
