@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
-use crate::orders;
 use crate::pace::Pace;
 use crate::probe::Probe;
 use crate::scrub::Scrub;
@@ -26,8 +25,9 @@ use std::time::Duration;
 /// How often the disk is asked how much room it has, at the least.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Threads for what nobody waits for: one for each copy that is made at a time, and the scrub's.
-const YIELDING_THREADS: usize = orders::COPIES + 1;
+/// Threads for copies that nobody waits for. One, because a client's read waits behind whatever the
+/// disk was given before: two copies then share it, call by call, and are as fast as most disks.
+const YIELDING_THREADS: usize = 1;
 
 /// The open disk with all that serves it.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Node {
     /// Readers and writers wait in queues of their own: a slow sync delays no read.
     pub(crate) read_threads: DiskThreads,
     pub(crate) write_threads: DiskThreads,
-    /// For copies that nobody waits for, and the scrub.
+    /// For copies that nobody waits for.
     pub(crate) yielding_threads: DiskThreads,
     /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
     probe: Probe,
