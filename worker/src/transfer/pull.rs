@@ -6,15 +6,11 @@ use crate::node::Node;
 use crate::store::{self, ChunkStore, OpenChunk};
 use crate::transfer::sources::{Origin, Sources};
 use mdfs_core::checksum::Crc32;
-use mdfs_core::chunk::{BLOCK_BYTES, ChunkId, SEGMENT_BYTES};
+use mdfs_core::chunk::{ChunkId, SEGMENT_BYTES};
 use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::internal::{PullRequest, Seal, Stored};
 use mdfs_protocol::problem::Code;
 use std::sync::Arc;
-
-/// What is given to the disk at a time: whole blocks, and so few that a client who asks for others
-/// meanwhile hardly notices.
-const PIECE_BYTES: usize = 4 * BLOCK_BYTES as usize;
 
 /// Copies a chunk and makes it durable. What was staged of it before is thrown away; a chunk sealed
 /// already as the same is read whole and answered for without copying, or replaced if it is damaged:
@@ -178,13 +174,9 @@ async fn receive(
         let store = node.store.clone();
         let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
         let write = threads.run(move || {
-            let mut at = offset;
-            for piece in buffer.chunks(PIECE_BYTES) {
-                store.write_segment(chunk, at, piece, Crc32::of(piece))?;
-                at += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            }
+            let written = store.write_segment(chunk, offset, &buffer, Crc32::of(&buffer));
             drop(share);
-            Ok::<_, Error>(())
+            written
         });
         drop(turn);
         let next = async {
