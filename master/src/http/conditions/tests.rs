@@ -15,7 +15,7 @@ fn record() -> FileRecord {
         size: 100,
         layout: ChunkLayout::of_file(100, ChunkSize::DEFAULT).unwrap(),
         chunk_size: ChunkSize::DEFAULT,
-        replicas: ReplicationFactor::DEFAULT,
+        replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
         crc32: Crc32(1),
         blake3: Blake3([0xab; 32]),
         content_type: "video/mp4".to_owned(),

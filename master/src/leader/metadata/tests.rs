@@ -9,6 +9,7 @@ mod healing;
 mod joining;
 mod listing;
 mod placement;
+mod policy;
 mod retention;
 mod status;
 mod trash;
