@@ -128,7 +128,8 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
-    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds
+    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds, when
+    /// the cluster is started; `mdfs policy` changes it
     #[arg(
         long,
         env = "MDFS_REPAIR_DELAY_SECONDS",
@@ -137,7 +138,7 @@ pub struct MasterArgs {
     )]
     pub repair_delay_seconds: u64,
     /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
-    /// oldest earlier
+    /// oldest earlier. When the cluster is started; `mdfs policy` changes it
     #[arg(
         long,
         env = "MDFS_TRASH_KEEP_SECONDS",

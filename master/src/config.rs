@@ -29,9 +29,10 @@ pub struct Config {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
-    /// How long a dead worker is waited for before its chunks are copied elsewhere.
+    /// How long a dead worker is waited for before its chunks are copied elsewhere: what the policy of
+    /// a cluster says that this master starts, in whole seconds.
     pub repair_delay: Duration,
-    /// How long a deleted or replaced file stays in the trash, in log time.
+    /// How long a deleted or replaced file stays in the trash, in log time; likewise.
     pub trash_keep: Duration,
     /// How long requests under way may take when the process stops.
     pub grace: Duration,

@@ -11,8 +11,10 @@ pub mod plan;
 mod precondition;
 mod request;
 
-pub use cluster::{ClusterRecord, MemberRecord, MemberState, MoveRecord, PartitionRecord};
-pub use file::{Copies, FileRecord, TrashRecord, UploadRecord};
+pub use cluster::{
+    ClusterRecord, Lowering, MemberRecord, MemberState, MoveRecord, PartitionRecord,
+};
+pub use file::{Copies, FileRecord, TrashRecord, UploadRecord, Wanted};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};

@@ -66,6 +66,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::DECOMMISSION, Rule::Root, POST => admin::decommission),
         route!(public::RETIRE, Rule::Root, POST => admin::retire),
         route!(public::ANNOUNCE, Rule::Root, POST => admin::announce),
+        route!(public::POLICY, Rule::Root,
+            GET => admin::policy, POST => admin::change_policy),
         route!(public::REPAIR, Rule::Root, POST => admin::repair),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),

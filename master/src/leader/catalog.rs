@@ -3,6 +3,7 @@
 use super::progress::Amount;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::desired::Desired;
+use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::name::FileName;
@@ -12,7 +13,7 @@ use mdfs_core::records::{
     ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, MemberState, MoveRecord,
     PartitionRecord, TrashRecord, decode,
 };
-use mdfs_core::ring::{Assignment, BytesPerPartition};
+use mdfs_core::ring::{Assignment, BytesPerPartition, ReplicationFactor};
 use mdfs_core::time::LogTime;
 use mdfs_protocol::internal::Heartbeat;
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub(super) struct Catalog {
     pub(super) desired: Desired,
     /// Chunks in each partition, counted like `load`.
     chunks: Vec<u64>,
+    /// How many files, trash included, asked for each number of copies.
+    explicit: BTreeMap<ReplicationFactor, u64>,
     /// How many files, trash included, have chunks in each partition.
     occupants: Vec<u32>,
 }
@@ -73,6 +76,7 @@ impl Default for Catalog {
             load: BytesPerPartition::empty(),
             desired: Desired::default(),
             chunks: vec![0; Partition::COUNT],
+            explicit: BTreeMap::new(),
             occupants: vec![0; Partition::COUNT],
         }
     }
@@ -182,6 +186,39 @@ impl Catalog {
             || exceptions.any(|(other, _)| other == disk)
     }
 
+    /// How many copies files have that follow the policy.
+    pub(super) fn replicas(&self) -> ReplicationFactor {
+        let cluster = self.cluster.as_ref();
+        cluster.map_or(ReplicationFactor::DEFAULT, |record| record.replicas)
+    }
+
+    /// How many holders partitions have: as many as the policy says copies, and more only while there
+    /// are more and files that asked for so many.
+    pub(super) fn width(&self) -> ReplicationFactor {
+        let holders = self.assignment.iter().map(|(_, holders)| holders.len());
+        let present = holders.max().unwrap_or(0);
+        let asked = self.explicit.keys().next_back().copied();
+        let kept = asked.filter(|copies| usize::from(copies.get()) <= present);
+        let most = u8::try_from(present)
+            .ok()
+            .and_then(|most| ReplicationFactor::new(most).ok());
+        let kept = kept.or(asked.and(most));
+        kept.map_or(self.replicas(), |kept| kept.max(self.replicas()))
+    }
+
+    /// What a disk should hold of a partition.
+    pub(super) fn desired_of(&self, disk: DiskId, partition: Partition) -> Digest {
+        let targets = self.targets(partition);
+        self.desired.of(disk, partition, targets, self.replicas())
+    }
+
+    /// Whether a disk should have chunks of a partition of which so many copies are wanted, or is a
+    /// holder that has them still.
+    pub(super) fn keeps(&self, disk: DiskId, partition: Partition, wanted: usize) -> bool {
+        let first = |disks: &[DiskId]| disks.iter().take(wanted).any(|&it| it == disk);
+        first(self.targets(partition)) || first(self.assignment.holders(partition))
+    }
+
     /// The disks that should have what is in a partition: where it is, or where it is moving to.
     pub(super) fn targets(&self, partition: Partition) -> &[DiskId] {
         match self.moves.get(&partition) {
@@ -213,6 +250,9 @@ impl Catalog {
 
     fn occupy(&mut self, file: &FileRecord) {
         self.desired.add(file);
+        if let Some(copies) = file.replicas.explicit() {
+            *self.explicit.entry(copies).or_default() += 1;
+        }
         for (partition, chunks, bytes) in groups(file) {
             self.load.add(partition, bytes);
             if let Some(count) = self.chunks.get_mut(partition.index()) {
@@ -226,6 +266,11 @@ impl Catalog {
 
     fn vacate(&mut self, file: &FileRecord) {
         self.desired.remove(file);
+        if let Some(copies) = file.replicas.explicit() {
+            let files = self.explicit.entry(copies).or_default();
+            *files = files.saturating_sub(1);
+            self.explicit.retain(|_, files| *files > 0);
+        }
         for (partition, chunks, bytes) in groups(file) {
             self.load.remove(partition, bytes);
             if let Some(count) = self.chunks.get_mut(partition.index()) {

@@ -14,6 +14,7 @@ mod membership;
 mod moving;
 mod names;
 mod orders;
+mod policy;
 mod progress;
 mod report;
 mod retiring;
@@ -318,6 +319,7 @@ impl Metadata {
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
             Question::Tasks(answer) => self.tasks(now, deadline, answer),
+            Question::Policy(answer) => self.policy(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -350,11 +352,15 @@ impl Metadata {
             Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
+            Question::ChangePolicy(change, answer) => {
+                self.change_policy(now, deadline, change, answer);
+            }
             Question::Lookup(..)
             | Question::List(..)
             | Question::ListTrash(..)
             | Question::Workers(_)
             | Question::Tasks(_)
+            | Question::Policy(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
@@ -406,7 +412,7 @@ impl From<Refusal> for Error {
                 name: name.to_string(),
             },
             Refusal::UploadNotOpen(file) => Error::UploadNotOpen { file },
-            Refusal::BadCommit(_) | Refusal::RequestReused(_) => {
+            Refusal::BadCommit(_) | Refusal::RequestReused(_) | Refusal::TooFewMembers { .. } => {
                 Error::Conflict(refusal.to_string())
             }
             Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,

@@ -7,12 +7,14 @@
 mod membership;
 mod moving;
 mod name;
+mod policy;
 mod trash;
 mod upload;
 
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
+pub use policy::{PolicyChange, plan_lowered, plan_policy};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
 pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
 
@@ -75,6 +77,14 @@ pub enum Refusal {
     /// The cluster has no record of itself yet.
     #[error("the cluster is not bootstrapped yet")]
     NotBootstrapped,
+    /// There are fewer disks than copies.
+    #[error("{wanted} copies of each chunk need as many workers, and there are {members}")]
+    TooFewMembers {
+        /// Copies wanted.
+        wanted: u8,
+        /// Members that hold partitions.
+        members: usize,
+    },
     /// A record cannot be read.
     #[error("a record cannot be read")]
     Corrupt(#[from] Corrupt),

@@ -1,5 +1,6 @@
 //! BeginUpload, CommitUpload, AbortUpload.
 
+use super::policy::policy;
 use super::{At, Planned, Refusal, earlier, remember};
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
@@ -8,7 +9,7 @@ use crate::name::FileName;
 use crate::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use crate::records::{
     Copies, FileRecord, Key, Lookup, MoveRecord, Outcome, PartitionRecord, Precondition,
-    TrashRecord, UploadRecord, get, put, remove,
+    TrashRecord, UploadRecord, Wanted, get, put, remove,
 };
 use crate::ring::ReplicationFactor;
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ pub struct Begin {
     /// Bytes of a chunk.
     pub chunk_size: ChunkSize,
     /// Copies of each chunk.
-    pub replicas: ReplicationFactor,
+    pub replicas: Wanted,
     /// Media type.
     pub content_type: String,
     /// Must hold now and at the commit.
@@ -137,10 +138,10 @@ pub fn plan_commit(
         version: at.index,
         file: commit.file,
         size: commit.layout.total_bytes(),
-        exceptions: exceptions(records, upload.replicas, &commit)?,
+        exceptions: exceptions(records, upload.replicas.under(policy(records)?), &commit)?,
         layout: commit.layout,
         chunk_size: upload.chunk_size,
-        replicas: upload.replicas,
+        replicas: upload.replicas.told_under(policy(records)?),
         crc32: commit.crc32,
         blake3: commit.blake3,
         content_type: upload.content_type,
@@ -186,6 +187,7 @@ pub fn plan_abort(records: &impl Lookup, file: FileId) -> Result<Planned<bool>, 
 /// # Errors
 /// If a partition's record cannot be read.
 pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>, Refusal> {
+    let replicas = file.replicas.under(policy(records)?);
     let mut runs: Vec<Copies> = Vec::new();
     let mut exceptions = file.exceptions.iter().peekable();
     let mut next = 0;
@@ -194,7 +196,7 @@ pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>
         let run = match exception {
             Some(exception) => exception.clone(),
             None => {
-                let disks = readable(records, partition_of(file.file, next), file.replicas)?;
+                let disks = readable(records, partition_of(file.file, next), replicas)?;
                 let limit = exceptions
                     .peek()
                     .map_or(u32::MAX, |exception| exception.first_chunk);

@@ -55,11 +55,10 @@ impl Metadata {
         self.note_copies(now, copied);
         let holds_still = self.holds_still(now);
         let (catalog, planned) = (&self.catalog, &self.planned);
-        let is_excess = |chunk: ChunkId| {
-            let partition = chunk.partition();
+        let policy = self.search.basis.replicas;
+        let is_excess = |chunk: ChunkId, wanted: usize| {
             let is_for = |catalog: &Catalog| {
-                catalog.targets(partition).contains(&disk)
-                    || catalog.assignment.holders(partition).contains(&disk)
+                policy != Some(catalog.replicas()) || catalog.keeps(disk, chunk.partition(), wanted)
             };
             holds_still && !is_for(catalog) && !is_for(planned)
         };

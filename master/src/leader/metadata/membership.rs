@@ -198,7 +198,7 @@ impl Metadata {
                 before,
                 Some(&self.planned.load),
                 &ring,
-                cluster.replicas,
+                self.planned.width(),
                 vacant,
             )
         } else {

@@ -194,6 +194,21 @@ impl Metadata {
                 );
                 say(Health::Critical, reason);
             }
+            let takes = |disk: &DiskId| self.catalog.accepts(*disk);
+            let holders = self
+                .catalog
+                .members
+                .keys()
+                .filter(|disk| takes(disk))
+                .count();
+            if count(holders) < u64::from(status.replicas) {
+                let reason = format!(
+                    "{} copies of each chunk are wanted, and {holders} workers are there to hold them: \
+                     files have fewer until there are more",
+                    status.replicas
+                );
+                say(Health::Degraded, reason);
+            }
             if status.missing_files > 0 {
                 let reason = format!("{} files cannot be read whole", status.missing_files);
                 say(Health::Critical, reason);

@@ -10,6 +10,7 @@ mod joining;
 mod listing;
 mod lying;
 mod placement;
+mod policy;
 mod retention;
 mod status;
 mod trash;

@@ -9,7 +9,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::{self, Refusal, Stored};
-use mdfs_core::records::{Copies, FileRecord, Key, UploadRecord, get};
+use mdfs_core::records::{Copies, FileRecord, Key, UploadRecord, Wanted, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -86,7 +86,9 @@ impl Metadata {
             .as_ref()
             .ok_or(Error::NotBootstrapped)?;
         let chunk_size = begin.chunk_size.unwrap_or(cluster.chunk_size);
-        let replicas = begin.replicas.unwrap_or(cluster.replicas);
+        let by_policy = Wanted::by_policy(cluster.replicas);
+        let wanted_copies = begin.replicas.map_or(by_policy, Wanted::exactly);
+        let replicas = wanted_copies.under(cluster.replicas);
         let open = OpenUpload {
             file,
             term,
@@ -99,7 +101,7 @@ impl Metadata {
             file,
             name: begin.name.clone(),
             chunk_size,
-            replicas,
+            replicas: wanted_copies,
             content_type: begin.content_type.clone(),
             precondition: begin.precondition.clone(),
         };
