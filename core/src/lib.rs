@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod desired;
 pub mod detect;
 pub mod digest;
+pub mod flapping;
 pub mod holdings;
 pub mod id;
 pub mod log;

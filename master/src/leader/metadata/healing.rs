@@ -41,6 +41,9 @@ impl Metadata {
         if !self.truth.is_same_mount(disk, beat.holdings.mount) {
             if self.truth.has_heard(disk) {
                 self.upkeep.returned.insert(disk);
+                if self.announced(now, disk).is_none() {
+                    self.fleet.note_restart(disk, now.mono);
+                }
             }
             self.mover.gone(disk);
         }

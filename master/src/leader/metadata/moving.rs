@@ -29,7 +29,8 @@ pub(super) struct Plan {
     pub(super) forced_until: Timestamp,
     /// Bytes are to be evened out as well.
     pub(super) rebalance: bool,
-    /// Disks that are not waited for any more: not before they are heard again.
+    /// Disks that are not waited for any more: not before they are heard again, and stay if they come
+    /// and go.
     pub(super) lost: BTreeSet<DiskId>,
     /// Many disks fell silent at once: nothing is copied for those.
     pub(super) braked: bool,
@@ -170,18 +171,20 @@ impl Metadata {
             .copied()
             .collect();
         let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
-        let delay = match now.mono < self.moving.forced_until {
-            true => Duration::ZERO,
-            false => self.repair_delay(),
-        };
+        let (delay, forced) = (self.repair_delay(), now.mono < self.moving.forced_until);
         let dead_after = self.settings.detect.dead_after();
-        let gone_after = dead_after + delay;
+        let gone_after = |disk: DiskId| match forced {
+            true => dead_after,
+            false => dead_after + self.fleet.patience(disk, delay),
+        };
         // What was begun for a disk is not given up because an order to repair has run out.
         let given_up = |disk: &DiskId| {
             let silence = self.silence(now, *disk);
             let before = self.moving.lost.contains(disk);
-            let gone = silence >= gone_after || (before && silence >= dead_after);
-            gone && !announced(*disk)
+            let gone = silence >= gone_after(*disk) || (before && silence >= dead_after);
+            // What comes and goes has to stay before anything is copied back to it.
+            let unsteady = before && self.fleet.is_unsteady(*disk, delay);
+            (gone || unsteady) && !announced(*disk)
         };
         let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
         let eligible = members

@@ -15,6 +15,9 @@ use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Wor
 /// Most things that go on which a status names.
 const MOST_TASKS: usize = 16;
 
+/// So many restarts of a worker within short are told of.
+const TOLD_RESTARTS: u32 = 3;
+
 /// What surveys found.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
@@ -239,6 +242,22 @@ impl Metadata {
                     continue;
                 }
                 let name = &observed.beat.name;
+                if self.moving.lost.contains(&disk)
+                    && self.fleet.is_unsteady(disk, self.repair_delay())
+                    && self.fleet.liveness(disk, now.mono) == Liveness::Live
+                {
+                    let reason = format!(
+                        "worker {name} came back {} times lately: until it has stayed, nothing is copied to it",
+                        observed.returns()
+                    );
+                    say(Health::Degraded, reason);
+                }
+                // It serves what it has meanwhile, and nothing is copied for it.
+                let restarts = observed.restarts();
+                if restarts >= TOLD_RESTARTS {
+                    let reason = format!("worker {name} was started anew {restarts} times lately");
+                    say(Health::Ok, reason);
+                }
                 if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,

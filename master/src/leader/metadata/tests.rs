@@ -4,6 +4,7 @@ mod asking;
 mod changes;
 mod clusters;
 mod faults;
+mod flapping;
 mod founding;
 mod healing;
 mod joining;
