@@ -19,4 +19,5 @@ pub mod partition;
 pub mod range;
 pub mod records;
 pub mod ring;
+pub mod slow;
 pub mod time;

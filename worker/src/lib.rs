@@ -21,6 +21,7 @@ mod local;
 mod metrics;
 mod node;
 mod orders;
+mod pace;
 mod scrub;
 pub mod store;
 mod transfer;

@@ -9,11 +9,13 @@ use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::orders;
+use crate::pace::Pace;
 use crate::scrub::Scrub;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
 use mdfs_core::id::DiskId;
+use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
@@ -46,6 +48,7 @@ pub(crate) struct Node {
     probe_thread: DiskThreads,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
+    seals: Pace,
     pub(crate) scrub: Scrub,
     pub(crate) generation: Raising,
 }
@@ -68,6 +71,7 @@ impl Node {
         Ok(Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
+            seals: Pace::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
             store,
@@ -139,6 +143,19 @@ impl Node {
         [&self.probe_thread, &self.read_threads, &self.write_threads]
             .iter()
             .any(|threads| threads.stuck())
+    }
+
+    /// Counts a chunk that was made durable, and how long it took since then.
+    pub(crate) fn note_seal(&self, begun: Timestamp) {
+        let now = self.clock.now();
+        let took = now.since(begun);
+        self.metrics.seal_seconds.observe_span(took);
+        self.seals.note(took, now);
+    }
+
+    /// How long it took lately to make a chunk durable; none if none was.
+    pub(crate) fn seals_took(&self) -> Option<Duration> {
+        self.seals.lately(self.clock.now())
     }
 
     /// Counts a read that failed because of what is on the disk.

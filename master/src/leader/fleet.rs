@@ -3,6 +3,7 @@
 use mdfs_core::detect::{DetectSettings, Liveness, classify};
 use mdfs_core::flapping::Returns;
 use mdfs_core::id::{ClusterId, DiskId};
+use mdfs_core::slow::slow_disks;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::{Directory, DiskAddress, DiskState, Heartbeat};
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,6 +147,15 @@ impl Fleet {
             && self.disks.get(&disk).is_some_and(|observed| {
                 observed.beat.state == DiskState::Healthy && !observed.beat.leaving
             })
+    }
+
+    /// The disks that take much longer than the others to make a chunk durable.
+    pub(super) fn slow(&self, now: Timestamp) -> BTreeSet<DiskId> {
+        let took = self.disks.iter().filter_map(|(&disk, observed)| {
+            let took = Duration::from_millis(observed.beat.seal_millis?);
+            (observed.liveness(now, &self.settings) == Liveness::Live).then_some((disk, took))
+        });
+        slow_disks(took)
     }
 
     pub(super) fn url(&self, disk: DiskId) -> Option<&str> {

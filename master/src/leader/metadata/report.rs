@@ -237,6 +237,7 @@ impl Metadata {
                 let reason = format!("{unreadable} files have records that cannot be read");
                 say(Health::Critical, reason);
             }
+            let slow = self.fleet.slow(now.mono);
             for (disk, observed) in self.fleet.iter() {
                 if !self.catalog.members.contains_key(&disk) {
                     continue;
@@ -256,6 +257,11 @@ impl Metadata {
                 let restarts = observed.restarts();
                 if restarts >= TOLD_RESTARTS {
                     let reason = format!("worker {name} was started anew {restarts} times lately");
+                    say(Health::Ok, reason);
+                }
+                if slow.contains(&disk) {
+                    let reason =
+                        format!("the disk of worker {name} is slow: new chunks go elsewhere");
                     say(Health::Ok, reason);
                 }
                 if observed.beat.state == DiskState::ReadOnly {

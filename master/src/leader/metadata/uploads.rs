@@ -134,10 +134,15 @@ impl Metadata {
             .map(|&disk| (affinity(place.file, disk), disk))
             .collect();
         others.sort_unstable();
+        // What is slow is not needed, if there are enough others.
+        let slow = self.fleet.slow(now.mono);
+        let mut candidates: Vec<DiskId> = holders.collect();
+        candidates.extend(others.into_iter().map(|(_, disk)| disk));
+        candidates.sort_by_key(|disk| slow.contains(disk));
         let mut chosen: Vec<DiskId> = Vec::new();
         let mut looked_at = BTreeSet::new();
         let (mut live, mut roomy) = (0, 0);
-        for disk in holders.chain(others.into_iter().map(|(_, disk)| disk)) {
+        for disk in candidates {
             if !looked_at.insert(disk)
                 || place.avoid.contains(&disk)
                 || !self.planned.accepts(disk)
