@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::commands::{
-    admin, cat, get, ls, mv, policy, put, rm, scrub, sign, stat, undelete, verify,
+    admin, cat, get, ls, mv, policy, put, rm, scrub, sign, stat, token, undelete, uploads, verify,
 };
 use crate::dev::DevArgs;
 use crate::output::Format;
@@ -66,7 +66,7 @@ pub struct Global {
 pub enum Command {
     /// Run a whole cluster on this machine
     Dev(DevArgs),
-    /// Store a file
+    /// Store a file; goes on where an earlier try broke off
     Put(put::Put),
     /// Fetch a file; goes on where an earlier try broke off
     Get(get::Get),
@@ -84,8 +84,12 @@ pub enum Command {
     Undelete(undelete::Undelete),
     /// Have all copies of files read and compared
     Verify(verify::Verify),
+    /// List the uploads that are open, or end one
+    Uploads(uploads::Uploads),
     /// Make a link that plays a file without a token
     Sign(sign::Sign),
+    /// Make, list and revoke access tokens
+    Token(token::Token),
     /// Show the state of the cluster
     Status,
     /// Show the workers
@@ -132,7 +136,9 @@ impl Command {
             | Command::Rm(_)
             | Command::Undelete(_)
             | Command::Verify(_)
+            | Command::Uploads(_)
             | Command::Sign(_)
+            | Command::Token(_)
             | Command::Status
             | Command::Workers
             | Command::Tasks

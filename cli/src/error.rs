@@ -128,6 +128,10 @@ impl CliError {
                 Code::FileNotFound => {
                     Some("`mdfs ls` shows what there is, and `mdfs ls --trash` what was deleted")
                 }
+                Code::TokenNotFound => Some("`mdfs token ls` shows what there is"),
+                Code::UploadNotFound | Code::TooManyUploads => {
+                    Some("`mdfs uploads` shows which are open, and ends them")
+                }
                 Code::WorkerNotFound => Some("`mdfs workers` shows what there is"),
                 Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
                 Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
@@ -178,8 +182,10 @@ impl CliError {
 
 fn exit_of(code: Code) -> Exit {
     match code {
-        Code::FileNotFound | Code::WorkerNotFound => Exit::NotFound,
-        Code::Unauthorized | Code::Forbidden => Exit::Denied,
+        Code::FileNotFound | Code::WorkerNotFound | Code::TokenNotFound | Code::UploadNotFound => {
+            Exit::NotFound
+        }
+        Code::Unauthorized | Code::Forbidden | Code::TooManyFailures => Exit::Denied,
         Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
         Code::InvalidName | Code::InvalidRequest => Exit::Usage,
         Code::IncompleteBody
@@ -189,8 +195,12 @@ fn exit_of(code: Code) -> Exit {
         | Code::Conflict
         | Code::WouldLoseFiles
         | Code::RequestOutsideWindow
+        | Code::UploadEnded
+        | Code::MissingChunks
+        | Code::TooManyUploads
         | Code::PreconditionFailed
         | Code::TooLarge
+        | Code::LengthRequired
         | Code::RangeNotSatisfiable
         | Code::WrongDisk
         | Code::Fenced

@@ -5,9 +5,10 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::ClusterId;
-use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+use mdfs_protocol::access::{ClusterKey, Secret};
+use mdfs_protocol::link::LinkKey;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -120,6 +121,24 @@ pub struct MasterArgs {
     /// File with the key that links are signed with, at least 32 bytes; twice while it is rotated
     #[arg(long, env = "MDFS_LINK_KEY_FILE", value_name = "FILE", required = true)]
     pub link_key_file: Vec<PathBuf>,
+    /// Address or network of a proxy whose `X-Forwarded-For` is believed, such as 10.0.0.0/8; may
+    /// be given more than once [default: none]
+    #[arg(
+        long,
+        env = "MDFS_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<mdfs_service::Network>,
+    /// Connections at a time of one address that is no trusted proxy; of all, there are at most
+    /// 4096
+    #[arg(
+        long,
+        env = "MDFS_MAX_CONNECTIONS_OF_ONE",
+        value_name = "N",
+        default_value_t = 1024
+    )]
+    pub max_connections_of_one: usize,
     /// Silence after which a worker is dead, in seconds
     #[arg(
         long,
@@ -137,6 +156,14 @@ pub struct MasterArgs {
         default_value_t = 300
     )]
     pub repair_delay_seconds: u64,
+    /// Uploads that clients may come back to, open at a time
+    #[arg(
+        long,
+        env = "MDFS_MAX_UPLOADS",
+        value_name = "N",
+        default_value_t = mdfs_master::Config::MOST_SESSIONS
+    )]
+    pub max_uploads: usize,
     /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
     /// oldest earlier. When the cluster is started; `mdfs policy` changes it
     #[arg(
@@ -184,6 +211,10 @@ pub struct WorkerArgs {
     /// least 1 GiB or 10 %, whichever is less]
     #[arg(long, env = "MDFS_RESERVE_BYTES", value_name = "BYTES")]
     pub reserve_bytes: Option<u64>,
+    /// Bytes a second that are copied from other workers at most, to heal or to move; copies yield to
+    /// clients in any case [default: as fast as disks and network are]
+    #[arg(long, env = "MDFS_COPY_BYTES_PER_SECOND", value_name = "BYTES")]
+    pub copy_bytes_per_second: Option<NonZeroU64>,
     /// What all servers have in common
     #[command(flatten)]
     pub server: ServerArgs,
@@ -243,11 +274,14 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         detect,
         repair_delay: Duration::from_secs(args.repair_delay_seconds),
         trash_keep: Duration::from_secs(args.trash_keep_seconds),
+        most_sessions: args.max_uploads,
         ..mdfs_master::Config::new(key, token.clone(), link.clone())
     };
     Ok(mdfs_master::Config {
         root_tokens,
         link_keys,
+        trusted_proxies: args.trusted_proxy.clone(),
+        max_connections_of_one: args.max_connections_of_one,
         ..config
     })
 }
@@ -267,6 +301,7 @@ pub fn worker_config(args: &WorkerArgs) -> Result<mdfs_worker::Config> {
         other_cluster_key: None,
         heartbeat_interval: args.server.heartbeat(),
         reserve_bytes: args.reserve_bytes,
+        copy_rate: args.copy_bytes_per_second,
         scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: args.server.lease(),
         limits: mdfs_worker::Limits::default(),

@@ -4,9 +4,14 @@ use crate::client::FileHead;
 use crate::error::Error;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, REPLICAS_HEADER, VERSION_HEADER};
+use http::header::{HeaderName, HeaderValue};
+use mdfs_protocol::public::{
+    ATTRIBUTE_HEADER_PREFIX, BLAKE3_HEADER, CRC_HEADER, REPLICAS_HEADER, SOURCE_MODIFIED_HEADER,
+    VERSION_HEADER,
+};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 pub(crate) async fn document<A: DeserializeOwned>(
@@ -36,7 +41,18 @@ pub(crate) fn file_head(name: &str, headers: &HeaderMap) -> Result<FileHead, Err
         content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
         replicas: parsed(name, headers, REPLICAS_HEADER)?,
         modified: text(LAST_MODIFIED.as_str()).unwrap_or_default(),
+        source_modified: parsed(name, headers, SOURCE_MODIFIED_HEADER).ok(),
+        attributes: attributes(headers),
     })
+}
+
+fn attributes(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let attribute = |(header, value): (&HeaderName, &HeaderValue)| {
+        let name = header.as_str().strip_prefix(ATTRIBUTE_HEADER_PREFIX)?;
+        let value = std::str::from_utf8(value.as_bytes()).ok()?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    headers.iter().filter_map(attribute).collect()
 }
 
 /// The size of the whole file in the answer to a range.

@@ -1,6 +1,7 @@
 //! The client: calls that are answered by a small document.
 
 mod admin;
+mod tokens;
 
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
@@ -12,7 +13,7 @@ use http::header::HeaderValue;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::RequestId;
 use mdfs_core::time::LogTime;
-use mdfs_protocol::problem::REQUEST_ID_HEADER;
+use mdfs_protocol::problem::{Code, REQUEST_ID_HEADER};
 use mdfs_protocol::public::{
     self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, Listing, REQUEST_HEADER, Rename,
     SignRequest, SignedLink, Status, Workers, file_path,
@@ -20,6 +21,7 @@ use mdfs_protocol::public::{
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -58,6 +60,11 @@ pub struct FileHead {
     pub replicas: u8,
     /// When the version was committed, as an HTTP date.
     pub modified: String,
+    /// When the file was changed where it came from, in milliseconds since the Unix epoch, if that was
+    /// told.
+    pub source_modified: Option<u64>,
+    /// Attributes of the user's own.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What to list.
@@ -82,6 +89,12 @@ impl Client {
         for url in &mut config.urls {
             let parsed = reqwest::Url::parse(url)
                 .map_err(|why| Error::Config(format!("{url:?} is not a URL: {why}")))?;
+            if !parsed.username().is_empty() || parsed.password().is_some() {
+                // Not repeated: it may hold a secret.
+                return Err(Error::Config(
+                    "a URL holds no name and no password: give a token instead".to_owned(),
+                ));
+            }
             if parsed.scheme() != "http" || parsed.host_str().is_none() {
                 return Err(Error::Config(format!(
                     "{url:?} is not of the form http://HOST:PORT"
@@ -197,23 +210,12 @@ impl Client {
         document(from, self.repeat(from, request).await?).await
     }
 
-    /// A link that reads one file for a while without a token. `expires_in` is at most 7 days.
+    /// A link that reads or stores one file for a while without a token.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn sign(
-        &self,
-        name: &str,
-        expires_in: Duration,
-        download: bool,
-    ) -> Result<SignedLink, Error> {
-        let expires_in_seconds = expires_in.as_secs();
-        let body = SignRequest {
-            name: name.to_owned(),
-            expires_in_seconds,
-            download,
-        };
-        self.post(name, public::SIGN, &body).await
+    pub async fn sign(&self, request: &SignRequest) -> Result<SignedLink, Error> {
+        self.post(&request.name, public::SIGN, request).await
     }
 
     /// The state of the cluster.
@@ -250,12 +252,12 @@ impl Client {
             .map_or("", String::as_str)
     }
 
-    async fn fetch<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
+    pub(crate) async fn fetch<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
         let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}"));
         document(path, self.repeat(path, request).await?).await
     }
 
-    async fn post<Q: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn post<Q: Serialize, A: DeserializeOwned>(
         &self,
         subject: &str,
         path: &str,
@@ -266,15 +268,26 @@ impl Client {
         document(subject, self.repeat(subject, request).await?).await
     }
 
-    /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock may
-    /// be wrong.
+    /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock
+    /// may be wrong.
     async fn request_id(&self, name: &str) -> Result<RequestId, Error> {
         let path = file_path(name);
-        let response = self
-            .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
-            .await?;
-        let now = LogTime::from_millis(parsed(name, response.headers(), LOG_TIME_HEADER)?);
-        new_request_id(now)
+        let asked = self.repeat(name, |client, url| client.http.head(format!("{url}{path}")));
+        self.id_at_log_time(name, asked.await)
+    }
+
+    /// An id for a change, issued at the log time that an answer tells. Whoever may not ask, but
+    /// only change, has this machine's clock.
+    pub(crate) fn id_at_log_time(
+        &self,
+        name: &str,
+        answer: Result<Response, Error>,
+    ) -> Result<RequestId, Error> {
+        new_request_id(match answer {
+            Ok(answer) => LogTime::from_millis(parsed(name, answer.headers(), LOG_TIME_HEADER)?),
+            Err(error) if error.code() == Some(Code::Forbidden) => self.log_clock.now(),
+            Err(error) => return Err(error),
+        })
     }
 
     /// Sends a request that may be sent more than once until it is answered.

@@ -26,15 +26,18 @@ mod error;
 pub mod link;
 mod log_time;
 mod put;
+mod put_file;
 mod retry;
 mod source;
 mod trash;
+mod upload;
 
 pub use client::{Client, FileHead, ListOptions, Pager};
 pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;
 pub use put::PutOptions;
+pub use put_file::PutFileOptions;
 pub use source::PutBody;
 
 #[cfg(test)]

@@ -11,7 +11,11 @@ use futures_util::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::id::RequestId;
-use mdfs_protocol::public::{CRC_HEADER, FileInfo, REQUEST_HEADER, file_path};
+use mdfs_protocol::public::{
+    ATTRIBUTE_HEADER_PREFIX, CRC_HEADER, FileInfo, REQUEST_HEADER, SOURCE_MODIFIED_HEADER,
+    file_path,
+};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +32,10 @@ pub struct PutOptions {
     pub replicas: Option<u8>,
     /// Bytes of a chunk, a power of two; the cluster's default if none.
     pub chunk_size: Option<u64>,
+    /// When the file was changed where it comes from, in milliseconds since the Unix epoch.
+    pub source_modified: Option<u64>,
+    /// Attributes of the user's own, at most 2 KiB.
+    pub attributes: BTreeMap<String, String>,
     /// Is told how many bytes of the body went out so far; less than before when the upload starts
     /// again.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
@@ -130,6 +138,13 @@ impl Client {
             }
             if options.if_absent {
                 request = request.header(IF_NONE_MATCH, "*");
+            }
+            if let Some(millis) = options.source_modified {
+                request = request.header(SOURCE_MODIFIED_HEADER, millis);
+            }
+            for (name, value) in &options.attributes {
+                let name = format!("{ATTRIBUTE_HEADER_PREFIX}{name}");
+                request = request.header(name, value.as_bytes());
             }
             if let Some(crc) = options.crc32 {
                 request = request.header(CRC_HEADER, crc.to_string());

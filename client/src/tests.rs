@@ -85,6 +85,8 @@ impl Fake {
             replicas: 2,
             chunk_size: 1 << 26,
             modified: "2026-01-01T00:00:00Z".to_owned(),
+            source_modified: None,
+            attributes: std::collections::BTreeMap::new(),
         }
     }
 }

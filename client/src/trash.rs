@@ -1,17 +1,15 @@
 //! The trash: what is listed there, comes back from it, or passes it by.
 
-use crate::answer::{document, parsed};
+use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
-use crate::log_time::new_request_id;
 use mdfs_core::id::RequestId;
-use mdfs_core::time::LogTime;
-use mdfs_protocol::public::{self, FileInfo, LOG_TIME_HEADER, REQUEST_HEADER, Trash, file_path};
+use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash, file_path};
 use reqwest::Response;
 
 impl Client {
-    /// Removes a file for good; if no file has the name, the newest of that name in the trash. Tried
-    /// again safely.
+    /// Removes a file for good; if no file has the name, the newest of that name in the trash.
+    /// Tried again safely.
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none, in the trash or out of it.
@@ -63,11 +61,10 @@ impl Client {
         self.repeat(public::TRASH, request).await
     }
 
-    /// An id for a change of what may be in the trash, issued in the cluster's time: `HEAD` of a file
-    /// that is there tells none.
+    /// An id for a change of what may be in the trash, issued in the cluster's time: `HEAD` of a
+    /// file that is there tells none.
     async fn trash_request_id(&self, name: &str) -> Result<RequestId, Error> {
-        let response = self.trash_page(None, Some(1)).await?;
-        let now = parsed(name, response.headers(), LOG_TIME_HEADER)?;
-        new_request_id(LogTime::from_millis(now))
+        let asked = self.trash_page(None, Some(1)).await;
+        self.id_at_log_time(name, asked)
     }
 }

@@ -1,5 +1,9 @@
 //! Chunks: how a file's bytes are cut, and which chunk has a given byte.
 
+mod set;
+
+pub use set::ChunkSet;
+
 use crate::id::FileId;
 use crate::partition::{Partition, partition_of};
 use serde::{Deserialize, Serialize};

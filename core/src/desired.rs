@@ -4,7 +4,7 @@ use crate::chunk::ChunkId;
 use crate::digest::Digest;
 use crate::id::DiskId;
 use crate::partition::Partition;
-use crate::records::FileRecord;
+use crate::records::{ChunkRecord, FileRecord};
 use crate::ring::ReplicationFactor;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub struct Desired {
     exceptions: BTreeMap<(DiskId, Partition), Digest>,
     /// Exceptions by partition: how many chunks have one.
     excepted: BTreeMap<Partition, u64>,
+    /// Recorded chunks of open uploads, by the disks that have them.
+    uploads: BTreeMap<(DiskId, Partition), Digest>,
 }
 
 impl Default for Desired {
@@ -34,6 +36,7 @@ impl Default for Desired {
             regular: vec![[Digest::EMPTY; KINDS]; Partition::COUNT].into_boxed_slice(),
             exceptions: BTreeMap::new(),
             excepted: BTreeMap::new(),
+            uploads: BTreeMap::new(),
         }
     }
 }
@@ -59,6 +62,27 @@ impl Desired {
         self.excepted.retain(|_, chunks| *chunks > 0);
     }
 
+    /// Takes in a chunk of an open upload, which these disks have.
+    pub fn add_chunk(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        for &disk in &record.disks {
+            let digest = self.uploads.entry((disk, chunk.partition())).or_default();
+            digest.add(chunk, record.length);
+        }
+    }
+
+    /// Takes out a chunk that was taken in as it is: its upload has ended.
+    pub fn remove_chunk(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        for &disk in &record.disks {
+            let place = (disk, chunk.partition());
+            if let Some(digest) = self.uploads.get_mut(&place) {
+                digest.remove(chunk, record.length);
+                if *digest == Digest::EMPTY {
+                    self.uploads.remove(&place);
+                }
+            }
+        }
+    }
+
     /// What a disk should hold of a partition with these holders, when the policy says so many copies.
     pub fn of(
         &self,
@@ -72,6 +96,9 @@ impl Desired {
             .get(&(disk, partition))
             .copied()
             .unwrap_or_default();
+        if let Some(uploads) = self.uploads.get(&(disk, partition)) {
+            digest.join(*uploads);
+        }
         let regular = self.regular.get(partition.index());
         let place = holders.iter().position(|&holder| holder == disk);
         if let (Some([by_policy, exactly @ ..]), Some(place)) = (regular, place) {
@@ -156,6 +183,7 @@ mod tests {
             crc32: Crc32::default(),
             blake3: Blake3([0; 32]),
             content_type: String::new(),
+            labels: crate::labels::Labels::default(),
             modified: LogTime::default(),
             exceptions,
         }
@@ -244,5 +272,38 @@ mod tests {
             let policy = ReplicationFactor::new(policy).unwrap();
             assert_eq!(&held_under(&desired, number, policy), want);
         }
+    }
+
+    #[test]
+    fn a_chunk_of_an_open_upload_is_wanted_where_it_was_stored_and_nowhere_after() {
+        let chunk = ChunkId {
+            file: FileId::from_u128(4),
+            index: 3,
+        };
+        let record = ChunkRecord {
+            length: 5,
+            crc32: Crc32(1),
+            hash: crate::checksum::ChunkHash([0; 32]),
+            alone: None,
+            disks: vec![disk(2), disk(9)],
+            term: crate::id::Term::default(),
+            stored: LogTime::default(),
+        };
+        let mut desired = Desired::default();
+        desired.add_chunk(chunk, &record);
+        let mut want = Digest::EMPTY;
+        want.add(chunk, 5);
+        let of = |desired: &Desired, n| {
+            let policy = ReplicationFactor::DEFAULT;
+            desired.of(disk(n), chunk.partition(), &[disk(1)], policy)
+        };
+        assert_eq!(
+            [1, 2, 9].map(|n| of(&desired, n) == want),
+            [false, true, true]
+        );
+        assert_eq!(desired.excepted().count(), 0);
+        desired.remove_chunk(chunk, &record);
+        assert_eq!([2, 9].map(|n| of(&desired, n)), [Digest::EMPTY; 2]);
+        assert!(desired.uploads.is_empty());
     }
 }

@@ -126,6 +126,11 @@ id128! {
     RequestId
 }
 
+id128! {
+    /// Names an access token. Not secret: it stands in lists, links and logs.
+    TokenId
+}
+
 impl RequestId {
     /// The id issued at `time` with the lower 80 bits of `random`.
     pub fn issue(time: LogTime, random: u128) -> Self {

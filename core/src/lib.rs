@@ -4,6 +4,7 @@
 //! values and everything read from outside are arguments. So the same code runs in production,
 //! under a model checker and in a seeded simulation.
 
+pub mod access;
 pub mod checksum;
 pub mod chunk;
 pub mod desired;
@@ -12,6 +13,7 @@ pub mod digest;
 pub mod flapping;
 pub mod holdings;
 pub mod id;
+pub mod labels;
 pub mod log;
 pub mod media_type;
 pub mod name;

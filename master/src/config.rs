@@ -4,7 +4,9 @@ use crate::error::Error;
 use crate::gateway;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::ClusterId;
-use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+use mdfs_protocol::access::{ClusterKey, Secret};
+use mdfs_protocol::link::LinkKey;
+use mdfs_service::Network;
 use std::time::Duration;
 
 /// Everything a master is told. It keeps nothing on disk, so this and the voters are all it has.
@@ -21,6 +23,8 @@ pub struct Config {
     pub root_tokens: Vec<Secret>,
     /// The key that links are signed with; a second one while it is rotated.
     pub link_keys: Vec<LinkKey>,
+    /// Proxies that say for whom they ask, and are believed.
+    pub trusted_proxies: Vec<Network>,
     /// The lease that voters give: the same as the workers are told.
     pub lease: Duration,
     /// When the silence of a worker means something.
@@ -29,6 +33,8 @@ pub struct Config {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// Uploads that clients may come back to, open at a time.
+    pub most_sessions: usize,
     /// How long a dead worker is waited for before its chunks are copied elsewhere: what the policy of
     /// a cluster says that this master starts, in whole seconds.
     pub repair_delay: Duration,
@@ -38,6 +44,8 @@ pub struct Config {
     pub grace: Duration,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Connections at a time of one address that is no trusted proxy.
+    pub max_connections_of_one: usize,
     /// What the gateway bears.
     pub gateway: gateway::Limits,
 }
@@ -45,6 +53,9 @@ pub struct Config {
 impl Config {
     /// How long a deleted or replaced file usually stays in the trash: 30 days.
     pub const TRASH_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    /// Uploads that clients may come back to, usually open at a time at most.
+    pub const MOST_SESSIONS: usize = 1024;
 
     /// The usual spans and bounds.
     pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
@@ -54,14 +65,17 @@ impl Config {
             cluster_key,
             root_tokens: vec![root_token],
             link_keys: vec![link_key],
+            trusted_proxies: Vec::new(),
             lease: Duration::from_secs(3),
             detect: DetectSettings::default(),
             hold: Duration::from_secs(10),
             upload_idle: Duration::from_secs(24 * 3600),
+            most_sessions: Self::MOST_SESSIONS,
             repair_delay: Duration::from_secs(300),
             trash_keep: Self::TRASH_KEEP,
             grace: Duration::from_secs(8),
             max_connections: 4096,
+            max_connections_of_one: 1024,
             gateway: gateway::Limits::default(),
         }
     }
@@ -81,7 +95,7 @@ impl Config {
         if self.lease < Duration::from_millis(100) {
             return refuse("the lease must be at least 100 ms");
         }
-        if self.max_connections == 0 {
+        if self.max_connections == 0 || self.max_connections_of_one == 0 {
             return refuse("the number of connections must not be zero");
         }
         if let Some(url) = &self.url

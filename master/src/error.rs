@@ -1,6 +1,6 @@
 //! Everything that can go wrong in a master. Knows nothing of HTTP.
 
-use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term, TokenId};
 use mdfs_protocol::problem::Code;
 
 /// Why a master could not do what it was asked.
@@ -44,6 +44,31 @@ pub enum Error {
     UploadNotOpen {
         /// The file id of the upload.
         file: FileId,
+    },
+    /// The leader knows of no such upload, or of none any more.
+    #[error("no upload {file} is known, or none any more")]
+    UploadNotFound {
+        /// The file id of the upload.
+        file: FileId,
+    },
+    /// As many sessions, or chunks of sessions, are open as the cluster allows.
+    #[error("{open} {what} are open, and no more are allowed")]
+    TooManyUploads {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        open: u64,
+    },
+    /// A chunk that cannot be one of its upload's.
+    #[error("{0}")]
+    InvalidChunk(String),
+    /// Some chunks of an upload that is to be committed were never stored.
+    #[error("upload {file} lacks chunks: {missing}")]
+    MissingChunks {
+        /// The file id of the upload.
+        file: FileId,
+        /// Their numbers, the first of them.
+        missing: String,
     },
     /// The copies were answered in an earlier term; verify them in `term`, then commit again.
     #[error("the copies have to be verified in term {term}")]
@@ -99,6 +124,12 @@ pub enum Error {
     WorkerNotFound {
         /// What was asked for.
         worker: String,
+    },
+    /// No token has this id.
+    #[error("no token has the id {token}")]
+    TokenNotFound {
+        /// The id.
+        token: TokenId,
     },
     /// A disk that was retired: what it holds counts no more.
     #[error("disk {disk} was retired: it is refused for ever; wipe it to use it anew")]
@@ -186,10 +217,14 @@ impl Error {
         match self {
             Error::FileNotFound { .. } | Error::NotInTrash { .. } => Code::FileNotFound,
             Error::PreconditionFailed { .. } => Code::PreconditionFailed,
-            Error::NameTaken { .. }
-            | Error::Conflict(_)
-            | Error::UploadNotOpen { .. }
-            | Error::BootstrapRefused(_) => Code::Conflict,
+            Error::NameTaken { .. } | Error::Conflict(_) | Error::BootstrapRefused(_) => {
+                Code::Conflict
+            }
+            Error::UploadNotFound { .. } => Code::UploadNotFound,
+            Error::UploadNotOpen { .. } => Code::UploadEnded,
+            Error::TooManyUploads { .. } => Code::TooManyUploads,
+            Error::InvalidChunk(_) => Code::InvalidRequest,
+            Error::MissingChunks { .. } => Code::MissingChunks,
             Error::RequestTooOld => Code::RequestOutsideWindow,
             Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,
@@ -200,6 +235,7 @@ impl Error {
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
             Error::WorkerNotFound { .. } => Code::WorkerNotFound,
+            Error::TokenNotFound { .. } => Code::TokenNotFound,
             Error::ForeignDisk { .. } | Error::OldDisk { .. } | Error::RetiredDisk { .. } => {
                 Code::ForeignDisk
             }

@@ -42,6 +42,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     config.check()?;
+    mdfs_service::raise_handle_limit();
     let address = listener.local_addr().map_err(Error::Serve)?;
     let url = config
         .url
@@ -63,6 +64,7 @@ pub async fn run(
         detect: config.detect,
         hold: config.hold,
         upload_idle: config.upload_idle,
+        most_sessions: config.most_sessions,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
         most_listed: MOST_LISTED,
@@ -99,6 +101,7 @@ pub async fn run(
         root: config.root_tokens,
         cluster: vec![config.cluster_key],
         links: config.link_keys,
+        proxies: config.trusted_proxies,
     };
     let registry = Registry::new();
     let parts = Parts {
@@ -134,6 +137,8 @@ pub async fn run(
 fn gateway_limits(config: &Config) -> Limits {
     Limits {
         max_connections: config.max_connections,
+        connections_of_one: config.max_connections_of_one,
+        proxies: config.trusted_proxies.clone().into(),
         grace: config.grace,
         ..Limits::default()
     }

@@ -187,7 +187,8 @@ pub struct Seal {
     pub length: u64,
     /// CRC-32 of the chunk's bytes, 8 hexadecimal digits on the wire.
     pub crc32: mdfs_core::checksum::Crc32,
-    /// BLAKE3 chaining value of the chunk inside its file; the file's hash when it is the only one.
+    /// BLAKE3 chaining value of the chunk inside its file; the file's hash when it is the only one and
+    /// `file_bytes` says so.
     pub hash: mdfs_core::checksum::ChunkHash,
     /// The chunk size of the upload, in bytes.
     pub chunk_size: mdfs_core::chunk::ChunkSize,
@@ -195,7 +196,7 @@ pub struct Seal {
     pub name: String,
     /// The log index of the upload's BeginUpload.
     pub begun_at: u64,
-    /// The size of the file, known with its last chunk.
+    /// The size of the file, in its last chunk, if it was known to be the last when it was stored.
     pub file_bytes: Option<u64>,
 }
 

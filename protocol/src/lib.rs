@@ -5,9 +5,12 @@
 //! error looks on either.
 
 pub mod access;
+pub mod date;
 pub mod holdings;
 pub mod internal;
+pub mod link;
 pub mod local;
 pub mod order;
 pub mod problem;
 pub mod public;
+pub mod token;

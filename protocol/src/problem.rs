@@ -54,8 +54,12 @@ codes! {
     Forbidden = "forbidden" 403 "not allowed",
     /// The leader knows that there is no such file.
     FileNotFound = "file_not_found" 404 "no such file",
+    /// No token has this id.
+    TokenNotFound = "token_not_found" 404 "no such token",
     /// No member has this name or disk.
     WorkerNotFound = "worker_not_found" 404 "no such worker",
+    /// The leader knows of no such upload, or of none any more.
+    UploadNotFound = "upload_not_found" 404 "no such upload",
     /// No route has this path.
     RouteNotFound = "route_not_found" 404 "no such route",
     /// A worker does not have the chunk.
@@ -67,20 +71,30 @@ codes! {
     /// The id of a change was not issued within the time in which repeats are recognised: nothing
     /// was looked at or done.
     RequestOutsideWindow = "request_outside_window" 409 "the request id is from another time",
+    /// The upload has ended: it became a file, or nobody went on with it, or somebody ended it.
+    UploadEnded = "upload_ended" 409 "the upload has ended",
+    /// An upload is to be committed, and some of its chunks were never stored.
+    MissingChunks = "missing_chunks" 409 "chunks of the upload are missing",
     /// A disk has the last good copy of something, and was not said to be lost.
     WouldLoseFiles = "would_lose_files" 409 "files would be lost",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
+    /// A `PUT` by a link that bounds the bytes, without their number.
+    LengthRequired = "length_required" 411 "a content length is needed",
     /// The body is longer than allowed here.
     TooLarge = "too_large" 413 "the body is too large",
     /// No byte of the file lies in the asked ranges.
     RangeNotSatisfiable = "range_not_satisfiable" 416 "the range is beyond the end of the file",
+    /// Too many wrong tokens or links came from there, or from everywhere.
+    TooManyFailures = "too_many_failures" 429 "too many attempts failed",
     /// The request reached another disk than the one it names.
     WrongDisk = "wrong_disk" 421 "another disk answers at this address",
     /// An order or write of a term below the disk's fence.
     Fenced = "fenced" 409 "a later leader has fenced this off",
     /// A disk of another cluster, or one that may not take part.
     ForeignDisk = "foreign_disk" 409 "the disk does not belong to this cluster",
+    /// As many uploads are open as the cluster allows.
+    TooManyUploads = "too_many_uploads" 429 "too many uploads are open",
     /// Something went wrong inside; the server's log has the details.
     Internal = "internal" 500 "internal error",
     /// Every copy of the asked bytes is damaged or gone.

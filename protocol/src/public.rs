@@ -2,16 +2,27 @@
 
 mod admin;
 mod reading;
+mod tokens;
+mod uploads;
 
 pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
 };
+pub use tokens::{
+    CreatedToken, LABEL_MAX_BYTES, NewToken, SIGN, SignRequest, SignedLink, TOKEN,
+    TOKEN_MAX_SECONDS, TOKENS, TokenInfo, Tokens,
+};
+pub use uploads::{
+    BeginUpload, ChunkRun, CommitUpload, StoredChunk, UPLOAD, UPLOAD_CHUNK, UPLOAD_COMMIT, UPLOADS,
+    UploadInfo, UploadState, Uploads, upload_path,
+};
 
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
@@ -25,8 +36,6 @@ pub const TRASH: &str = "/v1/trash";
 pub const RENAME: &str = "/v1/rename";
 /// `GET`, `HEAD`: a file's bytes, to be shown inline.
 pub const PLAY: &str = "/play/{*name}";
-/// `POST` [`SignRequest`]: a [`SignedLink`].
-pub const SIGN: &str = "/v1/sign";
 /// `GET`: a [`Status`].
 pub const STATUS: &str = "/v1/status";
 /// `GET`: a [`Workers`].
@@ -76,6 +85,11 @@ pub const BLAKE3_HEADER: &str = "x-mdfs-blake3";
 pub const VERSION_HEADER: &str = "x-mdfs-version";
 /// Copies wanted of each chunk of a file.
 pub const REPLICAS_HEADER: &str = "x-mdfs-replicas";
+/// When a file was changed where it came from, in milliseconds since the Unix epoch; may be sent with
+/// `PUT`, and is answered if it was told.
+pub const SOURCE_MODIFIED_HEADER: &str = "x-mdfs-modified";
+/// What the headers of a user's attributes begin with; the attribute's name follows.
+pub const ATTRIBUTE_HEADER_PREFIX: &str = "x-mdfs-attribute-";
 
 /// The path of a file, each segment percent-encoded.
 pub fn file_path(name: &str) -> String {
@@ -124,6 +138,12 @@ pub struct FileInfo {
     pub chunk_size: u64,
     /// When the version was committed, RFC 3339.
     pub modified: String,
+    /// When its source was changed, in milliseconds since the Unix epoch, if that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_modified: Option<u64>,
+    /// Attributes of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One page of a listing, sorted by name bytes.
@@ -178,28 +198,6 @@ pub struct Rename {
     pub overwrite: bool,
 }
 
-/// Asks for a signed link to one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignRequest {
-    /// The file.
-    pub name: String,
-    /// How long the link works, at most 604800.
-    pub expires_in_seconds: u64,
-    /// Whether the answer should be saved rather than shown.
-    #[serde(default)]
-    pub download: bool,
-}
-
-/// A link that reads one file without a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedLink {
-    /// Path and query; the host is whatever the caller uses.
-    pub path: String,
-    /// Unix seconds at which it ends.
-    pub expires: u64,
-}
-
 /// Starts a cluster, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -247,6 +245,12 @@ pub struct Status {
     pub trashed_files: u64,
     /// Uploads that are open.
     pub open_uploads: u64,
+    /// Those of them that clients may come back to.
+    pub upload_sessions: u64,
+    /// Bytes of their chunks that are durable, counted once.
+    pub upload_bytes: u64,
+    /// Seconds since the oldest of them was begun, in log time.
+    pub oldest_upload_seconds: u64,
     /// Files that have a chunk with fewer reachable copies than wanted.
     pub under_replicated_files: u64,
     /// Files that have a chunk without any reachable copy.

@@ -1,14 +1,16 @@
 //! What every MDFS server process needs, and nothing of what MDFS does: clock, chance, tracked
-//! tasks, the accept loop, metrics.
+//! tasks, the accept loop, metrics, the limit of open files.
 //!
 //! These are the only places that read clocks, draw chance, start tasks, and know `prometheus`.
 
 pub mod chance;
 pub mod clock;
+mod handles;
 pub mod metrics;
 pub mod serve;
 pub mod tasks;
 
 pub use clock::Clock;
-pub use serve::{ConnectionClosed, Limits, Peer, RequestId, serve};
+pub use handles::raise_handle_limit;
+pub use serve::{ConnectionClosed, InvalidNetwork, Limits, Network, Peer, RequestId, serve};
 pub use tasks::Tasks;

@@ -1,13 +1,16 @@
 //! The accept loop: HTTP/1.1 with a limit on everything that a peer can make a server wait for.
 
+mod addresses;
 mod body;
 mod framing;
 mod guarded;
 mod request;
 
+pub use addresses::{InvalidNetwork, Network, customer};
 pub use body::BodyError;
 pub use request::{ConnectionClosed, Peer, RequestId, problem_response};
 
+use addresses::{Addresses, Place};
 use guarded::{Guarded, Shared};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,16 +29,23 @@ use tokio_util::sync::CancellationToken;
 
 /// How much a server bears. Memory is bounded by `max_connections` times about 2 MiB, reached only
 /// by connections that move bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time; further ones wait until one ends.
     pub max_connections: usize,
+    /// Connections of one address at a time; further ones are answered 503 and closed.
+    pub connections_of_one: usize,
+    /// Where any number of connections may come from: proxies, which ask for many.
+    pub proxies: Arc<[Network]>,
     /// From the first byte of a request's head to its last.
     pub header_timeout: Duration,
     /// Between requests on one connection.
     pub idle_timeout: Duration,
     /// Without a byte of a request's body while its handler waits for one.
     pub body_stall: Duration,
+    /// Bytes a second that a request's body must bring, counted over each 30 s in which its handler
+    /// waits for it.
+    pub body_rate: u64,
     /// Without the client taking a byte of an answer.
     pub write_stall: Duration,
     /// For requests under way when the server stops.
@@ -48,9 +58,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            connections_of_one: usize::MAX,
+            proxies: Arc::from([]),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_stall: Duration::from_secs(30),
+            body_rate: 1000,
             write_stall: Duration::from_secs(60),
             grace: Duration::from_secs(20),
             congestion: None,
@@ -66,6 +79,9 @@ const BUFFER_BYTES: usize = 512 * 1024;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(8);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
 const KEEPALIVE_PROBES: u32 = 3;
+/// The answer to a connection too many of one address.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\
+    retry-after: 5\r\nconnection: close\r\n\r\n";
 /// How long what a client still sends is thrown away after an answer that closes the connection.
 const LINGER: Duration = Duration::from_secs(2);
 /// The wait after an accept that failed, such as for want of file descriptors.
@@ -92,6 +108,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let addresses = Addresses::default();
     let mut connections = JoinSet::new();
     loop {
         let (stream, peer, slot) = tokio::select! {
@@ -110,17 +127,24 @@ pub async fn serve(
                 }
             },
         };
+        let Some(place) = addresses.take(peer.ip(), &limits) else {
+            tracing::debug!(%peer, "its address has as many connections as it may");
+            // As far as the socket takes it: nobody waits for this client.
+            let _ = stream.try_write(TOO_MANY);
+            continue;
+        };
         if let Err(error) = tune(&stream, &limits) {
             tracing::debug!(%peer, %error, "cannot set socket options");
         }
         let connection = Connection {
             router: router.clone(),
             shared: Shared::default(),
-            limits,
+            limits: limits.clone(),
             peer: Peer(peer),
             closed: ConnectionClosed::default(),
         };
-        connections.spawn(handle(stream, connection, slot, stop.clone()));
+        let held = (slot, place);
+        connections.spawn(handle(stream, connection, held, stop.clone()));
     }
     drop(listener);
     let finish = async {
@@ -165,12 +189,12 @@ fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
 async fn handle(
     stream: TcpStream,
     connection: Connection,
-    _slot: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Place),
     stop: CancellationToken,
 ) {
     let peer = connection.peer.0;
     let closed = connection.closed.0.clone().drop_guard();
-    let mut guarded = Guarded::new(stream, connection.shared.clone(), connection.limits);
+    let mut guarded = Guarded::new(stream, connection.shared.clone(), connection.limits.clone());
     let service = service_fn(|request| request::answer(connection.clone(), request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,6 +1,7 @@
 //! A cluster of real servers, as `mdfs dev` starts it.
 
 mod by_hand;
+mod log;
 mod memory;
 mod state;
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub restart: bool,
     /// Where the data is; none makes a folder that goes with the cluster.
     pub data: Option<PathBuf>,
+    /// What its servers log; none for what they usually do.
+    pub log: Option<&'static str>,
     /// Puts the data on a file system in memory of so many bytes, which only the cluster's
     /// processes see, and which is gone with the last of them. Needs root.
     pub memory_bytes: Option<u64>,
@@ -53,6 +56,7 @@ impl Default for Options {
             processes: true,
             restart: true,
             data: None,
+            log: None,
             memory_bytes: None,
             disk_bytes: None,
         }
@@ -105,6 +109,7 @@ impl DevCluster {
         command.args(options.processes.then_some("--processes"));
         command.args((!options.restart).then_some("--no-restart"));
         command.env(MARK, &mark).stdin(Stdio::null());
+        command.envs(options.log.map(|filter| ("MDFS_LOG", filter)));
         let child = command
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -341,25 +346,6 @@ impl DevCluster {
             self.child.try_wait()?;
             Ok(left.is_empty().then_some(()))
         })
-    }
-
-    /// All that its processes logged.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn log(&self) -> Result<String> {
-        let log = fs::read(self.folder.path().join("log"))?;
-        Ok(String::from_utf8_lossy(&log).into_owned())
-    }
-
-    /// The last lines that its processes logged.
-    pub fn log_tail(&self) -> String {
-        let log = self.log().unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(60)..)
-            .unwrap_or_default()
-            .join("\n")
     }
 
     fn state_file(&self) -> PathBuf {

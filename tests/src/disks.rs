@@ -33,6 +33,24 @@ pub fn chunks(data_dir: &Path, file_id: &str) -> Result<BTreeMap<u64, PathBuf>> 
     Ok(found)
 }
 
+/// Everything on the disk at `data_dir` that is of the file id `file_id`, sealed or still being
+/// received.
+///
+/// # Errors
+/// If the disk cannot be read.
+pub fn pieces(data_dir: &Path, file_id: &str) -> Result<Vec<PathBuf>> {
+    let mut folders = vec![data_dir.join("staging")];
+    folders.extend(entries(&data_dir.join("chunks"))?);
+    let mut found = Vec::new();
+    for folder in folders {
+        found.extend(entries(&folder)?.into_iter().filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.contains(file_id))
+        }));
+    }
+    Ok(found)
+}
+
 /// How many of these disks have each of these chunks of a file; the least of them.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ pub use answer::{Answer, Head};
 use answer::{read_head, read_line};
 use anyhow::{Context, Result, bail};
 use std::io::{self, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a server may say nothing.
@@ -51,20 +51,40 @@ impl Connection {
     /// # Errors
     /// If nothing listens there.
     pub fn open(url: &str, token: Option<&str>) -> Result<Self> {
-        let rest = url
-            .strip_prefix("http://")
-            .context("only http is spoken here")?;
-        let host = rest.split('/').next().unwrap_or_default().to_owned();
-        let stream = TcpStream::connect(&host).with_context(|| format!("connect to {host}"))?;
+        let host = host_of(url)?;
+        let stream = TcpStream::connect(host).with_context(|| format!("connect to {host}"))?;
+        Self::over(stream, host, token)
+    }
+
+    /// Connects to `url` from an address of its own, such as 127.0.0.2. Requests carry no token.
+    ///
+    /// # Errors
+    /// If nothing listens there, or the address is not this machine's.
+    pub fn open_from(url: &str, source: Ipv4Addr) -> Result<Self> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let host = host_of(url)?;
+        let address: SocketAddr = host.parse().context("an address and a port")?;
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &SocketAddr::from((source, 0))).with_context(|| format!("bind {source}"))?;
+        connect(&socket, &address).with_context(|| format!("connect to {host}"))?;
+        Self::over(TcpStream::from(socket), host, None)
+    }
+
+    fn over(stream: TcpStream, host: &str, token: Option<&str>) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let stream = BufReader::with_capacity(WRITE_BYTES, stream);
         Ok(Self {
             stream,
-            host,
+            host: host.to_owned(),
             token: token.map(str::to_owned),
         })
+    }
+
+    /// The connection as it is, for what is no request and answer. Nothing may have been read.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
     }
 
     /// Sends a request with `body` (none if it is empty) and reads the whole answer.
@@ -243,6 +263,14 @@ impl Connection {
             framing,
         })
     }
+}
+
+/// Host and port of a URL.
+fn host_of(url: &str) -> Result<&str> {
+    let rest = url
+        .strip_prefix("http://")
+        .context("only http is spoken here")?;
+    Ok(rest.split('/').next().unwrap_or_default())
 }
 
 impl Download<'_> {

@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod players;
 pub mod process;
 pub mod program;
+pub mod proxy;
 pub mod readme;
 pub mod transfer;
 pub mod wait;

@@ -49,12 +49,24 @@ pub fn is_running(pid: i32) -> bool {
 /// # Errors
 /// If the process is gone.
 pub fn peak_resident_bytes(pid: i32) -> Result<u64> {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory that `pid` has resident, in bytes.
+///
+/// # Errors
+/// If the process is gone.
+pub fn resident_bytes(pid: i32) -> Result<u64> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: i32, what: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("read the status of process {pid}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let number = line
         .and_then(|line| line.split_whitespace().next())
-        .context("VmHWM is missing")?;
+        .with_context(|| format!("{what} is missing"))?;
     Ok(number.parse::<u64>()? * 1024)
 }
 

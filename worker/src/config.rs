@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use mdfs_protocol::access::ClusterKey;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub struct Config {
     /// Bytes that chunks never use, so that deletes and the log work on a full disk; none means the
     /// store's own rule.
     pub reserve_bytes: Option<u64>,
+    /// Bytes a second that are copied from other workers at most, to heal or to move; none means as
+    /// fast as disks and network are. While clients are there, copies yield to them in any case.
+    pub copy_rate: Option<NonZeroU64>,
     /// Within this time every block of every chunk is read once.
     pub scrub_every: Duration,
     /// How long an accepted append leases this voter to its term.
@@ -179,6 +183,7 @@ mod tests {
             other_cluster_key: None,
             heartbeat_interval: Duration::from_secs(1),
             reserve_bytes: None,
+            copy_rate: None,
             scrub_every: SCRUB_EVERY,
             lease: Duration::from_secs(3),
             limits: Limits::default(),

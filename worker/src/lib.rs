@@ -23,6 +23,7 @@ mod node;
 mod orders;
 mod pace;
 mod scrub;
+mod seals;
 pub mod store;
 mod transfer;
 pub mod voter;
@@ -39,7 +40,6 @@ use crate::node::Node;
 use crate::orders::Orders;
 use crate::voter::driver::VoterEnd;
 use mdfs_service::{Clock, Tasks};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    raise_handle_limit();
+    mdfs_service::raise_handle_limit();
     let worker = Worker::new(config, Clock::real())?;
     let address = listener.local_addr().map_err(|source| Error::System {
         operation: "tell the listener's address",
@@ -81,12 +81,13 @@ pub async fn run(
     let url = public_url(worker.config(), address)?;
     let tasks = Tasks::new(CancellationToken::new());
     let limits = service_limits(worker.config());
+    let grace = limits.grace;
     let routes = router(worker.clone());
     tasks.spawn("http", |stop| {
         mdfs_service::serve(listener, routes, limits, stop)
     });
     let result = serve_disk(&worker, &url, &tasks, &stop).await;
-    let in_time = tasks.shut_down(limits.grace + MARGIN).await;
+    let in_time = tasks.shut_down(grace + MARGIN).await;
     if !in_time {
         tracing::warn!("stopped before all requests had ended");
     }
@@ -183,21 +184,6 @@ async fn sweep(node: Arc<Node>, every: Duration, stop: CancellationToken) {
         if let Err(error) = node.write_threads.run(move || store.sweep(now)).await {
             tracing::warn!(%error, "nothing was swept");
         }
-    }
-}
-
-/// Lets the process open as many files and connections as the system allows it to: the usual limit
-/// is lower, for programs that cannot count so far.
-fn raise_handle_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if limit.current != limit.maximum
-        && let Err(error) = setrlimit(Resource::Nofile, raised)
-    {
-        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::orders;
 use crate::pace::Pace;
 use crate::scrub::Scrub;
+use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
@@ -48,8 +49,9 @@ pub(crate) struct Node {
     probe_thread: DiskThreads,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
-    seals: Pace,
+    seals: Seals,
     pub(crate) scrub: Scrub,
+    pub(crate) pace: Pace,
     pub(crate) generation: Raising,
 }
 
@@ -60,6 +62,7 @@ impl Node {
         peers: Peers,
         metrics: Arc<Metrics>,
         clock: Clock,
+        pace: Pace,
         limits: &Limits,
     ) -> Result<Self, Error> {
         let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
@@ -71,9 +74,10 @@ impl Node {
         Ok(Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
-            seals: Pace::default(),
+            seals: Seals::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
+            pace,
             store,
             voter,
             peers,

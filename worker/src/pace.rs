@@ -1,49 +1,95 @@
-//! How long the disk took lately to make a chunk durable.
+//! How fast a worker copies for others: within the rate it was told, and gently while clients are there.
 
+use crate::error::Error;
 use mdfs_core::time::Timestamp;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
-/// For how long a figure says something. A disk that gets no chunks because it was slow is tried
-/// again after that.
-const SAYS_FOR: Duration = Duration::from_secs(60);
-/// How much the past counts against the last figure.
-const PAST: u32 = 3;
-/// Of fewer chunks nothing is told: one slow sync is chance.
-const ENOUGH: u32 = 4;
+/// For so long after a request of a client, more of them are expected.
+const CLIENTS_STAY: Duration = Duration::from_millis(500);
 
-/// A mean in which the last chunks count most.
-#[derive(Debug, Default)]
-pub(crate) struct Pace(Mutex<Recent>);
+/// What paces the copies of a worker.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Bytes a second that are copied at most.
+    most: Option<NonZeroU64>,
+    /// When the bytes copied so far have had their time.
+    paid_until: Mutex<Option<Instant>>,
+    /// When a client asked last, in milliseconds of the worker's clock, and one more; 0 if none did.
+    client: AtomicU64,
+    /// The one segment that is copied at a time while clients are there.
+    single: Semaphore,
+}
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Recent {
-    chunks: u32,
-    mean: Duration,
-    last: Timestamp,
+/// The right to copy a segment.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _single: Option<SemaphorePermit<'a>>,
 }
 
 impl Pace {
-    /// Notes that a chunk took so long.
-    pub(crate) fn note(&self, took: Duration, now: Timestamp) {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Recent { chunks, mean, last } = *recent;
-        let says = chunks > 0 && now.since(last) < SAYS_FOR;
-        *recent = Recent {
-            chunks: if says { chunks.saturating_add(1) } else { 1 },
-            mean: match says {
-                true => (mean.saturating_mul(PAST).saturating_add(took)) / (PAST + 1),
-                false => took,
-            },
-            last: now,
-        };
+    /// At most so many bytes a second; none means as fast as disks and network are.
+    pub(crate) fn new(most: Option<NonZeroU64>) -> Self {
+        Self {
+            most,
+            paid_until: Mutex::default(),
+            client: AtomicU64::new(0),
+            single: Semaphore::new(1),
+        }
     }
 
-    /// How long chunks took; none if there were none lately, or too few.
-    pub(crate) fn lately(&self, now: Timestamp) -> Option<Duration> {
-        let recent = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let says = recent.chunks >= ENOUGH && now.since(recent.last) < SAYS_FOR;
-        says.then_some(recent.mean)
+    /// A client asked for something.
+    pub(crate) fn client(&self, now: Timestamp) {
+        let now = now.as_millis().saturating_add(1);
+        self.client.store(now, Ordering::Relaxed);
+    }
+
+    /// Waits until a segment of so many bytes may be copied: until the bytes before it have had their
+    /// time, and, while clients are there, until no other segment is being copied.
+    ///
+    /// # Errors
+    /// Never: nothing closes the semaphore.
+    ///
+    /// # Cancel safety
+    /// May be dropped. The bytes count as copied then.
+    pub(crate) async fn turn(&self, bytes: u64, now: Timestamp) -> Result<Turn<'_>, Error> {
+        if let Some(until) = self.pay(bytes) {
+            sleep_until(until).await;
+        }
+        let single = match self.is_quiet(now) {
+            true => None,
+            false => {
+                let single = self.single.acquire().await;
+                Some(single.map_err(|_| Error::CallDied)?)
+            }
+        };
+        Ok(Turn { _single: single })
+    }
+
+    /// Takes the time for these bytes; gives when it begins, if there is a limit.
+    fn pay(&self, bytes: u64) -> Option<Instant> {
+        let most = self.most?;
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(most.get());
+        let costs = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let mut paid = self
+            .paid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let begins = paid.map_or(now, |until| until.max(now));
+        *paid = Some(begins.checked_add(costs).unwrap_or(begins));
+        Some(begins)
+    }
+
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        match self.client.load(Ordering::Relaxed).checked_sub(1) {
+            None => true,
+            Some(last) => now.since(Timestamp::from_millis(last)) > CLIENTS_STAY,
+        }
     }
 }
 
@@ -51,23 +97,36 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_last_chunks_count_most_and_few_or_old_ones_say_nothing() {
-        let pace = Pace::default();
-        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
-        let millis = Duration::from_millis;
-        for _ in 0..3 {
-            pace.note(millis(100), at(1));
+    const NOW: Timestamp = Timestamp::from_millis(10_000);
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_have_the_time_that_the_rate_gives_them() {
+        let pace = Pace::new(NonZeroU64::new(1000));
+        let begun = Instant::now();
+        for (bytes, waited) in [(500, 0), (1500, 500), (1, 2000)] {
+            pace.turn(bytes, NOW).await.unwrap();
+            assert_eq!(begun.elapsed(), Duration::from_millis(waited));
         }
-        assert_eq!(pace.lately(at(1)), None);
-        pace.note(millis(900), at(2));
-        assert_eq!(pace.lately(at(61)), Some(millis(300)));
-        assert_eq!(pace.lately(at(62)), None);
-        pace.note(millis(20), at(70));
-        assert_eq!(pace.lately(at(70)), None);
-        for _ in 0..3 {
-            pace.note(millis(20), at(70));
-        }
-        assert_eq!(pace.lately(at(70)), Some(millis(20)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        // What was not used is not saved up.
+        let later = Instant::now();
+        pace.turn(1000, NOW).await.unwrap();
+        pace.turn(1, NOW).await.unwrap();
+        assert_eq!(later.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_clients_are_there_segments_are_copied_one_at_a_time() {
+        let pace = Pace::new(None);
+        let (_one, _other) = (pace.turn(1, NOW).await, pace.turn(1, NOW).await);
+        pace.client(NOW);
+        let soon = NOW.plus(CLIENTS_STAY);
+        let single = pace.turn(1, soon).await.unwrap();
+        let second = tokio::time::timeout(Duration::from_secs(9), pace.turn(1, soon));
+        assert!(second.await.is_err());
+        let after = soon.plus(Duration::from_millis(1));
+        pace.turn(1, after).await.unwrap();
+        drop(single);
+        pace.turn(1, soon).await.unwrap();
     }
 }

@@ -6,6 +6,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{self, Error};
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::store::{self, ChunkStore, StoreSettings};
 use crate::transfer::peers::Peers;
 use crate::voter::VoterStorage;
@@ -159,6 +160,7 @@ impl Inner {
             reserve_bytes,
             limits,
             cluster_key,
+            copy_rate,
             ..
         } = &self.config;
         let settings = StoreSettings {
@@ -171,7 +173,8 @@ impl Inner {
         let cluster = store.identity().cluster;
         let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
-        let node = Node::new(store, handle, peers, metrics, self.clock.clone(), limits)?;
+        let (clock, pace) = (self.clock.clone(), Pace::new(*copy_rate));
+        let node = Node::new(store, handle, peers, metrics, clock, pace, limits)?;
         let identity = node.identity();
         tracing::info!(
             disk = %identity.disk,

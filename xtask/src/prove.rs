@@ -100,6 +100,13 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "resume",
+        claim: "an upload that is interrupted goes on, and an abandoned one leaves no byte behind",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 45,
+    },
+    Proof {
         name: "heartbeat",
         claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
         needs: &[],
@@ -116,6 +123,20 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "truth",
         claim: "the status says what a walk of records and disks says, or that it is older",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "access-matrix",
+        claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "slow-clients",
+        claim: "a thousand slow clients beside it, a healthy one is served as before, in flat memory",
         needs: &[],
         form: Form::Processes,
         minutes: 20,

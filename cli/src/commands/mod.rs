@@ -14,7 +14,9 @@ pub(crate) mod sign;
 pub(crate) mod stat;
 mod status;
 mod tasks;
+pub(crate) mod token;
 pub(crate) mod undelete;
+pub(crate) mod uploads;
 pub(crate) mod verify;
 mod workers;
 
@@ -49,7 +51,9 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Mv(mv) => mv.execute(context).await,
         Command::Rm(rm) => rm.execute(context).await,
         Command::Undelete(undelete) => undelete.execute(context).await,
+        Command::Uploads(uploads) => uploads.execute(context).await,
         Command::Sign(sign) => sign.execute(context).await,
+        Command::Token(token) => token.execute(context).await,
         Command::Status => status::execute(context).await,
         Command::Verify(verify) => verify.execute(context).await,
         Command::Workers => workers::execute(context).await,

@@ -5,14 +5,19 @@ use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
 use crate::{progress, stdio};
 use clap::Args;
-use mdfs_client::{PutBody, PutOptions};
-use mdfs_core::checksum::Crc32;
+use mdfs_client::{PutBody, PutFileOptions, PutOptions};
+use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::ChunkSize;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Store a file
+/// Store a file; goes on where an earlier try broke off
+///
+/// A file of more than one chunk is sent chunk by chunk. What is durable stays so if this is
+/// interrupted: the same command again sends the rest, if the file has not changed.
 #[derive(Debug, Args)]
 pub struct Put {
     /// The local file; `-` is standard input
@@ -34,38 +39,53 @@ pub struct Put {
     /// Store nothing if the bytes have another CRC-32 than this, 8 hexadecimal digits
     #[arg(long, value_name = "CRC")]
     crc32: Option<Crc32>,
+    /// Attribute of your own, shown by `mdfs stat`; once for each
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+    /// Chunks under way at a time: so many at most are sent twice when it is interrupted
+    #[arg(long, value_name = "COUNT", default_value = "2")]
+    streams: NonZeroUsize,
+    /// Folder where it is kept how far interrupted uploads have come [default: ~/.local/state/mdfs]
+    #[arg(long, env = "MDFS_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    let (name, value) = pair.ok_or_else(|| "not of the form NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Put {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
         let name = self.name()?;
-        let (body, total) = if self.is_stdin() {
-            let stdin = stdio::unbuffered(io::stdin()).map_err(|source| CliError::Stdio {
-                action: "read standard input",
-                source,
-            })?;
-            (PutBody::reader(stdin, None), None)
-        } else {
-            let metadata = std::fs::metadata(&self.file).map_err(|source| CliError::File {
-                action: "read",
-                path: self.file.clone(),
-                source,
-            })?;
-            let total = metadata.is_file().then_some(metadata.len());
-            (PutBody::file(&self.file), total)
-        };
+        let (source, total) = self.source()?;
         let client = context.client()?;
         let bar = progress::bar(&name, total, context.global.quiet);
         let position = bar.clone();
+        let state = self.state(&name);
         let options = PutOptions {
             content_type: self.content_type,
             if_absent: self.if_absent,
             crc32: self.crc32,
             replicas: self.replicas,
             chunk_size: self.chunk_size.map(u64::from),
+            source_modified: source.modified(),
+            attributes: self.attributes.into_iter().collect(),
             progress: Some(Arc::new(move |sent| position.set_position(sent))),
         };
-        let result = client.put(&name, body, &options).await;
+        let result = match source {
+            Source::Body(body, _) => client.put(&name, body, &options).await,
+            Source::Chunks(path) => {
+                let options = PutFileOptions {
+                    put: options,
+                    streams: self.streams.get(),
+                    state,
+                    expires_seconds: None,
+                };
+                client.put_file(&name, &path, &options).await
+            }
+        };
         bar.finish_and_clear();
         let info = result?;
         let table = || {
@@ -78,6 +98,43 @@ impl Put {
         };
         print(context.global.output, &info, table, [info.name.as_str()])?;
         Ok(Exit::Ok)
+    }
+
+    /// How the bytes are sent, and their number if it is known.
+    fn source(&self) -> Result<(Source, Option<u64>), CliError> {
+        if self.is_stdin() {
+            let stdin = stdio::unbuffered(io::stdin()).map_err(|source| CliError::Stdio {
+                action: "read standard input",
+                source,
+            })?;
+            return Ok((Source::Body(PutBody::reader(stdin, None), None), None));
+        }
+        let metadata = std::fs::metadata(&self.file).map_err(|source| CliError::File {
+            action: "read",
+            path: self.file.clone(),
+            source,
+        })?;
+        let total = metadata.is_file().then_some(metadata.len());
+        let chunk_size = self.chunk_size.unwrap_or_default().bytes();
+        if total.is_some_and(|total| total > chunk_size) {
+            return Ok((Source::Chunks(self.file.clone()), total));
+        }
+        let modified = total.and_then(|_| metadata.modified().ok());
+        Ok((Source::Body(PutBody::file(&self.file), modified), total))
+    }
+
+    /// Where it is kept how far the upload of this file to this name has come. Two clusters share it:
+    /// an id of the other one is not known here, and the upload begins anew.
+    fn state(&self, name: &str) -> Option<PathBuf> {
+        let usual = || Some(std::env::home_dir()?.join(".local/state/mdfs"));
+        let folder = self.state_dir.clone().or_else(usual)?;
+        let path = self.file.canonicalize().ok()?;
+        let subject = [name.as_bytes(), &[0], path.as_os_str().as_encoded_bytes()].concat();
+        Some(
+            folder
+                .join("uploads")
+                .join(Blake3::of(&subject).to_string()),
+        )
     }
 
     fn is_stdin(&self) -> bool {
@@ -101,6 +158,27 @@ impl Put {
     }
 }
 
+/// How the bytes of a file are sent.
+enum Source {
+    /// At once, with the time of the source's change if it has one.
+    Body(PutBody, Option<SystemTime>),
+    /// Chunk by chunk.
+    Chunks(PathBuf),
+}
+
+impl Source {
+    /// When a source that is sent at once was changed, in milliseconds since the Unix epoch.
+    fn modified(&self) -> Option<u64> {
+        match self {
+            Source::Body(_, modified) => {
+                let since = modified.as_ref()?.duration_since(UNIX_EPOCH).ok()?;
+                u64::try_from(since.as_millis()).ok()
+            }
+            Source::Chunks(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +193,9 @@ mod tests {
             replicas: None,
             chunk_size: None,
             crc32: None,
+            attributes: Vec::new(),
+            streams: NonZeroUsize::MIN,
+            state_dir: None,
         };
         assert_eq!(put.name().ok().as_deref(), want);
     }

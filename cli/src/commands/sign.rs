@@ -5,9 +5,13 @@ use crate::duration::parse_duration;
 use crate::error::{CliError, Exit};
 use crate::output::print;
 use clap::Args;
+use mdfs_protocol::link::LinkMethod;
+use mdfs_protocol::public::SignRequest;
 use std::time::Duration;
 
-/// Make a link that plays a file without a token
+/// Make a link that plays a file without a token, or stores one
+///
+/// The link ends when the token does that it is made with.
 #[derive(Debug, Args)]
 pub struct Sign {
     /// The file
@@ -18,6 +22,12 @@ pub struct Sign {
     /// Let a browser save the file instead of showing it
     #[arg(long)]
     download: bool,
+    /// Let the link store the file, by `PUT`, instead of reading it
+    #[arg(long, conflicts_with = "download")]
+    put: bool,
+    /// The most bytes that the link stores
+    #[arg(long, value_name = "BYTES", requires = "put")]
+    max_bytes: Option<u64>,
 }
 
 #[derive(serde::Serialize)]
@@ -29,7 +39,18 @@ struct Link {
 impl Sign {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
         let client = context.client()?;
-        let signed = client.sign(&self.name, self.expires, self.download).await?;
+        let request = SignRequest {
+            name: self.name,
+            expires_in_seconds: self.expires.as_secs(),
+            download: self.download,
+            method: if self.put {
+                LinkMethod::Put
+            } else {
+                LinkMethod::Get
+            },
+            max_bytes: self.max_bytes,
+        };
+        let signed = client.sign(&request).await?;
         let link = Link {
             url: format!("{}{}", client.base_url(), signed.path),
             expires: signed.expires,

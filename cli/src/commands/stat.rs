@@ -4,6 +4,8 @@ use super::Context;
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
 use clap::Args;
+use mdfs_core::time::LogTime;
+use mdfs_protocol::date::rfc3339;
 
 /// Show what is known of a file
 #[derive(Debug, Args)]
@@ -16,7 +18,7 @@ impl Stat {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
         let head = context.client()?.stat(&self.name).await?;
         let table = || {
-            fields(&[
+            let mut lines = vec![
                 ("name", shown(&head.name).into_owned()),
                 ("size", format!("{} ({} bytes)", size(head.size), head.size)),
                 ("type", shown(&head.content_type).into_owned()),
@@ -26,7 +28,17 @@ impl Stat {
                 ("etag", head.etag.clone()),
                 ("crc32", head.crc32.to_string()),
                 ("blake3", head.blake3.to_string()),
-            ])
+            ];
+            if let Some(millis) = head.source_modified {
+                lines.push(("source modified", rfc3339(LogTime::from_millis(millis))));
+            }
+            let attributes = head.attributes.iter();
+            let attribute = |(name, value): (&String, &String)| {
+                let pair = format!("{name}={value}");
+                ("attribute", shown(&pair).into_owned())
+            };
+            lines.extend(attributes.map(attribute));
+            fields(&lines)
         };
         print(context.global.output, &head, table, [head.name.as_str()])?;
         Ok(Exit::Ok)

@@ -55,7 +55,7 @@ fn text(status: &Status) -> String {
             format!("{} with {}", status.files, size(status.bytes)),
         ),
         ("trash", format!("{} files", status.trashed_files)),
-        ("open uploads", status.open_uploads.to_string()),
+        ("open uploads", uploads(status)),
         (
             "under-replicated",
             format!("{} files", status.under_replicated_files),
@@ -89,6 +89,19 @@ fn text(status: &Status) -> String {
             .map(|reason| ("because", shown(reason).into_owned())),
     );
     fields(&lines)
+}
+
+fn uploads(status: &Status) -> String {
+    if status.upload_sessions == 0 {
+        return status.open_uploads.to_string();
+    }
+    format!(
+        "{}, {} of them resumable with {} stored, the oldest {} s old",
+        status.open_uploads,
+        status.upload_sessions,
+        size(status.upload_bytes),
+        status.oldest_upload_seconds
+    )
 }
 
 #[cfg(test)]

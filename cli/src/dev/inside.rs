@@ -5,7 +5,8 @@ use super::state::ProcessState;
 use super::{Plan, Report, ready};
 use crate::roles::{listen, read_secret};
 use anyhow::{Context, Result};
-use mdfs_protocol::access::{ClusterKey, LinkKey};
+use mdfs_protocol::access::ClusterKey;
+use mdfs_protocol::link::LinkKey;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -121,6 +122,7 @@ fn worker_config(plan: &Plan, number: u16) -> Result<mdfs_worker::Config> {
         other_cluster_key: None,
         heartbeat_interval: Duration::from_secs(1),
         reserve_bytes: None,
+        copy_rate: None,
         scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: Duration::from_secs(3),
         limits: mdfs_worker::Limits::default(),

@@ -180,13 +180,24 @@ pub struct FileHash {
 impl FileHasher {
     /// Begins a file whose chunks, but the last, have this size.
     pub fn new(size: ChunkSize) -> Self {
+        Self::at(0, size)
+    }
+
+    /// Begins with the chunk of this number: what is hashed is a part of the file, and a `whole` of it
+    /// there is only from the first chunk on.
+    pub fn at(index: u32, size: ChunkSize) -> Self {
         Self {
             size,
-            chunk: ChunkHasher::new(0, size),
+            chunk: ChunkHasher::new(index, size),
             room: size.bytes(),
             tree: TreeJoin::new(),
             done: Vec::new(),
         }
+    }
+
+    /// What the last chunk so far adds to a file that has others; none while it has no byte.
+    pub fn last_chunk(&self) -> Option<ChunkHash> {
+        (self.room < self.size.bytes()).then(|| self.chunk.finish(false))
     }
 
     /// Takes the next bytes; pieces of 64 KiB or more are fast.
@@ -219,13 +230,17 @@ impl FileHasher {
 
     /// Ends the file.
     pub fn finish(mut self) -> FileHash {
+        if self.tree.count() == 0 && self.room == self.size.bytes() {
+            return FileHash {
+                whole: Blake3::of(&[]),
+                chunks: Vec::new(),
+            };
+        }
         if self.tree.count() == 0 {
             let hash = self.chunk.finish(true);
-            let empty = self.room == self.size.bytes();
-            let chunks = if empty { Vec::new() } else { vec![hash] };
             return FileHash {
                 whole: Blake3(hash.0),
-                chunks,
+                chunks: vec![hash],
             };
         }
         let hash = self.chunk.finish(false);

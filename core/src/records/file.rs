@@ -1,9 +1,9 @@
-//! Files, open uploads and the trash.
+//! Files and the trash.
 
-use super::Precondition;
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
-use crate::id::{DiskId, FileId, RequestId};
+use crate::id::{DiskId, FileId};
+use crate::labels::Labels;
 use crate::name::FileName;
 use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
@@ -30,6 +30,8 @@ pub struct FileRecord {
     pub blake3: Blake3,
     /// Media type.
     pub content_type: String,
+    /// What whoever stored it said of it.
+    pub labels: Labels,
     /// When the bytes were committed. A rename leaves it as it is.
     pub modified: LogTime,
     /// Chunks that are not on their partition's holders, in order, without overlap.
@@ -94,6 +96,11 @@ impl Wanted {
     }
 
     /// How many it was when this was told.
+    pub const fn told(self) -> ReplicationFactor {
+        self.copies
+    }
+
+    /// The same as a number.
     pub const fn get(self) -> u8 {
         self.copies.get()
     }
@@ -115,27 +122,6 @@ impl Copies {
     pub fn end(&self) -> u32 {
         self.first_chunk.saturating_add(self.chunks)
     }
-}
-
-/// An upload that was begun and neither committed nor aborted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadRecord {
-    /// The log index of its BeginUpload.
-    pub begun_at: u64,
-    /// When it was begun.
-    pub begun: LogTime,
-    /// The name it will have.
-    pub name: FileName,
-    /// Bytes of a chunk.
-    pub chunk_size: ChunkSize,
-    /// Copies of each chunk.
-    pub replicas: Wanted,
-    /// Media type.
-    pub content_type: String,
-    /// Must hold at the commit.
-    pub precondition: Precondition,
-    /// The request that began it, if it may be repeated.
-    pub request: Option<RequestId>,
 }
 
 /// A deleted or replaced file, restorable for a while.

@@ -1,7 +1,8 @@
 //! The keys of records. The first byte says what kind it is; keys of a kind sort as is useful.
 
 use super::Corrupt;
-use crate::id::{DiskId, FileId, RequestId};
+use crate::chunk::ChunkId;
+use crate::id::{DiskId, FileId, RequestId, TokenId};
 use crate::name::FileName;
 use crate::partition::Partition;
 use crate::time::LogTime;
@@ -21,10 +22,17 @@ pub enum Key {
     File(FileName),
     /// An open upload: an `UploadRecord`.
     Upload(FileId),
+    /// A durable chunk of an open upload: a `ChunkRecord`. Sorts behind all uploads, by the chunk's
+    /// number.
+    Chunk(ChunkId),
+    /// An upload session that has ended: an `EndedRecord`.
+    Ended(FileId),
     /// A deleted or replaced file: a `TrashRecord`. Sorts by age.
     Trash(LogTime, FileId),
     /// A request that a client may repeat: an `Outcome`. Sorts by age.
     Request(RequestId),
+    /// An access token: a `TokenRecord`.
+    Token(TokenId),
 }
 
 /// The kinds of keys, as the byte that starts them.
@@ -42,10 +50,16 @@ pub enum Kind {
     File,
     /// [`Key::Upload`]
     Upload,
+    /// [`Key::Chunk`]
+    Chunk,
+    /// [`Key::Ended`]
+    Ended,
     /// [`Key::Trash`]
     Trash,
     /// [`Key::Request`]
     Request,
+    /// [`Key::Token`]
+    Token,
 }
 
 impl Kind {
@@ -58,8 +72,11 @@ impl Kind {
             Kind::Move => b'o',
             Kind::File => b'f',
             Kind::Upload => b'u',
+            Kind::Chunk => b'v',
+            Kind::Ended => b'e',
             Kind::Trash => b't',
             Kind::Request => b'r',
+            Kind::Token => b'k',
         }
     }
 }
@@ -74,9 +91,21 @@ impl Key {
             Key::Move(_) => Kind::Move,
             Key::File(_) => Kind::File,
             Key::Upload(_) => Kind::Upload,
+            Key::Chunk(_) => Kind::Chunk,
+            Key::Ended(_) => Kind::Ended,
             Key::Trash(..) => Kind::Trash,
             Key::Request(_) => Kind::Request,
+            Key::Token(_) => Kind::Token,
         }
+    }
+
+    /// What the keys of all chunks of an upload begin with.
+    pub fn chunks_of(file: FileId) -> [u8; 17] {
+        let mut bytes = [Kind::Chunk.tag(); 17];
+        if let Some((_, rest)) = bytes.split_first_chunk_mut::<1>() {
+            rest.copy_from_slice(&file.to_bytes());
+        }
+        bytes
     }
 
     /// The key as bytes.
@@ -89,12 +118,17 @@ impl Key {
                 bytes.extend(partition.number().to_be_bytes());
             }
             Key::File(name) => bytes.extend(name.as_str().as_bytes()),
-            Key::Upload(file) => bytes.extend(file.to_bytes()),
+            Key::Upload(file) | Key::Ended(file) => bytes.extend(file.to_bytes()),
+            Key::Chunk(chunk) => {
+                bytes.extend(chunk.file.to_bytes());
+                bytes.extend(chunk.index.to_be_bytes());
+            }
             Key::Trash(time, file) => {
                 bytes.extend(time.as_millis().to_be_bytes());
                 bytes.extend(file.to_bytes());
             }
             Key::Request(request) => bytes.extend(request.to_bytes()),
+            Key::Token(token) => bytes.extend(token.to_bytes()),
         }
         bytes
     }
@@ -118,12 +152,20 @@ fn parse(bytes: &[u8]) -> Option<Key> {
         b'o' => Key::Move(Partition::new(u16::from_be_bytes(rest.try_into().ok()?))?),
         b'f' => Key::File(FileName::parse(std::str::from_utf8(rest).ok()?).ok()?),
         b'u' => Key::Upload(FileId::from_bytes(id()?)),
+        b'v' => {
+            let (file, index) = rest.split_first_chunk::<16>()?;
+            let index = u32::from_be_bytes(index.try_into().ok()?);
+            let file = FileId::from_bytes(*file);
+            Key::Chunk(ChunkId { file, index })
+        }
+        b'e' => Key::Ended(FileId::from_bytes(id()?)),
         b't' => {
             let (time, file) = rest.split_first_chunk::<8>()?;
             let time = LogTime::from_millis(u64::from_be_bytes(*time));
             Key::Trash(time, FileId::from_bytes(file.try_into().ok()?))
         }
         b'r' => Key::Request(RequestId::from_bytes(id()?)),
+        b'k' => Key::Token(TokenId::from_bytes(id()?)),
         _ => return None,
     })
 }

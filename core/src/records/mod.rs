@@ -10,14 +10,18 @@ mod key;
 pub mod plan;
 mod precondition;
 mod request;
+mod token;
+mod upload;
 
 pub use cluster::{
     ClusterRecord, Lowering, MemberRecord, MemberState, MoveRecord, PartitionRecord,
 };
-pub use file::{Copies, FileRecord, TrashRecord, UploadRecord, Wanted};
+pub use file::{Copies, FileRecord, TrashRecord, Wanted};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};
+pub use token::{MOST_TOKENS, TokenHash, TokenRecord};
+pub use upload::{ChunkRecord, EndedRecord, Session, UploadEnd, UploadRecord};
 
 use crate::log::message::Put;
 use crate::log::table::{Table, View};

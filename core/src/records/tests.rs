@@ -1,5 +1,6 @@
 use super::*;
-use crate::id::{DiskId, FileId, RequestId};
+use crate::chunk::ChunkId;
+use crate::id::{DiskId, FileId, RequestId, TokenId};
 use crate::name::FileName;
 use crate::partition::Partition;
 use crate::time::LogTime;
@@ -12,8 +13,14 @@ fn every_key_reads_back_and_nothing_else_does() {
         Key::Partition(Partition::new(4095).unwrap()),
         Key::File(FileName::parse("films/a b.mkv").unwrap()),
         Key::Upload(FileId::from_u128(9)),
+        Key::Chunk(ChunkId {
+            file: FileId::from_u128(9),
+            index: 258,
+        }),
+        Key::Ended(FileId::from_u128(9)),
         Key::Trash(LogTime::from_millis(5), FileId::from_u128(9)),
         Key::Request(RequestId::from_u128(u128::MAX)),
+        Key::Token(TokenId::from_u128(3)),
     ];
     for key in keys {
         let bytes = key.to_bytes();
@@ -30,6 +37,7 @@ fn every_key_reads_back_and_nothing_else_does() {
         b"f../x",
         b"f\xff",
         b"t12345678",
+        b"k123",
     ] {
         assert_eq!(Key::from_bytes(bad), Err(Corrupt::Key(bad.to_vec())));
     }
@@ -41,6 +49,15 @@ fn files_sort_by_name_bytes_and_trash_by_age() {
     assert!(file("a") < file("a/b") && file("a/b") < file("b"));
     let trash = |time| Key::Trash(LogTime::from_millis(time), FileId::from_u128(1)).to_bytes();
     assert!(trash(255) < trash(256));
+}
+
+#[test]
+fn chunks_of_an_upload_sort_by_number_behind_all_uploads() {
+    let file = FileId::from_u128(9);
+    let chunk = |index| Key::Chunk(ChunkId { file, index }).to_bytes();
+    assert!(chunk(255) < chunk(256));
+    assert!(chunk(7).starts_with(&Key::chunks_of(file)));
+    assert!(Key::Upload(FileId::from_u128(u128::MAX)).to_bytes() < chunk(0));
 }
 
 #[test]

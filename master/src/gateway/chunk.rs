@@ -287,6 +287,19 @@ impl<'a> Chunks<'a> {
                 index: chunk.index,
             });
         }
+        self.complete(chunk, seal, durable).await
+    }
+
+    /// Has as many copies made of a chunk as are wanted, from those that are `durable`.
+    ///
+    /// # Errors
+    /// If not enough workers can take one.
+    pub(super) async fn complete(
+        &self,
+        chunk: ChunkId,
+        seal: &Seal,
+        mut durable: Vec<Site>,
+    ) -> Result<Vec<Site>, Error> {
         let mut rounds = 0..ROUNDS;
         while durable.len() < self.copies() {
             rounds

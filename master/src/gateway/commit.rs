@@ -12,7 +12,7 @@ use mdfs_core::id::{DiskId, Term};
 use std::time::Duration;
 
 /// How often a commit is tried: each try but the first follows a change of leader.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 /// Verifications under way at a time.
 pub(super) const VERIFIES: usize = 8;
 /// In which a worker must say what it has stored of a chunk of usual size: it reads it whole.
@@ -60,7 +60,7 @@ pub(super) async fn commit(
 }
 
 /// Who has which chunks, neighbours with the same disks together.
-fn runs(chunks: &[ChunkDone]) -> Vec<Copies> {
+pub(super) fn runs(chunks: &[ChunkDone]) -> Vec<Copies> {
     let mut runs: Vec<Copies> = Vec::new();
     for done in chunks {
         let disks: Vec<DiskId> = done.sites.iter().map(|site| site.disk).collect();
@@ -94,7 +94,7 @@ async fn verify(shared: &Shared, term: Term, chunks: &[ChunkDone]) -> Result<(),
         .map(|_| ())
 }
 
-async fn verify_copy(
+pub(super) async fn verify_copy(
     shared: &Shared,
     term: Term,
     done: &ChunkDone,

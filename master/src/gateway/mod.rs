@@ -12,32 +12,39 @@ mod read;
 mod replies;
 mod scrub;
 mod segments;
+mod session;
 mod source;
 mod store;
+mod turns;
 mod verify;
 
 pub use read::{Piece, ReadBody, ReadError};
+pub use session::{PutChunk, Whole};
 pub use store::{Expected, StoreError, Upload};
+pub use turns::Holder;
 
 use crate::error::Error;
 use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
-use mdfs_protocol::public::{Scrubs, Task, Verified, Workers};
+use mdfs_core::id::FileId;
+use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
+use session::Storing;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use turns::Turns;
 
 /// How much a gateway bears, and how long it waits for workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Reads at a time; each keeps about 1 MiB in memory.
+    /// Reads at a time, half of them by one holder; each keeps about 1 MiB in memory.
     pub reads: usize,
-    /// Uploads at a time; each keeps about 3 MiB in memory.
+    /// Uploads at a time, half of them by one holder; each keeps about 3 MiB in memory.
     pub uploads: usize,
     /// Uploads that may keep 2 MiB more, to be faster.
     pub fast_uploads: usize,
@@ -92,10 +99,12 @@ struct Shared {
     tasks: Tasks,
     limits: Limits,
     memory: SiteMemory,
-    reads: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
+    reads: Turns,
+    uploads: Turns,
     /// What uploads may have under way beyond their due.
     spare_window: Semaphore,
+    /// Chunks of sessions that have come whole and are about to be durable.
+    storing: Storing,
 }
 
 impl Gateway {
@@ -114,9 +123,10 @@ impl Gateway {
             clock,
             tasks,
             limits,
-            reads: Arc::new(Semaphore::new(limits.reads)),
-            uploads: Arc::new(Semaphore::new(limits.uploads)),
+            reads: Turns::new(limits.reads, limits.turn),
+            uploads: Turns::new(limits.uploads, limits.turn),
             spare_window: Semaphore::new(limits.fast_uploads * store::WINDOW_SPARE as usize),
+            storing: Storing::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -132,8 +142,13 @@ impl Gateway {
     ///
     /// # Cancel safety
     /// Dropping the future or the body ends the requests to workers.
-    pub async fn read(&self, view: FileView, pieces: Vec<Piece>) -> Result<ReadBody, Error> {
-        let turn = self.turn(&self.shared.reads).await?;
+    pub async fn read(
+        &self,
+        view: FileView,
+        pieces: Vec<Piece>,
+        holder: Holder,
+    ) -> Result<ReadBody, Error> {
+        let turn = self.shared.reads.take(holder).await?;
         ReadBody::start(Arc::clone(&self.shared), view, pieces, turn).await
     }
 
@@ -145,27 +160,78 @@ impl Gateway {
     /// # Cancel safety
     /// Dropping the future leaves the upload running in a task of its own, until it is committed
     /// or the body breaks off; in the latter case it is aborted.
-    pub async fn store(&self, upload: Upload, body: Body) -> Result<FileInfo, StoreError> {
-        let turn = self.turn(&self.shared.uploads).await?;
+    pub async fn store(
+        &self,
+        upload: Upload,
+        body: Body,
+        holder: Holder,
+    ) -> Result<FileInfo, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
         let shared = Arc::clone(&self.shared);
         let running = self.shared.tasks.spawn_request("upload", async move {
             let _turn = turn;
             store::run(&shared, upload, body).await
         });
-        let ended = |error: tokio::task::JoinError| Error::TaskEnded {
-            name: "upload",
-            reason: error.to_string(),
-        };
-        running.await.map_err(ended)?
+        running.await.map_err(|error| ended("upload", &error))?
     }
 
-    /// Has every worker read its copies of a file, and says what they found. A copy found damaged is
-    /// mended by and by.
+    /// Stores a chunk of a session. All its copies are durable, and it is recorded, when it returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. What was received of the chunk is of no use then, and in no way.
+    ///
+    /// # Cancel safety
+    /// As [`Gateway::store`]: a chunk that has come whole is stored.
+    pub async fn put_chunk(
+        &self,
+        put: PutChunk,
+        body: Body,
+        holder: Holder,
+    ) -> Result<StoredChunk, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("chunk", async move {
+            let _turn = turn;
+            session::put_chunk(&shared, put, body).await
+        });
+        running.await.map_err(|error| ended("chunk", &error))?
+    }
+
+    /// The chunks of a session that have come whole here and are about to be durable.
+    pub fn storing(&self, file: FileId) -> Vec<u32> {
+        self.shared.storing.of(file)
+    }
+
+    /// Makes a session a file, if it is `whole`. Makes sure before that all copies of all chunks are
+    /// there, and has those made that are not. Repeated, it gives the first answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the session is open still.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the commit running in a task of its own.
+    pub async fn commit(
+        &self,
+        file: FileId,
+        whole: Whole,
+        holder: Holder,
+    ) -> Result<FileInfo, StoreError> {
+        let turn = self.shared.uploads.take(holder).await?;
+        let shared = Arc::clone(&self.shared);
+        let running = self.shared.tasks.spawn_request("commit", async move {
+            let _turn = turn;
+            session::commit(&shared, file, whole).await
+        });
+        running.await.map_err(|error| ended("commit", &error))?
+    }
+
+    /// Has every worker read its copies of a file, and says what they found. A copy found damaged
+    /// is mended by and by.
     ///
     /// # Errors
     /// [`Error::Busy`] at the limit of reads.
-    pub async fn verify(&self, view: &FileView) -> Result<Verified, Error> {
-        let _turn = self.turn(&self.shared.reads).await?;
+    pub async fn verify(&self, view: &FileView, holder: Holder) -> Result<Verified, Error> {
+        let _turn = self.shared.reads.take(holder).await?;
         Ok(verify::verify(&self.shared, view).await)
     }
 
@@ -178,12 +244,11 @@ impl Gateway {
     pub async fn scrub_tasks(&self, workers: Workers) -> Vec<Task> {
         scrub::tasks(&self.shared, workers).await
     }
+}
 
-    async fn turn(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
-        let waiting = Arc::clone(slots).acquire_owned();
-        match tokio::time::timeout(self.shared.limits.turn, waiting).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy),
-        }
+fn ended(name: &'static str, error: &tokio::task::JoinError) -> Error {
+    Error::TaskEnded {
+        name,
+        reason: error.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::source::{Open, Source};
+use super::turns::Turn;
 use crate::error::Error;
 use crate::leader::command::FileView;
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 /// How often in a row workers may break off without giving a byte.
@@ -61,7 +61,7 @@ pub struct ReadBody {
     breaks: u32,
     /// Runs while a worker is waited for.
     timer: Pin<Box<Sleep>>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 type Opening = BoxFuture<'static, Result<Open, Error>>;
@@ -123,7 +123,7 @@ impl ReadBody {
         shared: Arc<Shared>,
         view: FileView,
         pieces: Vec<Piece>,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) -> Result<Self, Error> {
         let timer = Box::pin(tokio::time::sleep(shared.limits.stall));
         let source = Arc::new(Source::new(shared, view));

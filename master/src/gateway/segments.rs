@@ -62,6 +62,8 @@ impl Gathered {
 pub(super) struct Sums {
     pub(super) crc32: Crc32,
     pub(super) blake3: Blake3,
+    /// What the last chunk adds to a file that has others; none of no byte.
+    pub(super) last: Option<ChunkHash>,
 }
 
 /// Reads a body segment by segment.
@@ -90,6 +92,18 @@ impl Segments {
         expected: Expected,
         chunk_size: ChunkSize,
     ) -> Self {
+        Self::of_chunk(body, announced, expected, 0, chunk_size)
+    }
+
+    /// Reads the chunk of this number of a file. Of any but the first, there is no BLAKE3 of the
+    /// whole.
+    pub(super) fn of_chunk(
+        body: Body,
+        announced: Option<u64>,
+        expected: Expected,
+        index: u32,
+        chunk_size: ChunkSize,
+    ) -> Self {
         Self {
             body,
             rest: Bytes::new(),
@@ -97,7 +111,7 @@ impl Segments {
             expected,
             received: 0,
             crc32: Crc32::default(),
-            blake3: Some(FileHasher::new(chunk_size)),
+            blake3: Some(FileHasher::at(index, chunk_size)),
             sha256: expected.sha256.map(|_| Sha256::new()),
             chunks: VecDeque::new(),
             sums: None,
@@ -197,13 +211,16 @@ impl Segments {
             let why = format!("{announced} bytes were announced");
             return Err(StoreError::IncompleteBody { received, why });
         }
-        let Some(hash) = self.blake3.take().map(FileHasher::finish) else {
+        let Some(hasher) = self.blake3.take() else {
             return Ok(());
         };
+        let last = hasher.last_chunk();
+        let hash = hasher.finish();
         self.chunks.extend(hash.chunks);
         let sums = Sums {
             crc32: self.crc32,
             blake3: hash.whole,
+            last,
         };
         let sha256: Option<[u8; 32]> = self.sha256.take().map(|sha256| sha256.finalize().into());
         self.compare(&sums, sha256)?;

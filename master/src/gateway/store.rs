@@ -59,6 +59,12 @@ pub enum StoreError {
         /// The most chunks.
         max: u32,
     },
+    /// A chunk is longer than those of its upload.
+    #[error("a chunk of this upload has at most {most} bytes")]
+    ChunkTooLong {
+        /// The chunk size.
+        most: u64,
+    },
     /// The bytes are not those that the client meant.
     #[error("the {name} of the bytes is {got}, not {wanted}")]
     ChecksumMismatch {
@@ -160,7 +166,7 @@ async fn store(
 
 /// Moves one chunk to its holders. The next segment is read while one is on its way; the last one
 /// read belongs to the next chunk, if there is one.
-async fn stream_chunk(
+pub(super) async fn stream_chunk(
     chunks: &Chunks<'_>,
     index: u32,
     first: Segment,

@@ -1,13 +1,27 @@
-//! Who may do what: one rule for each route, and nothing without one.
+//! Who a request comes from: by its token, its link or its cluster key, or nobody.
 
+use super::caller::Caller;
 use super::error::HttpError;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method};
-use mdfs_core::time::LogTime;
-use mdfs_protocol::access::{ClusterKey, LINK_SIGNATURE, LinkKey, Secret};
+use super::known::KnownTokens;
+use super::name::decode;
+use super::query;
+use super::rule::Rule;
+use super::throttle::Throttle;
+use crate::error::Error;
+use crate::leader::handle::LeaderHandle;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue};
+use mdfs_core::id::TokenId;
+use mdfs_protocol::access::{ClusterKey, Secret};
+use mdfs_protocol::link::{LINK_SIGNATURE, LinkKey, LinkMethod, Signed, check_link};
 use mdfs_protocol::problem::Code;
+use mdfs_protocol::token::BearerToken;
+use mdfs_service::{Clock, Network};
+use std::net::IpAddr;
+use std::time::Duration;
 
-/// The secrets that a master knows callers by. Two of a kind are accepted while one is rotated.
+/// The secrets that a master knows callers by, tokens in the log apart. Two of a kind are accepted
+/// while one is rotated.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Root tokens: may do everything.
@@ -16,104 +30,204 @@ pub struct Access {
     pub cluster: Vec<ClusterKey>,
     /// Link keys; new links are signed with the first.
     pub links: Vec<LinkKey>,
+    /// Proxies whose word on where a request comes from is taken.
+    pub proxies: Vec<Network>,
 }
 
-/// Who may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// Everybody.
-    Anyone,
-    /// The bearer of a root token.
-    Root,
-    /// The bearer of a root token; for `GET` and `HEAD` also whoever has a signed link to it.
-    RootOrLink,
-    /// Servers of the cluster.
-    Servers,
+/// What tells callers apart.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) access: Access,
+    known: KnownTokens,
+    throttle: Throttle,
+    clock: Clock,
+}
+
+/// What a request shows of itself.
+pub(crate) struct Presented<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) raw_path: &'a str,
+    pub(crate) raw_query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    /// Where it comes from.
+    pub(crate) address: IpAddr,
 }
 
 /// Query parameters that people put secrets in.
-const SECRET_PARAMETERS: [&str; 8] = [
+const SECRET_PARAMETERS: [&str; 14] = [
     "access_token",
+    "accesstoken",
     "api_key",
     "apikey",
+    "auth",
     "auth_token",
     "authorization",
     "bearer",
+    "id_token",
+    "jwt",
+    "passwd",
+    "password",
     "secret",
     "token",
 ];
 
-impl Access {
-    /// Decides whether a request may go on.
+impl Entrance {
+    pub(crate) fn new(access: Access, leader: LeaderHandle, clock: Clock) -> Self {
+        Self {
+            access,
+            known: KnownTokens::new(leader, clock.clone()),
+            throttle: Throttle::new(),
+            clock,
+        }
+    }
+
+    /// Says who a request comes from, as far as its rule asks for that.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`] unless the rule lets the caller in; [`Code::InvalidRequest`] for a
-    /// secret in the URL, right or wrong, because URLs end up in logs.
-    pub(crate) fn check(
+    /// [`Code::Unauthorized`] if it comes from nobody known; [`Code::TooManyFailures`] if it shows
+    /// something wrong, or something that is not known here, where too much was wrong lately;
+    /// [`Code::InvalidRequest`] for a secret in the URL, right or wrong, because URLs end up in logs.
+    pub(crate) async fn identify(
         &self,
         rule: Rule,
-        method: &Method,
-        raw_path: &str,
-        raw_query: &str,
-        headers: &HeaderMap,
-        now: LogTime,
-    ) -> Result<(), HttpError> {
-        if let Some(name) = secret_parameter(raw_query) {
-            let hint = "send it as 'Authorization: Bearer TOKEN', or sign a link with /v1/sign";
-            return Err(HttpError::invalid(format!(
-                "{name:?} does not belong in a URL: {hint}"
-            )));
+        request: &Presented<'_>,
+    ) -> Result<Caller, HttpError> {
+        refuse_secret_in_url(request)?;
+        let mut values = request.headers.get_all(AUTHORIZATION).iter();
+        let authorization = values.next();
+        if values.next().is_some() {
+            return Err(HttpError::invalid("authorization is given twice"));
         }
-        let authorization = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        match rule {
-            Rule::Anyone => Ok(()),
-            Rule::Root => self.check_root(authorization),
-            Rule::RootOrLink => {
-                let reads = method == Method::GET || method == Method::HEAD;
-                if reads && authorization.is_none() && is_signed(raw_query) {
-                    self.check_link(raw_path, raw_query, now)
-                } else {
-                    self.check_root(authorization)
+        // What is no text is nothing that is known.
+        let authorization = authorization.map(|value| value.to_str().unwrap_or_default());
+        match (rule, LinkMethod::of(request.method)) {
+            (Rule::Anyone, _) => Ok(Caller::nobody()),
+            (Rule::Servers, _) => {
+                let keys = &self.access.cluster;
+                if keys.iter().any(|key| key.admits(authorization)) {
+                    return Ok(Caller::server());
                 }
+                Err(unauthorized("only servers of the cluster may ask"))
             }
-            Rule::Servers => {
-                if self.cluster.iter().any(|key| key.admits(authorization)) {
-                    Ok(())
-                } else {
-                    Err(HttpError::new(
-                        Code::Unauthorized,
-                        "only servers of the cluster may ask",
-                    ))
-                }
+            (Rule::Name(_), Some(method))
+                if authorization.is_none() && is_signed(request.raw_query) =>
+            {
+                self.by_link(method, request).await
+            }
+            (Rule::Has(_) | Rule::Name(_) | Rule::Act | Rule::Holder, _) => {
+                self.by_token(authorization, request.address).await
             }
         }
     }
 
-    fn check_root(&self, authorization: Option<&str>) -> Result<(), HttpError> {
-        let token = authorization.and_then(bearer);
-        match token {
-            None => Err(HttpError::new(
-                Code::Unauthorized,
-                "no bearer token was sent",
-            )),
-            Some(token) if self.root.iter().any(|root| root.matches(token.as_bytes())) => Ok(()),
-            Some(_) => Err(HttpError::new(Code::Unauthorized, "the token is not known")),
-        }
+    /// Has the leader asked about a token anew, whatever is known of it here.
+    pub(crate) fn forget(&self, token: TokenId) {
+        self.known.forget(token);
     }
 
-    fn check_link(&self, path: &str, query: &str, now: LogTime) -> Result<(), HttpError> {
-        let now_seconds = now.as_millis() / 1000;
-        let mut why = None;
-        for key in &self.links {
-            match key.check(path, query, now_seconds) {
-                Ok(()) => return Ok(()),
-                Err(refused) => why = Some(refused),
-            }
+    async fn by_token(
+        &self,
+        authorization: Option<&str>,
+        address: IpAddr,
+    ) -> Result<Caller, HttpError> {
+        let Some(authorization) = authorization else {
+            return Err(unauthorized("no bearer token was sent"));
+        };
+        let Some(text) = bearer(authorization) else {
+            let detail = "only bearer tokens are taken: send 'Authorization: Bearer TOKEN'";
+            return Err(self.failed(address, detail));
+        };
+        let roots = &self.access.root;
+        if roots.iter().any(|root| root.matches(text.as_bytes())) {
+            return Ok(Caller::root());
         }
-        let detail = why.map_or("links are not accepted".to_owned(), |why| why.to_string());
-        Err(HttpError::new(Code::Unauthorized, detail))
+        let unknown = "the token is not known, or is not valid any more";
+        let Some(token) = BearerToken::parse(text) else {
+            return Err(self.failed(address, unknown));
+        };
+        // Whoever was known here a while ago waits for nobody else's failures.
+        if self.known.was_sound(&token) {
+            let holder = self.holder(token.id(), |hash| token.matches(hash)).await?;
+            return holder.ok_or_else(|| unauthorized(unknown));
+        }
+        let counted = self.throttle.begin(address, self.clock.now());
+        counted.map_err(too_many_failures)?;
+        let holder = self.holder(token.id(), |hash| token.matches(hash)).await;
+        if !matches!(holder, Ok(None)) {
+            self.throttle.succeeded(address);
+        }
+        holder?.ok_or_else(|| unauthorized(unknown))
+    }
+
+    async fn by_link(
+        &self,
+        method: LinkMethod,
+        request: &Presented<'_>,
+    ) -> Result<Caller, HttpError> {
+        let (path, query) = (request.raw_path, request.raw_query);
+        let now = self.clock.wall().as_millis() / 1000;
+        let signed = check_link(&self.access.links, method, path, query, now);
+        let Signed { by, max_bytes } =
+            signed.map_err(|refused| self.failed(request.address, &refused.to_string()))?;
+        let signer = match by {
+            None => Some(Caller::root()),
+            Some(token) => self.holder(token, |_| true).await?,
+        };
+        let signer = signer.ok_or_else(|| {
+            unauthorized("the link has ended with the token of whoever signed it")
+        })?;
+        if let Some(most) = max_bytes {
+            check_length(request.headers, most)?;
+        }
+        Ok(signer.by_link())
+    }
+
+    /// Who holds a token, if there is one of this id that is valid now and of this hash.
+    async fn holder(
+        &self,
+        token: TokenId,
+        matches: impl FnOnce(&mdfs_core::records::TokenHash) -> bool,
+    ) -> Result<Option<Caller>, Error> {
+        let Some(record) = self.known.find(token).await? else {
+            return Ok(None);
+        };
+        let valid = matches(&record.hash) && self.clock.wall() < record.expires;
+        Ok(valid.then(|| Caller::token(token, record.grant.clone(), record.expires)))
+    }
+
+    /// Something wrong was shown.
+    fn failed(&self, address: IpAddr, detail: &str) -> HttpError {
+        match self.throttle.begin(address, self.clock.now()) {
+            Ok(()) => unauthorized(detail),
+            Err(wait) => too_many_failures(wait),
+        }
+    }
+}
+
+fn unauthorized(detail: &str) -> HttpError {
+    HttpError::new(Code::Unauthorized, detail)
+}
+
+fn too_many_failures(wait: Duration) -> HttpError {
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    let detail = "too many wrong tokens or links came from there lately";
+    HttpError::new(Code::TooManyFailures, detail).with_text(RETRY_AFTER, &seconds.to_string())
+}
+
+/// Checks what a link says of the bytes that it stores.
+fn check_length(headers: &HeaderMap, most: u64) -> Result<(), HttpError> {
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
+    let length = length.and_then(|text| text.ok()?.parse::<u64>().ok());
+    match length {
+        None => Err(HttpError::new(
+            Code::LengthRequired,
+            "the link bounds the bytes: say how many there are",
+        )),
+        Some(length) if length > most => Err(HttpError::new(
+            Code::TooLarge,
+            format!("the link stores at most {most} bytes"),
+        )),
+        Some(_) => Ok(()),
     }
 }
 
@@ -123,104 +237,28 @@ fn bearer(authorization: &str) -> Option<&str> {
 }
 
 fn is_signed(raw_query: &str) -> bool {
-    keys(raw_query).any(|key| key == LINK_SIGNATURE)
+    query::keys(raw_query).any(|key| key == LINK_SIGNATURE)
 }
 
-fn secret_parameter(raw_query: &str) -> Option<&str> {
-    keys(raw_query).find(|key| {
-        SECRET_PARAMETERS
-            .iter()
-            .any(|secret| key.eq_ignore_ascii_case(secret))
-    })
-}
-
-fn keys(raw_query: &str) -> impl Iterator<Item = &str> {
-    raw_query
-        .split('&')
-        .map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key))
+fn refuse_secret_in_url(request: &Presented<'_>) -> Result<(), HttpError> {
+    let hint = "send it as 'Authorization: Bearer TOKEN', or sign a link with /v1/sign";
+    let refuse = |what: &str| {
+        let detail = format!("{what} does not belong in a URL: {hint}");
+        Err(HttpError::invalid(detail))
+    };
+    let named = query::keys(request.raw_query).find_map(|raw| {
+        let key = decode(raw).ok()?;
+        let mut words = SECRET_PARAMETERS.iter();
+        words.find(|word| key.eq_ignore_ascii_case(word))
+    });
+    if let Some(word) = named {
+        return refuse(&format!("{word:?}"));
+    }
+    if BearerToken::is_in(request.raw_query) || BearerToken::is_in(request.raw_path) {
+        return refuse("a token");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-    const NOW: LogTime = LogTime::from_millis(1_700_000_000_000);
-
-    fn access() -> Access {
-        let secret = |fill: u8| Secret::new(&[fill; 32]).unwrap();
-        Access {
-            root: vec![Secret::new(TOKEN.as_bytes()).unwrap()],
-            cluster: vec![ClusterKey::new(&secret(b'c'))],
-            links: vec![LinkKey::new(secret(b'l')), LinkKey::new(secret(b'm'))],
-        }
-    }
-
-    fn check(rule: Rule, method: &Method, query: &str, authorization: &str) -> Result<(), Code> {
-        let mut headers = HeaderMap::new();
-        if !authorization.is_empty() {
-            headers.insert(AUTHORIZATION, authorization.parse().unwrap());
-        }
-        access()
-            .check(rule, method, "/play/f.mkv", query, &headers, NOW)
-            .map_err(|error| error.code())
-    }
-
-    #[test]
-    fn each_rule_lets_in_whom_it_says() {
-        let root = format!("Bearer {TOKEN}");
-        let server = access().cluster[0].authorization();
-        for (rule, anyone, with_root, with_key) in [
-            (Rule::Anyone, true, true, true),
-            (Rule::Root, false, true, false),
-            (Rule::RootOrLink, false, true, false),
-            (Rule::Servers, false, false, true),
-        ] {
-            for (authorization, let_in) in [
-                ("", anyone),
-                ("Bearer wrong", anyone),
-                (&root, with_root),
-                (&server, with_key),
-            ] {
-                let want = if let_in {
-                    Ok(())
-                } else {
-                    Err(Code::Unauthorized)
-                };
-                assert_eq!(
-                    check(rule, &Method::GET, "", authorization),
-                    want,
-                    "{rule:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_link_of_either_key_reads_and_does_nothing_else() {
-        let access = access();
-        for key in &access.links {
-            let link = key.sign("/play/f.mkv", "download=1", 1_700_000_060);
-            assert_eq!(check(Rule::RootOrLink, &Method::GET, &link, ""), Ok(()));
-            assert_eq!(check(Rule::RootOrLink, &Method::HEAD, &link, ""), Ok(()));
-            let refused = Err(Code::Unauthorized);
-            assert_eq!(check(Rule::RootOrLink, &Method::PUT, &link, ""), refused);
-            assert_eq!(check(Rule::Root, &Method::GET, &link, ""), refused);
-            let longer = link.replace("download=1", "download=0");
-            assert_eq!(check(Rule::RootOrLink, &Method::GET, &longer, ""), refused);
-            let late = key.sign("/play/f.mkv", "", 1_700_000_000);
-            assert_eq!(check(Rule::RootOrLink, &Method::GET, &late, ""), refused);
-            let other = key.sign("/play/g.mkv", "", 1_700_000_060);
-            assert_eq!(check(Rule::RootOrLink, &Method::GET, &other, ""), refused);
-        }
-    }
-
-    #[test]
-    fn a_secret_in_the_url_is_refused_with_a_hint_even_if_it_is_right() {
-        let root = format!("Bearer {TOKEN}");
-        for query in [format!("token={TOKEN}"), "a=b&Access_Token=x".to_owned()] {
-            let refused = check(Rule::Root, &Method::GET, &query, &root);
-            assert_eq!(refused, Err(Code::InvalidRequest));
-        }
-    }
-}
+mod tests;

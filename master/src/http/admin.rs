@@ -1,8 +1,8 @@
-//! Status, members, bootstrap, and links.
+//! Status, members, bootstrap, and orders.
 
 use super::App;
+use super::audit::Subject;
 use super::error::HttpError;
-use super::name::parse_name;
 use super::wire::json;
 use crate::leader::command;
 use axum::Json;
@@ -12,10 +12,9 @@ use http::StatusCode;
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::records::plan;
 use mdfs_core::ring::ReplicationFactor;
-use mdfs_protocol::access::LINK_MAX_SECONDS;
 use mdfs_protocol::public::{
-    Announce, Bootstrap, Bootstrapped, Policy, PolicyChange, Retire, Scrubs, SignRequest,
-    SignedLink, Status, Tasks, WorkerOrder, Workers, file_path, play_path,
+    Announce, Bootstrap, Bootstrapped, Policy, PolicyChange, Retire, Scrubs, Status, Tasks,
+    WorkerOrder, Workers,
 };
 use std::time::Duration;
 
@@ -109,37 +108,59 @@ pub(crate) async fn bootstrap(
 }
 
 /// Moves everything off a worker.
-pub(crate) async fn drain(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+pub(crate) async fn drain(
+    State(app): State<App>,
+    subject: Subject,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
     let WorkerOrder { worker } = json(body).await?;
+    subject.is(&worker);
     ordered(&app, command::Order::Drain(worker)).await
 }
 
 /// Lets a drained worker take part again.
-pub(crate) async fn undrain(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+pub(crate) async fn undrain(
+    State(app): State<App>,
+    subject: Subject,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
     let WorkerOrder { worker } = json(body).await?;
+    subject.is(&worker);
     ordered(&app, command::Order::Undrain(worker)).await
 }
 
 /// Moves everything off a worker, then retires its disk.
 pub(crate) async fn decommission(
     State(app): State<App>,
+    subject: Subject,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
     let WorkerOrder { worker } = json(body).await?;
+    subject.is(&worker);
     ordered(&app, command::Order::Decommission(worker)).await
 }
 
 /// Refuses a disk from now on.
-pub(crate) async fn retire(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+pub(crate) async fn retire(
+    State(app): State<App>,
+    subject: Subject,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
     let Retire { worker, lost } = json(body).await?;
+    subject.is(&worker);
     let order = command::Order::Retire { worker, lost };
     app.0.leader.order(order).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Announces that a worker is going to be silent.
-pub(crate) async fn announce(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+pub(crate) async fn announce(
+    State(app): State<App>,
+    subject: Subject,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
     let Announce { worker, seconds } = json(body).await?;
+    subject.is(&worker);
     if seconds > Announce::MOST_SECONDS {
         let most = format!("seconds must be at most {}", Announce::MOST_SECONDS);
         return Err(HttpError::invalid(most));
@@ -178,37 +199,4 @@ pub(crate) async fn scrub(State(app): State<App>) -> Result<Json<Scrubs>, HttpEr
 async fn ordered(app: &App, order: command::Order) -> Result<StatusCode, HttpError> {
     app.0.leader.order(order).await?;
     Ok(StatusCode::ACCEPTED)
-}
-
-/// Signs a link to one file. The file need not exist yet.
-pub(crate) async fn sign(
-    State(app): State<App>,
-    body: Body,
-) -> Result<Json<SignedLink>, HttpError> {
-    let SignRequest {
-        name,
-        expires_in_seconds,
-        download,
-    } = json(body).await?;
-    let name = parse_name(&name)?;
-    if !(1..=LINK_MAX_SECONDS).contains(&expires_in_seconds) {
-        let range = format!("expires_in_seconds must be 1 to {LINK_MAX_SECONDS}");
-        return Err(HttpError::invalid(range));
-    }
-    let Some(key) = app.0.access.links.first() else {
-        return Err(HttpError::invalid(
-            "this master has no key to sign links with",
-        ));
-    };
-    let expires = app.0.clock.wall().as_millis() / 1000 + expires_in_seconds;
-    let (path, query) = if download {
-        (file_path(name.as_str()), "download=1")
-    } else {
-        (play_path(name.as_str()), "")
-    };
-    let signed = key.sign(&path, query, expires);
-    Ok(Json(SignedLink {
-        path: format!("{path}?{signed}"),
-        expires,
-    }))
 }

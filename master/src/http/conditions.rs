@@ -1,6 +1,5 @@
 //! Conditional requests (RFC 9110 §13): what the headers ask, and what comes of it for reads.
 
-use super::date::{http_date, parse_http_date};
 use super::error::HttpError;
 use http::header::{
     IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
@@ -9,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use mdfs_core::range::{RangeSpec, parse_range};
 use mdfs_core::records::{EtagMatch, FileRecord, Precondition};
 use mdfs_core::time::LogTime;
+use mdfs_protocol::date::{http_date, parse_http_date};
 
 /// Reads the conditions of a change.
 ///

@@ -58,7 +58,6 @@ impl HttpError {
     }
 
     /// The stable word.
-    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -80,7 +79,9 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::IncompleteBody { .. } => Self::new(Code::IncompleteBody, error.to_string()),
-            StoreError::TooManyChunks { .. } => Self::new(Code::TooLarge, error.to_string()),
+            StoreError::TooManyChunks { .. } | StoreError::ChunkTooLong { .. } => {
+                Self::new(Code::TooLarge, error.to_string())
+            }
             StoreError::ChecksumMismatch { .. } => {
                 Self::new(Code::ChecksumMismatch, error.to_string())
             }

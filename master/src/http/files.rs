@@ -1,9 +1,11 @@
 //! Names: list, rename, delete.
 
 use super::App;
+use super::audit::Subject;
+use super::caller::{Caller, PathName};
 use super::conditions::precondition;
 use super::error::HttpError;
-use super::name::{name_in_path, parse_name};
+use super::name::parse_name;
 use super::query::Query;
 use super::wire::{file_info, json, listing};
 use crate::leader::command;
@@ -11,6 +13,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode, Uri};
+use mdfs_core::access::Role;
 use mdfs_core::id::RequestId;
 use mdfs_core::name::check_prefix;
 use mdfs_protocol::public::{FileInfo, Listing, REQUEST_HEADER, Rename};
@@ -18,14 +21,16 @@ use mdfs_protocol::public::{FileInfo, Listing, REQUEST_HEADER, Rename};
 /// The most files and folders on one page.
 const PAGE_MAX: usize = 1000;
 
-/// The part of a file's path before its name.
-pub(crate) const FILE_PREFIX: &str = "/v1/files/";
-
-/// One page of names.
-pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Json<Listing>, HttpError> {
+/// One page of names, all of which the caller may see.
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Listing>, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?;
     let query = query.only(&["prefix", "delimiter", "after", "limit"])?;
     let prefix = checked(&query, "prefix")?.unwrap_or_default().to_owned();
+    caller.may_all(Role::Read, &prefix)?;
     let after = checked(&query, "after")?.map(str::to_owned);
     let delimiter = query.text("delimiter").filter(|text| !text.is_empty());
     let delimiter = delimiter
@@ -71,6 +76,8 @@ fn checked<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, HttpError
 /// Moves a file to another name.
 pub(crate) async fn rename(
     State(app): State<App>,
+    caller: Caller,
+    subject: Subject,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<FileInfo>, HttpError> {
@@ -81,6 +88,11 @@ pub(crate) async fn rename(
         overwrite,
     } = json(body).await?;
     let (from, to) = (parse_name(&from)?, parse_name(&to)?);
+    subject.is_pair(from.as_str(), to.as_str());
+    // The file is read under its new name and gone under its old one.
+    caller.may(Role::Read, &from)?;
+    caller.may(Role::Delete, &from)?;
+    caller.may(Role::Write, &to)?;
     let info = app
         .0
         .leader
@@ -97,10 +109,10 @@ pub(crate) async fn rename(
 /// Deletes a file; with `?purge`, for good.
 pub(crate) async fn delete(
     State(app): State<App>,
+    PathName(name): PathName,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<StatusCode, HttpError> {
-    let name = name_in_path(uri.path(), FILE_PREFIX)?;
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["purge"])?;
     let delete = command::Delete {
         request: request_id(&headers)?,

@@ -1,12 +1,24 @@
-//! What happens around every request: access first, then the handler, then errors and counters.
+//! What happens around every request: who asks, whether they may, then the handler, then errors,
+//! counters and the audit log.
 
+use super::access::Presented;
+use super::audit::{Act, Subject};
+use super::caller::{Caller, PathName};
 use super::error::{HttpError, render};
+use super::name::name_in_path;
+use super::peers::client_address;
+use super::query::Query;
 use super::routes::Rules;
+use super::rule::{ACTS, Rule};
 use super::{App, Inner};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use mdfs_service::RequestId;
+use http::Uri;
+use http::request::Parts;
+use mdfs_core::name::FileName;
+use mdfs_service::{Peer, RequestId};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -20,34 +32,49 @@ pub(crate) struct Guard {
 /// Lets a request through if its rule says so, before a byte of its body is read: a client that
 /// waits for `100 Continue` does not get one with a wrong token.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let Inner {
-        access,
-        clock,
-        metrics,
-        ..
-    } = &*guard.app.0;
     let started = Instant::now();
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .cloned()
-        .unwrap_or_else(RequestId::random);
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
-    let (label, rule) = guard.rules.find(matched);
-    let allowed = access.check(
-        rule,
-        request.method(),
-        request.uri().path(),
-        request.uri().query().unwrap_or_default(),
-        request.headers(),
-        clock.wall(),
-    );
-    let response = match allowed {
-        Ok(()) => next.run(request).await,
+    let (mut parts, body) = request.into_parts();
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let id = id.unwrap_or_else(RequestId::random);
+    let matched = parts.extensions.get::<MatchedPath>().cloned();
+    let matched = matched.as_ref().map(MatchedPath::as_str);
+    let (label, rule) = guard.rules.find(matched, &parts.method);
+
+    let Inner {
+        entrance, metrics, ..
+    } = &*guard.app.0;
+    let address = address_of(&parts, guard.app.0.as_ref());
+    let presented = Presented {
+        method: parts.method.as_str(),
+        raw_path: parts.uri.path(),
+        raw_query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        address,
+    };
+    let response = match entrance.identify(rule, &presented).await {
         Err(refused) => refused.into_response(),
+        Ok(caller) => {
+            let caller = caller.at(address);
+            let query = parts.uri.query().unwrap_or_default();
+            let act = Act::of(rule, &caller, &parts.method, label, query, id.as_str());
+            let subject = act.as_ref().map(Act::subject).unwrap_or_default();
+            let response = match admit(rule, &caller, label, &parts.uri, &subject) {
+                Err(refused) => refused.into_response(),
+                Ok(name) => {
+                    if let Some(name) = name {
+                        parts.extensions.insert(PathName(name));
+                    }
+                    parts.extensions.insert(caller);
+                    parts.extensions.insert(subject);
+                    next.run(Request::from_parts(parts, body)).await
+                }
+            };
+            if let Some(act) = act {
+                let error = response.extensions().get::<HttpError>();
+                act.ended(response.status(), error.map(HttpError::code));
+            }
+            response
+        }
     };
     let response = match response.extensions().get::<HttpError>() {
         Some(error) => render(error, id.as_str(), response.headers()),
@@ -55,4 +82,49 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     };
     metrics.count(label, response.status().as_u16(), started.elapsed());
     response
+}
+
+fn address_of(parts: &Parts, inner: &Inner) -> IpAddr {
+    let peer = parts.extensions.get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    client_address(peer, &parts.headers, &inner.entrance.access.proxies)
+}
+
+/// Whether a known caller may do what the path and the query say; the name in the path, if the rule
+/// is about one.
+///
+/// # Errors
+/// As [`Caller::may`]; also if that is no name.
+fn admit(
+    rule: Rule,
+    caller: &Caller,
+    route: &str,
+    uri: &Uri,
+    subject: &Subject,
+) -> Result<Option<FileName>, HttpError> {
+    let name = if rule.has_name() {
+        let before_name = route.split('{').next().unwrap_or_default();
+        let name = name_in_path(uri.path(), before_name)?;
+        subject.is(name.as_str());
+        Some(name)
+    } else {
+        None
+    };
+    match (rule, &name) {
+        (Rule::Anyone | Rule::Servers | Rule::Holder, _) => {}
+        (Rule::Has(role), _) => caller.has(role)?,
+        (Rule::Name(role), Some(name)) => caller.may(role, name)?,
+        (Rule::Act, Some(name)) => {
+            let query = Query::parse(uri.query().unwrap_or_default())?;
+            for (act, role) in ACTS {
+                if query.text(act).is_some() {
+                    caller.may(role, name)?;
+                }
+            }
+        }
+        // `has_name` gave these one.
+        (Rule::Name(role), None) => caller.has(role)?,
+        (Rule::Act, None) => {}
+    }
+    Ok(name)
 }

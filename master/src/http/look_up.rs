@@ -1,16 +1,18 @@
 //! What a name stands for, for workers that were asked for a file by name.
 
 use super::App;
-use super::access::Rule;
+use super::access::Presented;
+use super::caller::Caller;
 use super::error::HttpError;
-use super::files::FILE_PREFIX;
 use super::name::parse_name;
+use super::rule::Rule;
 use super::wire::json;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
+use mdfs_core::access::Role;
 use mdfs_protocol::local::{LookUp, LookedUp};
 use mdfs_protocol::problem::Code;
 
@@ -18,6 +20,7 @@ use mdfs_protocol::problem::Code;
 /// to masters alone.
 pub(crate) async fn look_up(
     State(app): State<App>,
+    worker: Caller,
     body: Body,
 ) -> Result<Json<LookedUp>, HttpError> {
     let LookUp {
@@ -31,10 +34,19 @@ pub(crate) async fn look_up(
             .map_err(|_| HttpError::new(Code::Unauthorized, "the credential is no header"))?;
         headers.insert(AUTHORIZATION, value);
     }
-    let (path, now) = (format!("{FILE_PREFIX}{name}"), app.0.clock.wall());
-    let access = &app.0.access;
-    access.check(Rule::Root, &Method::GET, &path, &query, &headers, now)?;
-    let view = app.0.leader.look_up(parse_name(&name)?).await?;
+    let presented = Presented {
+        method: Method::GET.as_str(),
+        raw_path: &name,
+        raw_query: &query,
+        headers: &headers,
+        // Where they ask the worker from is not known: their failures count for it.
+        address: worker.address(),
+    };
+    // No link leads to a worker.
+    let caller = app.0.entrance.identify(Rule::Holder, &presented).await?;
+    let name = parse_name(&name)?;
+    caller.may(Role::Read, &name)?;
+    let view = app.0.leader.look_up(name).await?;
     let record = view.info.record;
     Ok(Json(LookedUp {
         name: view.info.name.as_str().to_owned(),

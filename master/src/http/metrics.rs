@@ -18,6 +18,11 @@ pub(crate) struct HttpMetrics {
     total_bytes: Gauge,
     under_replicated: Gauge,
     missing: Gauge,
+    open_sessions: Gauge,
+    session_bytes: Gauge,
+    oldest_session: Gauge,
+    /// Bytes of chunks of sessions that came in, chunks that came twice included.
+    pub(crate) upload_bytes: Counter,
     /// Bytes of heartbeats, and of the answers to them.
     heartbeat_bytes: [Counter; 2],
 }
@@ -54,6 +59,23 @@ impl HttpMetrics {
             missing: gauge(
                 "mdfs_missing_files",
                 "Files that have a chunk without any reachable copy.",
+            )?,
+            open_sessions: gauge(
+                "mdfs_open_uploads",
+                "Open uploads that clients may come back to.",
+            )?,
+            session_bytes: gauge(
+                "mdfs_open_upload_bytes",
+                "Bytes of their durable chunks, counted once.",
+            )?,
+            oldest_session: gauge(
+                "mdfs_oldest_upload_seconds",
+                "Time since the oldest of them was begun.",
+            )?,
+            upload_bytes: registry.counter(
+                "mdfs_upload_received_bytes_total",
+                "Bytes of chunks received here, chunks that came twice included.",
+                &[],
             )?,
             heartbeat_bytes: [heartbeat_bytes("in")?, heartbeat_bytes("out")?],
             requests: Mutex::default(),
@@ -107,6 +129,9 @@ impl HttpMetrics {
             status.under_replicated_files
         });
         set(&self.missing, |status| status.missing_files);
+        set(&self.open_sessions, |status| status.upload_sessions);
+        set(&self.session_bytes, |status| status.upload_bytes);
+        set(&self.oldest_session, |status| status.oldest_upload_seconds);
         self.registry.render()
     }
 }

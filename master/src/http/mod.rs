@@ -3,24 +3,32 @@
 mod access;
 mod acting;
 mod admin;
+mod audit;
+mod caller;
 mod conditions;
-mod date;
 mod digest;
 mod disposition;
 mod error;
 mod files;
 mod guard;
 mod heartbeat;
+mod known;
 mod look_up;
 mod metrics;
 mod multipart;
 mod name;
+mod peers;
 mod probes;
 mod query;
 mod reading;
 mod routes;
+mod rule;
+mod signing;
 mod storing;
+mod throttle;
+mod tokens;
 mod trash;
+mod uploads;
 mod wire;
 
 pub use access::Access;
@@ -28,6 +36,7 @@ pub use routes::router;
 
 use crate::gateway::Gateway;
 use crate::leader::handle::LeaderHandle;
+use access::Entrance;
 use mdfs_service::metrics::{MetricError, Registry};
 use mdfs_service::{Clock, Tasks};
 use metrics::HttpMetrics;
@@ -58,7 +67,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     gateway: Gateway,
     leader: LeaderHandle,
-    access: Access,
+    entrance: Entrance,
     clock: Clock,
     tasks: Tasks,
     metrics: HttpMetrics,
@@ -79,10 +88,11 @@ impl App {
             registry,
         } = parts;
         let metrics = HttpMetrics::new(registry, &routes::labels())?;
+        let entrance = Entrance::new(access, leader.clone(), clock.clone());
         Ok(Self(Arc::new(Inner {
             gateway,
             leader,
-            access,
+            entrance,
             clock,
             tasks,
             metrics,

@@ -32,6 +32,12 @@ impl Query {
         Ok(Self(pairs))
     }
 
+    /// The same without these parameters, which are for somebody else.
+    pub(crate) fn without(mut self, others: &[&str]) -> Self {
+        self.0.retain(|(key, _)| !others.contains(&key.as_str()));
+        self
+    }
+
     /// The same, if there are no other parameters than these.
     ///
     /// # Errors
@@ -81,6 +87,12 @@ impl Query {
         };
         self.text(key).map(read).transpose()
     }
+}
+
+/// The names of the parameters as they stand in a query, not decoded.
+pub(crate) fn keys(raw: &str) -> impl Iterator<Item = &str> {
+    raw.split('&')
+        .map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key))
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! `GET` and `HEAD` of a file: the whole, ranges, or nothing that the client has already.
 
 use super::App;
+use super::caller::{Caller, PathName};
 use super::conditions::{Outcome, last_modified, read_outcome};
 use super::disposition::{Disposition, content_disposition};
 use super::error::{HttpError, range_not_satisfiable};
-use super::files::FILE_PREFIX;
 use super::multipart;
-use super::name::name_in_path;
 use super::query::Query;
 use super::wire::replicas;
 use crate::gateway::Piece;
@@ -20,47 +19,30 @@ use http::header::{
     ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use mdfs_core::labels::{Labels, SourceTime};
 use mdfs_core::range::{ByteRange, Resolution, content_range, resolve};
 use mdfs_core::records::FileRecord;
-use mdfs_protocol::access::{LINK_EXPIRES, LINK_SIGNATURE};
+use mdfs_protocol::link::LINK_PARAMETERS;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{
-    BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, REPLICAS_HEADER, VERSION_HEADER,
+    ATTRIBUTE_HEADER_PREFIX, BLAKE3_HEADER, CRC_HEADER, LOG_TIME_HEADER, REPLICAS_HEADER,
+    SOURCE_MODIFIED_HEADER, VERSION_HEADER,
 };
 use mdfs_service::chance::random_u128;
-
-const PLAY_PREFIX: &str = "/play/";
 
 /// A file's bytes, to be shown or, with `?download=1`, saved.
 pub(crate) async fn file(
     State(app): State<App>,
+    PathName(name): PathName,
+    caller: Caller,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    answer(&app, &method, &uri, &headers, FILE_PREFIX).await
-}
-
-/// The same bytes for a player.
-pub(crate) async fn play(
-    State(app): State<App>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, HttpError> {
-    answer(&app, &method, &uri, &headers, PLAY_PREFIX).await
-}
-
-async fn answer(
-    app: &App,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    prefix: &str,
-) -> Result<Response, HttpError> {
-    let name = name_in_path(uri.path(), prefix)?;
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["download", "replicas", LINK_EXPIRES, LINK_SIGNATURE])?;
+    let query = query
+        .without(&LINK_PARAMETERS)
+        .only(&["download", "replicas"])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
@@ -76,7 +58,7 @@ async fn answer(
         headers: HeaderMap::new(),
     };
     answer.describe(&view);
-    let specs = match read_outcome(headers, record, view.log_time)? {
+    let specs = match read_outcome(&headers, record, view.log_time)? {
         Outcome::NotModified => {
             answer.status = StatusCode::NOT_MODIFIED;
             return Ok(answer.with(Body::empty()));
@@ -106,7 +88,7 @@ async fn answer(
     if method == Method::HEAD {
         return Ok(answer.with(Body::empty()));
     }
-    let body = app.0.gateway.read(view, pieces).await?;
+    let body = app.0.gateway.read(view, pieces, caller.holder()).await?;
     Ok(answer.with(Body::new(body)))
 }
 
@@ -155,10 +137,25 @@ impl Answer {
         );
         let replicas = record.replicas.get().to_string();
         self.set(HeaderName::from_static(REPLICAS_HEADER), &replicas);
+        self.label(&record.labels);
         self.headers
             .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         self.headers
             .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+
+    /// What whoever stored the file said of it; the names and values were checked then.
+    fn label(&mut self, labels: &Labels) {
+        if let Some(SourceTime(millis)) = labels.modified {
+            let name = HeaderName::from_static(SOURCE_MODIFIED_HEADER);
+            self.set(name, &millis.to_string());
+        }
+        for (name, value) in labels.attributes.iter() {
+            let name = HeaderName::try_from(format!("{ATTRIBUTE_HEADER_PREFIX}{name}"));
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+                self.headers.insert(name, value);
+            }
+        }
     }
 
     fn partial(&mut self, ranges: &[ByteRange], record: &FileRecord) -> Vec<Piece> {

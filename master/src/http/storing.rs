@@ -1,23 +1,29 @@
 //! `PUT` of a file.
 
 use super::App;
+use super::caller::{Caller, PathName};
 use super::conditions::precondition;
 use super::digest::expected;
 use super::error::HttpError;
-use super::files::{FILE_PREFIX, request_id};
-use super::name::name_in_path;
+use super::files::request_id;
 use super::query::Query;
 use super::wire::file_info;
 use crate::gateway::Upload;
-use crate::leader::command::BeginUpload;
+use crate::leader::command::{BeginUpload, FileInfo};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use mdfs_core::labels::{Attributes, Labels, SourceTime};
 use mdfs_core::media_type::media_type_of;
-use mdfs_protocol::public::{BLAKE3_HEADER, CRC_HEADER, VERSION_HEADER, file_path};
+use mdfs_protocol::link::LINK_PARAMETERS;
+use mdfs_protocol::public::{
+    ATTRIBUTE_HEADER_PREFIX, BLAKE3_HEADER, CRC_HEADER, SOURCE_MODIFIED_HEADER, VERSION_HEADER,
+    file_path,
+};
+use std::collections::BTreeMap;
 
 /// The longest media type that is kept, in bytes.
 const CONTENT_TYPE_MAX_BYTES: usize = 255;
@@ -27,13 +33,16 @@ const CONTENT_TYPE_MAX_BYTES: usize = 255;
 /// Everything that can be wrong with the request's head is found before the body is read.
 pub(crate) async fn put(
     State(app): State<App>,
+    PathName(name): PathName,
+    caller: Caller,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let name = name_in_path(uri.path(), FILE_PREFIX)?;
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["chunk_size", "replicas"])?;
+    let query = query
+        .without(&LINK_PARAMETERS)
+        .only(&["chunk_size", "replicas"])?;
     if headers.contains_key(CONTENT_RANGE) {
         return Err(HttpError::invalid(
             "a part of a file cannot be put; send the whole",
@@ -45,15 +54,22 @@ pub(crate) async fn put(
         name,
         chunk_size: query.value("chunk_size")?,
         replicas: query.value("replicas")?,
+        labels: labels(&headers)?,
         precondition: precondition(&headers)?,
+        session: None,
     };
     let upload = Upload {
         begin,
         length: length(&headers)?,
         expected: expected(&headers)?,
     };
-    let info = app.0.gateway.store(upload, body).await?;
-    let wire = file_info(&info);
+    let info = app.0.gateway.store(upload, body, caller.holder()).await?;
+    Ok(created(&info))
+}
+
+/// The answer that a file was made.
+pub(crate) fn created(info: &FileInfo) -> Response {
+    let wire = file_info(info);
     let answer_headers = [
         (LOCATION, file_path(&wire.name)),
         (ETAG, wire.etag.clone()),
@@ -73,11 +89,11 @@ pub(crate) async fn put(
             response.headers_mut().insert(name, value);
         }
     }
-    Ok(response)
+    response
 }
 
 /// How many bytes the body is said to have; none if it comes in chunks of unknown number.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
+pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
     let Some(value) = headers.get(CONTENT_LENGTH) else {
         return Ok(None);
     };
@@ -89,10 +105,18 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
 
 /// The media type that was sent, or the one that goes with the name.
 fn content_type(headers: &HeaderMap, name: &str) -> Result<String, HttpError> {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return Ok(media_type_of(name).to_owned());
-    };
-    let text = value.to_str().unwrap_or_default().trim();
+    match headers.get(CONTENT_TYPE) {
+        None => Ok(media_type_of(name).to_owned()),
+        Some(value) => media_type(value.to_str().unwrap_or_default()),
+    }
+}
+
+/// Checks a media type.
+///
+/// # Errors
+/// If it is none, or too long.
+pub(crate) fn media_type(text: &str) -> Result<String, HttpError> {
+    let text = text.trim();
     let essence = text.split(';').next().unwrap_or_default().trim();
     let token = |part: &str| {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+*'`|~%".contains(&b);
@@ -101,12 +125,52 @@ fn content_type(headers: &HeaderMap, name: &str) -> Result<String, HttpError> {
     let sound = essence
         .split_once('/')
         .is_some_and(|(kind, sub)| token(kind) && token(sub));
-    if !sound || text.len() > CONTENT_TYPE_MAX_BYTES {
+    let is_text = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !sound || !is_text || text.len() > CONTENT_TYPE_MAX_BYTES {
         return Err(HttpError::invalid(
             "content-type: not a media type of at most 255 bytes",
         ));
     }
     Ok(text.to_owned())
+}
+
+/// What the headers say of a file beside its bytes.
+fn labels(headers: &HeaderMap) -> Result<Labels, HttpError> {
+    let modified = headers.get(SOURCE_MODIFIED_HEADER).map(|value| {
+        let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+        let refuse = || format!("{SOURCE_MODIFIED_HEADER}: not milliseconds since the Unix epoch");
+        millis
+            .map(SourceTime)
+            .ok_or_else(|| HttpError::invalid(refuse()))
+    });
+    let mut attributes = BTreeMap::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix(ATTRIBUTE_HEADER_PREFIX) else {
+            continue;
+        };
+        let value = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| HttpError::invalid(format!("{header}: not UTF-8")))?;
+        if attributes
+            .insert(name.to_owned(), value.to_owned())
+            .is_some()
+        {
+            return Err(HttpError::invalid(format!("{header}: given twice")));
+        }
+    }
+    Ok(Labels {
+        modified: modified.transpose()?,
+        attributes: checked_attributes(attributes)?,
+    })
+}
+
+/// Checks attributes.
+///
+/// # Errors
+/// Names the one that breaks a rule.
+pub(crate) fn checked_attributes(
+    attributes: BTreeMap<String, String>,
+) -> Result<Attributes, HttpError> {
+    Attributes::new(attributes).map_err(|error| HttpError::invalid(error.to_string()))
 }
 
 #[cfg(test)]
@@ -137,5 +201,42 @@ mod tests {
         ] {
             assert_eq!(check(Some(bad)), Err(400), "{bad}");
         }
+    }
+
+    #[test]
+    fn labels_come_in_headers() {
+        let check = |lines: &[(&str, &[u8])]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                headers.append(name, HeaderValue::from_bytes(value).unwrap());
+            }
+            labels(&headers).map_err(|error| error.code().status())
+        };
+        let told = check(&[
+            ("x-mdfs-modified", b"1700000000123"),
+            ("x-mdfs-attribute-title", "Größe".as_bytes()),
+        ]);
+        let told = told.unwrap();
+        assert_eq!(told.modified, Some(SourceTime(1_700_000_000_123)));
+        assert_eq!(
+            told.attributes.iter().collect::<Vec<_>>(),
+            [("title", "Größe")]
+        );
+        assert_eq!(check(&[]), Ok(Labels::default()));
+        for bad in [
+            ("x-mdfs-modified", &b"yesterday"[..]),
+            ("x-mdfs-modified", b"-1"),
+            ("x-mdfs-attribute-", b"x"),
+            ("x-mdfs-attribute-a", b"\xff"),
+            ("x-mdfs-attribute-a", &[b'v'; 2048]),
+        ] {
+            assert_eq!(check(&[bad]), Err(400), "{bad:?}");
+        }
+        let twice = [
+            ("x-mdfs-attribute-a", &b"1"[..]),
+            ("x-mdfs-attribute-a", b"2"),
+        ];
+        assert_eq!(check(&twice), Err(400));
     }
 }

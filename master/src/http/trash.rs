@@ -1,6 +1,7 @@
 //! The trash: list, undelete.
 
 use super::App;
+use super::caller::Caller;
 use super::error::HttpError;
 use super::files::{limit, request_id};
 use super::query::Query;
@@ -10,20 +11,30 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse};
 use http::{HeaderMap, Uri};
+use mdfs_core::access::Role;
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::public::{FileInfo, LOG_TIME_HEADER, Trash};
 
-/// One page of the trash.
-pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<impl IntoResponse, HttpError> {
+/// One page of the trash, as far as the caller may see it.
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<impl IntoResponse, HttpError> {
+    let prefix = caller.scope(Role::Read)?.to_owned();
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["after", "limit"])?;
     let after = query.text("after").map(place_of).transpose()?;
     let limit = limit(&query)?;
     let page = app
         .0
         .leader
-        .list_trash(command::ListTrash { after, limit })
+        .list_trash(command::ListTrash {
+            prefix,
+            after,
+            limit,
+        })
         .await?;
     let log_time = page.log_time.as_millis().to_string();
     let trash = Trash {

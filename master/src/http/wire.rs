@@ -1,11 +1,15 @@
 //! What comes and goes as JSON.
 
-use super::date::rfc3339;
 use super::error::HttpError;
-use crate::leader::command::{FileInfo, FileView, Page, Site, SitesOfRun, TrashedFile};
+use crate::leader::command::{
+    FileInfo, FileView, OpenSession, Page, Site, SitesOfRun, TrashedFile,
+};
 use axum::body::{Body, Bytes};
+use mdfs_core::id::FileId;
+use mdfs_core::records::UploadEnd;
+use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public;
+use mdfs_protocol::public::{self, ChunkRun, UploadInfo, UploadState};
 use serde::de::DeserializeOwned;
 
 /// The largest JSON body that is taken, in bytes.
@@ -70,6 +74,64 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
         replicas: record.replicas.get(),
         chunk_size: record.chunk_size.bytes(),
         modified: rfc3339(record.modified),
+        source_modified: record.labels.modified.map(|time| time.0),
+        attributes: record.labels.attributes.clone().into(),
+    }
+}
+
+/// An open session as clients see it.
+pub(crate) fn open_session(session: &OpenSession, storing: Vec<u32>) -> UploadInfo {
+    let OpenSession {
+        open,
+        record,
+        stored,
+        stored_bytes,
+        expires,
+        chunks: _,
+    } = session;
+    let runs = stored.runs();
+    UploadInfo {
+        id: open.file,
+        state: UploadState::Open,
+        name: Some(record.name.to_string()),
+        size: record.session.and_then(|session| session.size),
+        chunk_size: Some(record.chunk_size.bytes()),
+        replicas: Some(record.replicas.get()),
+        begun: Some(rfc3339(record.begun)),
+        expires: Some(rfc3339(*expires)),
+        stored_bytes: *stored_bytes,
+        chunks: runs
+            .map(|(first, count)| ChunkRun { first, count })
+            .collect(),
+        storing,
+        file: None,
+    }
+}
+
+/// How a session ended, as clients see it.
+pub(crate) fn ended_session(id: FileId, end: UploadEnd) -> UploadInfo {
+    let (state, file) = match end {
+        UploadEnd::Committed(name, record) => {
+            let record = *record;
+            let file = file_info(&FileInfo { name, record });
+            (UploadState::Committed, Some(file))
+        }
+        UploadEnd::Aborted => (UploadState::Aborted, None),
+        UploadEnd::Expired => (UploadState::Expired, None),
+    };
+    UploadInfo {
+        id,
+        state,
+        name: file.as_ref().map(|file| file.name.clone()),
+        size: file.as_ref().map(|file| file.size),
+        chunk_size: None,
+        replicas: None,
+        begun: None,
+        expires: None,
+        stored_bytes: 0,
+        chunks: Vec::new(),
+        storing: Vec::new(),
+        file,
     }
 }
 

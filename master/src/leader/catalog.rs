@@ -1,7 +1,7 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
 use super::progress::Amount;
-use mdfs_core::chunk::ChunkId;
+use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
@@ -10,13 +10,13 @@ use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{
-    ClusterRecord, Corrupt, FileRecord, Key, Kind, Lookup, MemberRecord, MemberState, MoveRecord,
-    PartitionRecord, TrashRecord, decode,
+    ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Key, Kind, Lookup, MemberRecord,
+    MemberState, MoveRecord, PartitionRecord, Session, TrashRecord, UploadRecord, decode,
 };
 use mdfs_core::ring::{Assignment, BytesPerPartition, ReplicationFactor};
 use mdfs_core::time::LogTime;
 use mdfs_protocol::internal::Heartbeat;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Figures and small records, kept in step with the table.
 #[derive(Debug)]
@@ -26,8 +26,14 @@ pub(super) struct Catalog {
     pub(super) assignment: Assignment,
     /// Where partitions are moving to.
     pub(super) moves: BTreeMap<Partition, Vec<DiskId>>,
-    /// Open uploads and the log time at which each was begun.
-    pub(super) uploads: BTreeMap<FileId, LogTime>,
+    /// Open uploads.
+    pub(super) uploads: BTreeMap<FileId, Upload>,
+    /// Those of them that clients may come back to.
+    pub(super) sessions: usize,
+    /// Chunks recorded of them, and bytes in these.
+    pub(super) recorded: (u64, u64),
+    /// Sessions that have ended, those first that ended first.
+    pub(super) ended: BTreeSet<(LogTime, FileId)>,
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) trashed_files: u64,
@@ -46,6 +52,26 @@ pub(super) struct Catalog {
     occupants: Vec<u32>,
 }
 
+/// An open upload.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    pub(super) begun: LogTime,
+    pub(super) session: Option<Session>,
+    /// When it was begun, or got its last chunk.
+    pub(super) last: LogTime,
+    /// The chunks that are recorded of it.
+    pub(super) stored: ChunkSet,
+    pub(super) stored_bytes: u64,
+}
+
+impl Upload {
+    /// When a session expires if nobody goes on with it.
+    pub(super) fn expires(&self) -> Option<LogTime> {
+        self.session
+            .map(|session| self.last.plus(session.expires_after))
+    }
+}
+
 /// One thing that an entry changes in a catalog.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
@@ -57,8 +83,12 @@ pub(super) enum Step {
     FileRemoved(Box<FileRecord>),
     TrashAdded(LogTime, Box<TrashRecord>),
     TrashRemoved(Box<TrashRecord>),
-    UploadAdded(FileId, LogTime),
+    UploadAdded(FileId, Box<UploadRecord>),
     UploadRemoved(FileId),
+    ChunkAdded(ChunkId, Box<ChunkRecord>),
+    ChunkRemoved(ChunkId, Box<ChunkRecord>),
+    EndedAdded(FileId, LogTime),
+    EndedRemoved(FileId, LogTime),
 }
 
 impl Default for Catalog {
@@ -69,6 +99,9 @@ impl Default for Catalog {
             assignment: Assignment::empty(),
             moves: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            sessions: 0,
+            recorded: (0, 0),
+            ended: BTreeSet::new(),
             files: 0,
             bytes: 0,
             trashed_files: 0,
@@ -141,11 +174,48 @@ impl Catalog {
                 self.trashed_files = self.trashed_files.saturating_sub(1);
                 self.vacate(file);
             }
-            Step::UploadAdded(file, begun) => {
-                self.uploads.insert(*file, *begun);
+            Step::UploadAdded(file, record) => {
+                self.sessions += usize::from(record.session.is_some());
+                let upload = Upload {
+                    begun: record.begun,
+                    session: record.session,
+                    last: record.begun,
+                    stored: ChunkSet::default(),
+                    stored_bytes: 0,
+                };
+                self.uploads.insert(*file, upload);
             }
             Step::UploadRemoved(file) => {
-                self.uploads.remove(file);
+                let upload = self.uploads.remove(file);
+                let was_session = upload.is_some_and(|upload| upload.session.is_some());
+                self.sessions = self.sessions.saturating_sub(usize::from(was_session));
+            }
+            Step::ChunkAdded(chunk, record) => {
+                let (chunks, bytes) = &mut self.recorded;
+                *chunks += 1;
+                *bytes = bytes.saturating_add(record.length);
+                self.desired.add_chunk(*chunk, record);
+                if let Some(upload) = self.uploads.get_mut(&chunk.file) {
+                    upload.last = upload.last.max(record.stored);
+                    upload.stored.insert(chunk.index);
+                    upload.stored_bytes = upload.stored_bytes.saturating_add(record.length);
+                }
+            }
+            Step::ChunkRemoved(chunk, record) => {
+                let (chunks, bytes) = &mut self.recorded;
+                *chunks = chunks.saturating_sub(1);
+                *bytes = bytes.saturating_sub(record.length);
+                self.desired.remove_chunk(*chunk, record);
+                if let Some(upload) = self.uploads.get_mut(&chunk.file) {
+                    // It is recorded anew: an upload that ends has ended before.
+                    upload.stored_bytes = upload.stored_bytes.saturating_sub(record.length);
+                }
+            }
+            Step::EndedAdded(file, ended) => {
+                self.ended.insert((*ended, *file));
+            }
+            Step::EndedRemoved(file, ended) => {
+                self.ended.remove(&(*ended, *file));
             }
         }
     }
@@ -307,12 +377,11 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
         }
         Key::Move(partition) => Step::Move(*partition, Some(decode::<MoveRecord>(value)?.to)),
         Key::File(_) => Step::FileAdded(Box::new(decode(value)?)),
-        Key::Upload(file) => {
-            let record: mdfs_core::records::UploadRecord = decode(value)?;
-            Step::UploadAdded(*file, record.begun)
-        }
+        Key::Upload(file) => Step::UploadAdded(*file, Box::new(decode(value)?)),
+        Key::Chunk(chunk) => Step::ChunkAdded(*chunk, Box::new(decode(value)?)),
+        Key::Ended(file) => Step::EndedAdded(*file, decode::<EndedRecord>(value)?.ended),
         Key::Trash(deleted, _) => Step::TrashAdded(*deleted, Box::new(decode(value)?)),
-        Key::Request(_) => return Ok(()),
+        Key::Request(_) | Key::Token(_) => return Ok(()),
     });
     Ok(())
 }
@@ -323,9 +392,11 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
         Key::Move(partition) => Step::Move(*partition, None),
         Key::File(_) => Step::FileRemoved(Box::new(decode(value)?)),
         Key::Upload(file) => Step::UploadRemoved(*file),
+        Key::Chunk(chunk) => Step::ChunkRemoved(*chunk, Box::new(decode(value)?)),
+        Key::Ended(file) => Step::EndedRemoved(*file, decode::<EndedRecord>(value)?.ended),
         Key::Trash(..) => Step::TrashRemoved(Box::new(decode(value)?)),
         // What takes their place says it all.
-        Key::Cluster | Key::Partition(_) | Key::Request(_) => return Ok(()),
+        Key::Cluster | Key::Partition(_) | Key::Request(_) | Key::Token(_) => return Ok(()),
     });
     Ok(())
 }

@@ -1,107 +1,20 @@
 //! What the rest of a master asks of the leader, and what it answers.
 
-use mdfs_core::checksum::{Blake3, Crc32};
-use mdfs_core::chunk::{ChunkLayout, ChunkSize};
-use mdfs_core::id::{ClusterId, DiskId, FileId, RequestId, Term};
+mod uploads;
+
+pub use uploads::{
+    BeginUpload, Begun, CommitUpload, Copies, FindUpload, FoundUpload, KnownChunk, ListUploads,
+    OpenSession, OpenUpload, Place, RecordChunk, Site, UploadPage,
+};
+
+use mdfs_core::chunk::ChunkSize;
+use mdfs_core::id::{ClusterId, DiskId, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{FileRecord, Precondition};
+use mdfs_core::records::{FileRecord, Precondition, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use std::time::Duration;
-
-/// Opens an upload: nothing of it is visible before it is committed.
-#[derive(Clone, Debug)]
-pub struct BeginUpload {
-    /// Given by a client that may repeat the request.
-    pub request: Option<RequestId>,
-    /// The file's name.
-    pub name: FileName,
-    /// Bytes of a chunk; the cluster's default if none.
-    pub chunk_size: Option<ChunkSize>,
-    /// Copies of each chunk; the cluster's default if none.
-    pub replicas: Option<ReplicationFactor>,
-    /// Media type.
-    pub content_type: String,
-    /// Checked now, and again at the commit.
-    pub precondition: Precondition,
-}
-
-/// What came of a [`BeginUpload`].
-#[derive(Clone, Debug)]
-pub enum Begun {
-    /// Go on: store chunks, then commit.
-    Open(OpenUpload),
-    /// The same request was committed before; this is what it made.
-    Already(FileInfo),
-}
-
-/// An open upload.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenUpload {
-    /// The new version's id.
-    pub file: FileId,
-    /// The leader's term; goes along with every chunk write.
-    pub term: Term,
-    /// The log index of the BeginUpload; goes into footers.
-    pub begun_at: u64,
-    /// Bytes of a chunk.
-    pub chunk_size: ChunkSize,
-    /// Copies of each chunk.
-    pub replicas: ReplicationFactor,
-}
-
-/// Asks where a chunk of an open upload should go.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The upload.
-    pub file: FileId,
-    /// The chunk.
-    pub chunk: u32,
-    /// Bytes that must have room.
-    pub bytes: u64,
-    /// Disks that failed this upload just now.
-    pub avoid: Vec<DiskId>,
-}
-
-/// A disk and where its worker answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    /// The disk.
-    pub disk: DiskId,
-    /// Its worker's URL.
-    pub url: String,
-    /// Whether it beats; the others are worth a try only when no live one is left.
-    pub live: bool,
-}
-
-/// Which disks hold a run of chunks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copies {
-    /// The first chunk of the run.
-    pub first_chunk: u32,
-    /// Chunks in the run.
-    pub chunks: u32,
-    /// The disks that answered, durably, for each of them.
-    pub disks: Vec<DiskId>,
-}
-
-/// Makes an upload a file.
-#[derive(Clone, Debug)]
-pub struct CommitUpload {
-    /// The upload.
-    pub file: FileId,
-    /// The term in which the disks answered.
-    pub term: Term,
-    /// Its chunks.
-    pub layout: ChunkLayout,
-    /// CRC-32 of all bytes.
-    pub crc32: Crc32,
-    /// BLAKE3 of all bytes.
-    pub blake3: Blake3,
-    /// Who has which chunks; covers all of them, in order.
-    pub copies: Vec<Copies>,
-}
 
 /// A file and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,15 +94,18 @@ pub struct Undelete {
 }
 
 /// Asks for one page of the trash.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ListTrash {
+    /// Only names that begin with this.
+    pub prefix: String,
     /// What stands behind this.
     pub after: Option<Trashed>,
     /// At most so many files, 1 to 1000.
     pub limit: usize,
 }
 
-/// One page of the trash.
+/// One page of the trash. It may have fewer files than asked for, none even, and be followed by
+/// another.
 #[derive(Clone, Debug, Default)]
 pub struct TrashPage {
     /// Files, those first that came there first.
@@ -238,6 +154,15 @@ pub struct Bootstrap {
 pub struct Bootstrapped {
     /// Its identity.
     pub cluster: ClusterId,
+}
+
+/// An access token and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The id.
+    pub id: TokenId,
+    /// What is recorded.
+    pub record: TokenRecord,
 }
 
 /// What an administrator orders.

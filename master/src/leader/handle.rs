@@ -1,12 +1,14 @@
 //! How the rest of a master reaches the leader's loop.
 
 use super::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView, List,
-    ListTrash, Order, Page, Place, Rename, Site, TrashPage, Undelete,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView,
+    FindUpload, FoundUpload, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk, Rename,
+    Site, Token, TrashPage, Undelete, UploadPage,
 };
 use crate::error::Error;
-use mdfs_core::id::FileId;
+use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
+use mdfs_core::records::TokenRecord;
 use mdfs_core::records::plan::PolicyChange;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
 use mdfs_protocol::public::{Policy, Status, Tasks, Workers};
@@ -23,8 +25,11 @@ pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
 )]
 #[derive(Debug)]
 pub enum Question {
-    BeginUpload(BeginUpload, Answer<Begun>),
+    BeginUpload(Box<BeginUpload>, Answer<Begun>),
     Place(Place, Answer<Vec<Site>>),
+    RecordChunk(RecordChunk, Answer<()>),
+    FindUpload(FindUpload, Answer<FoundUpload>),
+    ListUploads(ListUploads, Answer<UploadPage>),
     CommitUpload(CommitUpload, Answer<FileInfo>),
     AbortUpload(FileId, Answer<()>),
     Lookup(FileName, Answer<FileView>),
@@ -36,6 +41,10 @@ pub enum Question {
     Rename(Rename, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
     Order(Order, Answer<()>),
+    Token(TokenId, Answer<Option<TokenRecord>>),
+    Tokens(Answer<Vec<Token>>),
+    AddToken(Box<Token>, Answer<()>),
+    RevokeToken(TokenId, Answer<TokenRecord>),
     Heartbeat(Box<Heartbeat>, CancellationToken, Answer<HeartbeatReply>),
     Status(Answer<Status>),
     Workers(Answer<Workers>),
@@ -75,7 +84,7 @@ impl LeaderHandle {
 
     /// Opens an upload.
     pub async fn begin_upload(&self, begin: BeginUpload) -> Result<Begun, Error> {
-        self.ask(|answer| Question::BeginUpload(begin, answer))
+        self.ask(|answer| Question::BeginUpload(Box::new(begin), answer))
             .await
     }
 
@@ -83,6 +92,22 @@ impl LeaderHandle {
     /// first of the chain first. Keeps the upload from being taken for abandoned.
     pub async fn place(&self, place: Place) -> Result<Vec<Site>, Error> {
         self.ask(|answer| Question::Place(place, answer)).await
+    }
+
+    /// Has it recorded that a chunk of a session is durable. Harmless when it was recorded before.
+    pub async fn record_chunk(&self, chunk: RecordChunk) -> Result<(), Error> {
+        self.ask(|answer| Question::RecordChunk(chunk, answer))
+            .await
+    }
+
+    /// What is known of a session, open or ended.
+    pub async fn find_upload(&self, find: FindUpload) -> Result<FoundUpload, Error> {
+        self.ask(|answer| Question::FindUpload(find, answer)).await
+    }
+
+    /// One page of the sessions that are open.
+    pub async fn list_uploads(&self, list: ListUploads) -> Result<UploadPage, Error> {
+        self.ask(|answer| Question::ListUploads(list, answer)).await
     }
 
     /// Makes an upload a file. Repeating it gives the same answer for as long as the file is there.
@@ -143,6 +168,28 @@ impl LeaderHandle {
         self.ask(|answer| Question::Order(order, answer)).await
     }
 
+    /// What is known of a token; none if there is no such token.
+    pub async fn token(&self, token: TokenId) -> Result<Option<TokenRecord>, Error> {
+        self.ask(|answer| Question::Token(token, answer)).await
+    }
+
+    /// All tokens, in the order in which they were made.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
+        self.ask(Question::Tokens).await
+    }
+
+    /// Adds a token.
+    pub async fn add_token(&self, token: Token) -> Result<(), Error> {
+        self.ask(|answer| Question::AddToken(Box::new(token), answer))
+            .await
+    }
+
+    /// Ends a token; the answer is what it was.
+    pub async fn revoke_token(&self, token: TokenId) -> Result<TokenRecord, Error> {
+        self.ask(|answer| Question::RevokeToken(token, answer))
+            .await
+    }
+
     /// Takes a worker's heartbeat. `closed` is cancelled when the connection that brought it ends:
     /// from then on the worker is suspect, until it beats by another one.
     pub async fn heartbeat(
@@ -188,8 +235,12 @@ impl Question {
         match self {
             Question::BeginUpload(_, answer) => drop(answer.send(Err(error))),
             Question::Place(_, answer) => drop(answer.send(Err(error))),
+            Question::FindUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::ListUploads(_, answer) => drop(answer.send(Err(error))),
             Question::CommitUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::AbortUpload(_, answer) => drop(answer.send(Err(error))),
+            Question::AbortUpload(_, answer) | Question::RecordChunk(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
             Question::Delete(_, answer) | Question::Purge(_, answer) => {
@@ -197,7 +248,12 @@ impl Question {
             }
             Question::Undelete(_, answer) => drop(answer.send(Err(error))),
             Question::ListTrash(_, answer) => drop(answer.send(Err(error))),
-            Question::Order(_, answer) => drop(answer.send(Err(error))),
+            Question::Order(_, answer) | Question::AddToken(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Question::Token(_, answer) => drop(answer.send(Err(error))),
+            Question::Tokens(answer) => drop(answer.send(Err(error))),
+            Question::RevokeToken(_, answer) => drop(answer.send(Err(error))),
             Question::Rename(_, answer) => drop(answer.send(Err(error))),
             Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),

@@ -16,11 +16,14 @@ mod names;
 mod orders;
 mod policy;
 mod progress;
+mod refusal;
 mod report;
 mod retiring;
 mod search;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trash;
 mod upkeep;
 mod uploads;
@@ -38,14 +41,15 @@ use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, Term};
-use mdfs_core::log::leader::{self as log, Leader, LeaderSettings, NotLeading};
+use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
 use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::table::View;
 use mdfs_core::log::violation::Violation;
 use mdfs_core::partition::Partition;
-use mdfs_core::records::plan::{At, Refusal};
+use mdfs_core::records::plan::At;
 use mdfs_core::time::{LogTime, Timestamp};
 use mdfs_protocol::holdings::{Digests, Listing};
+use refusal::refusal_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -68,6 +72,8 @@ pub struct Settings {
     pub hold: Duration,
     /// How long an upload may be idle before it is ended.
     pub upload_idle: Duration,
+    /// Sessions that may be open at a time.
+    pub most_sessions: usize,
     /// How long a dead disk is waited for before its chunks are copied elsewhere.
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
@@ -317,7 +323,11 @@ impl Metadata {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
+            Question::FindUpload(find, answer) => self.find_upload(now, deadline, find, answer),
+            Question::ListUploads(list, answer) => self.list_uploads(now, deadline, list, answer),
             Question::Workers(answer) => self.workers(now, deadline, answer),
+            Question::Token(token, answer) => self.token(now, deadline, token, answer),
+            Question::Tokens(answer) => self.tokens(now, deadline, answer),
             Question::Tasks(answer) => self.tasks(now, deadline, answer),
             Question::Policy(answer) => self.policy(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
@@ -338,11 +348,14 @@ impl Metadata {
             return;
         }
         match question {
-            Question::BeginUpload(begin, answer) => self.begin_upload(now, deadline, begin, answer),
+            Question::BeginUpload(begin, answer) => {
+                self.begin_upload(now, deadline, &begin, answer);
+            }
             Question::Place(place, answer) => {
                 let placed = self.place(now, &place);
                 respond(answer, placed);
             }
+            Question::RecordChunk(chunk, answer) => self.record_chunk(now, deadline, chunk, answer),
             Question::CommitUpload(commit, answer) => {
                 self.commit_upload(now, deadline, commit, answer);
             }
@@ -355,10 +368,18 @@ impl Metadata {
             Question::ChangePolicy(change, answer) => {
                 self.change_policy(now, deadline, change, answer);
             }
+            Question::AddToken(token, answer) => self.add_token(now, deadline, *token, answer),
+            Question::RevokeToken(token, answer) => {
+                self.revoke_token(now, deadline, token, answer);
+            }
             Question::Lookup(..)
             | Question::List(..)
             | Question::ListTrash(..)
+            | Question::FindUpload(..)
+            | Question::ListUploads(..)
             | Question::Workers(_)
+            | Question::Token(..)
+            | Question::Tokens(_)
             | Question::Tasks(_)
             | Question::Policy(_)
             | Question::Status(_)
@@ -385,39 +406,4 @@ impl Metadata {
 /// Sends an answer. Who asked may have gone; nothing is lost by that.
 fn respond<T>(answer: Answer<T>, result: Result<T, Error>) {
     let _ = answer.send(result);
-}
-
-fn refusal_of(refused: NotLeading) -> Error {
-    match refused {
-        NotLeading::NoQuorum => Error::NoQuorum,
-        NotLeading::Overloaded { .. } => Error::Busy,
-        _ => Error::NoLeader,
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::FileNotFound(name) => Error::FileNotFound {
-                name: name.to_string(),
-            },
-            Refusal::NotInTrash(name) => Error::NotInTrash {
-                name: name.to_string(),
-            },
-            Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {
-                name: name.to_string(),
-                what,
-            },
-            Refusal::NameTaken(name) => Error::NameTaken {
-                name: name.to_string(),
-            },
-            Refusal::UploadNotOpen(file) => Error::UploadNotOpen { file },
-            Refusal::BadCommit(_) | Refusal::RequestReused(_) | Refusal::TooFewMembers { .. } => {
-                Error::Conflict(refusal.to_string())
-            }
-            Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
-            Refusal::NotBootstrapped => Error::NotBootstrapped,
-            Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
-        }
-    }
 }

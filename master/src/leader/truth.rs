@@ -1,10 +1,12 @@
 //! What the leader knows of the disks' holdings, and where they are not what the records want.
 
 use super::catalog::Catalog;
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
 use mdfs_core::id::{DiskId, FileId, Generation, MountId};
 use mdfs_core::partition::Partition;
+use mdfs_core::records::ChunkRecord;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Digests, Known, Report};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     disks: BTreeMap<DiskId, Disk>,
-    /// Chunks of open uploads that disks said they have: no record wants them yet.
+    /// Chunks of open uploads that disks said they have, and that no record wants yet.
     pending: BTreeMap<FileId, Vec<(DiskId, Change)>>,
     /// The same as digests.
     early: BTreeMap<(DiskId, Partition), Digest>,
@@ -50,7 +52,7 @@ impl Truth {
         disk: DiskId,
         generation: Generation,
         report: &Report,
-        is_upload: impl Fn(FileId) -> bool,
+        is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
         if known.mount != report.mount {
@@ -95,7 +97,7 @@ impl Truth {
             self.forget_early(disk);
         }
         for change in came {
-            self.note_early(disk, change, &is_upload);
+            self.note_early(disk, change, &is_early);
         }
         asks
     }
@@ -136,6 +138,14 @@ impl Truth {
         let known = self.disks.get(&disk)?;
         let mirror = known.mirror.as_ref()?;
         mirror.is_proven_at(known.sequence).then_some(mirror)
+    }
+
+    /// A chunk of an open upload is recorded: its record wants it from now on.
+    pub(super) fn chunk_recorded(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        for &disk in &record.disks {
+            self.forget_early_chunk(disk, chunk);
+        }
+        self.changed = true;
     }
 
     /// Whether a disk holds no chunk; unknown is no.
@@ -221,25 +231,31 @@ impl Truth {
         mirror.get(partition) == want
     }
 
-    fn note_early(&mut self, disk: DiskId, change: Change, is_upload: impl Fn(FileId) -> bool) {
+    fn note_early(
+        &mut self,
+        disk: DiskId,
+        change: Change,
+        is_early: impl Fn(DiskId, ChunkId) -> bool,
+    ) {
         let Change { chunk, length, .. } = change;
-        let place = (disk, chunk.partition());
-        if change.came {
-            if is_upload(chunk.file) {
-                self.pending
-                    .entry(chunk.file)
-                    .or_default()
-                    .push((disk, change));
-                self.early.entry(place).or_default().add(chunk, length);
-            }
-            return;
+        if !change.came {
+            self.forget_early_chunk(disk, chunk);
+        } else if is_early(disk, chunk) {
+            let of_file = self.pending.entry(chunk.file).or_default();
+            of_file.push((disk, change));
+            let place = (disk, chunk.partition());
+            self.early.entry(place).or_default().add(chunk, length);
         }
+    }
+
+    fn forget_early_chunk(&mut self, disk: DiskId, chunk: ChunkId) {
         let Some(chunks) = self.pending.get_mut(&chunk.file) else {
             return;
         };
         let same = |(other, came): &(DiskId, Change)| *other == disk && came.chunk == chunk;
         if let Some(at) = chunks.iter().position(same) {
             let (_, came) = chunks.swap_remove(at);
+            let place = (disk, chunk.partition());
             if let Some(digest) = self.early.get_mut(&place) {
                 digest.remove(came.chunk, came.length);
             }

@@ -1,16 +1,16 @@
 //! A leader that knows files, uploads and where chunks are, and forgets all of it at the end.
 
 use mdfs_core::chunk::ChunkSize;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term};
+use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{FileRecord, Wanted};
+use mdfs_core::records::{FileRecord, TokenRecord, Wanted};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
     BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView, ListTrash,
-    OpenUpload, Page, Place, Site, SitesOfRun, TrashPage, TrashedFile,
+    OpenUpload, Page, Place, RecordChunk, Site, SitesOfRun, Token, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::handle::{LeaderHandle, Question};
 use mdfs_protocol::internal::HeartbeatReply;
@@ -20,6 +20,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
+pub(crate) const CHUNK_SIZE: ChunkSize = match ChunkSize::new(4 << 20) {
+    Ok(size) => size,
+    Err(_) => ChunkSize::MIN,
+};
 pub(crate) const NOW: LogTime = LogTime::from_millis(1_700_000_000_000);
 
 #[derive(Clone)]
@@ -35,7 +39,14 @@ pub(crate) struct State {
     /// The ids that changes came with.
     pub(crate) requests: Vec<Option<RequestId>>,
     pub(crate) open: BTreeMap<FileId, BeginUpload>,
+    /// Chunks recorded of sessions.
+    pub(crate) recorded: BTreeMap<FileId, BTreeMap<u32, RecordChunk>>,
+    /// What sessions became, or none.
+    pub(crate) ended: BTreeMap<FileId, Option<FileName>>,
     pub(crate) aborted: Vec<FileId>,
+    pub(crate) tokens: BTreeMap<TokenId, TokenRecord>,
+    /// How often a token was asked for.
+    pub(crate) token_questions: usize,
     pub(crate) places: Vec<Place>,
     pub(crate) commits: Vec<CommitUpload>,
     /// Every worker, in the order of preference.
@@ -64,7 +75,11 @@ impl FakeLeader {
             trash: Vec::new(),
             requests: Vec::new(),
             open: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            ended: BTreeMap::new(),
             aborted: Vec::new(),
+            tokens: BTreeMap::new(),
+            token_questions: 0,
             places: Vec::new(),
             commits: Vec::new(),
             sites,
@@ -110,11 +125,17 @@ impl State {
             }};
         }
         match question {
-            Question::BeginUpload(begin, answer) => reply!(answer, self.begin(begin)),
+            Question::BeginUpload(begin, answer) => reply!(answer, self.begin(*begin)),
             Question::Place(place, answer) => reply!(answer, self.place(place)),
+            Question::RecordChunk(chunk, answer) => reply!(answer, self.record(chunk)),
+            Question::FindUpload(find, answer) => reply!(answer, self.find(find)),
+            Question::ListUploads(list, answer) => reply!(answer, Ok(self.upload_page(list))),
             Question::CommitUpload(commit, answer) => reply!(answer, self.commit(commit)),
             Question::AbortUpload(file, answer) => {
-                self.open.remove(&file);
+                let open = self.open.remove(&file);
+                if open.is_some_and(|begin| begin.session.is_some()) {
+                    self.ended.insert(file, None);
+                }
                 self.aborted.push(file);
                 reply!(answer, Ok(()));
             }
@@ -174,6 +195,25 @@ impl State {
             }
             Question::Status(_) | Question::Policy(_) | Question::ChangePolicy(..) => {}
             Question::Order(_, answer) => reply!(answer, Ok(())),
+            Question::Token(token, answer) => {
+                self.token_questions += 1;
+                reply!(answer, Ok(self.tokens.get(&token).cloned()));
+            }
+            Question::Tokens(answer) => {
+                let tokens = self.tokens.iter().map(|(id, record)| Token {
+                    id: *id,
+                    record: record.clone(),
+                });
+                reply!(answer, Ok(tokens.collect()));
+            }
+            Question::AddToken(token, answer) => {
+                self.tokens.insert(token.id, token.record);
+                reply!(answer, Ok(()));
+            }
+            Question::RevokeToken(token, answer) => {
+                let revoked = self.tokens.remove(&token);
+                reply!(answer, revoked.ok_or(Error::TokenNotFound { token }));
+            }
             Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(
                 answer,
@@ -237,6 +277,7 @@ impl State {
         let behind: Vec<_> = (0..)
             .zip(&self.trash)
             .filter(|&(n, file)| list.after.is_none_or(|after| place((n, file)) > after))
+            .filter(|(_, (name, ..))| name.as_str().starts_with(&list.prefix))
             .collect();
         let shown = behind
             .iter()
@@ -272,7 +313,7 @@ impl State {
             file,
             term: self.term,
             begun_at: self.next,
-            chunk_size: begin.chunk_size.unwrap_or(ChunkSize::new(4 << 20).unwrap()),
+            chunk_size: begin.chunk_size.unwrap_or(CHUNK_SIZE),
             replicas: begin.replicas.unwrap_or_default(),
         };
         self.open.insert(file, begin);
@@ -310,6 +351,9 @@ impl State {
         }
         let begin = self.open.remove(&commit.file);
         let begin = begin.ok_or(Error::UploadNotOpen { file: commit.file })?;
+        if begin.session.is_some() {
+            self.ended.insert(commit.file, Some(begin.name.clone()));
+        }
         self.next += 1;
         let record = FileRecord {
             version: self.next,
@@ -324,6 +368,7 @@ impl State {
             crc32: commit.crc32,
             blake3: commit.blake3,
             content_type: begin.content_type,
+            labels: begin.labels,
             modified: LogTime::from_millis(NOW.as_millis() - 5_500),
             exceptions: Vec::new(),
         };
@@ -375,6 +420,9 @@ impl State {
             bytes: 0,
             trashed_files: 0,
             open_uploads: 0,
+            upload_sessions: 0,
+            upload_bytes: 0,
+            oldest_upload_seconds: 0,
             under_replicated_files: 0,
             missing_files: 0,
             damaged_chunks: 0,

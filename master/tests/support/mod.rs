@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod leader;
+mod sessions;
 pub(crate) mod worker;
 
 use axum::Router;
@@ -14,7 +15,8 @@ use leader::FakeLeader;
 use mdfs_client::link::{Links, Reads};
 use mdfs_master::gateway::{Gateway, Limits};
 use mdfs_master::http::{Access, App, Parts, router};
-use mdfs_protocol::access::{ClusterKey, LinkKey, Secret};
+use mdfs_protocol::access::{ClusterKey, Secret};
+use mdfs_protocol::link::LinkKey;
 use mdfs_protocol::problem::{Code, Problem};
 use mdfs_service::metrics::Registry;
 use mdfs_service::{Clock, Tasks};
@@ -103,6 +105,7 @@ impl Setup {
                 root: vec![Secret::new(TOKEN.as_bytes()).unwrap()],
                 cluster: vec![cluster_key()],
                 links: vec![link_key()],
+                proxies: Vec::new(),
             },
             clock: clock.clone(),
             tasks: tasks.clone(),

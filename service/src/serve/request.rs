@@ -145,7 +145,7 @@ pub(super) async fn answer(
     } else {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let mut request =
-            request.map(|body| axum::body::Body::new(RequestBody::new(body, limits.body_stall)));
+            request.map(|body| axum::body::Body::new(RequestBody::new(body, &limits)));
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(closed);
@@ -200,7 +200,9 @@ fn refuse(finding: Finding, method: &Method, uri: &Uri, id: &RequestId) -> Optio
             "the path is longer than 8 KiB",
         );
     }
-    if method == Method::CONNECT || uri.scheme().is_some() || uri.authority().is_some() {
+    let is_path = uri.path().starts_with('/');
+    if method == Method::CONNECT || uri.scheme().is_some() || uri.authority().is_some() || !is_path
+    {
         return bad("the request target must be a path");
     }
     None

@@ -280,6 +280,74 @@ async fn a_body_that_stalls_is_given_up_and_the_connection_closes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_in_is_given_up_after_half_a_minute() {
+    let server = Server::start(echoing()).await;
+    let send = async |every: u64, bytes: usize, seconds: u64| {
+        let start = Instant::now();
+        let length = usize::try_from(seconds / every).unwrap() * bytes;
+        let mut stream = server.connect().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let writing = async {
+            for _ in 0..seconds / every {
+                tokio::time::sleep(Duration::from_secs(every)).await;
+                if writer.write_all(&vec![b'x'; bytes]).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut head = [0; 12];
+        tokio::select! {
+            () = writing => {}
+            read = reader.read_exact(&mut head) => drop(read.unwrap()),
+        }
+        (
+            String::from_utf8_lossy(&head).into_owned(),
+            start.elapsed().as_secs(),
+        )
+    };
+    let (status, waited) = send(1, 900, 100).await;
+    assert_eq!(status, "HTTP/1.1 400");
+    assert!((29..=32).contains(&waited), "{waited}");
+    let (status, waited) = send(1, 1100, 100).await;
+    assert_eq!(status, "HTTP/1.1 200");
+    assert!((99..=101).contains(&waited), "{waited}");
+    let (status, _) = send(20, 40_000, 100).await;
+    assert_eq!(status, "HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn one_address_has_no_more_connections_than_it_may() {
+    let limits = Limits {
+        connections_of_one: 2,
+        ..Limits::default()
+    };
+    let server = Server::limited(echoing(), limits).await;
+    let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut first = server.connect().await;
+    let mut second = server.connect().await;
+    for stream in [&mut first, &mut second] {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        until(stream, "hello").await;
+    }
+    let mut third = server.connect().await;
+    let got = rest(&mut third).await;
+    assert!(got.starts_with("HTTP/1.1 503 "), "{got}");
+    drop(first);
+    // The server learns of the end by and by.
+    loop {
+        let mut stream = server.connect().await;
+        let sent = stream.write_all(head.as_bytes()).await;
+        let mut byte = [0; 10];
+        if sent.is_ok() && stream.read_exact(&mut byte).await.is_ok() && byte.ends_with(b"2") {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_no_bytes_is_given_up() {
     let (sender, mut closed) = mpsc::unbounded_channel();
     let endless = get(move |connection: ConnectionClosed| async move {

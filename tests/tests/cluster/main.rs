@@ -11,8 +11,10 @@ mod life;
 mod names;
 mod policy;
 mod ranges;
+mod smuggling;
 mod tokens;
 mod trash;
+mod uploads;
 
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options};

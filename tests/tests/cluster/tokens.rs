@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use mdfs_tests::content::Content;
 use mdfs_tests::http::Connection;
 use mdfs_tests::{players, transfer};
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn without_a_token_only_health_is_answered() -> Result<()> {
@@ -178,6 +179,77 @@ fn every_real_client_reads_a_signed_link() -> Result<()> {
             players::check_all(link, &film, cluster.folder())
                 .with_context(|| format!("a film in {extension}"))?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_token_made_by_the_program_does_its_part_until_it_is_revoked() -> Result<()> {
+    with_cluster(|cluster| {
+        let film = cluster.folder().join("film");
+        std::fs::write(&film, b"bytes")?;
+        let film = film.to_str().context("a path of UTF-8")?;
+        let out = cluster.folder().join("token");
+        let path = out.to_str().context("a path of UTF-8")?;
+        let create = [
+            "token",
+            "create",
+            "an uploader",
+            "--role",
+            "write,delete",
+            "--prefix",
+            "in",
+        ];
+        let create = [
+            &create[..],
+            &["--expires", "1h", "--out", path, "-o", "json"],
+        ]
+        .concat();
+        let said = cluster.cli_ends(0, &create)?;
+        let made: serde_json::Value = serde_json::from_str(&said.text())?;
+        let id = made["id"].as_str().context("an id")?;
+        let mode = std::fs::metadata(&out)?.permissions().mode();
+        ensure!(mode & 0o777 == 0o600, "the file's mode is {mode:o}");
+        let secret = std::fs::read_to_string(&out)?;
+        let bits = secret.trim().rsplit('_').next().context("bits")?;
+        ensure!(!said.text().contains(bits), "the secret is shown");
+        // A file that is there is not written over.
+        cluster.cli_ends(1, &create)?;
+        ensure!(
+            std::fs::read_to_string(&out)? == secret,
+            "the file has changed"
+        );
+
+        let as_uploader = |code, words: &[&str]| {
+            cluster.cli_ends(code, &[words, &["--token-file", path]].concat())
+        };
+        as_uploader(0, &["put", film, "in/film"])?;
+        as_uploader(4, &["put", film, "elsewhere/film"])?;
+        as_uploader(4, &["get", "in/film", "copy"])?;
+        as_uploader(4, &["ls", "in/"])?;
+        as_uploader(4, &["status"])?;
+        as_uploader(4, &["token", "ls"])?;
+        as_uploader(0, &["rm", "--yes", "in/film"])?;
+        let shown = cluster.cli_ends(0, &["token", "ls"])?.text();
+        let line = shown
+            .lines()
+            .find(|line| line.starts_with(id))
+            .context("its line")?;
+        for word in ["an uploader", "write,delete", "in/", "valid"] {
+            ensure!(line.contains(word), "no {word:?} in {line:?}");
+        }
+        ensure!(!shown.contains(bits), "the secret is listed");
+        cluster.cli_ends(0, &["token", "revoke", id])?;
+        as_uploader(4, &["put", film, "in/film"])?;
+        cluster.cli_ends(3, &["token", "revoke", id])?;
+        let once = cluster
+            .cli_ends(0, &["token", "create", "x", "--role", "read"])?
+            .text();
+        ensure!(
+            once.trim().len() == 102 && once.starts_with("mdfs_"),
+            "it says {once:?}"
+        );
+        cluster.cli_ends(2, &["token", "create", "x", "--role", "root"])?;
         Ok(())
     })
 }

@@ -45,6 +45,7 @@ pub(crate) async fn segment(
     let term = parse_term(&term)?;
     let next = parse_chain(&next, node.disk())?;
     let crc = announced_crc(&headers)?;
+    node.pace.client(node.clock.now());
     let memory = node.write_memory.with_behind(next.len());
     let share = memory.take(SEGMENT).await?;
     let mut buffer = node.buffers.get();
@@ -127,6 +128,7 @@ pub(crate) async fn whole(
 ) -> Result<Json<Stored>, HttpError> {
     let term = parse_term(&params.term)?;
     let seal = announced_seal(&headers)?;
+    node.pace.client(node.clock.now());
     let share = node.write_memory.with_behind(0).take(SEGMENT).await?;
     let mut buffer = node.buffers.get();
     receive(&headers, body, SEGMENT, |data| buffer.extend(data)).await?;

@@ -55,6 +55,9 @@ pub(crate) async fn read(
     OfChunk(chunk): OfChunk,
     Params(range): Params<Range>,
 ) -> Result<Response, HttpError> {
+    if !range.yields {
+        node.pace.client(node.clock.now());
+    }
     let (most, share) = match node.read_memory.try_take_spare(FIRST_BYTES) {
         Some(share) => (FIRST_BYTES, share),
         None => (BLOCK, node.read_memory.take(BLOCK).await?),

@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::store::{self, ChunkStore, OpenChunk};
 use crate::transfer::sources::{Origin, Sources};
 use mdfs_core::checksum::Crc32;
-use mdfs_core::chunk::ChunkId;
+use mdfs_core::chunk::{ChunkId, SEGMENT_BYTES};
 use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::internal::{PullRequest, Seal, Stored};
 use mdfs_protocol::problem::Code;
@@ -165,6 +165,10 @@ async fn receive(
     sources: &mut Sources<'_>,
 ) -> Result<(), Error> {
     let mut offset = 0;
+    let mut turn = node
+        .pace
+        .turn(u64::from(SEGMENT_BYTES), node.clock.now())
+        .await?;
     let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
         let store = node.store.clone();
@@ -174,11 +178,16 @@ async fn receive(
             drop(share);
             written
         });
+        drop(turn);
+        let next = async {
+            let turn = node.pace.turn(length, node.clock.now()).await?;
+            Ok::<_, Error>((turn, sources.segment().await?))
+        };
         // The next segment arrives while this one is written. A write is waited for in any case: one
         // that ended behind the failure would leave what is thrown away by then.
-        let (written, next) = futures_util::future::join(write, sources.segment()).await;
+        let (written, next) = futures_util::future::join(write, next).await;
         written??;
-        segment = next?;
+        (turn, segment) = next?;
         offset += length;
     }
     Ok(())

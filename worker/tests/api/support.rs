@@ -58,6 +58,7 @@ pub(crate) fn config(data_dir: &Path) -> Config {
         other_cluster_key: Some(key(b'o')),
         heartbeat_interval: Duration::from_millis(50),
         reserve_bytes: Some(1 << 20),
+        copy_rate: None,
         scrub_every: mdfs_worker::SCRUB_EVERY,
         lease: Duration::from_secs(3),
         limits: Limits {

@@ -4,22 +4,29 @@
 //! entries included, and are given the place the entry will have ([`At`]). Repeated requests get
 //! the first answer and write nothing.
 
+mod copies;
 mod membership;
 mod moving;
 mod name;
 mod policy;
+mod session;
+mod token;
 mod trash;
 mod upload;
 
+pub use copies::copies_of;
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
 pub use policy::{PolicyChange, plan_lowered, plan_policy};
+pub use session::{MOST_CHUNKS, check_length, plan_chunk, plan_forget_ended};
+pub use token::{plan_revoke, plan_token};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
-pub use upload::{Begin, Begun, Commit, Stored, copies_of, plan_abort, plan_begin, plan_commit};
+pub use upload::{Begin, Begun, Commit, Stored, plan_abort, plan_begin, plan_commit};
 
-use super::{Corrupt, Key, Lookup, Outcome, REQUEST_WINDOW, get, put};
-use crate::id::{FileId, RequestId};
+use super::{Corrupt, Key, Lookup, MOST_TOKENS, Outcome, REQUEST_WINDOW, get, put};
+use crate::chunk::ChunkId;
+use crate::id::{FileId, RequestId, TokenId};
 use crate::log::message::Put;
 use crate::name::FileName;
 use crate::time::LogTime;
@@ -65,6 +72,15 @@ pub enum Refusal {
     /// The upload was never begun, or has ended.
     #[error("upload {0} is not open")]
     UploadNotOpen(FileId),
+    /// The upload ends with the gateway that serves it: nobody comes back to it.
+    #[error("upload {0} cannot be gone on with")]
+    NoSession(FileId),
+    /// A chunk that cannot be one of the upload's.
+    #[error("chunk {} does not fit its upload: {}", .0.index, .1)]
+    BadChunk(ChunkId, &'static str),
+    /// The chunk is stored already, with other bytes.
+    #[error("chunk {} is stored already, with other bytes", .0.index)]
+    OtherChunk(ChunkId),
     /// The chunks or copies of a commit do not fit together.
     #[error("the upload cannot be committed: {0}")]
     BadCommit(&'static str),
@@ -74,6 +90,12 @@ pub enum Refusal {
     /// The id of a request was used for another change.
     #[error("request id {0} was used for another change")]
     RequestReused(RequestId),
+    /// No token has this id.
+    #[error("no token has the id {0}")]
+    TokenNotFound(TokenId),
+    /// There are as many tokens as there may be.
+    #[error("there are {MOST_TOKENS} tokens already: revoke some first")]
+    TooManyTokens,
     /// The cluster has no record of itself yet.
     #[error("the cluster is not bootstrapped yet")]
     NotBootstrapped,

@@ -1,13 +1,15 @@
+mod session;
 mod trash;
 
 use super::*;
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
 use crate::id::DiskId;
+use crate::labels::Labels;
 use crate::partition::{Partition, partition_of};
 use crate::records::{
     ClusterRecord, Copies, EtagMatch, FileRecord, MemberRecord, MemberState, PartitionRecord,
-    Precondition, TrashRecord, UploadRecord, Wanted, decode,
+    Precondition, TrashRecord, UploadEnd, UploadRecord, Wanted, decode,
 };
 use crate::ring::{Assignment, ReplicationFactor};
 use std::collections::BTreeMap;
@@ -115,7 +117,9 @@ impl World {
             chunk_size: ChunkSize::MIN,
             replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
             content_type: "video/mp4".to_owned(),
+            labels: Labels::default(),
             precondition,
+            session: None,
         };
         let planned = plan_begin(self, begin, self.at())?;
         Ok(self.apply(planned))
@@ -124,6 +128,7 @@ impl World {
     fn commit(&mut self, file: u128, bytes: u64, copies: Vec<Copies>) -> Result<Stored, Refusal> {
         let commit = Commit {
             file: FileId::from_u128(file),
+            recorded: Vec::new(),
             layout: ChunkLayout::of_file(bytes, ChunkSize::MIN).unwrap(),
             crc32: Crc32(1),
             blake3: Blake3([u8::try_from(file).unwrap(); 32]),
@@ -131,6 +136,11 @@ impl World {
         };
         let planned = plan_commit(self, commit, self.at())?;
         Ok(self.apply(planned))
+    }
+
+    fn abort(&self, file: u128) -> Planned<bool> {
+        let file = FileId::from_u128(file);
+        plan_abort(self, file, Vec::new(), UploadEnd::Aborted, self.at()).unwrap()
     }
 
     fn store(&mut self, file: u128, to: &str) -> Stored {
@@ -296,7 +306,9 @@ fn more_copies_than_the_ring_has_holders_are_an_exception() {
         chunk_size: ChunkSize::MIN,
         replicas: Wanted::exactly(ReplicationFactor::new(3).unwrap()),
         content_type: String::new(),
+        labels: Labels::default(),
         precondition: Precondition::default(),
+        session: None,
     };
     let planned = plan_begin(&world, begin, world.at()).unwrap();
     world.apply(planned);
@@ -402,7 +414,7 @@ fn an_aborted_upload_is_gone_and_its_request_may_be_tried_again() {
     let mut world = World::new();
     world.begin(7, "a", request(1)).unwrap();
     for was_open in [true, false] {
-        let planned = plan_abort(&world, FileId::from_u128(7)).unwrap();
+        let planned = world.abort(7);
         assert_eq!(world.apply(planned), was_open);
     }
     let again = world.begin(8, "a", request(1)).unwrap();
@@ -413,7 +425,7 @@ fn an_aborted_upload_is_gone_and_its_request_may_be_tried_again() {
 fn an_abort_after_the_commit_leaves_the_file() {
     let mut world = World::new();
     world.store(7, "a");
-    let planned = plan_abort(&world, FileId::from_u128(7)).unwrap();
+    let planned = world.abort(7);
     assert_eq!(
         planned,
         Planned {

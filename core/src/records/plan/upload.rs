@@ -1,17 +1,18 @@
 //! BeginUpload, CommitUpload, AbortUpload.
 
+use super::copies::exceptions;
 use super::policy::policy;
 use super::{At, Planned, Refusal, earlier, remember};
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
-use crate::id::{DiskId, FileId, RequestId};
+use crate::id::{FileId, RequestId};
+use crate::labels::Labels;
+use crate::log::message::Put;
 use crate::name::FileName;
-use crate::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use crate::records::{
-    Copies, FileRecord, Key, Lookup, MoveRecord, Outcome, PartitionRecord, Precondition,
-    TrashRecord, UploadRecord, Wanted, get, put, remove,
+    Copies, EndedRecord, FileRecord, Key, Lookup, Outcome, Precondition, Session, TrashRecord,
+    UploadEnd, UploadRecord, Wanted, get, put, remove,
 };
-use crate::ring::ReplicationFactor;
 use std::collections::BTreeSet;
 
 /// Opens an upload.
@@ -29,8 +30,12 @@ pub struct Begin {
     pub replicas: Wanted,
     /// Media type.
     pub content_type: String,
+    /// What whoever stores it says of it.
+    pub labels: Labels,
     /// Must hold now and at the commit.
     pub precondition: Precondition,
+    /// Whether clients may come back to it.
+    pub session: Option<Session>,
 }
 
 /// What came of a [`Begin`].
@@ -41,6 +46,8 @@ pub enum Begun {
         /// An upload whose chunks nobody needs any more.
         replaced: Option<FileId>,
     },
+    /// The request opened this session before, and it is open still.
+    Known(FileId),
     /// The request was committed before.
     Already(Stored),
 }
@@ -63,7 +70,18 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
     let replaced = match earlier(records, begin.request, at.time)? {
         None => None,
         Some(Outcome::Begun(file)) => match get::<UploadRecord>(records, &Key::Upload(file))? {
-            Some(upload) if upload.name != begin.name => return Err(reused(begin.request)),
+            Some(upload)
+                if upload.name != begin.name
+                    || upload.session.is_some() != begin.session.is_some() =>
+            {
+                return Err(reused(begin.request));
+            }
+            Some(upload) if upload.session.is_some() => {
+                return Ok(Planned {
+                    puts: Vec::new(),
+                    answer: Begun::Known(file),
+                });
+            }
             Some(_) | None => Some(file),
         },
         Some(Outcome::Stored(name, record)) if name == begin.name => {
@@ -88,8 +106,10 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
         chunk_size: begin.chunk_size,
         replicas: begin.replicas,
         content_type: begin.content_type,
+        labels: begin.labels,
         precondition: begin.precondition,
         request: begin.request,
+        session: begin.session,
     };
     let mut puts = Vec::new();
     if let Some(old) = replaced {
@@ -108,6 +128,8 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
 pub struct Commit {
     /// The upload.
     pub file: FileId,
+    /// The keys of all chunks that are recorded of it: their records end with it.
+    pub recorded: Vec<Vec<u8>>,
     /// Its chunks.
     pub layout: ChunkLayout,
     /// CRC-32 of all bytes.
@@ -121,7 +143,8 @@ pub struct Commit {
 /// Plans a CommitUpload. A file that had the name goes to the trash.
 ///
 /// Chunks that are not on exactly the first holders of their partition become exceptions of the
-/// record, so that every later leader finds them.
+/// record, so that every later leader finds them. A session that was committed before gives the same
+/// answer again, whatever became of the file since.
 ///
 /// # Errors
 /// If the upload is not open, the precondition does not hold, or chunks and copies do not fit.
@@ -130,8 +153,21 @@ pub fn plan_commit(
     commit: Commit,
     at: At,
 ) -> Result<Planned<Stored>, Refusal> {
-    let upload: UploadRecord =
-        get(records, &Key::Upload(commit.file))?.ok_or(Refusal::UploadNotOpen(commit.file))?;
+    let Some(upload) = get::<UploadRecord>(records, &Key::Upload(commit.file))? else {
+        let ended: Option<EndedRecord> = get(records, &Key::Ended(commit.file))?;
+        return match ended.map(|ended| ended.end) {
+            Some(UploadEnd::Committed(name, record)) => Ok(Planned {
+                puts: Vec::new(),
+                answer: Stored {
+                    name,
+                    record: *record,
+                },
+            }),
+            Some(UploadEnd::Aborted | UploadEnd::Expired) | None => {
+                Err(Refusal::UploadNotOpen(commit.file))
+            }
+        };
+    };
     check_copies(&upload, &commit)?;
     let present = check(records, &upload.name, &upload.precondition)?;
     let record = FileRecord {
@@ -145,9 +181,15 @@ pub fn plan_commit(
         crc32: commit.crc32,
         blake3: commit.blake3,
         content_type: upload.content_type,
+        labels: upload.labels,
         modified: at.time,
     };
     let mut puts = vec![remove(&Key::Upload(commit.file))];
+    puts.extend(commit.recorded.into_iter().map(removed));
+    if upload.session.is_some() {
+        let end = UploadEnd::Committed(upload.name.clone(), Box::new(record.clone()));
+        puts.push(ended(commit.file, end, at)?);
+    }
     if let Some(old) = present {
         puts.push(trash(&upload.name, old, at)?);
     }
@@ -164,11 +206,18 @@ pub fn plan_commit(
 }
 
 /// Plans an AbortUpload. The answer says whether the upload was open: only then are its chunks
-/// garbage by this entry.
+/// garbage by this entry. `recorded` are the keys of all chunks that are recorded of it, and `end` is
+/// what is remembered if it is a session.
 ///
 /// # Errors
 /// If the record cannot be read.
-pub fn plan_abort(records: &impl Lookup, file: FileId) -> Result<Planned<bool>, Refusal> {
+pub fn plan_abort(
+    records: &impl Lookup,
+    file: FileId,
+    recorded: Vec<Vec<u8>>,
+    end: UploadEnd,
+    at: At,
+) -> Result<Planned<bool>, Refusal> {
     let Some(upload) = get::<UploadRecord>(records, &Key::Upload(file))? else {
         return Ok(Planned {
             puts: Vec::new(),
@@ -176,49 +225,29 @@ pub fn plan_abort(records: &impl Lookup, file: FileId) -> Result<Planned<bool>, 
         });
     };
     let mut puts = vec![remove(&Key::Upload(file))];
+    puts.extend(recorded.into_iter().map(removed));
+    if upload.session.is_some() {
+        puts.push(ended(file, end, at)?);
+    }
     if let Some(request) = upload.request {
         puts.push(remove(&Key::Request(request)));
     }
     Ok(Planned { puts, answer: true })
 }
 
-/// Which disks should have the chunks of a file, as runs that cover all of them in order.
-///
-/// # Errors
-/// If a partition's record cannot be read.
-pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>, Refusal> {
-    let replicas = file.replicas.under(policy(records)?);
-    let mut runs: Vec<Copies> = Vec::new();
-    let mut exceptions = file.exceptions.iter().peekable();
-    let mut next = 0;
-    while next < file.layout.chunk_count() {
-        let exception = exceptions.next_if(|exception| exception.first_chunk == next);
-        let run = match exception {
-            Some(exception) => exception.clone(),
-            None => {
-                let disks = readable(records, partition_of(file.file, next), replicas)?;
-                let limit = exceptions
-                    .peek()
-                    .map_or(u32::MAX, |exception| exception.first_chunk);
-                let end = end_of_group(next).min(limit).min(file.layout.chunk_count());
-                Copies {
-                    first_chunk: next,
-                    chunks: end - next,
-                    disks,
-                }
-            }
-        };
-        next = run.end();
-        push_run(&mut runs, run);
-    }
-    Ok(runs)
+fn ended(file: FileId, end: UploadEnd, at: At) -> Result<Put, Refusal> {
+    let record = EndedRecord {
+        ended: at.time,
+        end,
+    };
+    Ok(put(&Key::Ended(file), &record)?)
 }
 
-pub(super) fn trash(
-    name: &FileName,
-    file: FileRecord,
-    at: At,
-) -> Result<crate::log::message::Put, Refusal> {
+fn removed(key: Vec<u8>) -> Put {
+    Put { key, value: None }
+}
+
+pub(super) fn trash(name: &FileName, file: FileRecord, at: At) -> Result<Put, Refusal> {
     let key = Key::Trash(at.time, file.file);
     Ok(put(
         &key,
@@ -251,6 +280,10 @@ fn reused(request: Option<RequestId>) -> Refusal {
 /// Every chunk but the last is full, and each is named once, on enough different disks.
 fn check_copies(upload: &UploadRecord, commit: &Commit) -> Result<(), Refusal> {
     let size = commit.layout.total_bytes();
+    let told = upload.session.and_then(|session| session.size);
+    if told.is_some_and(|told| told != size) {
+        return Err(Refusal::BadCommit("it has not the size that was told"));
+    }
     if ChunkLayout::of_file(size, upload.chunk_size).as_ref() != Ok(&commit.layout) {
         return Err(Refusal::BadCommit(
             "its chunks are not of the upload's chunk size",
@@ -277,107 +310,4 @@ fn check_copies(upload: &UploadRecord, commit: &Commit) -> Result<(), Refusal> {
         return Err(Refusal::BadCommit("its copies do not cover its chunks"));
     }
     Ok(())
-}
-
-fn exceptions(
-    records: &impl Lookup,
-    replicas: ReplicationFactor,
-    commit: &Commit,
-) -> Result<Vec<Copies>, Refusal> {
-    let mut found = Vec::new();
-    for run in &commit.copies {
-        let mut next = run.first_chunk;
-        while next < run.end() {
-            let end = end_of_group(next).min(run.end());
-            let wanted = targets(records, partition_of(commit.file, next), replicas)?;
-            if !same_disks(&wanted, &run.disks) {
-                let disks = run.disks.clone();
-                push_run(
-                    &mut found,
-                    Copies {
-                        first_chunk: next,
-                        chunks: end - next,
-                        disks,
-                    },
-                );
-            }
-            next = end;
-        }
-    }
-    Ok(found)
-}
-
-/// Appends a run, as part of the one before when it goes on from there on the same disks.
-fn push_run(runs: &mut Vec<Copies>, run: Copies) {
-    match runs.last_mut() {
-        Some(last) if last.end() == run.first_chunk && last.disks == run.disks => {
-            last.chunks += run.chunks;
-        }
-        _ => runs.push(run),
-    }
-}
-
-fn same_disks(some: &[DiskId], others: &[DiskId]) -> bool {
-    some.iter().collect::<BTreeSet<_>>() == others.iter().collect::<BTreeSet<_>>()
-}
-
-fn end_of_group(chunk: u32) -> u32 {
-    (chunk / CHUNKS_PER_GROUP)
-        .saturating_add(1)
-        .saturating_mul(CHUNKS_PER_GROUP)
-}
-
-/// The disks that may have the regular chunks of a partition, of which there are so many copies: its
-/// holders, and those that it is moving to.
-fn readable(
-    records: &impl Lookup,
-    partition: Partition,
-    replicas: ReplicationFactor,
-) -> Result<Vec<DiskId>, Refusal> {
-    let (mut disks, to) = (
-        holders(records, partition, replicas)?,
-        moving(records, partition, replicas)?,
-    );
-    for disk in to.into_iter().flatten() {
-        if !disks.contains(&disk) {
-            disks.push(disk);
-        }
-    }
-    Ok(disks)
-}
-
-/// The disks that new chunks of a partition go to.
-fn targets(
-    records: &impl Lookup,
-    partition: Partition,
-    replicas: ReplicationFactor,
-) -> Result<Vec<DiskId>, Refusal> {
-    match moving(records, partition, replicas)? {
-        Some(to) => Ok(to),
-        None => holders(records, partition, replicas),
-    }
-}
-
-fn moving(
-    records: &impl Lookup,
-    partition: Partition,
-    replicas: ReplicationFactor,
-) -> Result<Option<Vec<DiskId>>, Refusal> {
-    let record: Option<MoveRecord> = get(records, &Key::Move(partition))?;
-    Ok(record.map(|mut record| {
-        record.to.truncate(usize::from(replicas.get()));
-        record.to
-    }))
-}
-
-fn holders(
-    records: &impl Lookup,
-    partition: Partition,
-    replicas: ReplicationFactor,
-) -> Result<Vec<DiskId>, Refusal> {
-    let record: PartitionRecord =
-        get(records, &Key::Partition(partition))?.ok_or(Refusal::NotBootstrapped)?;
-    let mut holders = record.holders;
-    holders.truncate(usize::from(replicas.get()));
-    Ok(holders)
 }

@@ -20,6 +20,7 @@ fn record() -> FileRecord {
         crc32: Crc32(1),
         blake3: Blake3([0xab; 32]),
         content_type: "video/mp4".to_owned(),
+        labels: mdfs_core::labels::Labels::default(),
         modified: LogTime::from_millis(784_111_777_900),
         exceptions: Vec::new(),
     }

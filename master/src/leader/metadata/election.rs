@@ -116,6 +116,7 @@ impl Metadata {
             self.catalog.apply(&step);
             match step {
                 Step::UploadRemoved(file) => self.truth.upload_ended(file),
+                Step::ChunkAdded(chunk, record) => self.truth.chunk_recorded(chunk, &record),
                 Step::Member(disk, Some(record)) if record.state == MemberState::Retired => {
                     self.fleet.forget(disk);
                     self.truth.forget(disk);

@@ -9,6 +9,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::records::plan::plan_home;
+use mdfs_core::records::{ChunkRecord, Key, get};
 use mdfs_protocol::holdings::{Digests, Known};
 use mdfs_protocol::internal::Heartbeat;
 use mdfs_protocol::order::Order;
@@ -37,7 +38,16 @@ impl Metadata {
         if self.truth.is_late(disk, generation) {
             return (None, Vec::new());
         }
-        let is_upload = |file| uploads.contains_key(&file);
+        // What is recorded of a session is wanted by its record already, as of the commit.
+        let recorded = self.log.committed();
+        let is_early = |disk: DiskId, chunk: ChunkId| {
+            let known = recorded.map(|table| get::<ChunkRecord>(table, &Key::Chunk(chunk)));
+            let is_recorded = match known {
+                Some(Ok(Some(record))) => record.disks.contains(&disk),
+                Some(Ok(None) | Err(_)) | None => false,
+            };
+            uploads.contains_key(&chunk.file) && !is_recorded
+        };
         if !self.truth.is_same_mount(disk, beat.holdings.mount) {
             if self.truth.has_heard(disk) {
                 self.upkeep.returned.insert(disk);
@@ -49,7 +59,7 @@ impl Metadata {
         }
         let asks = self
             .truth
-            .hear(now.mono, disk, generation, &beat.holdings, is_upload);
+            .hear(now.mono, disk, generation, &beat.holdings, is_early);
         if asks {
             let url = beat.url.clone();
             self.effects.push(Effect::Digests { disk, url, term });

@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Files that end at a time, whatever their age, while a disk is full: few, because it takes a
 /// moment until disks have dropped their chunks and tell of the room.
 const ROOM_AT_ONCE: usize = 16;
+/// Records of the trash looked at for one page: those of other folders cost time too.
+const LOOKED_AT: usize = 2000;
 /// The least time between two such ends.
 const ROOM_EVERY: Duration = Duration::from_secs(2);
 
@@ -92,13 +94,13 @@ impl Metadata {
         let read = move |metadata: Result<&Metadata, Error>, now| {
             respond(
                 answer,
-                metadata.and_then(|metadata| metadata.trash_page(now, list)),
+                metadata.and_then(|metadata| metadata.trash_page(now, &list)),
             );
         };
         self.read(now, deadline, Box::new(read));
     }
 
-    fn trash_page(&self, now: Now, list: ListTrash) -> Result<TrashPage, Error> {
+    fn trash_page(&self, now: Now, list: &ListTrash) -> Result<TrashPage, Error> {
         let table = self.log.committed().ok_or(Error::NoLeader)?;
         let mut page = TrashPage {
             log_time: self.log.log_time(now.mono).unwrap_or_default(),
@@ -106,15 +108,20 @@ impl Metadata {
         };
         let after = list.after.map(|place| place.key().to_bytes());
         let mut last = None;
-        for (key, value) in table.range(&prefix(Kind::Trash), after.as_deref()) {
+        let tag = prefix(Kind::Trash);
+        let records = table.range(&tag, after.as_deref());
+        for (number, (key, value)) in records.enumerate() {
             // The page is cut before the first file that does not fit.
-            if page.files.len() >= list.limit {
+            if page.files.len() >= list.limit || number >= LOOKED_AT {
                 page.next = last;
                 break;
             }
             let place = place_of(key).map_err(Refusal::from)?;
             let TrashRecord { name, file } = decode(value).map_err(Refusal::from)?;
             last = Some(place);
+            if !name.as_str().starts_with(&list.prefix) {
+                continue;
+            }
             page.files.push(TrashedFile {
                 deleted: place.deleted,
                 info: self.told(name, file),
@@ -161,8 +168,8 @@ impl Metadata {
         })
     }
 
-    /// Ends up to `most` files that came into the trash before a log time, the oldest first. Returns
-    /// how many.
+    /// Ends up to `most` files that came into the trash before a log time, the oldest first.
+    /// Returns how many.
     fn expire(&mut self, now: Now, before: LogTime, most: usize) -> usize {
         if self.established.is_none() || !self.log.can_write(now.mono) {
             return 0;

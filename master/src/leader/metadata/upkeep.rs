@@ -1,11 +1,12 @@
 //! What the leader does by itself, on the clock.
 
+use super::uploads::Activity;
 use super::{Metadata, Now};
 use crate::leader::catalog::prefix;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
-use mdfs_core::records::plan::plan_abort;
-use mdfs_core::records::{Key, Kind, Outcome, REQUEST_WINDOW, decode};
+use mdfs_core::records::plan::plan_forget_ended;
+use mdfs_core::records::{Key, Kind, Outcome, REQUEST_WINDOW, UploadEnd, decode};
 use mdfs_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,6 +17,13 @@ const MEMBERS_EVERY: Duration = Duration::from_millis(200);
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
 /// Request ids forgotten, uploads ended and files in the trash expired at a time.
 pub(super) const CLEAN_AT_ONCE: usize = 256;
+/// For how long at least nothing was heard of a session before it expires: a gateway that stores a
+/// chunk of it is heard of every 20 s.
+const SESSION_IDLE: Duration = Duration::from_secs(30);
+/// How long it is remembered how a session ended, in log time.
+const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
+/// Of so many at most; those that ended first are forgotten first.
+const MOST_ENDED: usize = 65_536;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
 
@@ -74,9 +82,9 @@ impl Metadata {
         self.look_at_progress(now);
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
             let (forgotten, ended) = (self.forget_requests(now), self.end_idle_uploads(now));
-            let expired = self.expire_trash(now);
+            let (expired, remembered) = (self.expire_trash(now), self.forget_ended(now));
             // When there was more than goes at once, it goes on with the next tick.
-            if forgotten.max(ended).max(expired) < CLEAN_AT_ONCE {
+            if forgotten.max(ended).max(expired).max(remembered) < CLEAN_AT_ONCE {
                 self.upkeep.cleaned = now.mono;
             }
             let fleet = &self.fleet;
@@ -133,40 +141,81 @@ impl Metadata {
         old
     }
 
-    /// Ends uploads that nobody has gone on with for long: their gateway is gone. Returns how many.
+    /// Ends uploads that nobody goes on with: their gateway is gone, or their time has come. Returns
+    /// how many.
     fn end_idle_uploads(&mut self, now: Now) -> usize {
-        if self.established.is_none() || !self.log.can_write(now.mono) {
+        let (Some(at), true) = (self.next(now), self.log.can_write(now.mono)) else {
+            return 0;
+        };
+        if self.established.is_none() {
             return 0;
         }
+        let ends = |(file, activity): &(&FileId, &Activity)| {
+            let idle = now.mono.since(activity.last);
+            let known = self.planned.uploads.get(file);
+            match known.and_then(|upload| Some((upload.session?, upload.expires()?))) {
+                // A chunk may be on its way that is not recorded yet.
+                Some((session, expires)) => {
+                    at.time >= expires && idle >= SESSION_IDLE.min(session.expires_after)
+                }
+                None => idle >= self.settings.upload_idle,
+            }
+        };
         let idle: Vec<FileId> = self
             .uploads
             .iter()
-            .filter(|(_, activity)| now.mono.since(activity.last) >= self.settings.upload_idle)
+            .filter(ends)
             .map(|(&file, _)| file)
             .take(CLEAN_AT_ONCE)
             .collect();
         let found = idle.len();
         for file in idle {
             let Some(term) = self.log.term() else { break };
-            let Ok(Ok(planned)) = self.view().map(|view| plan_abort(&view, file)) else {
+            let Ok(planned) = self.plan_abort(now, file, UploadEnd::Expired) else {
                 break;
             };
             let drop = self.drop_of(file, term);
             if !planned.answer {
                 self.uploads.remove(&file);
-            } else {
-                let deadline = now.mono.plus(self.settings.hold);
-                tracing::info!(%file, "ending an idle upload");
-                let _ = self.append(
-                    now,
-                    deadline,
-                    None,
-                    planned.puts,
-                    vec![drop],
-                    Box::new(|_| ()),
-                );
+                continue;
             }
+            let deadline = now.mono.plus(self.settings.hold);
+            tracing::info!(%file, "ending an idle upload");
+            let _ = self.append(
+                now,
+                deadline,
+                None,
+                planned.puts,
+                vec![drop],
+                Box::new(|_| ()),
+            );
         }
         found
+    }
+
+    /// Forgets how sessions ended that ended long ago. Returns how many.
+    fn forget_ended(&mut self, now: Now) -> usize {
+        let (Some(at), true) = (self.next(now), self.log.can_write(now.mono)) else {
+            return 0;
+        };
+        if self.established.is_none() {
+            return 0;
+        }
+        let ended = &self.planned.ended;
+        let too_many = ended.len().saturating_sub(MOST_ENDED);
+        let old = ended
+            .iter()
+            .enumerate()
+            .take_while(|(n, (ended, _))| *n < too_many || at.time.since(*ended) >= KEEP_ENDED)
+            .take(CLEAN_AT_ONCE)
+            .map(|(_, &(_, file))| file);
+        let puts = plan_forget_ended(old).puts;
+        let forgotten = puts.len();
+        if forgotten > 0 {
+            // Refused: tried again next time.
+            let deadline = now.mono.plus(self.settings.hold);
+            let _ = self.append(now, deadline, None, puts, Vec::new(), Box::new(|_| ()));
+        }
+        forgotten
     }
 }

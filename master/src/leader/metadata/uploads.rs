@@ -8,8 +8,9 @@ use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_core::log::table::View;
 use mdfs_core::records::plan::{self, Refusal, Stored};
-use mdfs_core::records::{Copies, FileRecord, Key, UploadRecord, Wanted, get};
+use mdfs_core::records::{Copies, FileRecord, Key, UploadEnd, UploadRecord, Wanted, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -43,15 +44,15 @@ impl Metadata {
         &mut self,
         now: Now,
         deadline: Timestamp,
-        begin: BeginUpload,
+        begin: &BeginUpload,
         answer: Answer<Begun>,
     ) {
         let file = FileId::from_u128((self.settings.chance)());
-        let planned = self.plan_begin(now, &begin, file);
+        let planned = self.plan_begin(now, begin, file);
         let term = self.log.term();
         let replaced = match planned.as_ref().map(|planned| &planned.answer.0) {
             Ok(plan::Begun::Open { replaced }) => *replaced,
-            Ok(plan::Begun::Already(_)) | Err(_) => None,
+            Ok(plan::Begun::Known(_) | plan::Begun::Already(_)) | Err(_) => None,
         };
         let drops = replaced
             .zip(term)
@@ -67,7 +68,7 @@ impl Metadata {
                 plan::Begun::Already(Stored { name, record }) => {
                     Begun::Already(FileInfo { name, record })
                 }
-                plan::Begun::Open { .. } => Begun::Open(open),
+                plan::Begun::Open { .. } | plan::Begun::Known(_) => Begun::Open(open),
             },
         );
     }
@@ -103,9 +104,20 @@ impl Metadata {
             chunk_size,
             replicas: wanted_copies,
             content_type: begin.content_type.clone(),
+            labels: begin.labels.clone(),
             precondition: begin.precondition.clone(),
+            session: begin.session,
         };
-        let plan::Planned { puts, answer } = plan::plan_begin(&self.view()?, wanted, at)?;
+        let view = self.view()?;
+        let plan::Planned { puts, answer } = plan::plan_begin(&view, wanted, at)?;
+        let open = match answer {
+            plan::Begun::Known(file) => self.open_upload(&view, file, term)?,
+            plan::Begun::Open { .. } if begin.session.is_some() => {
+                self.check_quota()?;
+                open
+            }
+            plan::Begun::Open { .. } | plan::Begun::Already(_) => open,
+        };
         Ok(plan::Planned {
             puts,
             answer: (answer, open),
@@ -246,7 +258,15 @@ impl Metadata {
             Step::UploadRemoved(file) => {
                 self.uploads.remove(file);
             }
-            Step::Cluster(_)
+            Step::ChunkAdded(chunk, _) => {
+                if let Some(activity) = self.uploads.get_mut(&chunk.file) {
+                    activity.last = now.mono;
+                }
+            }
+            Step::ChunkRemoved(..)
+            | Step::EndedAdded(..)
+            | Step::EndedRemoved(..)
+            | Step::Cluster(_)
             | Step::Member(..)
             | Step::Holders(..)
             | Step::Move(..)
@@ -288,14 +308,16 @@ impl Metadata {
             chunks: copies.chunks,
             disks: copies.disks,
         });
+        let view = self.view()?;
         let commit = plan::Commit {
+            recorded: recorded(&view, commit.file),
             file: commit.file,
             layout: commit.layout,
             crc32: commit.crc32,
             blake3: commit.blake3,
             copies: copies.collect(),
         };
-        Ok(plan::plan_commit(&self.view()?, commit, at)?)
+        Ok(plan::plan_commit(&view, commit, at)?)
     }
 
     pub(super) fn abort_upload(
@@ -305,9 +327,7 @@ impl Metadata {
         file: FileId,
         answer: Answer<()>,
     ) {
-        let planned = self
-            .view()
-            .and_then(|view| Ok(plan::plan_abort(&view, file)?));
+        let planned = self.plan_abort(now, file, UploadEnd::Aborted);
         // Only this entry makes its chunks garbage: after a commit there is no upload to end.
         let drops = match (&planned, self.log.term()) {
             (Ok(planned), Some(term)) if planned.answer => Some(self.drop_of(file, term)),
@@ -322,6 +342,19 @@ impl Metadata {
             |_| drops.into_iter().collect(),
             |_| (),
         );
+    }
+
+    /// Plans the end of an upload without a file.
+    pub(super) fn plan_abort(
+        &self,
+        now: Now,
+        file: FileId,
+        end: UploadEnd,
+    ) -> Result<plan::Planned<bool>, Error> {
+        let at = self.next(now).ok_or(Error::NoLeader)?;
+        let view = self.view()?;
+        let recorded = recorded(&view, file);
+        Ok(plan::plan_abort(&view, file, recorded, end, at)?)
     }
 
     /// The order to drop a file id, to be given once the log says that nobody needs it.
@@ -339,6 +372,13 @@ impl Metadata {
             .collect();
         Effect::Drop { file, term, sites }
     }
+}
+
+/// The keys of all chunks recorded of an upload.
+fn recorded(view: &View<'_>, file: FileId) -> Vec<Vec<u8>> {
+    let prefix = Key::chunks_of(file);
+    let keys = view.range(&prefix, None).map(|(key, _)| key.to_vec());
+    keys.collect()
 }
 
 /// Orders the disks for a file id, each id in another way.

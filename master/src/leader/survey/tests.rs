@@ -1,6 +1,7 @@
 use super::*;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
+use mdfs_core::labels::Labels;
 use mdfs_core::log::table::Table;
 use mdfs_core::records::{FileRecord, Key, Precondition, UploadRecord, Wanted, put};
 use mdfs_core::ring::ReplicationFactor;
@@ -23,6 +24,7 @@ fn file(replicas: u8, exceptions: Vec<Copies>) -> FileRecord {
         crc32: Crc32::default(),
         blake3: Blake3([0; 32]),
         content_type: String::new(),
+        labels: Labels::default(),
         modified: LogTime::default(),
         exceptions,
     }
@@ -94,8 +96,10 @@ fn an_upload_that_the_table_has_open_is_no_garbage_whoever_says_what() {
         chunk_size: ChunkSize::MIN,
         replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
         content_type: String::new(),
+        labels: Labels::default(),
         precondition: Precondition::default(),
         request: None,
+        session: None,
     };
     let upload = put(&Key::Upload(FileId::from_u128(77)), &upload).unwrap();
     let found = survey(&request(&[upload], &[1, 2]));

@@ -1,5 +1,6 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
+mod access_matrix;
 mod cold_start;
 mod disk_full;
 mod figures;
@@ -14,7 +15,9 @@ mod kill_master;
 mod kill_worker;
 mod no_revival;
 mod ranges;
+mod resume;
 mod round_trip;
+mod slow_clients;
 mod speed;
 mod truth;
 
@@ -41,9 +44,12 @@ enum Name {
     NoRevival,
     ColdStart,
     GrowShrink,
+    Resume,
     Heartbeat,
     DiskFull,
     Truth,
+    AccessMatrix,
+    SlowClients,
     Speed,
 }
 
@@ -65,9 +71,12 @@ fn main() -> ExitCode {
         Name::NoRevival => no_revival::prove(short),
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
+        Name::Resume => resume::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),
+        Name::AccessMatrix => access_matrix::prove(short),
+        Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
     };
     let name = name

@@ -11,6 +11,7 @@ use crate::leader::metadata::Event;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, RequestId};
+use mdfs_core::labels::Labels;
 use mdfs_core::records::Precondition;
 use mdfs_core::records::plan::PolicyChange;
 use mdfs_core::ring::ReplicationFactor;
@@ -41,7 +42,7 @@ impl World {
     }
 
     pub(super) fn begin_with(&mut self, begin: BeginUpload) -> Asked<Begun> {
-        self.ask(|answer| Question::BeginUpload(begin, answer))
+        self.ask(|answer| Question::BeginUpload(Box::new(begin), answer))
     }
 
     /// Begins an upload; it is open.
@@ -174,7 +175,9 @@ pub(super) fn begin(text: &str) -> BeginUpload {
         chunk_size: None,
         replicas: None,
         content_type: "video/x-matroska".to_owned(),
+        labels: Labels::default(),
         precondition: Precondition::default(),
+        session: None,
     }
 }
 

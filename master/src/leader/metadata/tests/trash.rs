@@ -50,6 +50,7 @@ impl World {
     /// The names of all that is in the trash, those first that came there first.
     fn trash(&mut self) -> Vec<String> {
         let page = self.trash_page(ListTrash {
+            prefix: String::new(),
             after: None,
             limit: 1000,
         });
@@ -190,12 +191,13 @@ fn following_the_pages_of_the_trash_gives_every_file_once_the_oldest_first() {
     world.fill_trash(numbered(25));
     world.touch("kept");
     let mut list = ListTrash {
+        prefix: String::new(),
         after: None,
         limit: 10,
     };
     let mut found = Vec::new();
     for want in [10, 10, 5] {
-        let page = world.trash_page(list);
+        let page = world.trash_page(list.clone());
         assert_eq!(page.files.len(), want);
         assert!(page.log_time >= page.files[0].deleted);
         found.extend(page.files.iter().map(|file| file.info.name.to_string()));
@@ -203,6 +205,31 @@ fn following_the_pages_of_the_trash_gives_every_file_once_the_oldest_first() {
     }
     assert!(list.after.is_none());
     assert!(found.into_iter().eq(numbered(25)));
+}
+
+#[test]
+fn the_trash_of_one_folder_shows_nothing_of_another() {
+    let mut world = World::founded();
+    world.fill_trash(
+        ["a/1", "b/1", "a/2", "ab", "b/2"]
+            .map(str::to_owned)
+            .into_iter(),
+    );
+    let mut list = ListTrash {
+        prefix: "a/".to_owned(),
+        after: None,
+        limit: 1,
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = world.trash_page(list.clone());
+        found.extend(page.files.iter().map(|file| file.info.name.to_string()));
+        match page.next {
+            Some(next) => list.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(found, ["a/1", "a/2"]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(super) const HOLD: u64 = 10_000;
 pub(super) const IDLE: u64 = 60_000;
 pub(super) const REPAIR_DELAY: u64 = 15_000;
 pub(super) const DROP_AFTER: u64 = 120_000;
+pub(super) const MOST_SESSIONS: usize = 3;
 const WALL: u64 = 1_700_000_000_000;
 pub(super) const MIB: u64 = 1 << 20;
 
@@ -73,6 +74,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         detect: DetectSettings::default(),
         hold: Duration::from_millis(HOLD),
         upload_idle: Duration::from_millis(IDLE),
+        most_sessions: MOST_SESSIONS,
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
         most_listed: 500_000,

@@ -77,7 +77,7 @@ fn seconds_of(year: u64, month: u64, day: u64, second_of_day: u64) -> Option<u64
 }
 
 /// The time as RFC 3339 has it, in UTC with milliseconds: `2026-03-01T12:00:00.250Z`.
-pub(crate) fn rfc3339(time: LogTime) -> String {
+pub fn rfc3339(time: LogTime) -> String {
     let millis = time.as_millis();
     let moment = Moment::of(millis / 1000);
     let (year, month, day, clock) = (moment.year, moment.month, moment.day, moment.clock());
@@ -88,7 +88,7 @@ pub(crate) fn rfc3339(time: LogTime) -> String {
 }
 
 /// The time as HTTP headers have it, cut to a whole second: `Sun, 01 Mar 2026 12:00:00 GMT`.
-pub(crate) fn http_date(time: LogTime) -> String {
+pub fn http_date(time: LogTime) -> String {
     let moment = Moment::of(time.as_millis() / 1000);
     let (weekday, day, month) = (moment.weekday, moment.day, moment.month_name());
     format!(
@@ -100,7 +100,7 @@ pub(crate) fn http_date(time: LogTime) -> String {
 
 /// Reads an HTTP date in any of the three forms of RFC 9110 §5.6.7; none if it is no date from
 /// 1970 on.
-pub(crate) fn parse_http_date(text: &str) -> Option<LogTime> {
+pub fn parse_http_date(text: &str) -> Option<LogTime> {
     let words: Vec<&str> = text
         .split([' ', ',', '-'])
         .filter(|word| !word.is_empty())

@@ -1,0 +1,39 @@
+//! Access tokens: made, listed, revoked.
+
+use super::Client;
+use crate::answer::document;
+use crate::error::Error;
+use mdfs_core::id::TokenId;
+use mdfs_protocol::public::{self, CreatedToken, NewToken, Tokens};
+
+impl Client {
+    /// Makes a token; the answer is the only one that has its secret. Not tried again once it may
+    /// have been made: its secret would be lost with the first answer. [`Client::tokens`] shows
+    /// such a one.
+    ///
+    /// # Errors
+    /// [`Error`]; `forbidden` if it would allow more than the client's own token.
+    pub async fn create_token(&self, token: &NewToken) -> Result<CreatedToken, Error> {
+        let path = public::TOKENS;
+        let request = |url: &str| self.http.post(format!("{url}{path}")).json(token);
+        document(path, self.send(path, request).await?).await
+    }
+
+    /// All tokens, without their secrets.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn tokens(&self) -> Result<Tokens, Error> {
+        self.fetch(public::TOKENS).await
+    }
+
+    /// Ends a token, within two seconds on all masters.
+    ///
+    /// # Errors
+    /// [`Error`]; `token_not_found`.
+    pub async fn revoke_token(&self, token: TokenId) -> Result<(), Error> {
+        let path = format!("{}/{token}", public::TOKENS);
+        let request = |client: &Self, url: &str| client.http.delete(format!("{url}{path}"));
+        self.repeat(&token.to_string(), request).await.map(|_| ())
+    }
+}

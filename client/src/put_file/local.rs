@@ -1,0 +1,150 @@
+//! A local file that is sent in parts, and must not change meanwhile.
+
+use super::Sent;
+use crate::error::Error;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream};
+use mdfs_core::checksum::Crc32;
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes that are read and sent at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A regular file, as it was when it was opened.
+#[derive(Debug)]
+pub(super) struct Local {
+    path: PathBuf,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Local {
+    /// Looks at a file.
+    ///
+    /// # Errors
+    /// [`Error::Source`] if it is no regular file, or cannot be read.
+    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+        let looked_at = async {
+            let file = File::open(path).await?;
+            let metadata = file.metadata().await?;
+            if metadata.is_file() {
+                Ok(metadata)
+            } else {
+                Err(io::Error::other("it is no regular file"))
+            }
+        };
+        let metadata = looked_at.await.map_err(failed(path))?;
+        // The same file, wherever a later call is made.
+        let path = tokio::fs::canonicalize(path).await.map_err(failed(path))?;
+        Ok(Self {
+            path,
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When it was changed; none for a time before 1970, or on a file system without such times.
+    pub(super) fn modified_millis(&self) -> Option<u64> {
+        let since = self.modified?.duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_millis()).ok()
+    }
+
+    /// The same to the nanosecond, to tell files apart.
+    pub(super) fn modified_nanos(&self) -> Option<u64> {
+        let since = self.modified?.duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_nanos()).ok()
+    }
+
+    /// # Errors
+    /// [`Error::Source`] if the file is not the same any more, by its length and time of change.
+    pub(super) async fn check_unchanged(&self) -> Result<(), Error> {
+        let metadata = tokio::fs::metadata(&self.path).await;
+        let metadata = metadata.map_err(failed(&self.path))?;
+        if (metadata.len(), metadata.modified().ok()) == (self.size, self.modified) {
+            return Ok(());
+        }
+        Err(failed(&self.path)(io::Error::other(
+            "it changed while it was sent",
+        )))
+    }
+
+    /// The CRC-32 of a part.
+    pub(super) async fn hash(&self, offset: u64, length: u64) -> Result<Crc32, Error> {
+        let hashed = async {
+            let mut file = self.open_at(offset).await?;
+            let (mut crc32, mut left) = (Crc32::default(), length);
+            let mut buffer = BytesMut::with_capacity(PIECE_BYTES);
+            while left > 0 {
+                buffer.clear();
+                left -= read(&mut file, left, &mut buffer).await?;
+                crc32 = crc32.then(&buffer);
+            }
+            Ok(crc32)
+        };
+        hashed.await.map_err(failed(&self.path))
+    }
+
+    /// A part as pieces for a request's body. `turn` is given back with the last of them, or when they
+    /// are dropped.
+    pub(super) async fn pieces(
+        &self,
+        offset: u64,
+        length: u64,
+        turn: OwnedSemaphorePermit,
+        sent: Sent,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, Error> {
+        let file = self.open_at(offset).await.map_err(failed(&self.path))?;
+        let start = (file, length, turn, sent);
+        Ok(stream::try_unfold(
+            Some(start),
+            move |state: Option<(File, u64, OwnedSemaphorePermit, Sent)>| async move {
+                let Some((mut file, left, turn, sent)) = state else {
+                    return Ok(None);
+                };
+                let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+                let count = read(&mut file, left, &mut piece).await?;
+                sent.add(offset, count);
+                let left = left - count;
+                let rest = (left > 0).then_some((file, left, turn, sent));
+                Ok(Some((piece.freeze(), rest)))
+            },
+        ))
+    }
+
+    async fn open_at(&self, offset: u64) -> io::Result<File> {
+        let mut file = File::open(&self.path).await?;
+        file.set_max_buf_size(PIECE_BYTES);
+        file.seek(SeekFrom::Start(offset)).await?;
+        Ok(file)
+    }
+}
+
+/// Reads at most `left` bytes, at least one.
+async fn read(file: &mut File, left: u64, into: &mut BytesMut) -> io::Result<u64> {
+    let count = file.take(left).read_buf(into).await?;
+    if count == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it became shorter while it was sent",
+        ));
+    }
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Source { path, source }
+}

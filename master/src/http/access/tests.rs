@@ -1,0 +1,295 @@
+use super::*;
+use crate::leader::handle::Question;
+use http::Method;
+use mdfs_core::access::{Folder, Grant, Role};
+use mdfs_core::records::{TokenHash, TokenRecord};
+use mdfs_core::time::LogTime;
+use mdfs_protocol::link::Link;
+use mdfs_service::Tasks;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const ROOT: &str = "0123456789abcdef0123456789abcdef";
+const PATH: &str = "/play/f.mkv";
+const NOW: u64 = 1_700_000_000;
+const NAMED: Rule = Rule::Name(Role::Read);
+
+/// An entrance before a leader that knows one token, as long as it is there.
+struct Setup {
+    entrance: Entrance,
+    clock: Clock,
+    known: Arc<Mutex<Option<TokenRecord>>>,
+    asked: Arc<Mutex<usize>>,
+}
+
+fn secret(fill: u8) -> Secret {
+    Secret::new(&[fill; 32]).unwrap()
+}
+
+fn token(fill: u8) -> BearerToken {
+    BearerToken::new(TokenId::from_u128(7), [fill; 32])
+}
+
+fn record(hash: TokenHash) -> TokenRecord {
+    TokenRecord {
+        hash,
+        label: "player".to_owned(),
+        grant: Grant {
+            roles: [Role::Read].into_iter().collect(),
+            folder: Folder::default(),
+        },
+        created: LogTime::from_millis(NOW * 1000),
+        expires: LogTime::from_millis((NOW + 3600) * 1000),
+    }
+}
+
+impl Setup {
+    fn new() -> Self {
+        let (sender, mut inbox) = mpsc::channel(8);
+        let known = Arc::new(Mutex::new(Some(record(token(1).hash()))));
+        let asked = Arc::new(Mutex::new(0));
+        let (answers, count) = (Arc::clone(&known), Arc::clone(&asked));
+        let tasks = Tasks::new(CancellationToken::new());
+        let _running = tasks.spawn_request("leader", async move {
+            while let Some(Question::Token(id, answer)) = inbox.recv().await {
+                *count.lock().unwrap() += 1;
+                let known = answers.lock().unwrap().clone();
+                let _ = answer.send(Ok(known.filter(|_| id == token(1).id())));
+            }
+        });
+        let access = Access {
+            root: vec![Secret::new(ROOT.as_bytes()).unwrap(), secret(b'r')],
+            cluster: vec![ClusterKey::new(&secret(b'c'))],
+            links: vec![LinkKey::new(secret(b'l')), LinkKey::new(secret(b'm'))],
+            proxies: Vec::new(),
+        };
+        let clock = Clock::manual();
+        Self {
+            entrance: Entrance::new(access, LeaderHandle::new(sender), clock.clone()),
+            clock,
+            known,
+            asked,
+        }
+    }
+
+    async fn ask(
+        &self,
+        rule: Rule,
+        method: &Method,
+        query: &str,
+        authorization: &str,
+    ) -> Result<String, Code> {
+        let mut headers = HeaderMap::new();
+        if !authorization.is_empty() {
+            headers.insert(AUTHORIZATION, authorization.parse().unwrap());
+        }
+        if *method == Method::PUT {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("100"));
+        }
+        let request = Presented {
+            method: method.as_str(),
+            raw_path: PATH,
+            raw_query: query,
+            headers: &headers,
+            address: "10.0.0.1".parse().unwrap(),
+        };
+        let caller = self.entrance.identify(rule, &request).await;
+        caller
+            .map(|caller| caller.to_string())
+            .map_err(|error| error.code())
+    }
+
+    async fn get(&self, query: &str, authorization: &str) -> Result<String, Code> {
+        self.ask(NAMED, &Method::GET, query, authorization).await
+    }
+
+    async fn bearer(&self, token: &BearerToken) -> Result<String, Code> {
+        self.get("", &format!("Bearer {}", token.expose())).await
+    }
+}
+
+fn link(method: LinkMethod, by: Option<TokenId>, max_bytes: Option<u64>) -> Link<'static> {
+    Link {
+        method,
+        path: PATH,
+        query: "",
+        by,
+        max_bytes,
+        expires: NOW + 60,
+    }
+}
+
+#[tokio::test]
+async fn each_rule_knows_callers_by_what_it_says() {
+    let setup = Setup::new();
+    let server = setup.entrance.access.cluster[0].authorization();
+    let refused = Err(Code::Unauthorized);
+    let known = |who: &str| Ok(who.to_owned());
+    let id = token(1).id().to_string();
+    for rule in [
+        Rule::Anyone,
+        Rule::Servers,
+        Rule::Has(Role::Admin),
+        Rule::Act,
+        Rule::Holder,
+        NAMED,
+    ] {
+        let (bearers, servers) = match rule {
+            Rule::Anyone => (Some("nobody"), known("nobody")),
+            Rule::Servers => (None, known("server")),
+            _ => (Some(""), refused.clone()),
+        };
+        for (authorization, who) in [
+            (format!("Bearer {ROOT}"), Some("root")),
+            (format!("bearer  {ROOT} "), Some("root")),
+            (format!("Bearer {}", "r".repeat(32)), Some("root")),
+            (format!("Bearer {}", token(1).expose()), Some(&*id)),
+            (format!("Bearer {}", token(2).expose()), None),
+            (format!("Bearer {ROOT}0"), None),
+            (format!("Basic {ROOT}"), None),
+            ("Bearer".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let want = match (bearers, who) {
+                (Some("nobody"), _) => known("nobody"),
+                (Some(_), Some(who)) => known(who),
+                _ => refused.clone(),
+            };
+            let got = setup.ask(rule, &Method::GET, "", &authorization).await;
+            assert_eq!(got, want, "{rule:?} {authorization}");
+        }
+        let got = setup.ask(rule, &Method::GET, "", &server).await;
+        assert_eq!(got, servers, "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_leader_is_asked_once_a_second_and_a_revoked_token_ends_within_that() {
+    let setup = Setup::new();
+    let asked = || *setup.asked.lock().unwrap();
+    for _ in 0..100 {
+        setup.bearer(&token(1)).await.unwrap();
+    }
+    assert_eq!(asked(), 1);
+    *setup.known.lock().unwrap() = None;
+    setup.clock.advance(Duration::from_millis(999));
+    setup.bearer(&token(1)).await.unwrap();
+    setup.clock.advance(Duration::from_millis(1));
+    assert_eq!(setup.bearer(&token(1)).await, Err(Code::Unauthorized));
+    assert_eq!(asked(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_forgotten_is_asked_for_at_once() {
+    let setup = Setup::new();
+    setup.bearer(&token(1)).await.unwrap();
+    *setup.known.lock().unwrap() = None;
+    setup.entrance.forget(token(1).id());
+    assert_eq!(setup.bearer(&token(1)).await, Err(Code::Unauthorized));
+}
+
+#[tokio::test]
+async fn a_token_ends_when_it_expires() {
+    let setup = Setup::new();
+    setup.clock.advance(Duration::from_millis(3_599_999));
+    setup.bearer(&token(1)).await.unwrap();
+    setup.clock.advance(Duration::from_millis(1));
+    assert_eq!(setup.bearer(&token(1)).await, Err(Code::Unauthorized));
+}
+
+#[tokio::test]
+async fn a_link_does_what_it_was_signed_for_and_nothing_else() {
+    let setup = Setup::new();
+    for key in &setup.entrance.access.links {
+        let query = key.sign(&link(LinkMethod::Get, None, None));
+        let root = Ok("link/root".to_owned());
+        assert_eq!(setup.get(&query, "").await, root);
+        let refused = Err(Code::Unauthorized);
+        let head = setup.ask(NAMED, &Method::HEAD, &query, "").await;
+        assert_eq!(head, root);
+        for method in [Method::PUT, Method::DELETE, Method::POST] {
+            assert_eq!(setup.ask(NAMED, &method, &query, "").await, refused);
+        }
+        for rule in [Rule::Has(Role::Admin), Rule::Act, Rule::Holder] {
+            assert_eq!(setup.ask(rule, &Method::GET, &query, "").await, refused);
+        }
+        // A token decides where there is one.
+        assert_eq!(setup.get(&query, "Bearer no").await, refused);
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_store_takes_no_more_bytes_than_it_says() {
+    let setup = Setup::new();
+    let key = &setup.entrance.access.links[0];
+    for (most, want) in [
+        (None, Ok("link/root".to_owned())),
+        (Some(100), Ok("link/root".to_owned())),
+        (Some(99), Err(Code::TooLarge)),
+    ] {
+        let query = key.sign(&link(LinkMethod::Put, None, most));
+        let got = setup.ask(NAMED, &Method::PUT, &query, "").await;
+        assert_eq!(got, want, "{most:?}");
+    }
+    let headers = HeaderMap::new();
+    let without = check_length(&headers, 100).map_err(|error| error.code());
+    assert_eq!(without, Err(Code::LengthRequired));
+}
+
+#[tokio::test]
+async fn a_link_ends_with_the_token_that_signed_it() {
+    let setup = Setup::new();
+    let key = &setup.entrance.access.links[0];
+    let id = token(1).id();
+    let query = key.sign(&link(LinkMethod::Get, Some(id), None));
+    assert_eq!(setup.get(&query, "").await, Ok(format!("link/{id}")));
+    *setup.known.lock().unwrap() = None;
+    setup.clock.advance(Duration::from_secs(1));
+    assert_eq!(setup.get(&query, "").await, Err(Code::Unauthorized));
+}
+
+#[tokio::test]
+async fn a_secret_in_the_url_is_refused_with_a_hint_even_if_it_is_right() {
+    let setup = Setup::new();
+    let root = format!("Bearer {ROOT}");
+    for query in [
+        format!("token={ROOT}"),
+        "a=b&Access_Token=x".to_owned(),
+        "%74oken=x".to_owned(),
+        "password".to_owned(),
+        format!("x={}", token(1).expose()),
+    ] {
+        for rule in [Rule::Anyone, NAMED] {
+            let refused = setup.ask(rule, &Method::GET, &query, &root).await;
+            assert_eq!(refused, Err(Code::InvalidRequest), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn failures_are_bounded_and_hinder_nobody_who_is_known() {
+    let setup = Setup::new();
+    setup.bearer(&token(1)).await.unwrap();
+    let mut refused = Vec::new();
+    for _ in 0..100 {
+        refused.push(setup.bearer(&token(2)).await.unwrap_err());
+    }
+    let asked = *setup.asked.lock().unwrap();
+    let unauthorized = refused.iter().filter(|code| **code == Code::Unauthorized);
+    assert_eq!(unauthorized.count(), 60);
+    assert_eq!(refused.last(), Some(&Code::TooManyFailures));
+    // Whatever is wrong counts: other texts, other schemes, links.
+    let wrong_link = setup.get("signature=x", "").await;
+    assert_eq!(wrong_link, Err(Code::TooManyFailures));
+    let basic = setup.get("", "Basic abc").await;
+    assert_eq!(basic, Err(Code::TooManyFailures));
+    // What is known goes on, also when the leader has to be asked again.
+    setup.get("", &format!("Bearer {ROOT}")).await.unwrap();
+    setup.clock.advance(Duration::from_millis(1));
+    setup.bearer(&token(1)).await.unwrap();
+    setup.clock.advance(Duration::from_secs(2));
+    setup.bearer(&token(1)).await.unwrap();
+    assert!(*setup.asked.lock().unwrap() <= asked + 1);
+    assert_eq!(setup.get("", "").await, Err(Code::Unauthorized));
+}

@@ -1,0 +1,45 @@
+//! Refusals of the plan and of the log as errors of the master.
+
+use crate::error::Error;
+use mdfs_core::log::leader::NotLeading;
+use mdfs_core::records::plan::Refusal;
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::FileNotFound(name) => Error::FileNotFound {
+                name: name.to_string(),
+            },
+            Refusal::NotInTrash(name) => Error::NotInTrash {
+                name: name.to_string(),
+            },
+            Refusal::PreconditionFailed { name, what } => Error::PreconditionFailed {
+                name: name.to_string(),
+                what,
+            },
+            Refusal::NameTaken(name) => Error::NameTaken {
+                name: name.to_string(),
+            },
+            Refusal::UploadNotOpen(file) => Error::UploadNotOpen { file },
+            Refusal::BadChunk(..) => Error::InvalidChunk(refusal.to_string()),
+            Refusal::NoSession(_)
+            | Refusal::OtherChunk(_)
+            | Refusal::BadCommit(_)
+            | Refusal::RequestReused(_)
+            | Refusal::TooFewMembers { .. } => Error::Conflict(refusal.to_string()),
+            Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
+            Refusal::TokenNotFound(token) => Error::TokenNotFound { token },
+            Refusal::TooManyTokens => Error::Conflict(refusal.to_string()),
+            Refusal::NotBootstrapped => Error::NotBootstrapped,
+            Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
+        }
+    }
+}
+
+pub(super) fn refusal_of(refused: NotLeading) -> Error {
+    match refused {
+        NotLeading::NoQuorum => Error::NoQuorum,
+        NotLeading::Overloaded { .. } => Error::Busy,
+        _ => Error::NoLeader,
+    }
+}

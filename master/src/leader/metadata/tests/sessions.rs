@@ -1,0 +1,248 @@
+//! Uploads that clients come back to: what outlives a leader, and what does not outlive its time.
+
+use super::asking::{begin, done, ids, open, refused};
+use super::world::{MIB, MOST_SESSIONS, World};
+use crate::error::Error;
+use crate::leader::command::{
+    BeginUpload, CommitUpload, Copies, FileInfo, FindUpload, FoundUpload, ListUploads, OpenSession,
+    OpenUpload, RecordChunk,
+};
+use crate::leader::handle::Question;
+use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
+use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
+use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::records::{Session, UploadEnd};
+use mdfs_protocol::public::Health;
+use std::time::Duration;
+
+/// How long a session lives here without a new chunk.
+const LIVES: u64 = 100_000;
+
+fn session(text: &str) -> BeginUpload {
+    BeginUpload {
+        chunk_size: Some(ChunkSize::MIN),
+        session: Some(Session {
+            size: Some(2 * MIB),
+            expires_after: Duration::from_millis(LIVES),
+        }),
+        ..begin(text)
+    }
+}
+
+fn chunk(file: FileId, index: u32) -> ChunkId {
+    ChunkId { file, index }
+}
+
+impl World {
+    fn open_session(&mut self, text: &str) -> OpenUpload {
+        open(done(self.begin_with(session(text))).unwrap())
+    }
+
+    /// Stores a chunk where it is placed, and has it recorded.
+    fn store_chunk(&mut self, upload: &OpenUpload, index: u32) -> Vec<DiskId> {
+        let disks = ids(self.place(upload, index).unwrap());
+        for disk in &disks {
+            let worker = self.workers.get_mut(disk).unwrap();
+            worker.holdings.add(chunk(upload.file, index), MIB);
+        }
+        // A worker that has something to tell beats at once.
+        self.beat_all();
+        done(self.record(upload, index, &disks)).unwrap();
+        disks
+    }
+
+    fn record(
+        &mut self,
+        upload: &OpenUpload,
+        index: u32,
+        disks: &[DiskId],
+    ) -> super::asking::Asked<()> {
+        let record = RecordChunk {
+            chunk: chunk(upload.file, index),
+            length: MIB,
+            crc32: Crc32(index),
+            hash: ChunkHash([1; 32]),
+            alone: None,
+            disks: disks.to_vec(),
+            term: upload.term,
+        };
+        self.ask(|answer| Question::RecordChunk(record, answer))
+    }
+
+    fn find(&mut self, file: FileId) -> Result<FoundUpload, Error> {
+        let find = FindUpload {
+            file,
+            chunks_from: 0,
+            most_chunks: 10,
+        };
+        done(self.ask(|answer| Question::FindUpload(find, answer)))
+    }
+
+    fn found(&mut self, file: FileId) -> Box<OpenSession> {
+        match self.find(file).unwrap() {
+            FoundUpload::Open(session) => session,
+            FoundUpload::Ended(record) => panic!("{record:?}"),
+        }
+    }
+
+    fn end(&mut self, file: FileId) -> UploadEnd {
+        match self.find(file).unwrap() {
+            FoundUpload::Ended(record) => record.end,
+            FoundUpload::Open(session) => panic!("{session:?}"),
+        }
+    }
+
+    fn commit_session(&mut self, file: FileId) -> Result<FileInfo, Error> {
+        let session = self.found(file);
+        let copies = session.chunks.iter().map(|chunk| Copies {
+            first_chunk: chunk.index,
+            chunks: 1,
+            disks: chunk.record.disks.clone(),
+        });
+        let commit = CommitUpload {
+            file,
+            term: session.open.term,
+            layout: ChunkLayout::of_file(2 * MIB, ChunkSize::MIN).unwrap(),
+            crc32: Crc32(1),
+            blake3: Blake3([1; 32]),
+            copies: copies.collect(),
+        };
+        done(self.ask(|answer| Question::CommitUpload(commit, answer)))
+    }
+}
+
+#[test]
+fn chunks_of_a_session_are_known_to_every_later_leader() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    let on = world.store_chunk(&upload, 1);
+    world.run(3000);
+    world.restart_master();
+    world.run(6000);
+    let found = world.found(upload.file);
+    assert_eq!(found.stored.runs().collect::<Vec<_>>(), [(1, 1)]);
+    assert_eq!(found.stored_bytes, MIB);
+    assert_ne!(found.open.term, upload.term);
+    assert_eq!(found.chunks[0].record.term, upload.term);
+    assert_eq!(found.chunks[0].record.disks, on);
+    assert_eq!(ids(found.chunks[0].sites.clone()), on);
+    world.store_chunk(&found.open, 0);
+    let info = world.commit_session(upload.file).unwrap();
+    assert_eq!(info.record.exceptions, []);
+    assert!(matches!(world.end(upload.file), UploadEnd::Committed(name, _) if name == info.name));
+}
+
+#[test]
+fn what_an_open_session_holds_is_wanted_and_never_a_difference() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    world.store_chunk(&upload, 0);
+    world.run(10_000);
+    let status = world.status();
+    assert_eq!((status.health, status.upload_sessions), (Health::Ok, 1));
+    assert_eq!(status.upload_bytes, MIB);
+    // A new leader is told all that disks hold at once, and wants it by the records.
+    world.restart_master();
+    world.run(10_000);
+    let surveys = world.surveys;
+    world.run(20_000);
+    assert_eq!(world.status().health, Health::Ok);
+    assert_eq!(world.surveys, surveys, "nothing differs");
+    world.store_chunk(&upload, 1);
+    world.commit_session(upload.file).unwrap();
+    world.run(10_000);
+    assert_eq!(
+        (world.surveys, world.status().health),
+        (surveys, Health::Ok)
+    );
+}
+
+#[test]
+fn a_session_lives_by_its_chunks_and_ends_in_log_time() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    let on = world.store_chunk(&upload, 0);
+    world.run(LIVES / 2);
+    let more = world.store_chunk(&upload, 1);
+    // A clock that jumps ends nothing.
+    world.ahead += 365 * 24 * 3_600_000;
+    world.run(LIVES * 3 / 4);
+    assert_eq!(world.found(upload.file).stored.len(), 2);
+    assert!(world.drops.is_empty());
+    world.run(LIVES / 2);
+    assert_eq!(world.end(upload.file), UploadEnd::Expired);
+    let sent = on.into_iter().chain(more).collect();
+    assert_eq!(world.drops, [(upload.file, sent)]);
+    assert!(matches!(
+        refused(world.record(&upload, 1, &[])),
+        Error::UploadNotOpen { .. }
+    ));
+    let status = world.status();
+    assert_eq!((status.upload_sessions, status.upload_bytes), (0, 0));
+    world.run(25 * 3_600_000);
+    assert!(matches!(
+        world.find(upload.file),
+        Err(Error::UploadNotFound { .. })
+    ));
+}
+
+#[test]
+fn an_abort_says_how_it_ended_and_after_a_commit_ends_nothing() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    world.store_chunk(&upload, 0);
+    for _ in 0..2 {
+        done(world.abort(upload.file)).unwrap();
+        assert_eq!(world.end(upload.file), UploadEnd::Aborted);
+    }
+    assert_eq!(world.drops.len(), 1);
+    let upload = world.open_session("b");
+    world.store_chunk(&upload, 0);
+    world.store_chunk(&upload, 1);
+    let info = world.commit_session(upload.file).unwrap();
+    done(world.abort(upload.file)).unwrap();
+    assert_eq!(world.drops.len(), 1);
+    assert_eq!(world.names(), ["b"]);
+    done(world.delete("b")).unwrap();
+    world.restart_master();
+    world.run(6000);
+    let end = world.end(upload.file);
+    assert_eq!(end, UploadEnd::Committed(info.name, Box::new(info.record)));
+}
+
+#[test]
+fn no_more_sessions_are_opened_than_allowed_and_pages_show_them_all() {
+    let mut world = World::founded();
+    let request = world.request(1);
+    let first = BeginUpload {
+        request: Some(request),
+        ..session("a")
+    };
+    let mut opened = vec![open(done(world.begin_with(first.clone())).unwrap()).file];
+    for n in 1..MOST_SESSIONS {
+        opened.push(world.open_session(&format!("a{n}")).file);
+    }
+    let full = refused(world.begin_with(session("b")));
+    assert!(matches!(full, Error::TooManyUploads { .. }), "{full}");
+    // A repeated request opens none, and a plain upload is none.
+    assert_eq!(open(done(world.begin_with(first)).unwrap()).file, opened[0]);
+    let plain = world.open("plain");
+    assert!(matches!(
+        world.find(plain.file),
+        Err(Error::UploadNotFound { .. })
+    ));
+    opened.sort_unstable();
+    let (mut after, mut listed) = (None, Vec::new());
+    loop {
+        let list = ListUploads { after, limit: 2 };
+        let page = done(world.ask(|answer| Question::ListUploads(list, answer))).unwrap();
+        listed.extend(page.uploads.iter().map(|session| session.open.file));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, opened);
+    done(world.abort(opened[0])).unwrap();
+    world.open_session("b");
+}

@@ -1,0 +1,105 @@
+//! What the leader of the tests knows of uploads that clients come back to.
+
+use super::leader::{CHUNK_SIZE, NOW, State};
+use mdfs_core::id::FileId;
+use mdfs_core::records::{ChunkRecord, EndedRecord, UploadEnd, UploadRecord, Wanted};
+use mdfs_master::error::Error;
+use mdfs_master::leader::command::{
+    BeginUpload, FindUpload, FoundUpload, KnownChunk, ListUploads, OpenSession, OpenUpload,
+    RecordChunk, UploadPage,
+};
+
+impl State {
+    pub(super) fn record(&mut self, chunk: RecordChunk) -> Result<(), Error> {
+        let file = chunk.chunk.file;
+        if !self.open.contains_key(&file) {
+            return Err(Error::UploadNotOpen { file });
+        }
+        let recorded = self.recorded.entry(file).or_default();
+        recorded.insert(chunk.chunk.index, chunk);
+        Ok(())
+    }
+
+    pub(super) fn find(&self, find: FindUpload) -> Result<FoundUpload, Error> {
+        let file = find.file;
+        if let Some(end) = self.ended.get(&file) {
+            let end = match end {
+                Some(name) => {
+                    UploadEnd::Committed(name.clone(), Box::new(self.files[name].0.clone()))
+                }
+                None => UploadEnd::Aborted,
+            };
+            return Ok(FoundUpload::Ended(EndedRecord { ended: NOW, end }));
+        }
+        let begin = self.open.get(&file).filter(|begin| begin.session.is_some());
+        let begin = begin.ok_or(Error::UploadNotFound { file })?;
+        let mut session = self.session(file, begin);
+        let recorded = self.recorded.get(&file).into_iter().flatten();
+        session.chunks = recorded
+            .filter(|(index, _)| **index >= find.chunks_from)
+            .take(find.most_chunks)
+            .map(|(&index, chunk)| KnownChunk {
+                index,
+                record: ChunkRecord {
+                    length: chunk.length,
+                    crc32: chunk.crc32,
+                    hash: chunk.hash,
+                    alone: chunk.alone,
+                    disks: chunk.disks.clone(),
+                    term: chunk.term,
+                    stored: NOW,
+                },
+                sites: self
+                    .sites
+                    .iter()
+                    .filter(|site| chunk.disks.contains(&site.disk))
+                    .cloned()
+                    .collect(),
+            })
+            .collect();
+        Ok(FoundUpload::Open(Box::new(session)))
+    }
+
+    pub(super) fn upload_page(&self, list: ListUploads) -> UploadPage {
+        let sessions = self
+            .open
+            .iter()
+            .filter(|(_, begin)| begin.session.is_some());
+        let mut uploads: Vec<_> = sessions
+            .filter(|(file, _)| list.after.is_none_or(|after| **file > after))
+            .map(|(&file, begin)| self.session(file, begin))
+            .collect();
+        let next = (uploads.len() > list.limit).then(|| uploads[list.limit - 1].open.file);
+        uploads.truncate(list.limit);
+        UploadPage { uploads, next }
+    }
+
+    fn session(&self, file: FileId, begin: &BeginUpload) -> OpenSession {
+        let recorded = self.recorded.get(&file).into_iter().flatten();
+        OpenSession {
+            open: OpenUpload {
+                file,
+                term: self.term,
+                begun_at: 1,
+                chunk_size: begin.chunk_size.unwrap_or(CHUNK_SIZE),
+                replicas: begin.replicas.unwrap_or_default(),
+            },
+            record: UploadRecord {
+                begun_at: 1,
+                begun: NOW,
+                name: begin.name.clone(),
+                chunk_size: begin.chunk_size.unwrap_or(CHUNK_SIZE),
+                replicas: Wanted::exactly(begin.replicas.unwrap_or_default()),
+                content_type: begin.content_type.clone(),
+                labels: begin.labels.clone(),
+                precondition: begin.precondition.clone(),
+                request: begin.request,
+                session: begin.session,
+            },
+            stored: recorded.clone().map(|(&index, _)| index).collect(),
+            stored_bytes: recorded.map(|(_, chunk)| chunk.length).sum(),
+            expires: NOW,
+            chunks: Vec::new(),
+        }
+    }
+}
