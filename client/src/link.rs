@@ -6,12 +6,14 @@
 
 mod error;
 mod masters;
+mod peer;
 mod pieces;
 mod send;
 mod stream;
 mod transport;
 
 pub use error::LinkError;
+pub use peer::{Peer, Reads};
 pub use pieces::Pieces;
 pub use stream::ChunkStream;
 
@@ -39,34 +41,6 @@ use transport::Transport;
 /// Where the system's is BBR, its timers, which pace every connection, cost a tenth of all processor
 /// time at the rate of memory.
 pub const CONGESTION: &str = "cubic";
-
-/// How many bytes are read from a connection at a time, at most: so long are the frames of bulk reads,
-/// and for so long nothing else runs on the thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// 1 MiB: the fastest way to move what a client waits for.
-    Large,
-    /// 128 KiB: who reads for nobody in particular lets others have their turn.
-    Small,
-}
-
-impl Reads {
-    const fn bytes(self) -> usize {
-        match self {
-            Reads::Large => 1024 * 1024,
-            Reads::Small => 128 * 1024,
-        }
-    }
-}
-
-/// A worker: which disk is meant, and where it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The disk. A worker with another disk refuses with `wrong_disk`.
-    pub disk: DiskId,
-    /// Such as `http://10.0.0.7:8081`.
-    pub url: String,
-}
 
 /// A server's way to all others. A clone shares connections and what is known of the cluster.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// The sum, modulo 2^128, of a hash of each chunk's id and length. So it is kept incrementally, in
 /// any order, and a chunk added twice does not cancel out. Unequal by accident only: it is no proof
-/// against a worker that lies.
+/// against a worker that lies. A damaged chunk has no length: it is told apart from a good one of any.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -20,13 +20,13 @@ impl Digest {
     pub const EMPTY: Self = Self(0);
 
     /// Takes in a chunk that was not in the set.
-    pub fn add(&mut self, chunk: ChunkId, len_bytes: u64) {
-        self.0 = self.0.wrapping_add(element(chunk, len_bytes));
+    pub fn add(&mut self, chunk: ChunkId, len_bytes: impl Into<Option<u64>>) {
+        self.0 = self.0.wrapping_add(element(chunk, len_bytes.into()));
     }
 
     /// Takes out a chunk that was in the set with this length.
-    pub fn remove(&mut self, chunk: ChunkId, len_bytes: u64) {
-        self.0 = self.0.wrapping_sub(element(chunk, len_bytes));
+    pub fn remove(&mut self, chunk: ChunkId, len_bytes: impl Into<Option<u64>>) {
+        self.0 = self.0.wrapping_sub(element(chunk, len_bytes.into()));
     }
 
     /// Takes in another set, which has no chunk in common with this one.
@@ -46,12 +46,14 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The first 16 bytes of the BLAKE3 of file id, chunk index and length.
-fn element(chunk: ChunkId, len_bytes: u64) -> u128 {
+/// The first 16 bytes of the BLAKE3 of file id, chunk index and length, if there is one.
+fn element(chunk: ChunkId, len_bytes: Option<u64>) -> u128 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&chunk.file.to_bytes());
     hasher.update(&chunk.index.to_le_bytes());
-    hasher.update(&len_bytes.to_le_bytes());
+    if let Some(len_bytes) = len_bytes {
+        hasher.update(&len_bytes.to_le_bytes());
+    }
     leading(hasher.finalize())
 }
 
@@ -82,14 +84,14 @@ impl PartitionDigests {
     }
 
     /// Takes in a chunk that was not held.
-    pub fn add(&mut self, chunk: ChunkId, len_bytes: u64) {
+    pub fn add(&mut self, chunk: ChunkId, len_bytes: impl Into<Option<u64>>) {
         if let Some(digest) = self.0.get_mut(chunk.partition().index()) {
             digest.add(chunk, len_bytes);
         }
     }
 
     /// Takes out a chunk that was held with this length.
-    pub fn remove(&mut self, chunk: ChunkId, len_bytes: u64) {
+    pub fn remove(&mut self, chunk: ChunkId, len_bytes: impl Into<Option<u64>>) {
         if let Some(digest) = self.0.get_mut(chunk.partition().index()) {
             digest.remove(chunk, len_bytes);
         }
@@ -153,13 +155,15 @@ mod tests {
     fn one_chunk_more_other_or_of_other_length_is_seen_in_its_partition() {
         let mut base = PartitionDigests::empty();
         base.add(chunk(1, 0), 5);
-        let with = |chunk: ChunkId, len| {
+        let with = |chunk: ChunkId, len: u64| {
             let mut other = PartitionDigests::empty();
+            let len = (len > 0).then_some(len);
             other.add(chunk, len);
             other
         };
         for other in [
             with(chunk(1, 0), 6),
+            with(chunk(1, 0), 0),
             with(chunk(1, 1), 5),
             with(chunk(2, 0), 5),
         ] {

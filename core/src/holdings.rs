@@ -13,17 +13,17 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Row", into = "Row")]
 pub struct Change {
-    /// Whether it came; otherwise it went, or was found damaged.
+    /// Whether it came; otherwise it went.
     pub came: bool,
     /// Which chunk.
     pub chunk: ChunkId,
-    /// Bytes in it.
-    pub length: u64,
+    /// Bytes in it; none if it is damaged. One that is found damaged goes, and comes so.
+    pub length: Option<u64>,
 }
 
 /// A [`Change`] on the wire: without names of fields, a thousand of them fit in 100 KiB of JSON.
 #[derive(Serialize, Deserialize)]
-struct Row(bool, crate::id::FileId, u32, u64);
+struct Row(bool, crate::id::FileId, u32, Option<u64>);
 
 impl From<Change> for Row {
     fn from(change: Change) -> Self {
@@ -43,10 +43,12 @@ impl From<Row> for Change {
     }
 }
 
-/// The good chunks of a disk, in memory. A chunk known to be damaged is not among them.
+/// The chunks of a disk, in memory. One that is known to be damaged counts too, and never as good: so
+/// that the leader hears of it also where nobody needs it, and has it dropped.
 #[derive(Clone, Debug)]
 pub struct Holdings {
-    chunks: BTreeMap<(Partition, ChunkId), u64>,
+    /// Their lengths; none if damaged.
+    chunks: BTreeMap<(Partition, ChunkId), Option<u64>>,
     digests: PartitionDigests,
     root: Option<Digest>,
     /// How many changes there were since the disk was mounted.
@@ -69,9 +71,18 @@ impl Holdings {
         }
     }
 
-    /// Takes in a chunk. One of the same length that is held already changes nothing; one of another
-    /// length is replaced.
+    /// Takes in a good chunk. One of the same length that is held already changes nothing; one of
+    /// another length, or damaged, is replaced.
     pub fn add(&mut self, chunk: ChunkId, length: u64) {
+        self.put(chunk, Some(length));
+    }
+
+    /// Takes in a damaged chunk, in place of a good one if that is held.
+    pub fn add_damaged(&mut self, chunk: ChunkId) {
+        self.put(chunk, None);
+    }
+
+    fn put(&mut self, chunk: ChunkId, length: Option<u64>) {
         match self.chunks.get(&(chunk.partition(), chunk)) {
             Some(held) if *held == length => return,
             Some(_) => self.remove(chunk),
@@ -86,7 +97,7 @@ impl Holdings {
         });
     }
 
-    /// Takes out a chunk, if it is held.
+    /// Takes out a chunk, good or damaged, if it is held.
     pub fn remove(&mut self, chunk: ChunkId) {
         let Some(length) = self.chunks.remove(&(chunk.partition(), chunk)) else {
             return;
@@ -108,12 +119,20 @@ impl Holdings {
         }
     }
 
-    /// The length of a chunk that is held.
+    /// The length of a good chunk that is held.
     pub fn get(&self, chunk: ChunkId) -> Option<u64> {
-        self.chunks.get(&(chunk.partition(), chunk)).copied()
+        self.chunks
+            .get(&(chunk.partition(), chunk))
+            .copied()
+            .flatten()
     }
 
-    /// How many chunks are held.
+    /// Whether a damaged chunk is held.
+    pub fn has_damaged(&self, chunk: ChunkId) -> bool {
+        self.chunks.get(&(chunk.partition(), chunk)) == Some(&None)
+    }
+
+    /// How many chunks are held, good or damaged.
     pub fn len(&self) -> usize {
         self.chunks.len()
     }
@@ -149,25 +168,37 @@ impl Holdings {
         Some(self.recent.iter().skip(from).take(most).copied().collect())
     }
 
-    /// The chunks of a partition and their lengths, in order.
+    /// The good chunks of a partition and their lengths, in order.
     pub fn list(&self, partition: Partition) -> impl Iterator<Item = (ChunkId, u64)> + '_ {
-        self.after(Some(partition), None)
-            .take_while(move |(chunk, _)| chunk.partition() == partition)
+        self.all_of(partition)
+            .filter_map(|(chunk, length)| Some((chunk, length?)))
     }
 
-    /// All chunks in the order of their partitions, those after `chunk` if one is given.
+    /// The damaged chunks of a partition, in order.
+    pub fn list_damaged(&self, partition: Partition) -> impl Iterator<Item = ChunkId> + '_ {
+        self.all_of(partition)
+            .filter_map(|(chunk, length)| length.is_none().then_some(chunk))
+    }
+
+    /// All good chunks in the order of their partitions, those after `chunk` if one is given.
     pub fn chunks_after(
         &self,
         chunk: Option<ChunkId>,
     ) -> impl Iterator<Item = (ChunkId, u64)> + '_ {
         self.after(None, chunk)
+            .filter_map(|(chunk, length)| Some((chunk, length?)))
+    }
+
+    fn all_of(&self, partition: Partition) -> impl Iterator<Item = (ChunkId, Option<u64>)> + '_ {
+        self.after(Some(partition), None)
+            .take_while(move |(chunk, _)| chunk.partition() == partition)
     }
 
     fn after(
         &self,
         partition: Option<Partition>,
         chunk: Option<ChunkId>,
-    ) -> impl Iterator<Item = (ChunkId, u64)> + '_ {
+    ) -> impl Iterator<Item = (ChunkId, Option<u64>)> + '_ {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let first = ChunkId {
             file: crate::id::FileId::from_u128(0),
@@ -316,6 +347,32 @@ mod tests {
         assert_eq!(mirror.clone().take(4, &[], 4, other), Err(Lost::Differs(4)));
         // A disk that counts anew.
         assert!(mirror.take(0, &[], 2, root).is_err());
+    }
+
+    #[test]
+    fn a_damaged_chunk_is_told_of_and_counted_until_it_goes() {
+        let mut held = Holdings::new(8);
+        held.add(chunk(1, 0), 5);
+        let mut mirror = Mirror::new(held.sequence(), held.digests().clone());
+        let good = held.root();
+        held.add_damaged(chunk(1, 0));
+        held.add_damaged(chunk(1, 0));
+        held.add_damaged(chunk(2, 0));
+        assert_eq!((held.len(), held.get(chunk(1, 0))), (2, None));
+        assert!(held.has_damaged(chunk(1, 0)) && held.has_damaged(chunk(2, 0)));
+        assert_eq!(held.chunks_after(None).count(), 0);
+        let partition = chunk(2, 0).partition();
+        let damaged: Vec<_> = held.list_damaged(partition).collect();
+        assert!(damaged.contains(&chunk(2, 0)) && held.list(partition).next().is_none());
+        assert_ne!(held.root(), good);
+        held.add(chunk(1, 0), 5);
+        assert_ne!(held.root(), good);
+        held.remove(chunk(2, 0));
+        assert_eq!(held.root(), good);
+        let (changes, sequence) = (held.since(1, 9).unwrap(), held.sequence());
+        assert_eq!((changes.len(), sequence), (6, 7));
+        mirror.take(1, &changes, sequence, good).unwrap();
+        assert!(mirror.is_proven_at(sequence));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const MOST_CHANGES: usize = 1000;
 /// Most partitions in one [`ListRequest`].
 pub const MOST_PARTITIONS: usize = Partition::COUNT;
 
-/// What a heartbeat says of the good chunks on the disk.
+/// What a heartbeat says of the chunks on the disk, good and damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The mount in which this was counted.

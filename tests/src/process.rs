@@ -38,10 +38,21 @@ pub fn inflict(fault: Fault, pid: i32) -> Result<()> {
 /// Whether the process `pid` is there and not just waiting to be reaped.
 pub fn is_running(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
+    runs(&stat)
+}
+
+/// The same by its stat line. A process whose first thread has ended looks as if it waited to be
+/// reaped; but until its last one has, such as one that the disk keeps in a sync, it keeps its port
+/// and the lock of its disk.
+fn runs(stat: &str) -> bool {
+    let Some((_, fields)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    // The state is field 3 of the line, and the number of threads field 20.
+    let mut fields = fields.split_whitespace();
+    let state = fields.next();
+    let threads = fields.nth(16).and_then(|count| count.parse::<u32>().ok());
+    !matches!(state, None | Some("Z" | "X")) || threads.is_some_and(|threads| threads > 1)
 }
 
 /// The most memory that `pid` ever had resident, in bytes.
@@ -107,4 +118,19 @@ pub fn marked_with(variable: &str, value: &str) -> Vec<i32> {
     };
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     pids.filter(|pid| *pid != own).filter(is_marked).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_runs_until_its_last_thread_has_ended() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (a ) b) {state} 1 7 7 0 -1 4227084 1 0 1 0 2 0 0 0 20 0 {threads} 0 383 0 0")
+        };
+        assert!(runs(&stat("S", 1)) && runs(&stat("D", 9)) && runs(&stat("Z", 2)));
+        assert!(!runs(&stat("Z", 1)) && !runs(&stat("X", 1)) && !runs(""));
+        assert!(is_running(i32::try_from(std::process::id()).unwrap()));
+    }
 }

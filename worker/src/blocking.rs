@@ -94,9 +94,9 @@ impl DiskThreads {
     }
 
     /// Whether all threads hang, as far as is known: somebody waited in vain, and no call has ended
-    /// since.
+    /// since. While a thread is free, nothing hangs, in whatever order these two were noted.
     pub(crate) fn stuck(&self) -> bool {
-        self.stuck.load(Ordering::Relaxed)
+        self.stuck.load(Ordering::Relaxed) && self.all_busy()
     }
 }
 

@@ -120,7 +120,7 @@ struct Link<'a> {
 impl Link<'_> {
     async fn beat(&self, told: &mut Told, patience: Duration) -> Result<Option<Leader>, Error> {
         told.next = None;
-        let beat = self.compose(told.known).await?;
+        let beat = self.compose(told.known)?;
         let holdings = &beat.holdings;
         let up_to = holdings.after + u64::try_from(holdings.changes.len()).unwrap_or(0);
         let begun = Instant::now();
@@ -160,10 +160,10 @@ impl Link<'_> {
     ///
     /// # Errors
     /// If the disk hangs. Then nothing is said: silence is what makes the masters look elsewhere.
-    async fn compose(&self, known: Option<Known>) -> Result<Heartbeat, Error> {
+    fn compose(&self, known: Option<Known>) -> Result<Heartbeat, Error> {
         // Before what is held, or a drop would be told of by a beat that still shows the chunk.
         let done = self.answers.take();
-        let told = self.node.report(known).await;
+        let told = self.node.report(known);
         let hangs = self.node.hangs();
         let (usage, holdings) = match told {
             Ok(told) if !hangs => told,

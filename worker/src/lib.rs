@@ -22,6 +22,7 @@ mod metrics;
 mod node;
 mod orders;
 mod pace;
+mod probe;
 mod scrub;
 mod seals;
 pub mod store;

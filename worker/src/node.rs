@@ -1,7 +1,7 @@
 //! What a worker has once its disk is open.
 
 use crate::blocking::{ChainMemory, DiskThreads, Memory};
-use crate::config::Limits;
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
@@ -10,6 +10,7 @@ use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::orders;
 use crate::pace::Pace;
+use crate::probe::Probe;
 use crate::scrub::Scrub;
 use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
@@ -24,8 +25,8 @@ use mdfs_service::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the question how the disk is may wait for the one before it.
-const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// How often the disk is asked how much room it has, at the least.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Threads for what nobody waits for: one for each copy that is made at a time, and the scrub's.
 const YIELDING_THREADS: usize = orders::COPIES + 1;
@@ -46,7 +47,7 @@ pub(crate) struct Node {
     /// For copies that nobody waits for, and the scrub.
     pub(crate) yielding_threads: DiskThreads,
     /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
-    probe_thread: DiskThreads,
+    probe: Probe,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
     seals: Seals,
@@ -62,9 +63,15 @@ impl Node {
         peers: Peers,
         metrics: Arc<Metrics>,
         clock: Clock,
-        pace: Pace,
-        limits: &Limits,
+        config: &Config,
     ) -> Result<Self, Error> {
+        let limits = &config.limits;
+        let every = config.heartbeat_interval.min(PROBE_EVERY);
+        let probe = Probe::start(Arc::clone(store.disk()), clock.clone(), every);
+        let probe = probe.map_err(|source| Error::System {
+            operation: "ask the disk for its room",
+            source,
+        })?;
         let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
         let yielding = DiskThreads::yielding(YIELDING_THREADS, limits.queue_wait);
         let yielding_threads = yielding.map_err(|source| Error::System {
@@ -77,7 +84,7 @@ impl Node {
             seals: Seals::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
-            pace,
+            pace: Pace::new(config.copy_rate),
             store,
             voter,
             peers,
@@ -86,7 +93,7 @@ impl Node {
             read_threads: threads(),
             write_threads: threads(),
             yielding_threads,
-            probe_thread: DiskThreads::new(1, PROBE_WAIT),
+            probe,
             read_memory: Memory::new(limits.read_buffer_bytes, limits.queue_wait),
             write_memory: ChainMemory::new(
                 limits.write_buffer_bytes / 2,
@@ -115,19 +122,16 @@ impl Node {
     ///
     /// # Errors
     /// If the disk does not say, or hangs.
-    pub(crate) async fn report(&self, known: Option<Known>) -> Result<(Usage, Report), Error> {
-        let store = self.store.clone();
-        let probe = move || -> Result<_, Error> { Ok((store.usage()?, store.report(known))) };
-        self.probe_thread.run(probe).await?
+    pub(crate) fn report(&self, known: Option<Known>) -> Result<(Usage, Report), Error> {
+        Ok((self.usage()?, self.store.report(known)))
     }
 
     /// What the disk has and can do.
     ///
     /// # Errors
     /// If the disk does not say, or hangs.
-    pub(crate) async fn usage(&self) -> Result<Usage, Error> {
-        let store = self.store.clone();
-        Ok(self.probe_thread.run(move || store.usage()).await??)
+    pub(crate) fn usage(&self) -> Result<Usage, Error> {
+        Ok(self.store.usage_with(self.probe.space()?))
     }
 
     /// How long ago the scrub began that has read everything: at most so long ago each chunk was
@@ -142,11 +146,9 @@ impl Node {
         self.read_threads.all_busy() || self.write_threads.all_busy()
     }
 
-    /// Whether the disk hangs, as far as is known.
+    /// Whether the disk hangs, as far as those know who wait for it.
     pub(crate) fn hangs(&self) -> bool {
-        [&self.probe_thread, &self.read_threads, &self.write_threads]
-            .iter()
-            .any(|threads| threads.stuck())
+        self.read_threads.stuck() || self.write_threads.stuck()
     }
 
     /// Counts a chunk that was made durable, and how long it took since then.

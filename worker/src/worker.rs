@@ -6,7 +6,6 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{self, Error};
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::pace::Pace;
 use crate::store::{self, ChunkStore, StoreSettings};
 use crate::transfer::peers::Peers;
 use crate::voter::VoterStorage;
@@ -158,9 +157,7 @@ impl Inner {
     fn open_blocking(&self, disk: Arc<dyn Disk>) -> Result<(Node, VoterEnd), Error> {
         let Config {
             reserve_bytes,
-            limits,
             cluster_key,
-            copy_rate,
             ..
         } = &self.config;
         let settings = StoreSettings {
@@ -173,8 +170,8 @@ impl Inner {
         let cluster = store.identity().cluster;
         let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
-        let (clock, pace) = (self.clock.clone(), Pace::new(*copy_rate));
-        let node = Node::new(store, handle, peers, metrics, clock, pace, limits)?;
+        let (clock, config) = (self.clock.clone(), &self.config);
+        let node = Node::new(store, handle, peers, metrics, clock, config)?;
         let identity = node.identity();
         tracing::info!(
             disk = %identity.disk,

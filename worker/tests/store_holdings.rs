@@ -1,4 +1,4 @@
-//! What a store says it holds: good chunks, durable ones, and nothing else.
+//! What a store says it holds: durable chunks, the damaged ones as such, and nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a surprise must end a test")]
 
@@ -42,6 +42,7 @@ fn check(store: &ChunkStore, good: &[(ChunkId, u64)], damaged: &[ChunkId]) {
     let fresh = {
         let mut fresh = mdfs_core::holdings::Holdings::new(0);
         good.iter().for_each(|&(chunk, len)| fresh.add(chunk, len));
+        damaged.iter().for_each(|&chunk| fresh.add_damaged(chunk));
         fresh.root()
     };
     assert_eq!(store.report(None).root, fresh);
@@ -76,7 +77,7 @@ fn sealed_chunks_are_held_until_they_are_dropped_also_after_a_restart() {
         let gone = Change {
             came: false,
             chunk: a,
-            length: bytes.len() as u64,
+            length: Some(bytes.len() as u64),
         };
         assert_eq!(report(mount, sequence), (sequence, vec![gone]));
         let now = sequence + 1;

@@ -61,18 +61,7 @@ impl Transport {
         request: Request<PiecesBody>,
         within: Duration,
     ) -> Result<Response<Incoming>, LinkError> {
-        let answer = in_time(url, within, async {
-            let sent = self.client.request(request).await;
-            let response = sent.map_err(|error| LinkError::unreachable(url, error))?;
-            if response.status().is_success() {
-                return Ok(Ok(response));
-            }
-            let status = response.status();
-            Ok(Err((status, collect(url, response.into_body()).await?)))
-        });
-        answer
-            .await?
-            .map_err(|(status, body)| LinkError::refused(url, status, &body))
+        in_time(url, within, self.exchange(url, request)).await
     }
 
     /// Sends a request and gives the whole answer; a refusal is an error.
@@ -82,11 +71,27 @@ impl Transport {
         request: Request<PiecesBody>,
         within: Duration,
     ) -> Result<Bytes, LinkError> {
+        // One time limit for all of it: each is a timer, and a call of its own to the system.
         in_time(url, within, async {
-            let response = self.open(url, request, within).await?;
+            let response = self.exchange(url, request).await?;
             collect(url, response.into_body()).await
         })
         .await
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        request: Request<PiecesBody>,
+    ) -> Result<Response<Incoming>, LinkError> {
+        let sent = self.client.request(request).await;
+        let response = sent.map_err(|error| LinkError::unreachable(url, error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = collect(url, response.into_body()).await?;
+        Err(LinkError::refused(url, status, &body))
     }
 }
 

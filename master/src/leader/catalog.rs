@@ -1,9 +1,10 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
+mod wanted;
+
 use super::progress::Amount;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
-use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::name::FileName;
@@ -254,39 +255,6 @@ impl Catalog {
         places.any(|holders| holders.contains(&disk))
             || moves.into_iter().any(|to| to.contains(&disk))
             || exceptions.any(|(other, _)| other == disk)
-    }
-
-    /// How many copies files have that follow the policy.
-    pub(super) fn replicas(&self) -> ReplicationFactor {
-        let cluster = self.cluster.as_ref();
-        cluster.map_or(ReplicationFactor::DEFAULT, |record| record.replicas)
-    }
-
-    /// How many holders partitions have: as many as the policy says copies, and more only while there
-    /// are more and files that asked for so many.
-    pub(super) fn width(&self) -> ReplicationFactor {
-        let holders = self.assignment.iter().map(|(_, holders)| holders.len());
-        let present = holders.max().unwrap_or(0);
-        let asked = self.explicit.keys().next_back().copied();
-        let kept = asked.filter(|copies| usize::from(copies.get()) <= present);
-        let most = u8::try_from(present)
-            .ok()
-            .and_then(|most| ReplicationFactor::new(most).ok());
-        let kept = kept.or(asked.and(most));
-        kept.map_or(self.replicas(), |kept| kept.max(self.replicas()))
-    }
-
-    /// What a disk should hold of a partition.
-    pub(super) fn desired_of(&self, disk: DiskId, partition: Partition) -> Digest {
-        let targets = self.targets(partition);
-        self.desired.of(disk, partition, targets, self.replicas())
-    }
-
-    /// Whether a disk should have chunks of a partition of which so many copies are wanted, or is a
-    /// holder that has them still.
-    pub(super) fn keeps(&self, disk: DiskId, partition: Partition, wanted: usize) -> bool {
-        let first = |disks: &[DiskId]| disks.iter().take(wanted).any(|&it| it == disk);
-        first(self.targets(partition)) || first(self.assignment.holders(partition))
     }
 
     /// The disks that should have what is in a partition: where it is, or where it is moving to.

@@ -31,6 +31,9 @@ pub(super) struct Observed {
 pub(super) struct Fleet {
     disks: BTreeMap<DiskId, Observed>,
     settings: DetectSettings,
+    /// What was made of the disks of a cluster last; none after one came, went, or changed where or
+    /// what it belongs to. So a heartbeat costs the same however many disks there are.
+    directory: Option<(ClusterId, Directory)>,
 }
 
 impl Fleet {
@@ -38,6 +41,7 @@ impl Fleet {
         Self {
             disks: BTreeMap::new(),
             settings,
+            directory: None,
         }
     }
 
@@ -64,6 +68,12 @@ impl Fleet {
             returns.note(before.last_beat, now);
         }
         let restarts = before.map(|it| it.restarts).unwrap_or_default();
+        let is_where_it_was = self.disks.get(&disk).is_some_and(|before| {
+            before.beat.url == beat.url && before.beat.identity.cluster == beat.identity.cluster
+        });
+        if !is_where_it_was {
+            self.directory = None;
+        }
         self.disks.insert(
             disk,
             Observed {
@@ -100,6 +110,7 @@ impl Fleet {
     /// Forgets disks that have been dead for long and are no members.
     pub(super) fn forget_strangers(&mut self, now: Timestamp, is_member: impl Fn(DiskId) -> bool) {
         let settings = self.settings;
+        self.directory = None;
         self.disks.retain(|&disk, observed| {
             is_member(disk) || observed.liveness(now, &settings) != Liveness::Dead
         });
@@ -107,12 +118,14 @@ impl Fleet {
 
     /// Forgets the disks that do not meet a condition.
     pub(super) fn keep(&mut self, admits: impl Fn(DiskId, &Heartbeat) -> bool) {
+        self.directory = None;
         self.disks
             .retain(|&disk, observed| admits(disk, &observed.beat));
     }
 
     /// Forgets a disk.
     pub(super) fn forget(&mut self, disk: DiskId) {
+        self.directory = None;
         self.disks.remove(&disk);
     }
 
@@ -183,13 +196,21 @@ impl Fleet {
 
     /// A disk said yes to a cluster; its next beat will say so too.
     pub(super) fn adopted(&mut self, disk: DiskId, cluster: ClusterId) {
+        self.directory = None;
         if let Some(observed) = self.disks.get_mut(&disk) {
             observed.beat.identity.cluster = Some(cluster);
         }
     }
 
     /// Where the disks of a cluster are. The version follows from the content alone.
-    pub(super) fn directory(&self, cluster: ClusterId) -> Directory {
+    pub(super) fn directory(&mut self, cluster: ClusterId) -> &Directory {
+        let made = self.directory.take().filter(|(of, _)| *of == cluster);
+        let made = made.unwrap_or_else(|| (cluster, self.make_directory(cluster)));
+        let (_, directory) = self.directory.insert(made);
+        directory
+    }
+
+    fn make_directory(&self, cluster: ClusterId) -> Directory {
         let disks: Vec<DiskAddress> = self
             .disks
             .iter()
@@ -228,3 +249,6 @@ impl Observed {
         classify(self.last_beat, !self.closed.is_cancelled(), now, settings)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,6 +238,10 @@ impl Truth {
         is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) {
         let Change { chunk, length, .. } = change;
+        if length.is_none() {
+            // No record will want a damaged copy either.
+            return;
+        }
         if !change.came {
             self.forget_early_chunk(disk, chunk);
         } else if is_early(disk, chunk) {

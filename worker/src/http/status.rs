@@ -50,7 +50,7 @@ pub(crate) async fn stats(
     State(worker): State<Worker>,
     Open(node): Open,
 ) -> Result<Json<Stats>, HttpError> {
-    let usage = node.usage().await?;
+    let usage = node.usage()?;
     let identity = node.identity();
     let config = worker.config();
     Ok(Json(Stats {
@@ -78,7 +78,7 @@ pub(crate) async fn stats(
 pub(crate) async fn metrics(State(worker): State<Worker>) -> Response {
     let metrics = worker.metrics();
     let (usage, scrubbed_ago) = match worker.node() {
-        Ok(node) => (node.usage().await.ok(), node.scrubbed_ago()),
+        Ok(node) => (node.usage().ok(), node.scrubbed_ago()),
         Err(_) => (None, None),
     };
     metrics.show(usage.as_ref(), scrubbed_ago);

@@ -93,13 +93,15 @@ impl ChunkStore {
         let mut removed = 0;
         for (dir, chunks) in by_dir {
             if self.file_bytes(&dir)?.is_none() {
+                chunks.iter().for_each(|&chunk| self.inner.absent(chunk));
                 continue;
             }
             for chunk in chunks {
                 let path = layout::chunk_path(chunk);
                 let removing = self.removing(chunk.file);
-                if let Some(file_bytes) = self.file_bytes(&path)? {
-                    removed += self.remove(chunk, &path, file_bytes)?;
+                match self.file_bytes(&path)? {
+                    Some(file_bytes) => removed += self.remove(chunk, &path, file_bytes)?,
+                    None => self.inner.absent(chunk),
                 }
                 drop(removing);
             }

@@ -1,8 +1,9 @@
 //! Which chunks a disk holds and which of them are damaged, in memory: what its leader is told.
 //!
-//! A chunk is held from the moment it is durable until its file goes or damage is found in it. Both
-//! are said under one lock, so that no order of events leaves a chunk held that is gone or damaged;
-//! at worst a good one is not held, and is again once it is verified.
+//! A chunk is held from the moment it is durable until its file goes or damage is found in it; then
+//! it counts as damaged until its file goes or is replaced. All is said under one lock, so that no
+//! order of events leaves a chunk held that is gone or damaged; at worst a good one is not held, and
+//! is again once it is verified.
 
 use super::{ChunkStore, Inner, lock};
 use mdfs_core::chunk::ChunkId;
@@ -24,7 +25,8 @@ const MOST_BLOCKS: usize = 65_536;
 /// The chunks of a disk, as far as is known.
 #[derive(Debug)]
 pub(super) struct Held {
-    good: Holdings,
+    /// The good chunks, and the damaged ones as such.
+    holdings: Holdings,
     /// Damage found since the mount, each piece once.
     blocks: BTreeSet<(ChunkId, u64)>,
     chunks: BTreeSet<ChunkId>,
@@ -64,7 +66,7 @@ pub(super) enum Seen {
 impl Held {
     pub(super) fn new() -> Self {
         Self {
-            good: Holdings::new(MOST_RECENT),
+            holdings: Holdings::new(MOST_RECENT),
             blocks: BTreeSet::new(),
             chunks: BTreeSet::new(),
             coming: HashMap::new(),
@@ -75,9 +77,10 @@ impl Held {
     /// A chunk is on the disk, by the length of its file.
     pub(super) fn found_at_mount(&mut self, chunk: ChunkId, length: Option<u64>) {
         match length {
-            Some(length) => self.good.add(chunk, length),
+            Some(length) => self.holdings.add(chunk, length),
             None => {
                 self.chunks.insert(chunk);
+                self.holdings.add_damaged(chunk);
             }
         }
     }
@@ -108,22 +111,35 @@ impl Held {
         while let Some(&bad) = self.blocks.range((chunk, 0)..=(chunk, u64::MAX)).next() {
             self.blocks.remove(&bad);
         }
+        if self.holdings.has_damaged(chunk) {
+            self.take_out(chunk);
+        }
     }
 
     fn lose(&mut self, chunk: ChunkId) {
-        if let Some(watched) = self.coming.get_mut(&chunk) {
-            watched.lost += 1;
-        }
+        self.note_loss(chunk);
         self.take_out(chunk);
     }
 
+    fn spoil(&mut self, chunk: ChunkId) {
+        self.note_loss(chunk);
+        self.holdings.add_damaged(chunk);
+        self.tell();
+    }
+
+    fn note_loss(&mut self, chunk: ChunkId) {
+        if let Some(watched) = self.coming.get_mut(&chunk) {
+            watched.lost += 1;
+        }
+    }
+
     fn take_out(&mut self, chunk: ChunkId) {
-        self.good.remove(chunk);
+        self.holdings.remove(chunk);
         self.tell();
     }
 
     fn tell(&self) {
-        let sequence = self.good.sequence();
+        let sequence = self.holdings.sequence();
         self.changes
             .send_if_modified(|told| std::mem::replace(told, sequence) != sequence);
     }
@@ -153,11 +169,17 @@ impl Inner {
         held.lose(chunk);
     }
 
+    /// A chunk that is to be dropped has no file: damage of it that is known was told of late, by one
+    /// who had it open.
+    pub(super) fn absent(&self, chunk: ChunkId) {
+        self.held().forget_damage(chunk);
+    }
+
     /// The file of a chunk that is held is gone, and nobody here removed it: its length. None if it
     /// is not held.
     pub(super) fn vanished(&self, chunk: ChunkId) -> Option<u64> {
         let mut held = self.held();
-        let length = held.good.get(chunk)?;
+        let length = held.holdings.get(chunk)?;
         held.lose(chunk);
         Some(length)
     }
@@ -172,7 +194,7 @@ impl Inner {
     /// A block of a chunk is damaged. Whether that is news.
     pub(super) fn bad_block(&self, chunk: ChunkId, block: u64) -> bool {
         let mut held = self.held();
-        held.lose(chunk);
+        held.spoil(chunk);
         (held.blocks.len() < MOST_BLOCKS || !held.has_bad_block(chunk))
             && held.blocks.insert((chunk, block))
     }
@@ -180,7 +202,7 @@ impl Inner {
     /// A chunk is damaged as a whole. Whether that is news.
     pub(super) fn bad_chunk(&self, chunk: ChunkId) -> bool {
         let mut held = self.held();
-        held.lose(chunk);
+        held.spoil(chunk);
         held.chunks.insert(chunk)
     }
 }
@@ -197,7 +219,7 @@ impl Coming<'_> {
             held.forget_damage(self.chunk);
         }
         if !held.is_damaged(self.chunk) {
-            held.good.add(self.chunk, length);
+            held.holdings.add(self.chunk, length);
             held.tell();
         }
     }
@@ -218,12 +240,12 @@ impl Drop for Coming<'_> {
 impl ChunkStore {
     /// Whether a chunk is durable here and no damage of it is known, and its length.
     pub fn held(&self, chunk: ChunkId) -> Option<u64> {
-        self.inner.held().good.get(chunk)
+        self.inner.held().holdings.get(chunk)
     }
 
-    /// The first chunk held, or the first after `chunk`, and its length.
+    /// The first chunk held, or the first after `chunk`, and its length. No damaged one.
     pub fn held_after(&self, chunk: Option<ChunkId>) -> Option<(ChunkId, u64)> {
-        self.inner.held().good.chunks_after(chunk).next()
+        self.inner.held().holdings.chunks_after(chunk).next()
     }
 
     /// Bytes in all chunks on the disk.
@@ -241,11 +263,11 @@ impl ChunkStore {
     pub fn report(&self, known: Option<Known>) -> Report {
         let mount = self.mount();
         let mut held = self.inner.held();
-        let (sequence, root) = (held.good.sequence(), held.good.root());
+        let (sequence, root) = (held.holdings.sequence(), held.holdings.root());
         let known = known.filter(|known| known.mount == mount);
         let (after, changes) = match known.map(|known| known.sequence) {
             None => (0, Vec::new()),
-            Some(known) => match held.good.since(known, MOST_CHANGES) {
+            Some(known) => match held.holdings.since(known, MOST_CHANGES) {
                 Some(changes) => (known, changes),
                 // No longer remembered: the leader has to ask for everything.
                 None => (sequence, Vec::new()),
@@ -270,8 +292,8 @@ impl ChunkStore {
         let held = self.inner.held();
         Digests {
             mount: self.mount(),
-            sequence: held.good.sequence(),
-            digests: held.good.digests().as_slice().to_vec(),
+            sequence: held.holdings.sequence(),
+            digests: held.holdings.digests().as_slice().to_vec(),
         }
     }
 
@@ -279,17 +301,13 @@ impl ChunkStore {
     pub fn list(&self, partitions: &[Partition]) -> Listing {
         let partitions: BTreeSet<_> = partitions.iter().copied().collect();
         let held = self.inner.held();
-        let with_bad_blocks = held.blocks.iter().map(|(chunk, _)| chunk);
-        let damaged: BTreeSet<_> = held.chunks.iter().chain(with_bad_blocks).copied().collect();
+        let Held { holdings, .. } = &*held;
+        let partitions = || partitions.iter().copied();
         Listing {
-            sequence: held.good.sequence(),
-            chunks: partitions
-                .iter()
-                .flat_map(|&partition| held.good.list(partition))
-                .collect(),
-            damaged: damaged
-                .into_iter()
-                .filter(|chunk| partitions.contains(&chunk.partition()))
+            sequence: holdings.sequence(),
+            chunks: partitions().flat_map(|it| holdings.list(it)).collect(),
+            damaged: partitions()
+                .flat_map(|it| holdings.list_damaged(it))
                 .collect(),
         }
     }
@@ -335,5 +353,13 @@ mod tests {
         coming.arrived(5, Seen::Whole);
         assert_eq!(store.held(chunk), Some(5));
         assert_eq!(inner.held().coming.len(), 0);
+
+        // One who has it open finds damage after it is gone: it is told of until a drop finds nothing.
+        inner.gone(chunk);
+        assert!(inner.bad_block(chunk, 3));
+        assert_eq!(store.list(&[chunk.partition()]).damaged, [chunk]);
+        assert_eq!(store.drop_chunks(&[chunk]).unwrap(), 0);
+        assert_eq!(store.list(&[chunk.partition()]).damaged, []);
+        assert!(inner.held().holdings.is_empty() && !store.is_damaged(chunk));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use scrubbed::ScrubNote;
 
 use error::io_error;
 
-use crate::disk::{BufferPool, Disk, DiskLock, out_of_handles};
+use crate::disk::{BufferPool, Disk, DiskLock, Space, out_of_handles};
 use cache::OpenChunks;
 use error::out_of_space;
 use held::Held;
@@ -263,15 +263,17 @@ impl ChunkStore {
     /// # Errors
     /// The file system does not say how large it is.
     pub fn usage(&self) -> Result<Usage> {
+        let space = self.inner.disk.space();
+        Ok(self.usage_with(space.map_err(io_error("measure", Path::new("")))?))
+    }
+
+    /// The same on a disk with so much room. Waits for no disk.
+    pub(crate) fn usage_with(&self, space: Space) -> Usage {
         let inner = &*self.inner;
-        let space = inner
-            .disk
-            .space()
-            .map_err(io_error("measure", Path::new("")))?;
         let held = inner.held();
         let (bad_blocks, damaged) = (held.bad_blocks(), held.damaged_chunks());
         drop(held);
-        Ok(Usage {
+        Usage {
             capacity_bytes: space.total,
             free_bytes: space.free.saturating_sub(inner.reserve_bytes),
             chunks: inner.chunks.load(Ordering::Relaxed).saturating_sub(damaged),
@@ -281,7 +283,7 @@ impl ChunkStore {
             foreign_files: inner.foreign_files,
             staged: lock(&inner.staged).len() as u64,
             state: self.state(),
-        })
+        }
     }
 
     /// Whether the disk accepts writes.

@@ -77,7 +77,7 @@ async fn digests_lists_and_seals_are_of_what_is_stored() {
     api.flip(70_000);
     api.send(api.read(chunk(0), "?offset=70000&length=1")).await;
     let damaged = Listing {
-        sequence: 2,
+        sequence: 3,
         chunks: vec![],
         damaged: vec![chunk(0)],
     };
@@ -112,7 +112,7 @@ async fn changes_are_told_at_once_to_a_master_that_wants_to_know() {
     let came = Change {
         came: true,
         chunk: chunk(0),
-        length: 5000,
+        length: Some(5000),
     };
     assert_eq!(
         (told.holdings.after, told.holdings.changes.clone()),

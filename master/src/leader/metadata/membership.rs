@@ -68,7 +68,8 @@ impl Metadata {
         let directory = self
             .cluster()
             .map(|cluster| self.fleet.directory(cluster))
-            .filter(|directory| directory.version != version);
+            .filter(|directory| directory.version != version)
+            .cloned();
         Ok(HeartbeatReply {
             leader: self.leader(),
             directory,
@@ -111,7 +112,13 @@ impl Metadata {
     }
 
     fn tell_log_who_is_there(&mut self, now: Now) {
-        let disks = self.cluster().map(|cluster| self.fleet.of_cluster(cluster));
+        let cluster = self.cluster();
+        let directory = cluster.map(|cluster| self.fleet.directory(cluster).version);
+        if directory == self.upkeep.seen_in {
+            return;
+        }
+        self.upkeep.seen_in = directory;
+        let disks = cluster.map(|cluster| self.fleet.of_cluster(cluster));
         let disks = disks.unwrap_or_default();
         if disks != self.upkeep.seen {
             self.upkeep.seen.clone_from(&disks);

@@ -44,6 +44,8 @@ pub(super) struct Schedule {
     refused: Option<(Timestamp, u64)>,
     /// What the log was told of who is there.
     pub(super) seen: BTreeSet<DiskId>,
+    /// The version of the directory that this follows from.
+    pub(super) seen_in: Option<u64>,
     /// A change of members waits for its commit, at this index.
     pub(super) membership: bool,
     /// Blank disks that were asked to join, and when.

@@ -192,13 +192,20 @@ fn live(cluster: &mut DevCluster, scene: &Scene, mut files: Vec<Stored>) -> Resu
     let workers = cluster.role("worker");
     let worker = |number: usize| workers.get(number).context("there are four workers");
 
-    // Dies and comes back.
+    // Dies and comes back: with a damaged copy that nobody needs any more.
     let first = worker(1)?;
     let role = Role::of(first)?;
     kill(cluster, scene, first)?;
     wait_status(cluster, "count of the loss", PATIENCE, |status| {
         status.under_replicated_files > 0
     })?;
+    let gone = cut_one(&role.disk()?, &mut files)?;
+    change(
+        cluster,
+        "DELETE",
+        &format!("{}?purge", path(&gone.name)),
+        None,
+    )?;
     start(cluster, scene, &role)?;
     whole(cluster, 4)?;
 
@@ -299,6 +306,19 @@ fn rot(scene: &Scene, files: &[Stored]) -> Result<()> {
         flip(path, chance.within(0, file.length.min(file.chunk_size)))?;
     }
     Ok(())
+}
+
+/// Cuts a chunk on a disk short, and gives the file that it is of.
+fn cut_one(disk: &Path, files: &mut Vec<Stored>) -> Result<Stored> {
+    for at in 0..files.len() {
+        let file_id = files.get(at).map(|file| file.file_id.clone());
+        let chunks = disks::chunks(disk, &file_id.unwrap_or_default())?;
+        if let Some(chunk) = chunks.values().next() {
+            OpenOptions::new().write(true).open(chunk)?.set_len(10)?;
+            return Ok(files.swap_remove(at));
+        }
+    }
+    bail!("the disk has no chunk")
 }
 
 fn flip(path: &Path, at: u64) -> Result<()> {

@@ -91,6 +91,42 @@ fn a_copy_that_a_live_disk_lost_is_seen_and_made_again() {
 }
 
 #[test]
+fn a_damaged_copy_that_nobody_needs_is_dropped_but_not_the_last_one() {
+    let (mut world, files) = with_files(4, 20);
+    let info = &files[7];
+    let needed = chunk(info.record.file, 0);
+    let nowhere = chunk(FileId::from_u128(1), 0);
+    let holders = copies(&world, info);
+    let other = (1..=4).find(|&number| !holders.contains(&disk(number)));
+    let other = other.unwrap();
+    for chunk in [needed, nowhere] {
+        world.worker(other).holdings.add_damaged(chunk);
+    }
+    world.run(6000);
+    for chunk in [needed, nowhere] {
+        assert!(!world.workers[&disk(other)].holdings.has_damaged(chunk));
+    }
+    check_whole(&mut world, &files);
+
+    // With no good copy left it may have good blocks.
+    for holder in &holders {
+        world.worker(holder.as_u128()).holdings.remove(needed);
+    }
+    world.worker(other).holdings.add_damaged(needed);
+    world.run(6000);
+    assert!(world.workers[&disk(other)].holdings.has_damaged(needed));
+    let status = world.status();
+    assert_eq!((status.missing_files, status.damaged_chunks), (1, 1));
+    // One is found, and the damaged copies are not needed any more.
+    let [holder, _] = holders[..] else { panic!() };
+    let length = info.record.layout.chunk_len(0).unwrap();
+    world.worker(holder.as_u128()).holdings.add(needed, length);
+    world.run(30_000);
+    assert!(!world.workers[&disk(other)].holdings.has_damaged(needed));
+    check_whole(&mut world, &files);
+}
+
+#[test]
 fn a_difference_that_no_change_told_of_is_found_within_three_beats() {
     let (mut world, files) = with_files(3, 20);
     let info = &files[3];

@@ -17,7 +17,7 @@ pub(super) struct Worker {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     staged: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) beat: Heartbeat,
-    /// The good chunks on its disk.
+    /// The chunks on its disk.
     pub(super) holdings: Holdings,
     /// How far the master said it knows them.
     pub(super) known: Option<Known>,
@@ -98,11 +98,14 @@ impl Worker {
     }
 
     pub(super) fn list(&self, partitions: &BTreeSet<Partition>) -> Listing {
-        let lists = partitions.iter().map(|&p| self.holdings.list(p));
+        let holdings = &self.holdings;
+        let partitions = || partitions.iter().copied();
         Listing {
-            sequence: self.holdings.sequence(),
-            chunks: lists.flatten().collect(),
-            damaged: Vec::new(),
+            sequence: holdings.sequence(),
+            chunks: partitions().flat_map(|p| holdings.list(p)).collect(),
+            damaged: partitions()
+                .flat_map(|p| holdings.list_damaged(p))
+                .collect(),
         }
     }
 

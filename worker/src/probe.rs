@@ -1,0 +1,133 @@
+//! Asks the disk over and over how much room it has, on a thread of its own: no heartbeat waits for
+//! the disk or hands anything to another thread, and a disk that hangs is known by its silence.
+
+use crate::disk::{Disk, Space};
+use crate::error::Error;
+use mdfs_core::time::Timestamp;
+use mdfs_service::Clock;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long the disk may say nothing beyond the time when it is asked next.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the disk said last. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    latest: Arc<Mutex<Said>>,
+    clock: Clock,
+    every: Duration,
+    /// Held for its drop, which ends the thread.
+    _stop: SyncSender<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    at: Timestamp,
+    space: Space,
+}
+
+impl Probe {
+    /// Asks the disk now, and then every so often.
+    ///
+    /// # Errors
+    /// If the disk does not say how much room it has, or the system refuses a thread.
+    pub(crate) fn start(disk: Arc<dyn Disk>, clock: Clock, every: Duration) -> io::Result<Self> {
+        let said = Said {
+            at: clock.now(),
+            space: disk.space()?,
+        };
+        let latest = Arc::new(Mutex::new(said));
+        // Nothing is ever sent.
+        let (stop, stopped) = sync_channel(0);
+        let asker = Asker {
+            disk,
+            clock: clock.clone(),
+            latest: Arc::clone(&latest),
+        };
+        std::thread::Builder::new()
+            .name("mdfs-probe".to_owned())
+            .spawn(move || asker.run(&stopped, every))?;
+        Ok(Self {
+            latest,
+            clock,
+            every,
+            _stop: stop,
+        })
+    }
+
+    /// The room on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the disk hangs, or does not say.
+    pub(crate) fn space(&self) -> Result<Space, Error> {
+        let Said { at, space } = *lock(&self.latest);
+        if self.clock.now().since(at) > self.every.saturating_add(PATIENCE) {
+            return Err(Error::Busy {
+                what: "disk threads",
+            });
+        }
+        Ok(space)
+    }
+}
+
+struct Asker {
+    disk: Arc<dyn Disk>,
+    clock: Clock,
+    latest: Arc<Mutex<Said>>,
+}
+
+impl Asker {
+    fn run(self, stopped: &Receiver<()>, every: Duration) {
+        while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            match self.disk.space() {
+                Ok(space) => {
+                    let at = self.clock.now();
+                    *lock(&self.latest) = Said { at, space };
+                }
+                // What it said before grows old.
+                Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
+            }
+        }
+    }
+}
+
+/// No lock is held over a call that can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn what_a_disk_said_is_of_use_until_it_should_have_said_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(dir.path(), false));
+        let clock = Clock::manual();
+        // It is not asked again within this test.
+        let every = Duration::from_secs(3600);
+        let probe = Probe::start(disk, clock.clone(), every).unwrap();
+        clock.advance(every + PATIENCE);
+        assert!(probe.space().unwrap().total > 0);
+        clock.advance(Duration::from_millis(1));
+        assert!(matches!(probe.space(), Err(Error::Busy { .. })));
+    }
+
+    #[test]
+    fn a_disk_is_asked_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(dir.path(), false));
+        let clock = Clock::manual();
+        let probe = Probe::start(disk, clock.clone(), Duration::from_millis(1)).unwrap();
+        clock.advance(Duration::from_secs(3600));
+        // What it says now is of now.
+        while probe.space().is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
