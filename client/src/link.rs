@@ -5,6 +5,7 @@
 //! time it may take in all; connecting takes at most a second of it.
 
 mod error;
+mod masters;
 mod peer;
 mod pieces;
 mod send;
@@ -24,11 +25,9 @@ use mdfs_core::id::{ClusterId, DiskId, FileId, Term};
 use mdfs_protocol::access::ClusterKey;
 use mdfs_protocol::holdings::{self, Digests, DigestsRequest, ListRequest, Listing};
 use mdfs_protocol::internal::{
-    self, Adopt, CRC_HEADER, DropRequest, Dropped, Heartbeat, HeartbeatReply, HopsReply, Identity,
-    PullRequest, SEAL_HEADER, ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest,
-    chunk_path, drop_path,
+    self, Adopt, CRC_HEADER, DropRequest, Dropped, HopsReply, Identity, PullRequest, SEAL_HEADER,
+    ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path, drop_path,
 };
-use mdfs_protocol::local::{self, LookUp, LookedUp};
 use pieces::PiecesBody;
 use send::ascii_json;
 use serde::Serialize;
@@ -367,34 +366,6 @@ impl Links {
         let request = self.request(method, &peer.url, Some(peer.disk), internal::SCRUB)?;
         self.json(&peer.url, request, Pieces::default(), within)
             .await
-    }
-
-    /// Asks the master at `url` what a name stands for, and whether whoever asks may know.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn look_up(
-        &self,
-        url: &str,
-        asked: &LookUp,
-        within: Duration,
-    ) -> Result<LookedUp, LinkError> {
-        let request = self.request(Method::POST, url, None, local::LOOK_UP)?;
-        self.send_json(url, request, asked, within).await
-    }
-
-    /// Beats to the master at `url`.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn heartbeat(
-        &self,
-        url: &str,
-        beat: &Heartbeat,
-        within: Duration,
-    ) -> Result<HeartbeatReply, LinkError> {
-        let request = self.request(Method::POST, url, None, internal::HEARTBEAT)?;
-        self.send_json(url, request, beat, within).await
     }
 }
 

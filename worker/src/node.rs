@@ -11,10 +11,12 @@ use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::probe::Probe;
 use crate::scrub::Scrub;
+use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
 use mdfs_core::id::DiskId;
+use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
@@ -48,6 +50,7 @@ pub(crate) struct Node {
     probe: Probe,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
+    seals: Seals,
     pub(crate) scrub: Scrub,
     pub(crate) pace: Pace,
     pub(crate) generation: Raising,
@@ -78,6 +81,7 @@ impl Node {
         Ok(Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
+            seals: Seals::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
             pace: Pace::new(config.copy_rate),
@@ -145,6 +149,19 @@ impl Node {
     /// Whether the disk hangs, as far as those know who wait for it.
     pub(crate) fn hangs(&self) -> bool {
         self.read_threads.stuck() || self.write_threads.stuck()
+    }
+
+    /// Counts a chunk that was made durable, and how long it took since then.
+    pub(crate) fn note_seal(&self, begun: Timestamp) {
+        let now = self.clock.now();
+        let took = now.since(begun);
+        self.metrics.seal_seconds.observe_span(took);
+        self.seals.note(took, now);
+    }
+
+    /// How long it took lately to make a chunk durable; none if none was.
+    pub(crate) fn seals_took(&self) -> Option<Duration> {
+        self.seals.lately(self.clock.now())
     }
 
     /// Counts a read that failed because of what is on the disk.
