@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::commands::{
-    admin, cat, get, ls, mv, put, rm, scrub, sign, stat, token, undelete, uploads, verify,
+    admin, cat, get, ls, mv, policy, put, rm, scrub, sign, stat, token, undelete, uploads, verify,
 };
 use crate::dev::DevArgs;
 use crate::output::Format;
@@ -106,6 +106,8 @@ pub enum Command {
     Retire(admin::Retire),
     /// Announce that a worker is going to be silent, such as before a restart
     Announce(admin::Announce),
+    /// Show the policy of the cluster, or change it
+    Policy(policy::Policy),
     /// Have every worker read all it holds now
     Scrub(scrub::Scrub),
     /// Even out the bytes on the workers
@@ -144,6 +146,7 @@ impl Command {
             | Command::Drain(_)
             | Command::Undrain(_)
             | Command::Decommission(_)
+            | Command::Policy(_)
             | Command::Retire(_)
             | Command::Announce(_)
             | Command::Rebalance

@@ -147,7 +147,8 @@ pub struct MasterArgs {
         default_value_t = 15
     )]
     pub dead_after_seconds: u64,
-    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds
+    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds, when
+    /// the cluster is started; `mdfs policy` changes it
     #[arg(
         long,
         env = "MDFS_REPAIR_DELAY_SECONDS",
@@ -164,7 +165,7 @@ pub struct MasterArgs {
     )]
     pub max_uploads: usize,
     /// How long deleted and replaced files stay in the trash, in seconds; a full disk ends the
-    /// oldest earlier
+    /// oldest earlier. When the cluster is started; `mdfs policy` changes it
     #[arg(
         long,
         env = "MDFS_TRASH_KEEP_SECONDS",

@@ -6,6 +6,7 @@
 
 mod error;
 mod line;
+mod masters;
 mod peer;
 mod pieces;
 mod send;
@@ -29,7 +30,6 @@ use mdfs_protocol::internal::{
     self, Adopt, CRC_HEADER, DropRequest, Dropped, HopsReply, Identity, PullRequest, SEAL_HEADER,
     ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path, drop_path,
 };
-use mdfs_protocol::local::{self, LookUp, LookedUp};
 use pieces::PiecesBody;
 use send::ascii_json;
 use serde::Serialize;
@@ -368,26 +368,6 @@ impl Links {
         let request = self.request(method, &peer.url, Some(peer.disk), internal::SCRUB)?;
         self.json(&peer.url, request, Pieces::default(), within)
             .await
-    }
-
-    /// Asks the master at `url` what a name stands for, and whether whoever asks may know.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn look_up(
-        &self,
-        url: &str,
-        asked: &LookUp,
-        within: Duration,
-    ) -> Result<LookedUp, LinkError> {
-        let request = self.request(Method::POST, url, None, local::LOOK_UP)?;
-        self.send_json(url, request, asked, within).await
-    }
-
-    /// A connection of one's own to the master at `url`, made when it is used first. Called in a
-    /// runtime.
-    pub fn line(&self, url: &str) -> Line {
-        Line::new(self.clone(), url)
     }
 }
 

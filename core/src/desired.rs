@@ -5,20 +5,24 @@ use crate::digest::Digest;
 use crate::id::DiskId;
 use crate::partition::Partition;
 use crate::records::{ChunkRecord, FileRecord};
+use crate::ring::ReplicationFactor;
 use std::collections::BTreeMap;
 
 /// Most copies that a file can have.
 const MOST_COPIES: usize = 7;
+/// How many kinds of files there are: those that follow the policy, and those of each number of copies.
+const KINDS: usize = MOST_COPIES + 1;
 
 /// Digests of the chunks of all files, kept as files come and go.
 ///
 /// Chunks that go to the holders of their partition are counted by partition and number of copies,
 /// so that a change of holders costs nothing here: the digest of a disk follows from its place
-/// among them. Exceptions are counted by disk.
+/// among them. Those of files that follow the cluster's policy are counted apart, so that a change of
+/// the policy costs nothing either. Exceptions are counted by disk.
 #[derive(Clone, Debug)]
 pub struct Desired {
-    /// By partition, then by copies less one.
-    regular: Box<[[Digest; MOST_COPIES]]>,
+    /// By partition: first of the files that follow the policy, then of those of each number of copies.
+    regular: Box<[[Digest; KINDS]]>,
     exceptions: BTreeMap<(DiskId, Partition), Digest>,
     /// Exceptions by partition: how many chunks have one.
     excepted: BTreeMap<Partition, u64>,
@@ -29,7 +33,7 @@ pub struct Desired {
 impl Default for Desired {
     fn default() -> Self {
         Self {
-            regular: vec![[Digest::EMPTY; MOST_COPIES]; Partition::COUNT].into_boxed_slice(),
+            regular: vec![[Digest::EMPTY; KINDS]; Partition::COUNT].into_boxed_slice(),
             exceptions: BTreeMap::new(),
             excepted: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -79,8 +83,14 @@ impl Desired {
         }
     }
 
-    /// What a disk should hold of a partition with these holders.
-    pub fn of(&self, disk: DiskId, partition: Partition, holders: &[DiskId]) -> Digest {
+    /// What a disk should hold of a partition with these holders, when the policy says so many copies.
+    pub fn of(
+        &self,
+        disk: DiskId,
+        partition: Partition,
+        holders: &[DiskId],
+        policy: ReplicationFactor,
+    ) -> Digest {
         let mut digest = self
             .exceptions
             .get(&(disk, partition))
@@ -91,10 +101,13 @@ impl Desired {
         }
         let regular = self.regular.get(partition.index());
         let place = holders.iter().position(|&holder| holder == disk);
-        if let (Some(regular), Some(place)) = (regular, place) {
+        if let (Some([by_policy, exactly @ ..]), Some(place)) = (regular, place) {
             // The first N holders have the chunks of which there are N copies.
-            for more in regular.iter().skip(place) {
+            for more in exactly.iter().skip(place) {
                 digest.join(*more);
+            }
+            if place < usize::from(policy.get()) {
+                digest.join(*by_policy);
             }
         }
         digest
@@ -111,7 +124,8 @@ impl Desired {
     }
 
     fn each(&mut self, file: &FileRecord, change: impl Fn(&mut Digest, ChunkId, u64), came: bool) {
-        let place = usize::from(file.replicas.get()).saturating_sub(1);
+        let explicit = file.replicas.explicit();
+        let kind = explicit.map_or(0, |copies| usize::from(copies.get()));
         let mut exceptions = file.exceptions.iter().peekable();
         for index in 0..file.layout.chunk_count() {
             while exceptions.next_if(|run| run.end() <= index).is_some() {}
@@ -135,7 +149,7 @@ impl Desired {
                 }
                 None => {
                     let digests = self.regular.get_mut(partition.index());
-                    if let Some(digest) = digests.and_then(|digests| digests.get_mut(place)) {
+                    if let Some(digest) = digests.and_then(|digests| digests.get_mut(kind)) {
                         change(digest, chunk, length);
                     }
                 }
@@ -151,8 +165,7 @@ mod tests {
     use crate::chunk::{ChunkLayout, ChunkSize};
     use crate::digest::PartitionDigests;
     use crate::id::FileId;
-    use crate::records::Copies;
-    use crate::ring::ReplicationFactor;
+    use crate::records::{Copies, Wanted};
     use crate::time::LogTime;
 
     fn file(id: u128, copies: u8, exceptions: Vec<Copies>) -> FileRecord {
@@ -163,7 +176,10 @@ mod tests {
             size,
             layout: ChunkLayout::of_file(size, ChunkSize::MIN).unwrap(),
             chunk_size: ChunkSize::MIN,
-            replicas: ReplicationFactor::new(copies).unwrap(),
+            replicas: match copies {
+                0 => Wanted::by_policy(ReplicationFactor::DEFAULT),
+                copies => Wanted::exactly(ReplicationFactor::new(copies).unwrap()),
+            },
             crc32: Crc32::default(),
             blake3: Blake3([0; 32]),
             content_type: String::new(),
@@ -179,9 +195,13 @@ mod tests {
 
     /// Three holders everywhere: 1, 2, 3.
     fn held_by(desired: &Desired, number: u128) -> Vec<Digest> {
+        held_under(desired, number, ReplicationFactor::DEFAULT)
+    }
+
+    fn held_under(desired: &Desired, number: u128, policy: ReplicationFactor) -> Vec<Digest> {
         let holders = [disk(1), disk(2), disk(3)];
         Partition::all()
-            .map(|partition| desired.of(disk(number), partition, &holders))
+            .map(|partition| desired.of(disk(number), partition, &holders, policy))
             .collect()
     }
 
@@ -234,6 +254,25 @@ mod tests {
             assert_eq!(held_by(&desired, number), listed(&[]));
         }
     }
+    #[test]
+    fn files_that_follow_the_policy_are_on_as_many_disks_as_it_says() {
+        let (follows, exact) = (file(1, 0, vec![]), file(2, 2, vec![]));
+        let mut desired = Desired::default();
+        desired.add(&follows);
+        desired.add(&exact);
+        let all: Vec<u32> = (0..67).collect();
+        let both = listed(&[(&follows, &all), (&exact, &all)]);
+        for (policy, number, want) in [
+            (1, 1, &both),
+            (1, 2, &listed(&[(&exact, &all)])),
+            (2, 2, &both),
+            (2, 3, &listed(&[])),
+            (3, 3, &listed(&[(&follows, &all)])),
+        ] {
+            let policy = ReplicationFactor::new(policy).unwrap();
+            assert_eq!(&held_under(&desired, number, policy), want);
+        }
+    }
 
     #[test]
     fn a_chunk_of_an_open_upload_is_wanted_where_it_was_stored_and_nowhere_after() {
@@ -254,7 +293,10 @@ mod tests {
         desired.add_chunk(chunk, &record);
         let mut want = Digest::EMPTY;
         want.add(chunk, 5);
-        let of = |desired: &Desired, n| desired.of(disk(n), chunk.partition(), &[disk(1)]);
+        let of = |desired: &Desired, n| {
+            let policy = ReplicationFactor::DEFAULT;
+            desired.of(disk(n), chunk.partition(), &[disk(1)], policy)
+        };
         assert_eq!(
             [1, 2, 9].map(|n| of(&desired, n) == want),
             [false, true, true]

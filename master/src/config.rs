@@ -35,9 +35,10 @@ pub struct Config {
     pub upload_idle: Duration,
     /// Uploads that clients may come back to, open at a time.
     pub most_sessions: usize,
-    /// How long a dead worker is waited for before its chunks are copied elsewhere.
+    /// How long a dead worker is waited for before its chunks are copied elsewhere: what the policy of
+    /// a cluster says that this master starts, in whole seconds.
     pub repair_delay: Duration,
-    /// How long a deleted or replaced file stays in the trash, in log time.
+    /// How long a deleted or replaced file stays in the trash, in log time; likewise.
     pub trash_keep: Duration,
     /// How long requests under way may take when the process stops.
     pub grace: Duration,

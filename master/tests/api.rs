@@ -363,6 +363,7 @@ fn idle_beat() -> Heartbeat {
         chunk_bytes: 0,
         bad_blocks: 0,
         oldest_unverified_millis: None,
+        seal_millis: None,
         state: DiskState::Healthy,
         voter: VoterState::Healthy,
         leaving: false,
@@ -398,6 +399,8 @@ async fn every_route_but_the_probes_is_closed_to_who_is_not_known() {
         ("GET", "/v1/status"),
         ("GET", "/v1/workers"),
         ("POST", "/v1/admin/bootstrap"),
+        ("GET", "/v1/admin/policy"),
+        ("POST", "/v1/admin/policy"),
         ("GET", "/stats"),
         ("GET", "/metrics"),
         ("POST", HEARTBEAT),
@@ -706,6 +709,22 @@ async fn bad_parameters_are_named() {
         "/play/f?chunk_size=65536",
     ] {
         setup.get(target, "").await.fails(Code::InvalidRequest);
+    }
+    for change in [
+        r#"{"replicas":0}"#,
+        r#"{"replicas":8}"#,
+        r#"{"replicas":"3"}"#,
+        r#"{"replica":3}"#,
+        r#"{"chunk_size":12}"#,
+        r#"{"repair_delay_seconds":2592001}"#,
+        r#"{"repair_delay_seconds":-1}"#,
+        r#"{"trash_keep_seconds":315360001}"#,
+        r#"{"lower_after_seconds":2592001}"#,
+    ] {
+        setup
+            .ask("POST", "/v1/admin/policy", "", change)
+            .await
+            .fails(Code::InvalidRequest);
     }
     for (method, target) in [
         ("POST", "/v1/files/f"),

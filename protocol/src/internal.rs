@@ -101,6 +101,9 @@ pub struct Heartbeat {
     pub bad_blocks: u64,
     /// At most so long ago each chunk was read and verified, in milliseconds; none if unknown.
     pub oldest_unverified_millis: Option<u64>,
+    /// How long the disk took lately to make a chunk durable, in milliseconds; none if there were too
+    /// few to tell.
+    pub seal_millis: Option<u64>,
     /// Whether the disk accepts writes.
     pub state: DiskState,
     /// Whether the worker takes part in the metadata log when it is asked to.

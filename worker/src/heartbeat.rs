@@ -198,6 +198,10 @@ impl Link<'_> {
                 .node
                 .scrubbed_ago()
                 .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+            seal_millis: self
+                .node
+                .seals_took()
+                .map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
             state: usage.state,
             voter: self.node.voter.state(),
             leaving: self.worker.leaving().is_cancelled(),

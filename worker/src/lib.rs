@@ -24,6 +24,7 @@ mod orders;
 mod pace;
 mod probe;
 mod scrub;
+mod seals;
 pub mod store;
 mod transfer;
 pub mod voter;

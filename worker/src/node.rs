@@ -8,14 +8,15 @@ use crate::error::Error;
 use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
-use crate::orders;
 use crate::pace::Pace;
 use crate::probe::Probe;
 use crate::scrub::Scrub;
+use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
 use crate::voter::driver::VoterHandle;
 use mdfs_core::id::DiskId;
+use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
@@ -26,8 +27,9 @@ use std::time::Duration;
 /// How often the disk is asked how much room it has, at the least.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Threads for what nobody waits for: one for each copy that is made at a time, and the scrub's.
-const YIELDING_THREADS: usize = orders::COPIES + 1;
+/// Threads for copies that nobody waits for. One, because a client's read waits behind whatever the
+/// disk was given before: two copies then share it, call by call, and are as fast as most disks.
+const YIELDING_THREADS: usize = 1;
 
 /// The open disk with all that serves it.
 #[derive(Debug)]
@@ -42,12 +44,13 @@ pub(crate) struct Node {
     /// Readers and writers wait in queues of their own: a slow sync delays no read.
     pub(crate) read_threads: DiskThreads,
     pub(crate) write_threads: DiskThreads,
-    /// For copies that nobody waits for, and the scrub.
+    /// For copies that nobody waits for.
     pub(crate) yielding_threads: DiskThreads,
     /// Asks how the disk is; apart, so that load does not look like a disk that hangs.
     probe: Probe,
     pub(crate) read_memory: Memory,
     pub(crate) write_memory: ChainMemory,
+    seals: Seals,
     pub(crate) scrub: Scrub,
     pub(crate) pace: Pace,
     pub(crate) generation: Raising,
@@ -78,6 +81,7 @@ impl Node {
         Ok(Self {
             buffers: store.buffers().clone(),
             directory: peers.directory().clone(),
+            seals: Seals::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
             pace: Pace::new(config.copy_rate),
@@ -145,6 +149,19 @@ impl Node {
     /// Whether the disk hangs, as far as those know who wait for it.
     pub(crate) fn hangs(&self) -> bool {
         self.read_threads.stuck() || self.write_threads.stuck()
+    }
+
+    /// Counts a chunk that was made durable, and how long it took since then.
+    pub(crate) fn note_seal(&self, begun: Timestamp) {
+        let now = self.clock.now();
+        let took = now.since(begun);
+        self.metrics.seal_seconds.observe_span(took);
+        self.seals.note(took, now);
+    }
+
+    /// How long it took lately to make a chunk durable; none if none was.
+    pub(crate) fn seals_took(&self) -> Option<Duration> {
+        self.seals.lately(self.clock.now())
     }
 
     /// Counts a read that failed because of what is on the disk.

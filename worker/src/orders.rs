@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Copies carried out at once: enough to fill a network, few enough to leave disk and memory to
 /// clients.
-pub(crate) const COPIES: usize = 2;
+const COPIES: usize = 2;
 
 /// Answers that wait for a master to take them. Beyond that the oldest are forgotten, and their
 /// orders come again: all that can wait here while a master is not reached for a few beats.

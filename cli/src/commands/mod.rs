@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod ls;
 pub(crate) mod mv;
 mod part;
+pub(crate) mod policy;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod scrub;
@@ -59,6 +60,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Tasks => tasks::execute(context).await,
         Command::Drain(worker) => admin::drain(context, &worker).await,
         Command::Undrain(worker) => admin::undrain(context, &worker).await,
+        Command::Policy(policy) => policy.execute(context).await,
         Command::Decommission(worker) => admin::decommission(context, &worker).await,
         Command::Retire(retire) => admin::retire(context, &retire).await,
         Command::Announce(announce) => admin::announce(context, &announce).await,

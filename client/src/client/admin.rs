@@ -4,7 +4,7 @@ use super::Client;
 use crate::answer::document;
 use crate::error::Error;
 use mdfs_protocol::public::{
-    self, Announce, Retire, Scrubs, Tasks, Verified, WorkerOrder, file_path,
+    self, Announce, Policy, PolicyChange, Retire, Scrubs, Tasks, Verified, WorkerOrder, file_path,
 };
 use serde::Serialize;
 
@@ -73,6 +73,25 @@ impl Client {
     /// [`Error`].
     pub async fn repair(&self) -> Result<(), Error> {
         self.start(public::REPAIR).await
+    }
+
+    /// The policy of the cluster.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn policy(&self) -> Result<Policy, Error> {
+        self.fetch(public::POLICY).await
+    }
+
+    /// Changes the policy of the cluster; the answer is what it is then.
+    ///
+    /// # Errors
+    /// [`Error`]; `conflict` if there are fewer workers than copies.
+    pub async fn change_policy(&self, change: &PolicyChange) -> Result<Policy, Error> {
+        let path = public::POLICY;
+        let request =
+            |client: &Self, url: &str| client.http.post(format!("{url}{path}")).json(change);
+        document(path, self.repeat(path, request).await?).await
     }
 
     /// What goes on in the background.

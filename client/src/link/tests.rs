@@ -270,6 +270,7 @@ fn beat() -> Heartbeat {
         chunk_bytes: 0,
         bad_blocks: 0,
         oldest_unverified_millis: None,
+        seal_millis: None,
         state: DiskState::Healthy,
         voter: VoterState::Healthy,
         leaving: false,

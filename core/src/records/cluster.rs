@@ -6,15 +6,37 @@ use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
 
-/// What holds for the whole cluster.
+/// What holds for the whole cluster: its identity, and its policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRecord {
     /// Its identity.
     pub cluster: ClusterId,
     /// Copies of each chunk unless an upload says otherwise.
     pub replicas: ReplicationFactor,
+    /// A lower number of copies that was asked for and does not hold yet.
+    pub lowering: Option<Lowering>,
     /// Bytes of a chunk unless an upload says otherwise.
     pub chunk_size: ChunkSize,
+    /// How long a dead worker is waited for before its chunks are copied elsewhere, in seconds.
+    pub repair_delay_seconds: u64,
+    /// How long deleted and replaced files stay in the trash, in seconds of log time.
+    pub trash_keep_seconds: u64,
+    /// How long after it was asked for a lower number of copies holds, in seconds of log time.
+    pub lower_after_seconds: u64,
+}
+
+impl ClusterRecord {
+    /// How long it usually takes until a lower number of copies holds: long enough to take it back.
+    pub const LOWER_AFTER_SECONDS: u64 = 600;
+}
+
+/// A lower number of copies that is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lowering {
+    /// Copies of each chunk from then on.
+    pub replicas: ReplicationFactor,
+    /// When.
+    pub at: LogTime,
 }
 
 /// A disk that belongs to the cluster.

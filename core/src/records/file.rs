@@ -23,7 +23,7 @@ pub struct FileRecord {
     /// Bytes of each chunk but the last.
     pub chunk_size: ChunkSize,
     /// Copies of each chunk.
-    pub replicas: ReplicationFactor,
+    pub replicas: Wanted,
     /// CRC-32 of all bytes.
     pub crc32: Crc32,
     /// BLAKE3 of all bytes.
@@ -42,6 +42,67 @@ impl FileRecord {
     /// The strong entity tag, with its quotes: equal bytes have equal tags.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.blake3)
+    }
+}
+
+/// How many copies of each chunk of a file are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// So many, or so many when it was stored.
+    copies: ReplicationFactor,
+    /// Whether the cluster's policy says how many, and not `copies`.
+    by_policy: bool,
+}
+
+impl Wanted {
+    /// So many, whatever the policy says.
+    pub const fn exactly(copies: ReplicationFactor) -> Self {
+        Self {
+            copies,
+            by_policy: false,
+        }
+    }
+
+    /// As many as the policy says, which is so many now.
+    pub const fn by_policy(copies: ReplicationFactor) -> Self {
+        Self {
+            copies,
+            by_policy: true,
+        }
+    }
+
+    /// How many, when the policy says `policy`.
+    pub const fn under(self, policy: ReplicationFactor) -> ReplicationFactor {
+        match self.by_policy {
+            true => policy,
+            false => self.copies,
+        }
+    }
+
+    /// The same, told anew when the policy says `policy`.
+    pub const fn told_under(self, policy: ReplicationFactor) -> Self {
+        Self {
+            copies: self.under(policy),
+            by_policy: self.by_policy,
+        }
+    }
+
+    /// The number that does not follow the policy; none if it does.
+    pub const fn explicit(self) -> Option<ReplicationFactor> {
+        match self.by_policy {
+            true => None,
+            false => Some(self.copies),
+        }
+    }
+
+    /// How many it was when this was told.
+    pub const fn told(self) -> ReplicationFactor {
+        self.copies
+    }
+
+    /// The same as a number.
+    pub const fn get(self) -> u8 {
+        self.copies.get()
     }
 }
 

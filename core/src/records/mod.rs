@@ -13,8 +13,10 @@ mod request;
 mod token;
 mod upload;
 
-pub use cluster::{ClusterRecord, MemberRecord, MemberState, MoveRecord, PartitionRecord};
-pub use file::{Copies, FileRecord, TrashRecord};
+pub use cluster::{
+    ClusterRecord, Lowering, MemberRecord, MemberState, MoveRecord, PartitionRecord,
+};
+pub use file::{Copies, FileRecord, TrashRecord, Wanted};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};

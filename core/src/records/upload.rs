@@ -1,12 +1,11 @@
 //! Open uploads, the chunks of those that can be resumed, and how they ended.
 
-use super::{FileRecord, Precondition};
+use super::{FileRecord, Precondition, Wanted};
 use crate::checksum::{Blake3, ChunkHash, Crc32};
 use crate::chunk::ChunkSize;
 use crate::id::{DiskId, RequestId, Term};
 use crate::labels::Labels;
 use crate::name::FileName;
-use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub struct UploadRecord {
     /// Bytes of a chunk.
     pub chunk_size: ChunkSize,
     /// Copies of each chunk.
-    pub replicas: ReplicationFactor,
+    pub replicas: Wanted,
     /// Media type.
     pub content_type: String,
     /// What whoever stores it says of it.

@@ -10,9 +10,11 @@ use axum::body::Body;
 use axum::extract::State;
 use http::StatusCode;
 use mdfs_core::chunk::ChunkSize;
+use mdfs_core::records::plan;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::public::{
-    Announce, Bootstrap, Bootstrapped, Retire, Scrubs, Status, Tasks, WorkerOrder, Workers,
+    Announce, Bootstrap, Bootstrapped, Policy, PolicyChange, Retire, Scrubs, Status, Tasks,
+    WorkerOrder, Workers,
 };
 use std::time::Duration;
 
@@ -37,6 +39,48 @@ pub(crate) async fn tasks(State(app): State<App>) -> Result<Json<Tasks>, HttpErr
     Ok(Json(tasks))
 }
 
+/// The policy of the cluster.
+pub(crate) async fn policy(State(app): State<App>) -> Result<Json<Policy>, HttpError> {
+    Ok(Json(app.0.leader.policy().await?))
+}
+
+/// Changes the policy of the cluster.
+pub(crate) async fn change_policy(
+    State(app): State<App>,
+    body: Body,
+) -> Result<Json<Policy>, HttpError> {
+    let PolicyChange {
+        replicas,
+        chunk_size,
+        repair_delay_seconds,
+        trash_keep_seconds,
+        lower_after_seconds,
+    } = json(body).await?;
+    let up_to = |what: &str, seconds: Option<u64>, days: u64| match seconds {
+        Some(seconds) if seconds > days * 86_400 => Err(HttpError::invalid(format!(
+            "{what} must be at most {days} days"
+        ))),
+        Some(_) | None => Ok(seconds),
+    };
+    let change = plan::PolicyChange {
+        replicas: parsed(replicas, ReplicationFactor::new)?,
+        chunk_size: parsed(chunk_size, ChunkSize::new)?,
+        repair_delay_seconds: up_to("repair_delay_seconds", repair_delay_seconds, 30)?,
+        trash_keep_seconds: up_to("trash_keep_seconds", trash_keep_seconds, 3650)?,
+        lower_after_seconds: up_to("lower_after_seconds", lower_after_seconds, 30)?,
+    };
+    Ok(Json(app.0.leader.change_policy(change).await?))
+}
+
+/// What a value stands for, if there is one.
+fn parsed<V, T, E: std::fmt::Display>(
+    value: Option<V>,
+    parse: impl Fn(V) -> Result<T, E>,
+) -> Result<Option<T>, HttpError> {
+    let invalid = |error: E| HttpError::invalid(error.to_string());
+    value.map(|value| parse(value).map_err(invalid)).transpose()
+}
+
 /// Starts the cluster.
 pub(crate) async fn bootstrap(
     State(app): State<App>,
@@ -47,15 +91,8 @@ pub(crate) async fn bootstrap(
         replicas,
         chunk_size,
     } = json(body).await?;
-    let invalid = |what: String| HttpError::invalid(what);
-    let replicas = replicas
-        .map(|copies| ReplicationFactor::new(copies).map_err(|error| invalid(error.to_string())))
-        .transpose()?
-        .unwrap_or_default();
-    let chunk_size = chunk_size
-        .map(|bytes| ChunkSize::new(bytes).map_err(|error| invalid(error.to_string())))
-        .transpose()?
-        .unwrap_or_default();
+    let replicas = parsed(replicas, ReplicationFactor::new)?.unwrap_or_default();
+    let chunk_size = parsed(chunk_size, ChunkSize::new)?.unwrap_or_default();
     let started = app
         .0
         .leader

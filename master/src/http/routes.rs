@@ -84,6 +84,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::DECOMMISSION, ADMIN, POST => admin::decommission),
         route!(public::RETIRE, ADMIN, POST => admin::retire),
         route!(public::ANNOUNCE, ADMIN, POST => admin::announce),
+        route!(public::POLICY, ADMIN, GET => admin::policy, POST => admin::change_policy),
         route!(public::REPAIR, ADMIN, POST => admin::repair),
         route!(public::TOKENS, ADMIN, GET => tokens::list, POST => tokens::create),
         route!(public::TOKEN, ADMIN, DELETE => tokens::revoke),

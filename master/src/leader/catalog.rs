@@ -1,5 +1,7 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
+mod wanted;
+
 use super::progress::Amount;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
@@ -12,7 +14,7 @@ use mdfs_core::records::{
     ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Key, Kind, Lookup, MemberRecord,
     MemberState, MoveRecord, PartitionRecord, Session, TrashRecord, UploadRecord, decode,
 };
-use mdfs_core::ring::{Assignment, BytesPerPartition};
+use mdfs_core::ring::{Assignment, BytesPerPartition, ReplicationFactor};
 use mdfs_core::time::LogTime;
 use mdfs_protocol::internal::Heartbeat;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +47,8 @@ pub(super) struct Catalog {
     pub(super) desired: Desired,
     /// Chunks in each partition, counted like `load`.
     chunks: Vec<u64>,
+    /// How many files, trash included, asked for each number of copies.
+    explicit: BTreeMap<ReplicationFactor, u64>,
     /// How many files, trash included, have chunks in each partition.
     occupants: Vec<u32>,
 }
@@ -106,6 +110,7 @@ impl Default for Catalog {
             load: BytesPerPartition::empty(),
             desired: Desired::default(),
             chunks: vec![0; Partition::COUNT],
+            explicit: BTreeMap::new(),
             occupants: vec![0; Partition::COUNT],
         }
     }
@@ -283,6 +288,9 @@ impl Catalog {
 
     fn occupy(&mut self, file: &FileRecord) {
         self.desired.add(file);
+        if let Some(copies) = file.replicas.explicit() {
+            *self.explicit.entry(copies).or_default() += 1;
+        }
         for (partition, chunks, bytes) in groups(file) {
             self.load.add(partition, bytes);
             if let Some(count) = self.chunks.get_mut(partition.index()) {
@@ -296,6 +304,11 @@ impl Catalog {
 
     fn vacate(&mut self, file: &FileRecord) {
         self.desired.remove(file);
+        if let Some(copies) = file.replicas.explicit() {
+            let files = self.explicit.entry(copies).or_default();
+            *files = files.saturating_sub(1);
+            self.explicit.retain(|_, files| *files > 0);
+        }
         for (partition, chunks, bytes) in groups(file) {
             self.load.remove(partition, bytes);
             if let Some(count) = self.chunks.get_mut(partition.index()) {

@@ -1,10 +1,13 @@
 //! The workers as their heartbeats show them. Nothing of it is in the log.
 
 use mdfs_core::detect::{DetectSettings, Liveness, classify};
+use mdfs_core::flapping::Returns;
 use mdfs_core::id::{ClusterId, DiskId};
+use mdfs_core::slow::slow_disks;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::{Directory, DiskAddress, DiskState, Heartbeat};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Disks remembered that do not belong to the cluster: enough for any that wait to join.
@@ -17,6 +20,10 @@ pub(super) struct Observed {
     last_beat: Timestamp,
     /// Cancelled once the connection of the last beat has ended.
     closed: CancellationToken,
+    /// How often it came back from the dead.
+    returns: Returns,
+    /// How often it was mounted anew.
+    restarts: Returns,
 }
 
 /// All disks that beat here.
@@ -39,16 +46,28 @@ impl Fleet {
     }
 
     /// Takes a heartbeat. False if too many disks beat here to remember one more.
+    ///
+    /// A silence that was announced is not counted among those that the disk came back from.
     pub(super) fn hear(
         &mut self,
         beat: Heartbeat,
         closed: CancellationToken,
         now: Timestamp,
+        announced: bool,
     ) -> bool {
         let disk = beat.identity.disk;
         if self.disks.len() >= MAX_DISKS && !self.disks.contains_key(&disk) {
             return false;
         }
+        let before = self.disks.get(&disk);
+        let mut returns = before.map(|it| it.returns).unwrap_or_default();
+        if let Some(before) = before
+            && before.liveness(now, &self.settings) == Liveness::Dead
+            && !announced
+        {
+            returns.note(before.last_beat, now);
+        }
+        let restarts = before.map(|it| it.restarts).unwrap_or_default();
         let is_where_it_was = self.disks.get(&disk).is_some_and(|before| {
             before.beat.url == beat.url && before.beat.identity.cluster == beat.identity.cluster
         });
@@ -61,9 +80,31 @@ impl Fleet {
                 beat,
                 last_beat: now,
                 closed,
+                returns,
+                restarts,
             },
         );
         true
+    }
+
+    /// Notes that a disk was mounted anew without having been announced.
+    pub(super) fn note_restart(&mut self, disk: DiskId, now: Timestamp) {
+        if let Some(observed) = self.disks.get_mut(&disk) {
+            observed.restarts.note(observed.last_beat, now);
+        }
+    }
+
+    /// How long a dead disk is waited for, where others are waited for `delay`.
+    pub(super) fn patience(&self, disk: DiskId, delay: Duration) -> Duration {
+        let observed = self.disks.get(&disk);
+        observed.map_or(delay, |it| it.returns.patience(it.last_beat, delay))
+    }
+
+    /// Whether a disk came back from the dead too often and too short a time ago for chunks to be copied
+    /// to it.
+    pub(super) fn is_unsteady(&self, disk: DiskId, delay: Duration) -> bool {
+        let observed = self.disks.get(&disk);
+        observed.is_some_and(|it| it.returns.is_unsteady(it.last_beat, delay))
     }
 
     /// Forgets disks that have been dead for long and are no members.
@@ -119,6 +160,15 @@ impl Fleet {
             && self.disks.get(&disk).is_some_and(|observed| {
                 observed.beat.state == DiskState::Healthy && !observed.beat.leaving
             })
+    }
+
+    /// The disks that take much longer than the others to make a chunk durable.
+    pub(super) fn slow(&self, now: Timestamp) -> BTreeSet<DiskId> {
+        let took = self.disks.iter().filter_map(|(&disk, observed)| {
+            let took = Duration::from_millis(observed.beat.seal_millis?);
+            (observed.liveness(now, &self.settings) == Liveness::Live).then_some((disk, took))
+        });
+        slow_disks(took)
     }
 
     pub(super) fn url(&self, disk: DiskId) -> Option<&str> {
@@ -185,6 +235,16 @@ impl Fleet {
 }
 
 impl Observed {
+    /// How often the disk came back from the dead, since it was last there for long.
+    pub(super) fn returns(&self) -> u32 {
+        self.returns.lately(self.last_beat)
+    }
+
+    /// How often the disk was mounted anew, since it last stayed for long.
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts.lately(self.last_beat)
+    }
+
     fn liveness(&self, now: Timestamp, settings: &DetectSettings) -> Liveness {
         classify(self.last_beat, !self.closed.is_cancelled(), now, settings)
     }

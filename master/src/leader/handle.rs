@@ -9,8 +9,9 @@ use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
+use mdfs_core::records::plan::PolicyChange;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
-use mdfs_protocol::public::{Status, Tasks, Workers};
+use mdfs_protocol::public::{Policy, Status, Tasks, Workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,8 @@ pub enum Question {
     Status(Answer<Status>),
     Workers(Answer<Workers>),
     Tasks(Answer<Tasks>),
+    Policy(Answer<Policy>),
+    ChangePolicy(PolicyChange, Answer<Policy>),
 }
 
 /// How the rest of a master reaches the leader's loop. Cheap to clone.
@@ -208,6 +211,17 @@ impl LeaderHandle {
         self.ask(Question::Workers).await
     }
 
+    /// The policy of the cluster.
+    pub async fn policy(&self) -> Result<Policy, Error> {
+        self.ask(Question::Policy).await
+    }
+
+    /// Changes the policy of the cluster; the answer is what it is then.
+    pub async fn change_policy(&self, change: PolicyChange) -> Result<Policy, Error> {
+        self.ask(|answer| Question::ChangePolicy(change, answer))
+            .await
+    }
+
     /// What the mover does; of scrubs the workers know.
     pub async fn tasks(&self) -> Result<Tasks, Error> {
         self.ask(Question::Tasks).await
@@ -246,6 +260,9 @@ impl Question {
             Question::Status(answer) => drop(answer.send(Err(error))),
             Question::Workers(answer) => drop(answer.send(Err(error))),
             Question::Tasks(answer) => drop(answer.send(Err(error))),
+            Question::Policy(answer) | Question::ChangePolicy(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod membership;
 mod moving;
 mod names;
 mod orders;
+mod policy;
 mod progress;
 mod refusal;
 mod report;
@@ -328,6 +329,7 @@ impl Metadata {
             Question::Token(token, answer) => self.token(now, deadline, token, answer),
             Question::Tokens(answer) => self.tokens(now, deadline, answer),
             Question::Tasks(answer) => self.tasks(now, deadline, answer),
+            Question::Policy(answer) => self.policy(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -363,6 +365,9 @@ impl Metadata {
             Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
+            Question::ChangePolicy(change, answer) => {
+                self.change_policy(now, deadline, change, answer);
+            }
             Question::AddToken(token, answer) => self.add_token(now, deadline, *token, answer),
             Question::RevokeToken(token, answer) => {
                 self.revoke_token(now, deadline, token, answer);
@@ -376,6 +381,7 @@ impl Metadata {
             | Question::Token(..)
             | Question::Tokens(_)
             | Question::Tasks(_)
+            | Question::Policy(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

@@ -34,8 +34,8 @@ pub(super) struct Mover {
     copies: BTreeMap<DiskId, VecDeque<Task>>,
     /// Chunks that no file has.
     garbage: BTreeMap<DiskId, Vec<ChunkId>>,
-    /// Chunks that are looked at once more before they are dropped.
-    excess: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// Chunks that are looked at once more before they are dropped, and how many copies are wanted.
+    excess: BTreeMap<DiskId, Vec<(ChunkId, usize)>>,
     under_way: BTreeMap<DiskId, BTreeMap<u64, UnderWay>>,
     /// Copies that failed.
     failed: BTreeMap<(DiskId, ChunkId), Failed>,
@@ -108,7 +108,7 @@ impl Mover {
         now: Timestamp,
         disk: DiskId,
         term: Term,
-        is_excess: impl Fn(ChunkId) -> bool,
+        is_excess: impl Fn(ChunkId, usize) -> bool,
         cause: impl Fn(Partition) -> Cause,
     ) -> Vec<Order> {
         let mut new: Vec<Task> = Vec::new();
@@ -123,8 +123,9 @@ impl Mover {
         if drops < MOST_DROPS_AT_ONCE {
             let mut chunks = take(&mut self.garbage, disk);
             if chunks.is_empty() {
-                chunks = take(&mut self.excess, disk);
-                chunks.retain(|&chunk| is_excess(chunk));
+                let excess = take(&mut self.excess, disk).into_iter();
+                let excess = excess.filter(|&(chunk, wanted)| is_excess(chunk, wanted));
+                chunks = excess.map(|(chunk, _)| chunk).collect();
             }
             let under_way = self.under_way.get(&disk).into_iter().flatten();
             let dropping: BTreeSet<ChunkId> = under_way
@@ -251,9 +252,10 @@ impl Mover {
 
     /// Whether any disk was ordered to drop something, or will be.
     pub(super) fn drops_anything(&self) -> bool {
-        let waiting = self.garbage.values().chain(self.excess.values());
+        let garbage = self.garbage.values().any(|chunks| !chunks.is_empty());
+        let excess = self.excess.values().any(|chunks| !chunks.is_empty());
         let mut under_way = self.under_way.values().flat_map(BTreeMap::values);
-        waiting.flatten().next().is_some() || under_way.any(UnderWay::is_drop)
+        garbage || excess || under_way.any(UnderWay::is_drop)
     }
 
     fn is_copying(&self, disk: DiskId, wanted: ChunkId) -> bool {
@@ -276,7 +278,7 @@ impl UnderWay {
 }
 
 /// Takes out as many chunks as go into one order.
-fn take(waiting: &mut BTreeMap<DiskId, Vec<ChunkId>>, disk: DiskId) -> Vec<ChunkId> {
+fn take<T>(waiting: &mut BTreeMap<DiskId, Vec<T>>, disk: DiskId) -> Vec<T> {
     let Some(chunks) = waiting.get_mut(&disk) else {
         return Vec::new();
     };

@@ -13,7 +13,7 @@ use mdfs_core::log::table::Table;
 use mdfs_core::name::FileName;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::Copies;
-use mdfs_core::ring::Assignment;
+use mdfs_core::ring::{Assignment, ReplicationFactor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most copies to make that one survey names; the next one names others.
@@ -35,6 +35,8 @@ pub struct SurveyRequest {
     pub table: Table,
     /// The holders of partitions, as of the same commit.
     pub assignment: Assignment,
+    /// How many copies files have that follow the policy.
+    pub replicas: ReplicationFactor,
     /// Where partitions are moving to.
     pub moves: BTreeMap<Partition, Vec<DiskId>>,
     /// Uploads that are open, or were when the lists were made.
@@ -91,7 +93,8 @@ pub struct Survey {
     /// Chunks of no file: disks may drop them, whatever happens meanwhile.
     pub garbage: BTreeMap<DiskId, Vec<ChunkId>>,
     /// Copies that are not needed where they are: disks may drop them if that is still so.
-    pub excess: BTreeMap<DiskId, Vec<ChunkId>>,
+    /// With each, how many copies of it are wanted.
+    pub excess: BTreeMap<DiskId, Vec<(ChunkId, usize)>>,
     /// Moving partitions whose goal had everything when the lists were made.
     pub moved: BTreeSet<Partition>,
     /// Exceptions of files with a name that have ended: the holders have these chunks.

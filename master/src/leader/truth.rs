@@ -2,7 +2,6 @@
 
 use super::catalog::Catalog;
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::desired::Desired;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
 use mdfs_core::id::{DiskId, FileId, Generation, MountId};
@@ -198,7 +197,7 @@ impl Truth {
         wants: &Catalog,
     ) -> Option<(Digest, Digest)> {
         let held = self.mirror(disk)?.get(partition);
-        let want = wants.desired.of(disk, partition, wants.targets(partition));
+        let want = wants.desired_of(disk, partition);
         Some((held, want))
     }
 
@@ -210,9 +209,8 @@ impl Truth {
 
     /// Whether a disk holds of a partition what it should; unknown is no.
     pub(super) fn is_right(&self, disk: DiskId, partition: Partition, wants: &Catalog) -> bool {
-        let targets = wants.targets(partition);
         self.mirror(disk)
-            .is_some_and(|mirror| self.agrees(disk, mirror, partition, &wants.desired, targets))
+            .is_some_and(|mirror| self.agrees(disk, mirror, partition, wants))
     }
 
     /// The partitions of which a disk does not hold what it should, or which it is giving up.
@@ -221,22 +219,12 @@ impl Truth {
             return BTreeSet::new();
         };
         Partition::all()
-            .filter(|&partition| {
-                let targets = wants.targets(partition);
-                !self.agrees(disk, mirror, partition, &wants.desired, targets)
-            })
+            .filter(|&partition| !self.agrees(disk, mirror, partition, wants))
             .collect()
     }
 
-    fn agrees(
-        &self,
-        disk: DiskId,
-        mirror: &Mirror,
-        partition: Partition,
-        desired: &Desired,
-        targets: &[DiskId],
-    ) -> bool {
-        let mut want = desired.of(disk, partition, targets);
+    fn agrees(&self, disk: DiskId, mirror: &Mirror, partition: Partition, wants: &Catalog) -> bool {
+        let mut want = wants.desired_of(disk, partition);
         if let Some(early) = self.early.get(&(disk, partition)) {
             want.join(*early);
         }

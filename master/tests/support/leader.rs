@@ -4,7 +4,7 @@ use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{FileRecord, TokenRecord};
+use mdfs_core::records::{FileRecord, TokenRecord, Wanted};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
@@ -193,7 +193,7 @@ impl State {
                     })
                 );
             }
-            Question::Status(_) => {}
+            Question::Status(_) | Question::Policy(_) | Question::ChangePolicy(..) => {}
             Question::Order(_, answer) => reply!(answer, Ok(())),
             Question::Token(token, answer) => {
                 self.token_questions += 1;
@@ -361,7 +361,10 @@ impl State {
             size: commit.layout.total_bytes(),
             layout: commit.layout,
             chunk_size: begin.chunk_size.unwrap_or_default(),
-            replicas: begin.replicas.unwrap_or(ReplicationFactor::DEFAULT),
+            replicas: begin.replicas.map_or(
+                Wanted::by_policy(ReplicationFactor::DEFAULT),
+                Wanted::exactly,
+            ),
             crc32: commit.crc32,
             blake3: commit.blake3,
             content_type: begin.content_type,

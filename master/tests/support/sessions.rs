@@ -2,7 +2,7 @@
 
 use super::leader::{CHUNK_SIZE, NOW, State};
 use mdfs_core::id::FileId;
-use mdfs_core::records::{ChunkRecord, EndedRecord, UploadEnd, UploadRecord};
+use mdfs_core::records::{ChunkRecord, EndedRecord, UploadEnd, UploadRecord, Wanted};
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
     BeginUpload, FindUpload, FoundUpload, KnownChunk, ListUploads, OpenSession, OpenUpload,
@@ -89,7 +89,7 @@ impl State {
                 begun: NOW,
                 name: begin.name.clone(),
                 chunk_size: begin.chunk_size.unwrap_or(CHUNK_SIZE),
-                replicas: begin.replicas.unwrap_or_default(),
+                replicas: Wanted::exactly(begin.replicas.unwrap_or_default()),
                 content_type: begin.content_type.clone(),
                 labels: begin.labels.clone(),
                 precondition: begin.precondition.clone(),

@@ -9,6 +9,7 @@ mod faults;
 mod full_disk;
 mod life;
 mod names;
+mod policy;
 mod ranges;
 mod smuggling;
 mod tokens;

@@ -106,9 +106,7 @@ pub(crate) async fn seal(
             store.seal(chunk, &seal)
         });
         let stored = sealing.await??;
-        node.metrics
-            .seal_seconds
-            .observe_span(node.clock.now().since(begun));
+        node.note_seal(begun);
         Ok::<_, Error>(stored)
     };
     let (own, rest) = futures_util::future::join(own, onward.seal(term, &seal)).await;
@@ -143,9 +141,7 @@ pub(crate) async fn whole(
         store.store_whole(chunk, &bytes, seal.crc32, &seal)
     });
     let stored = storing.await??;
-    node.metrics
-        .seal_seconds
-        .observe_span(node.clock.now().since(begun));
+    node.note_seal(begun);
     node.metrics.written_bytes.add(length);
     Ok(Json(stored))
 }

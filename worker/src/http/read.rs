@@ -35,6 +35,8 @@ const MOST_YIELDING_BYTES: u64 = 2 * BLOCK;
 /// How far ahead of a long answer the system is asked to fetch from the disk: uploads leave nothing
 /// in the page cache, and the kernel's own read-ahead is too short for the rate of a fast disk.
 const AHEAD_BYTES: u64 = 128 * BLOCK;
+/// The same where nobody waits: clients' reads queue up behind it.
+const YIELDING_AHEAD_BYTES: u64 = 4 * BLOCK;
 
 #[derive(Clone, Copy, Deserialize)]
 pub(crate) struct Range {
@@ -71,7 +73,7 @@ pub(crate) async fn read(
                 let (from, to) = bounds(&range, open.len())?;
                 let first = piece(from, to, most);
                 if from + first < to {
-                    open.prefetch(from, AHEAD_BYTES.min(to - from));
+                    open.prefetch(from, ahead_of(range.yields).min(to - from));
                 }
                 let bytes = if first == 0 {
                     Bytes::new()
@@ -155,6 +157,14 @@ fn bounds(range: &Range, chunk_bytes: u64) -> Result<(u64, u64), Error> {
 fn piece(from: u64, end: u64, size: u64) -> u64 {
     let aligned = (from + size) / BLOCK * BLOCK;
     aligned.min(end) - from
+}
+
+/// How far ahead the disk is asked.
+fn ahead_of(yields: bool) -> u64 {
+    match yields {
+        true => YIELDING_AHEAD_BYTES,
+        false => AHEAD_BYTES,
+    }
 }
 
 /// Moves a short piece into memory of its own size: buffers of the store are 1 MiB each, which a
@@ -243,6 +253,7 @@ impl ChunkBody {
             share => share,
         };
         let begins = std::mem::replace(&mut self.cached, false);
+        let window = ahead_of(!matches!(self.turn, Turn::Always));
         let (from, end) = (self.next, self.end);
         self.advance(length);
         let reading = async move {
@@ -254,8 +265,8 @@ impl ChunkBody {
             let read = source.threads.run(move || {
                 // All of it once, then as much further as is read.
                 let (ahead, most) = match begins {
-                    true => (from, AHEAD_BYTES),
-                    false => (from.saturating_add(AHEAD_BYTES), length),
+                    true => (from, window),
+                    false => (from.saturating_add(window), length),
                 };
                 open.prefetch(ahead, most.min(end.saturating_sub(ahead)));
                 open.read(from, length).map(fitted)

@@ -137,3 +137,22 @@ async fn changes_are_told_at_once_to_a_master_that_wants_to_know() {
     );
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_is_told_how_long_the_disk_takes_for_a_chunk() {
+    let mut cluster = Cluster::start().await;
+    let worker = cluster.worker().await;
+    let disk = worker.peer.disk;
+    let first = cluster.beat(disk, |_| true).await;
+    assert_eq!(first.seal_millis, None);
+    for _ in 0..4 {
+        cluster.store(&worker, &content(5000)).await;
+        cluster
+            .links
+            .drop_file(&worker.peer, chunk(0).file, term(1), WITHIN)
+            .await
+            .unwrap();
+    }
+    cluster.beat(disk, |beat| beat.seal_millis.is_some()).await;
+    worker.stop().await;
+}

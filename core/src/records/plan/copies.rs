@@ -1,5 +1,6 @@
 //! Which disks have the chunks of a file, and which of them are exceptions.
 
+use super::policy::policy;
 use super::{Commit, Refusal};
 use crate::id::DiskId;
 use crate::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 /// # Errors
 /// If a partition's record cannot be read.
 pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>, Refusal> {
+    let replicas = file.replicas.under(policy(records)?);
     let mut runs: Vec<Copies> = Vec::new();
     let mut exceptions = file.exceptions.iter().peekable();
     let mut next = 0;
@@ -20,7 +22,7 @@ pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>
         let run = match exception {
             Some(exception) => exception.clone(),
             None => {
-                let disks = readable(records, partition_of(file.file, next), file.replicas)?;
+                let disks = readable(records, partition_of(file.file, next), replicas)?;
                 let limit = exceptions
                     .peek()
                     .map_or(u32::MAX, |exception| exception.first_chunk);

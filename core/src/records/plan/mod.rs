@@ -8,6 +8,7 @@ mod copies;
 mod membership;
 mod moving;
 mod name;
+mod policy;
 mod session;
 mod token;
 mod trash;
@@ -17,6 +18,7 @@ pub use copies::copies_of;
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
 pub use name::{Renamed, plan_delete, plan_rename};
+pub use policy::{PolicyChange, plan_lowered, plan_policy};
 pub use session::{MOST_CHUNKS, check_length, plan_chunk, plan_forget_ended};
 pub use token::{plan_revoke, plan_token};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
@@ -97,6 +99,14 @@ pub enum Refusal {
     /// The cluster has no record of itself yet.
     #[error("the cluster is not bootstrapped yet")]
     NotBootstrapped,
+    /// There are fewer disks than copies.
+    #[error("{wanted} copies of each chunk need as many workers, and there are {members}")]
+    TooFewMembers {
+        /// Copies wanted.
+        wanted: u8,
+        /// Members that hold partitions.
+        members: usize,
+    },
     /// A record cannot be read.
     #[error("a record cannot be read")]
     Corrupt(#[from] Corrupt),

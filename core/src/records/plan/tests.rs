@@ -9,7 +9,7 @@ use crate::labels::Labels;
 use crate::partition::{Partition, partition_of};
 use crate::records::{
     ClusterRecord, Copies, EtagMatch, FileRecord, MemberRecord, MemberState, PartitionRecord,
-    Precondition, TrashRecord, UploadEnd, UploadRecord, decode,
+    Precondition, TrashRecord, UploadEnd, UploadRecord, Wanted, decode,
 };
 use crate::ring::{Assignment, ReplicationFactor};
 use std::collections::BTreeMap;
@@ -50,6 +50,10 @@ impl World {
         let cluster = ClusterRecord {
             cluster: crate::id::ClusterId::from_u128(5),
             replicas: ReplicationFactor::DEFAULT,
+            lowering: None,
+            repair_delay_seconds: 300,
+            trash_keep_seconds: 1000,
+            lower_after_seconds: 600,
             chunk_size: ChunkSize::MIN,
         };
         let members: Vec<_> = (1..=3)
@@ -111,7 +115,7 @@ impl World {
             file: FileId::from_u128(file),
             name: name(to),
             chunk_size: ChunkSize::MIN,
-            replicas: ReplicationFactor::DEFAULT,
+            replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
             content_type: "video/mp4".to_owned(),
             labels: Labels::default(),
             precondition,
@@ -300,7 +304,7 @@ fn more_copies_than_the_ring_has_holders_are_an_exception() {
         file: FileId::from_u128(7),
         name: name("a"),
         chunk_size: ChunkSize::MIN,
-        replicas: ReplicationFactor::new(3).unwrap(),
+        replicas: Wanted::exactly(ReplicationFactor::new(3).unwrap()),
         content_type: String::new(),
         labels: Labels::default(),
         precondition: Precondition::default(),

@@ -1,6 +1,7 @@
 //! BeginUpload, CommitUpload, AbortUpload.
 
 use super::copies::exceptions;
+use super::policy::policy;
 use super::{At, Planned, Refusal, earlier, remember};
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
@@ -10,9 +11,8 @@ use crate::log::message::Put;
 use crate::name::FileName;
 use crate::records::{
     Copies, EndedRecord, FileRecord, Key, Lookup, Outcome, Precondition, Session, TrashRecord,
-    UploadEnd, UploadRecord, get, put, remove,
+    UploadEnd, UploadRecord, Wanted, get, put, remove,
 };
-use crate::ring::ReplicationFactor;
 use std::collections::BTreeSet;
 
 /// Opens an upload.
@@ -27,7 +27,7 @@ pub struct Begin {
     /// Bytes of a chunk.
     pub chunk_size: ChunkSize,
     /// Copies of each chunk.
-    pub replicas: ReplicationFactor,
+    pub replicas: Wanted,
     /// Media type.
     pub content_type: String,
     /// What whoever stores it says of it.
@@ -174,10 +174,10 @@ pub fn plan_commit(
         version: at.index,
         file: commit.file,
         size: commit.layout.total_bytes(),
-        exceptions: exceptions(records, upload.replicas, &commit)?,
+        exceptions: exceptions(records, upload.replicas.under(policy(records)?), &commit)?,
         layout: commit.layout,
         chunk_size: upload.chunk_size,
-        replicas: upload.replicas,
+        replicas: upload.replicas.told_under(policy(records)?),
         crc32: commit.crc32,
         blake3: commit.blake3,
         content_type: upload.content_type,

@@ -2,6 +2,7 @@ use super::*;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::FileId;
+use mdfs_core::records::Wanted;
 use mdfs_core::ring::ReplicationFactor;
 
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -15,7 +16,7 @@ fn record() -> FileRecord {
         size: 100,
         layout: ChunkLayout::of_file(100, ChunkSize::DEFAULT).unwrap(),
         chunk_size: ChunkSize::DEFAULT,
-        replicas: ReplicationFactor::DEFAULT,
+        replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
         crc32: Crc32(1),
         blake3: Blake3([0xab; 32]),
         content_type: "video/mp4".to_owned(),

@@ -20,6 +20,7 @@ fn beat(disk: u128, cluster: Option<u128>, port: u16) -> Heartbeat {
         chunk_bytes: 0,
         bad_blocks: 0,
         oldest_unverified_millis: None,
+        seal_millis: None,
         state: DiskState::Healthy,
         voter: VoterState::Healthy,
         leaving: false,
@@ -50,7 +51,7 @@ fn the_directory_is_what_the_disks_make_it_whatever_was_made_before() {
         assert_eq!((&said, said.disks.len()), (&made, disks));
         assert_eq!(versions.insert(said.version), is_new);
     }
-    let hear = |fleet: &mut Fleet, beat| fleet.hear(beat, CancellationToken::new(), start);
+    let hear = |fleet: &mut Fleet, beat| fleet.hear(beat, CancellationToken::new(), start, false);
     assert!(hear(&mut fleet, beat(1, Some(CLUSTER), 1)));
     check(&mut fleet, &mut versions, 1, true);
     assert!(hear(&mut fleet, beat(1, Some(CLUSTER), 1)));

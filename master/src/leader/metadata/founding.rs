@@ -271,6 +271,10 @@ impl Metadata {
         let record = ClusterRecord {
             cluster,
             replicas: founding.order.replicas,
+            lowering: None,
+            repair_delay_seconds: self.settings.repair_delay.as_secs(),
+            trash_keep_seconds: self.settings.trash_keep.as_secs(),
+            lower_after_seconds: ClusterRecord::LOWER_AFTER_SECONDS,
             chunk_size: founding.order.chunk_size,
         };
         let members: Vec<_> = founding

@@ -51,6 +51,9 @@ impl Metadata {
         if !self.truth.is_same_mount(disk, beat.holdings.mount) {
             if self.truth.has_heard(disk) {
                 self.upkeep.returned.insert(disk);
+                if self.announced(now, disk).is_none() {
+                    self.fleet.note_restart(disk, now.mono);
+                }
             }
             self.mover.gone(disk);
         }
@@ -65,11 +68,10 @@ impl Metadata {
         self.note_copies(now, copied);
         let holds_still = self.holds_still(now);
         let (catalog, planned) = (&self.catalog, &self.planned);
-        let is_excess = |chunk: ChunkId| {
-            let partition = chunk.partition();
+        let policy = self.search.basis.replicas;
+        let is_excess = |chunk: ChunkId, wanted: usize| {
             let is_for = |catalog: &Catalog| {
-                catalog.targets(partition).contains(&disk)
-                    || catalog.assignment.holders(partition).contains(&disk)
+                policy != Some(catalog.replicas()) || catalog.keeps(disk, chunk.partition(), wanted)
             };
             holds_still && !is_for(catalog) && !is_for(planned)
         };

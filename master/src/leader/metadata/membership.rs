@@ -59,7 +59,8 @@ impl Metadata {
             done: Vec::new(),
             ..beat
         };
-        if !self.fleet.hear(beat, closed, now.mono) {
+        let announced = self.announced(now, disk).is_some();
+        if !self.fleet.hear(beat, closed, now.mono, announced) {
             return Err(Error::Busy);
         }
         self.tell_log_who_is_there(now);
@@ -205,7 +206,7 @@ impl Metadata {
                 before,
                 Some(&self.planned.load),
                 &ring,
-                cluster.replicas,
+                self.planned.width(),
                 vacant,
             )
         } else {

@@ -7,7 +7,7 @@ use mdfs_core::log::message::Put;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::plan::{plan_begin_move, plan_end_move, plan_holders};
 use mdfs_core::records::{MemberRecord, MemberState};
-use mdfs_core::ring::{Assignment, assign};
+use mdfs_core::ring::{Assignment, ReplicationFactor, assign};
 use mdfs_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,13 +23,14 @@ const MOST_PUTS: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     looked: Timestamp,
-    /// The disks that may hold partitions, when the ring was last even.
-    settled_for: Option<BTreeSet<DiskId>>,
+    /// The disks that may hold partitions, and how many hold each, when the ring was last even.
+    settled_for: Option<(BTreeSet<DiskId>, ReplicationFactor)>,
     /// Until then lost disks are not waited for.
     pub(super) forced_until: Timestamp,
     /// Bytes are to be evened out as well.
     pub(super) rebalance: bool,
-    /// Disks that are not waited for any more: not before they are heard again.
+    /// Disks that are not waited for any more: not before they are heard again, and stay if they come
+    /// and go.
     pub(super) lost: BTreeSet<DiskId>,
     /// Many disks fell silent at once: nothing is copied for those.
     pub(super) braked: bool,
@@ -91,15 +92,17 @@ impl Metadata {
 
     /// Moves that bring the ring to what it should be for the disks that there are.
     fn new_moves(&mut self, now: Now) -> Vec<Put> {
-        let Some(replicas) = self.catalog.cluster.as_ref().map(|record| record.replicas) else {
+        if self.catalog.cluster.is_none() {
             return Vec::new();
-        };
-        let eligible = self.eligible(now);
-        if !self.moving.rebalance && self.moving.settled_for.as_ref() == Some(&eligible) {
+        }
+        let replicas = self.catalog.width();
+        let settled = (self.eligible(now), replicas);
+        let eligible = &settled.0;
+        if !self.moving.rebalance && self.moving.settled_for.as_ref() == Some(&settled) {
             return Vec::new();
         }
         // A disk that joined took over partitions without chunks; now it gets its part of the bytes.
-        let joined = |settled: &BTreeSet<DiskId>| !eligible.is_subset(settled);
+        let joined = |(before, _): &(BTreeSet<DiskId>, _)| !eligible.is_subset(before);
         if self.moving.settled_for.as_ref().is_some_and(joined) {
             self.moving.rebalance = true;
         }
@@ -116,7 +119,7 @@ impl Metadata {
         let after = assign(&before, load, &ring, replicas, |_| true);
         let puts = self.puts_between(now, &before, &after);
         if puts.is_empty() && catalog.moves.is_empty() {
-            self.moving.settled_for = Some(eligible);
+            self.moving.settled_for = Some(settled);
             self.moving.rebalance = false;
         }
         puts
@@ -168,18 +171,20 @@ impl Metadata {
             .copied()
             .collect();
         let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
-        let delay = match now.mono < self.moving.forced_until {
-            true => Duration::ZERO,
-            false => self.settings.repair_delay,
-        };
+        let (delay, forced) = (self.repair_delay(), now.mono < self.moving.forced_until);
         let dead_after = self.settings.detect.dead_after();
-        let gone_after = dead_after + delay;
+        let gone_after = |disk: DiskId| match forced {
+            true => dead_after,
+            false => dead_after + self.fleet.patience(disk, delay),
+        };
         // What was begun for a disk is not given up because an order to repair has run out.
         let given_up = |disk: &DiskId| {
             let silence = self.silence(now, *disk);
             let before = self.moving.lost.contains(disk);
-            let gone = silence >= gone_after || (before && silence >= dead_after);
-            gone && !announced(*disk)
+            let gone = silence >= gone_after(*disk) || (before && silence >= dead_after);
+            // What comes and goes has to stay before anything is copied back to it.
+            let unsteady = before && self.fleet.is_unsteady(*disk, delay);
+            (gone || unsteady) && !announced(*disk)
         };
         let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
         let eligible = members

@@ -122,11 +122,17 @@ impl Metadata {
             .collect();
         let log_time = self.log.log_time(now.mono).unwrap_or_default();
         Ok(FileView {
-            info: FileInfo { name, record },
+            info: self.told(name, record),
             sites,
             log_time,
             term: self.log.term().ok_or(Error::NoLeader)?,
         })
+    }
+
+    /// A file with as many copies as it should have now.
+    pub(super) fn told(&self, name: FileName, mut record: FileRecord) -> FileInfo {
+        record.replicas = record.replicas.told_under(self.catalog.replicas());
+        FileInfo { name, record }
     }
 
     /// Live disks first, and those that have a moving partition before and after: others may not have
@@ -199,7 +205,7 @@ impl Metadata {
                 let record = decode(value).map_err(Refusal::from)?;
                 let name = FileName::parse(name)
                     .map_err(|invalid| Error::Broken(format!("a stored name: {invalid}")))?;
-                page.files.push(FileInfo { name, record });
+                page.files.push(self.told(name, record));
             }
             match behind_folder {
                 Some(behind) => after = Some(behind),

@@ -38,7 +38,7 @@ impl Metadata {
             Order::Repair => {
                 // By then, who is silent already is not waited for anyway.
                 let dead_after = self.settings.detect.dead_after();
-                let delay = self.settings.repair_delay;
+                let delay = self.repair_delay();
                 self.moving.forced_until = now.mono.plus(dead_after + delay);
                 self.truth.wants_changed();
             }

@@ -25,7 +25,8 @@ impl From<Refusal> for Error {
             Refusal::NoSession(_)
             | Refusal::OtherChunk(_)
             | Refusal::BadCommit(_)
-            | Refusal::RequestReused(_) => Error::Conflict(refusal.to_string()),
+            | Refusal::RequestReused(_)
+            | Refusal::TooFewMembers { .. } => Error::Conflict(refusal.to_string()),
             Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
             Refusal::TokenNotFound(token) => Error::TokenNotFound { token },
             Refusal::TooManyTokens => Error::Conflict(refusal.to_string()),

@@ -15,6 +15,9 @@ use mdfs_protocol::public::{AtRisk, Health, Status, WorkerInfo, WorkerState, Wor
 /// Most things that go on which a status names.
 const MOST_TASKS: usize = 16;
 
+/// So many restarts of a worker within short are told of.
+const TOLD_RESTARTS: u32 = 3;
+
 /// What surveys found.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
@@ -197,6 +200,21 @@ impl Metadata {
                 );
                 say(Health::Critical, reason);
             }
+            let takes = |disk: &DiskId| self.catalog.accepts(*disk);
+            let holders = self
+                .catalog
+                .members
+                .keys()
+                .filter(|disk| takes(disk))
+                .count();
+            if count(holders) < u64::from(status.replicas) {
+                let reason = format!(
+                    "{} copies of each chunk are wanted, and {holders} workers are there to hold them: \
+                     files have fewer until there are more",
+                    status.replicas
+                );
+                say(Health::Degraded, reason);
+            }
             if status.missing_files > 0 {
                 let reason = format!("{} files cannot be read whole", status.missing_files);
                 say(Health::Critical, reason);
@@ -222,11 +240,33 @@ impl Metadata {
                 let reason = format!("{unreadable} files have records that cannot be read");
                 say(Health::Critical, reason);
             }
+            let slow = self.fleet.slow(now.mono);
             for (disk, observed) in self.fleet.iter() {
                 if !self.catalog.members.contains_key(&disk) {
                     continue;
                 }
                 let name = &observed.beat.name;
+                if self.moving.lost.contains(&disk)
+                    && self.fleet.is_unsteady(disk, self.repair_delay())
+                    && self.fleet.liveness(disk, now.mono) == Liveness::Live
+                {
+                    let reason = format!(
+                        "worker {name} came back {} times lately: until it has stayed, nothing is copied to it",
+                        observed.returns()
+                    );
+                    say(Health::Degraded, reason);
+                }
+                // It serves what it has meanwhile, and nothing is copied for it.
+                let restarts = observed.restarts();
+                if restarts >= TOLD_RESTARTS {
+                    let reason = format!("worker {name} was started anew {restarts} times lately");
+                    say(Health::Ok, reason);
+                }
+                if slow.contains(&disk) {
+                    let reason =
+                        format!("the disk of worker {name} is slow: new chunks go elsewhere");
+                    say(Health::Ok, reason);
+                }
                 if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,

@@ -7,7 +7,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::partition::Partition;
-use mdfs_core::ring::Assignment;
+use mdfs_core::ring::{Assignment, ReplicationFactor};
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::Listing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,8 @@ pub(super) struct Basis {
     /// Whether it is known well enough who has what to drop anything.
     pub(super) may_drop: bool,
     pub(super) reachable: BTreeSet<DiskId>,
+    /// What the policy said; none before the first.
+    pub(super) replicas: Option<ReplicationFactor>,
     pub(super) assignment: Assignment,
     pub(super) moves: BTreeMap<Partition, Vec<DiskId>>,
     /// What the goals of moves held, and should hold, before they listed it.
@@ -172,10 +174,7 @@ impl Metadata {
     /// agree although copies are missing.
     fn lacks_holders(&self) -> bool {
         let catalog = &self.catalog;
-        let wanted = catalog
-            .cluster
-            .as_ref()
-            .map_or(0, |cluster| usize::from(cluster.replicas.get()));
+        let wanted = usize::from(catalog.replicas().get());
         Partition::all().any(|partition| {
             catalog.targets(partition).len() < wanted && !catalog.is_vacant(partition)
         })
@@ -376,6 +375,7 @@ impl Metadata {
             since,
             may_drop: self.may_drop(now, &reachable),
             reachable: reachable.clone(),
+            replicas: Some(self.catalog.replicas()),
             assignment: assignment.clone(),
             moves: moves.clone(),
             goals,
@@ -383,6 +383,7 @@ impl Metadata {
         let request = SurveyRequest {
             table: table.clone(),
             assignment,
+            replicas: self.catalog.replicas(),
             moves,
             uploads,
             reachable,

@@ -206,6 +206,6 @@ fn open_of(file: FileId, record: &UploadRecord, term: Term) -> OpenUpload {
         term,
         begun_at: record.begun_at,
         chunk_size: record.chunk_size,
-        replicas: record.replicas,
+        replicas: record.replicas.told(),
     }
 }

@@ -124,7 +124,7 @@ impl Metadata {
             }
             page.files.push(TrashedFile {
                 deleted: place.deleted,
-                info: FileInfo { name, record: file },
+                info: self.told(name, file),
             });
         }
         Ok(page)
@@ -133,7 +133,7 @@ impl Metadata {
     /// Ends what has been in the trash for longer than it is kept. Returns how many.
     pub(super) fn expire_trash(&mut self, now: Now) -> usize {
         let Some(at) = self.next(now) else { return 0 };
-        let keep = u64::try_from(self.settings.trash_keep.as_millis()).unwrap_or(u64::MAX);
+        let keep = u64::try_from(self.trash_keep().as_millis()).unwrap_or(u64::MAX);
         let before = LogTime::from_millis(at.time.as_millis().saturating_sub(keep));
         self.expire(now, before, CLEAN_AT_ONCE)
     }

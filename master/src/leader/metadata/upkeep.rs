@@ -78,6 +78,7 @@ impl Metadata {
             self.upkeep.members = now.mono;
             self.update_members(now);
             self.retire_emptied(now);
+            self.lower(now);
         }
         self.give_up_retirement(now);
         self.look_at_progress(now);

@@ -10,7 +10,7 @@ use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::log::table::View;
 use mdfs_core::records::plan::{self, Refusal, Stored};
-use mdfs_core::records::{Copies, FileRecord, Key, UploadEnd, UploadRecord, get};
+use mdfs_core::records::{Copies, FileRecord, Key, UploadEnd, UploadRecord, Wanted, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -87,7 +87,9 @@ impl Metadata {
             .as_ref()
             .ok_or(Error::NotBootstrapped)?;
         let chunk_size = begin.chunk_size.unwrap_or(cluster.chunk_size);
-        let replicas = begin.replicas.unwrap_or(cluster.replicas);
+        let by_policy = Wanted::by_policy(cluster.replicas);
+        let wanted_copies = begin.replicas.map_or(by_policy, Wanted::exactly);
+        let replicas = wanted_copies.under(cluster.replicas);
         let open = OpenUpload {
             file,
             term,
@@ -100,7 +102,7 @@ impl Metadata {
             file,
             name: begin.name.clone(),
             chunk_size,
-            replicas,
+            replicas: wanted_copies,
             content_type: begin.content_type.clone(),
             labels: begin.labels.clone(),
             precondition: begin.precondition.clone(),
@@ -144,10 +146,15 @@ impl Metadata {
             .map(|&disk| (affinity(place.file, disk), disk))
             .collect();
         others.sort_unstable();
+        // What is slow is not needed, if there are enough others.
+        let slow = self.fleet.slow(now.mono);
+        let mut candidates: Vec<DiskId> = holders.collect();
+        candidates.extend(others.into_iter().map(|(_, disk)| disk));
+        candidates.sort_by_key(|disk| slow.contains(disk));
         let mut chosen: Vec<DiskId> = Vec::new();
         let mut looked_at = BTreeSet::new();
         let (mut live, mut roomy) = (0, 0);
-        for disk in holders.chain(others.into_iter().map(|(_, disk)| disk)) {
+        for disk in candidates {
             if !looked_at.insert(disk)
                 || place.avoid.contains(&disk)
                 || !self.planned.accepts(disk)

@@ -85,7 +85,7 @@ struct Run<'a> {
 impl Pass<'_> {
     /// Counts a file; one in the trash is healed but not counted.
     fn file(&mut self, name: &FileName, file: &FileRecord, is_trash: bool) {
-        let wanted = usize::from(file.replicas.get());
+        let wanted = usize::from(file.replicas.under(self.request.replicas).get());
         // Committed after the lists were made: they do not show it, but all its copies were durable.
         let is_new = file.version > self.request.listed_at;
         let mut fewest = usize::MAX;
@@ -314,7 +314,7 @@ impl Pass<'_> {
             }
             self.found.excess_copies += 1;
             if targets_have_it && good.len() >= wanted {
-                note_drop(&mut self.found.excess, disk, chunk);
+                note_drop(&mut self.found.excess, disk, (chunk, wanted));
             }
         }
     }
@@ -364,7 +364,7 @@ impl Pass<'_> {
     }
 }
 
-fn note_drop(drops: &mut BTreeMap<DiskId, Vec<ChunkId>>, disk: DiskId, chunk: ChunkId) {
+fn note_drop<T>(drops: &mut BTreeMap<DiskId, Vec<T>>, disk: DiskId, chunk: T) {
     let drops = drops.entry(disk).or_default();
     if drops.len() < MOST_DROPS {
         drops.push(chunk);

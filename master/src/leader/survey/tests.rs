@@ -3,7 +3,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::labels::Labels;
 use mdfs_core::log::table::Table;
-use mdfs_core::records::{FileRecord, Key, Precondition, UploadRecord, put};
+use mdfs_core::records::{FileRecord, Key, Precondition, UploadRecord, Wanted, put};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -20,7 +20,7 @@ fn file(replicas: u8, exceptions: Vec<Copies>) -> FileRecord {
         size: MIB,
         layout: ChunkLayout::of_file(MIB, ChunkSize::MIN).unwrap(),
         chunk_size: ChunkSize::MIN,
-        replicas: ReplicationFactor::new(replicas).unwrap(),
+        replicas: Wanted::exactly(ReplicationFactor::new(replicas).unwrap()),
         crc32: Crc32::default(),
         blake3: Blake3([0; 32]),
         content_type: String::new(),
@@ -69,6 +69,7 @@ fn request(records: &[mdfs_core::log::message::Put], on: &[u128]) -> SurveyReque
         accepting: all.iter().map(|&disk| (disk, 10 * MIB)).collect(),
         reachable: all,
         listed_at: 10,
+        replicas: ReplicationFactor::DEFAULT,
         put_off: BTreeSet::new(),
         unlisted: BTreeSet::new(),
         lists: (1..=4).map(|n| (disk(n), listed(&n))).collect(),
@@ -93,7 +94,7 @@ fn an_upload_that_the_table_has_open_is_no_garbage_whoever_says_what() {
         begun: LogTime::default(),
         name: name(),
         chunk_size: ChunkSize::MIN,
-        replicas: ReplicationFactor::DEFAULT,
+        replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
         content_type: String::new(),
         labels: Labels::default(),
         precondition: Precondition::default(),

@@ -21,7 +21,7 @@ impl World {
             file: FileId::from_u128(file),
             name: name("a"),
             chunk_size: ChunkSize::MIN,
-            replicas: ReplicationFactor::DEFAULT,
+            replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
             content_type: String::new(),
             labels: Labels::default(),
             precondition: Precondition::default(),

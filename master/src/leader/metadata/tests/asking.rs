@@ -13,8 +13,9 @@ use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, RequestId};
 use mdfs_core::labels::Labels;
 use mdfs_core::records::Precondition;
+use mdfs_core::records::plan::PolicyChange;
 use mdfs_core::ring::ReplicationFactor;
-use mdfs_protocol::public::Status;
+use mdfs_protocol::public::{Policy, Status};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// An answer that may still come.
@@ -141,6 +142,20 @@ impl World {
         let page = done(self.list(list)).unwrap();
         let names = page.files.into_iter().map(|info| info.name.to_string());
         names.collect()
+    }
+
+    /// Changes the policy.
+    pub(super) fn change(&mut self, change: PolicyChange) -> Result<Policy, Error> {
+        done(self.ask(|answer| Question::ChangePolicy(change, answer)))
+    }
+
+    /// Has the trash kept for so many seconds.
+    pub(super) fn keep_trash(&mut self, seconds: u64) {
+        let change = PolicyChange {
+            trash_keep_seconds: Some(seconds),
+            ..PolicyChange::default()
+        };
+        self.change(change).unwrap();
     }
 
     pub(super) fn status(&mut self) -> Status {

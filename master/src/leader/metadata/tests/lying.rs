@@ -83,6 +83,7 @@ fn lie(truth: Heartbeat) -> impl Strategy<Value = Heartbeat> {
             chunk_bytes: sizes.3,
             bad_blocks: sizes.4,
             oldest_unverified_millis,
+            seal_millis: oldest_unverified_millis,
             state: if read_only {
                 DiskState::ReadOnly
             } else {

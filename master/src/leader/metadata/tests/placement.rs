@@ -78,6 +78,28 @@ fn disks_that_cannot_take_chunks_are_skipped() {
 }
 
 #[test]
+fn a_slow_disk_is_the_last_that_is_taken() {
+    let slow = |world: &mut World, number: u128| {
+        for other in 1..=5 {
+            world.worker(other).beat.seal_millis = Some(20);
+        }
+        world.worker(number).beat.seal_millis = Some(2000);
+    };
+    check_skipped("slow", slow);
+    let (mut world, upload) = five();
+    let holders = holders(&world, &upload);
+    slow(&mut world, holders[0].as_u128());
+    for number in (1..=5).filter(|&number| !holders.contains(&disk(number))) {
+        world.worker(number).beat.free_bytes = 0;
+    }
+    world.run(5000);
+    let chosen = ids(world.place(&upload, 0).unwrap());
+    assert_eq!(chosen, [holders[1], holders[0]]);
+    let reasons = world.status().reasons;
+    assert!(reasons.iter().any(|reason| reason.contains("is slow")));
+}
+
+#[test]
 fn a_suspect_disk_is_skipped() {
     check_skipped("silent for four beats", |world, number| {
         world.run(1000);

@@ -9,7 +9,6 @@ use crate::leader::handle::Question;
 use mdfs_core::id::RequestId;
 use mdfs_core::records::{EtagMatch, Kind, Precondition};
 use mdfs_protocol::internal::DiskState;
-use std::time::Duration;
 
 /// How long the trash is kept in tests of its end, in milliseconds.
 const KEEP: u64 = 60_000;
@@ -236,7 +235,7 @@ fn the_trash_of_one_folder_shows_nothing_of_another() {
 #[test]
 fn the_trash_ends_when_it_was_kept_long_enough_in_log_time() {
     let mut world = World::founded();
-    world.master.settings.trash_keep = Duration::from_millis(KEEP);
+    world.keep_trash(KEEP / 1000);
     world.fill_trash(["a".to_owned()].into_iter());
     world.run(KEEP / 2);
     world.fill_trash(["b".to_owned()].into_iter());
@@ -260,7 +259,7 @@ fn much_of_the_trash_ends_at_once_and_in_small_entries() {
     world.fill_trash(numbered(600));
     world.run(SOON);
     let entries = world.master.log.commit().unwrap();
-    world.master.settings.trash_keep = Duration::ZERO;
+    world.keep_trash(0);
     world.run(SOON);
     assert_eq!(world.status().trashed_files, 0);
     let table = world.master.log.committed().unwrap();

@@ -57,6 +57,7 @@ impl Worker {
                 chunk_bytes: 0,
                 bad_blocks: 0,
                 oldest_unverified_millis: None,
+                seal_millis: None,
                 state: DiskState::Healthy,
                 voter: VoterState::Healthy,
                 leaving: false,
