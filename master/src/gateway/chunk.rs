@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::chain::Chain;
-use super::peers::Failure;
+use super::peers::{Failure, time_for};
 use super::replies::{checked, says_durable, stored_by};
 use super::segments::Segment;
 use crate::error::Error;
@@ -11,6 +11,7 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
+use mdfs_core::records::plan::Refusal;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::{HopsReply, PullRequest, Seal, SealRequest};
 use mdfs_protocol::problem::Code;
@@ -22,8 +23,6 @@ use std::time::Duration;
 const AVOID: Duration = Duration::from_secs(15);
 /// How often new holders are looked for before a chunk is given up.
 pub(super) const ROUNDS: u32 = 6;
-/// What [`super::Limits::seal`] is for.
-const SEAL_UNIT_BYTES: u64 = 64 << 20;
 
 /// The chunks of one upload.
 pub(super) struct Chunks<'a> {
@@ -250,7 +249,7 @@ impl<'a> Chunks<'a> {
                 (checked(stored, seal), site)
             });
             let stored = together(stored).await;
-            self.keep_durable(chunk, stored, &mut durable);
+            self.keep_durable(chunk, stored, &mut durable)?;
         }
         Ok(durable)
     }
@@ -279,7 +278,7 @@ impl<'a> Chunks<'a> {
             (checked(stored, seal), site)
         });
         let alone = together(alone).await;
-        self.keep_durable(chunk, alone, &mut durable);
+        self.keep_durable(chunk, alone, &mut durable)?;
         if durable.is_empty() {
             let name = seal.name.clone();
             return Err(Error::Unavailable {
@@ -311,7 +310,7 @@ impl<'a> Chunks<'a> {
                 .into_iter()
                 .map(|site| async move { (self.pull(&site, chunk, seal, sources).await, site) });
             let pulled = together(pulled).await;
-            self.keep_durable(chunk, pulled, &mut durable);
+            self.keep_durable(chunk, pulled, &mut durable)?;
         }
         Ok(durable)
     }
@@ -361,30 +360,34 @@ impl<'a> Chunks<'a> {
         outcome
     }
 
+    /// Takes what disks answered of a chunk.
+    ///
+    /// # Errors
+    /// If one of them has sealed other bytes as this chunk, at an earlier try. Reports do not tell these
+    /// from the right ones, so nowhere else would a copy do: the disk's would be counted as good.
     fn keep_durable(
         &self,
         chunk: ChunkId,
         outcomes: Vec<(Result<(), Failure>, Site)>,
         durable: &mut Vec<Site>,
-    ) {
+    ) -> Result<(), Error> {
+        let mut others = false;
         for (outcome, site) in outcomes {
             match outcome {
                 Ok(()) => durable.push(site),
-                Err(failure) => self.note(chunk, site.disk, &failure),
+                Err(failure) => {
+                    others |= failure.code() == Some(Code::Conflict);
+                    self.note(chunk, site.disk, &failure);
+                }
             }
         }
+        let other = others.then_some(Refusal::OtherChunk(chunk));
+        other.map_or(Ok(()), |other| Err(other.into()))
     }
 
     fn seal_time(&self, seal: &Seal) -> Duration {
         time_for(seal.length, self.shared.limits.seal)
     }
-}
-
-/// How long a worker may take for a chunk of `length` bytes that it goes through whole, given how
-/// long it may take for one of usual size.
-pub(super) fn time_for(length: u64, usual: Duration) -> Duration {
-    let units = length.div_ceil(SEAL_UNIT_BYTES).max(1);
-    usual.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
 /// Waits for all. Boxed: the compiler cannot tell that closures over borrowed sites may be sent.

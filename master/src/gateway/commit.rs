@@ -1,7 +1,8 @@
 //! The end of an upload: the leader makes it a file.
 
 use super::Shared;
-use super::chunk::{ChunkDone, time_for};
+use super::chunk::ChunkDone;
+use super::peers::time_for;
 use super::segments::Sums;
 use crate::error::Error;
 use crate::leader::command::{CommitUpload, Copies, FileInfo, OpenUpload, Site};

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use super::segments::Segment;
 
+/// What [`super::Limits::seal`] is for.
+const SEAL_UNIT_BYTES: u64 = 64 << 20;
+
 /// Calls workers.
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
@@ -188,4 +191,11 @@ impl Peers {
     ) -> Result<Stored, Failure> {
         Ok(self.links.verify(&peer(site), chunk, term, within).await?)
     }
+}
+
+/// How long a worker may take for a chunk of `length` bytes that it goes through whole, given how
+/// long it may take for one of usual size.
+pub(super) fn time_for(length: u64, usual: Duration) -> Duration {
+    let units = length.div_ceil(SEAL_UNIT_BYTES).max(1);
+    usual.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
 }

@@ -104,8 +104,11 @@ pub(super) async fn put_chunk(
                 return Err(StoreError::ChunkTooLong { most });
             }
         }
-        let crc32 = segments.sums().map(|sums| sums.crc32);
-        let same = (segments.received(), crc32) == (known.record.length, Some(known.record.crc32));
+        let record = &known.record;
+        let same = segments.received() == record.length
+            && segments
+                .sums()
+                .is_some_and(|it| it.crc32 == record.crc32 && it.last == Some(record.hash));
         return match same {
             true => Ok(stored(&upload, chunk, &known.record)),
             false => Err(refused(Refusal::OtherChunk(chunk)).into()),

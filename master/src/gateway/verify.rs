@@ -1,9 +1,8 @@
 //! Has all workers read their copies of a file, and compares what they say.
 
 use super::Shared;
-use super::chunk::time_for;
 use super::commit::{VERIFIES, VERIFY};
-use super::peers::Failure;
+use super::peers::{Failure, time_for};
 use crate::leader::command::{FileView, Site};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};

@@ -4,9 +4,16 @@ use super::Catalog;
 use mdfs_core::digest::Digest;
 use mdfs_core::id::DiskId;
 use mdfs_core::partition::Partition;
+use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
 
 impl Catalog {
+    /// Whether a disk is a member that was not retired.
+    pub(in super::super) fn is_present(&self, disk: DiskId) -> bool {
+        let member = self.members.get(&disk);
+        member.is_some_and(|member| member.state != MemberState::Retired)
+    }
+
     /// How many copies files have that follow the policy.
     pub(in super::super) fn replicas(&self) -> ReplicationFactor {
         let cluster = self.cluster.as_ref();

@@ -81,7 +81,8 @@ impl Metadata {
         (self.truth.known(disk), orders)
     }
 
-    /// Whether all disks that the last survey counted on can be read still.
+    /// Whether all disks that the last survey counted on can be read still. Unknown while another one
+    /// runs: what the last was made for is not at hand any more.
     fn holds_still(&self, now: Now) -> bool {
         let Basis {
             may_drop,
@@ -89,7 +90,7 @@ impl Metadata {
             ..
         } = &self.search.basis;
         let live = self.reachable(now);
-        *may_drop && reachable.is_subset(&live)
+        *may_drop && !self.report.is_running() && reachable.is_subset(&live)
     }
 
     /// Takes the digests that a disk was asked for in a term.

@@ -64,7 +64,8 @@ impl Metadata {
     /// Moves whose goal has everything.
     fn ended_moves(&self) -> Vec<Put> {
         let basis = &self.search.basis;
-        let found = self.report.counted();
+        // While a survey runs the basis is its own: what was counted before was found on another.
+        let found = self.report.counted().filter(|_| !self.report.is_running());
         // What disks listed and a survey found complete, if nothing has changed there since.
         let listed = |disk: DiskId, partition: Partition| {
             let then = basis.goals.get(&(disk, partition)).copied();

@@ -88,6 +88,11 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return;
         };
+        // It counted on a disk whose own retirement is not committed yet: the next one does not.
+        let mut counted_on = self.search.basis.reachable.iter();
+        if counted_on.any(|&disk| !self.planned.is_present(disk)) {
+            return;
+        }
         let Some(it) = self.retiring.take_if(ready) else {
             return;
         };

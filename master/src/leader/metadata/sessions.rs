@@ -9,7 +9,7 @@ use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::{FileId, Term};
+use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::{Planned, Refusal, plan_chunk};
 use mdfs_core::records::{ChunkRecord, EndedRecord, Key, Kind, Lookup, UploadRecord, decode, get};
 use mdfs_core::time::{LogTime, Timestamp};
@@ -57,8 +57,9 @@ impl Metadata {
             let what = "chunks of uploads";
             return Err(Error::TooManyUploads { what, open });
         }
-        let known = |disk| self.planned.members.contains_key(disk);
-        if !chunk.disks.iter().all(known) {
+        // What is on a retired disk is lost.
+        let present = |&disk: &DiskId| self.planned.is_present(disk);
+        if !chunk.disks.iter().all(present) {
             return Err(Error::Conflict(
                 "a chunk was stored on a disk that is no member".into(),
             ));

@@ -156,12 +156,13 @@ impl Metadata {
         }
     }
 
-    /// Whether a disk that drops chunks when it is told to has no room for more, or not for a chunk
-    /// that was refused lately.
+    /// Whether a disk that takes chunks, and drops them when it is told to, has no room for more, or not
+    /// for a chunk that was refused lately. One that is to leave needs none.
     fn a_disk_is_full(&self, now: Now) -> bool {
         let least = self.upkeep.room_wanted(now.mono).unwrap_or(1);
         self.catalog.members.keys().any(|&disk| {
-            self.fleet.liveness(disk, now.mono) == Liveness::Live
+            self.catalog.accepts(disk)
+                && self.fleet.liveness(disk, now.mono) == Liveness::Live
                 && self.fleet.get(disk).is_some_and(|observed| {
                     observed.beat.free_bytes < least && observed.beat.state == DiskState::Healthy
                 })

@@ -295,9 +295,10 @@ impl Metadata {
         }
         let at = self.next(now).ok_or(Error::NoLeader)?;
         let disks = commit.copies.iter().flat_map(|copies| &copies.disks);
+        // What is on a retired disk is lost.
         if disks
             .into_iter()
-            .any(|disk| !self.planned.members.contains_key(disk))
+            .any(|&disk| !self.planned.is_present(disk))
         {
             return Err(Error::Conflict(
                 "a chunk was stored on a disk that is no member".into(),
