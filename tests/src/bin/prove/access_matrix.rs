@@ -116,6 +116,10 @@ impl Matrix<'_> {
                 .replace("{id}", &"0".repeat(32))
                 .replace("{index}", "0");
             let allowed = self.allowed(caller, who, "")?;
+            if method == "GET" {
+                // For whom `GET` is, though most routes have no handler of its own for it.
+                self.cell(caller, "HEAD", &target, "", allowed)?;
+            }
             return self.cell(caller, method, &target, "", allowed);
         }
         let acts: &[(&str, &str)] = match who.as_str() {
