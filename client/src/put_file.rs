@@ -52,9 +52,9 @@ impl Client {
     /// name is replaced.
     ///
     /// The file is sent in chunks that are durable one by one: what fails is tried again for a minute
-    /// at least, and with [`PutFileOptions::state`] a later call goes on where this one ended, if the
-    /// file is the same by its path, length and time of change. If the file changes meanwhile,
-    /// nothing is stored.
+    /// at least, and with [`PutFileOptions::state`] a later call with the same options goes on where
+    /// this one ended, if the file is the same by its path, length and time of change. If the file
+    /// changes meanwhile, nothing is stored.
     ///
     /// # Errors
     /// [`Error`]. If the file cannot become what was meant, the upload is ended; after other errors it
@@ -69,10 +69,9 @@ impl Client {
         options: &PutFileOptions,
     ) -> Result<FileInfo, Error> {
         let local = Local::open(path).await?;
-        let mut state = options
-            .state
-            .as_deref()
-            .map_or_else(State::none, |state| State::open(state, name, &local));
+        let mut state = options.state.as_deref().map_or_else(State::none, |state| {
+            State::open(state, name, &local, &options.put)
+        });
         if let Some(id) = state.upload() {
             match self.find_upload(id).await {
                 Ok(UploadInfo {
