@@ -70,10 +70,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
             &took.as_millis().to_string(),
         );
         let bytes = no_secret_is_told(cluster, &callers)?;
-        figure(
-            "bytes of logs at trace level without a secret",
-            &bytes.to_string(),
-        );
+        figure("bytes of trace logs without a secret", &bytes.to_string());
         Ok(())
     })
 }
