@@ -86,7 +86,7 @@ pub enum Command {
     Verify(verify::Verify),
     /// List the uploads that are open, or end one
     Uploads(uploads::Uploads),
-    /// Make a link that plays a file without a token
+    /// Make a link that plays a file without a token, or stores one
     Sign(sign::Sign),
     /// Make, list and revoke access tokens
     Token(token::Token),

@@ -52,9 +52,9 @@ impl Client {
     /// name is replaced.
     ///
     /// The file is sent in chunks that are durable one by one: what fails is tried again for a minute
-    /// at least, and with [`PutFileOptions::state`] a later call goes on where this one ended, if the
-    /// file is the same by its path, length and time of change. If the file changes meanwhile,
-    /// nothing is stored.
+    /// at least, and with [`PutFileOptions::state`] a later call with the same options goes on where
+    /// this one ended, if the file is the same by its path, length and time of change. If the file
+    /// changes meanwhile, nothing is stored.
     ///
     /// # Errors
     /// [`Error`]. If the file cannot become what was meant, the upload is ended; after other errors it
@@ -69,10 +69,9 @@ impl Client {
         options: &PutFileOptions,
     ) -> Result<FileInfo, Error> {
         let local = Local::open(path).await?;
-        let mut state = options
-            .state
-            .as_deref()
-            .map_or_else(State::none, |state| State::open(state, name, &local));
+        let mut state = options.state.as_deref().map_or_else(State::none, |state| {
+            State::open(state, name, &local, &options.put)
+        });
         if let Some(id) = state.upload() {
             match self.find_upload(id).await {
                 Ok(UploadInfo {
@@ -80,8 +79,10 @@ impl Client {
                     file: Some(file),
                     ..
                 }) => {
-                    state.discard();
-                    return Ok(file);
+                    if self.is_current(&file).await {
+                        state.discard();
+                        return check_sum(&local, file.crc32, options).map(|()| file);
+                    }
                 }
                 Ok(info) if fits(&info, &local) => {
                     match self.go_on(&info, &local, &mut state, options).await {
@@ -108,6 +109,14 @@ impl Client {
         let info = self.begin_upload(&begin, options.put.if_absent).await?;
         state.begin(info.id);
         self.go_on(&info, &local, &mut state, options).await
+    }
+
+    /// Whether a file is what its name stands for, as far as this client may know.
+    async fn is_current(&self, file: &FileInfo) -> bool {
+        match self.stat(&file.name).await {
+            Ok(head) => head.version == file.version,
+            Err(error) => error.code() != Some(Code::FileNotFound),
+        }
     }
 
     async fn go_on(
@@ -176,13 +185,7 @@ impl Client {
             whole = Crc32::combine(whole, crc32, length);
         }
         local.check_unchanged().await?;
-        if let Some(want) = options.put.crc32.filter(|want| *want != whole) {
-            return Err(Error::ChecksumMismatch {
-                subject: local.path().display().to_string(),
-                want,
-                got: whole,
-            });
-        }
+        check_sum(local, whole, options)?;
         let whole = CommitUpload {
             size: Some(local.size()),
             crc32: Some(whole),
@@ -273,6 +276,18 @@ impl Client {
             tracing::debug!(%error, index, "sending a chunk again");
             turn = Arc::clone(sending).acquire_owned().await.map_err(closed)?;
         }
+    }
+}
+
+/// Whether these are the bytes that are wanted, if that was said.
+fn check_sum(local: &Local, got: Crc32, options: &PutFileOptions) -> Result<(), Error> {
+    match options.put.crc32.filter(|want| *want != got) {
+        Some(want) => Err(Error::ChecksumMismatch {
+            subject: local.path().display().to_string(),
+            want,
+            got,
+        }),
+        None => Ok(()),
     }
 }
 

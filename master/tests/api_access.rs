@@ -321,12 +321,19 @@ async fn metrics_are_for_those_who_may_see_them_and_they_see_nothing_else() {
         ("/v1/admin/tokens", 403),
         ("/nowhere", 404),
     ] {
-        let answer = setup.ask_as(&scraper, "GET", target, "").await;
-        assert_eq!(answer.status, want, "{target}");
+        for method in ["GET", "HEAD"] {
+            let answer = setup.ask_as(&scraper, method, target, "").await;
+            assert_eq!(answer.status, want, "{method} {target}");
+        }
     }
     let reader = setup.token(&["read"], "").await;
     let refused = setup.ask_as(&reader, "GET", "/metrics", "").await;
     refused.fails(Code::Forbidden);
+    // Its length would tell how many tokens there are.
+    for target in ["/metrics", "/v1/status", "/v1/workers", "/v1/admin/tokens"] {
+        let refused = setup.ask_as(&reader, "HEAD", target, "").await;
+        assert_eq!(refused.status, 403, "{target}");
+    }
 }
 
 #[tokio::test]
@@ -380,6 +387,13 @@ async fn an_upload_is_for_those_who_may_store_its_name_and_unknown_to_others() {
         parsed::<Uploads>(&list).uploads.len()
     };
     assert_eq!((listed(&writer).await, listed(&other).await), (1, 0));
+    // The place where a page ends would be the id of somebody else's.
+    let more = setup.ask_as(&writer, "POST", "/v1/uploads", begin("films/c"));
+    assert_eq!(more.await.status, 201);
+    for (token, is_more) in [(&writer, true), (&other, false)] {
+        let page = setup.ask_as(token, "GET", "/v1/uploads?limit=1", "").await;
+        assert_eq!(parsed::<Uploads>(&page).next.is_some(), is_more);
+    }
     let refused = setup.ask_as(&reader, "GET", "/v1/uploads", "").await;
     refused.fails(Code::Forbidden);
     for (method, target, body) in &requests[..3] {

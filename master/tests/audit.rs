@@ -110,7 +110,8 @@ async fn the_audit_log_is_the_history_and_holds_no_secret() {
         "{\"from\": \"films/c\", \"to\": \"films/d\"}",
     )
     .await;
-    root("DELETE", "/v1/files/films/d?purge", "").await;
+    root("DELETE", "/v1/files/films/d?%70urge=1", "").await;
+    root("DELETE", "/v1/files/films/d?purge=0", "").await;
     root("POST", "/v1/admin/drain", "{\"worker\": \"w1\"}").await;
     root("DELETE", &format!("/v1/admin/tokens/{id}"), "").await;
     // Who is not known does nothing.
@@ -131,6 +132,7 @@ async fn the_audit_log_is_the_history_and_holds_no_secret() {
         format!("{id} POST /v1/admin/drain \"\" forbidden"),
         "root POST /v1/rename \"films/c -> films/d\" ok".to_owned(),
         "root DELETE /v1/files/{*name}?purge \"films/d\" ok".to_owned(),
+        "root DELETE /v1/files/{*name} \"films/d\" file_not_found".to_owned(),
         "root POST /v1/admin/drain \"w1\" ok".to_owned(),
         format!("root DELETE /v1/admin/tokens/{{id}} \"{id}\" ok"),
     ];

@@ -5,6 +5,7 @@
 //! counts is what the cluster says.
 
 use super::local::Local;
+use crate::put::PutOptions;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkSet;
 use mdfs_core::id::FileId;
@@ -26,7 +27,7 @@ pub(super) struct State {
     known: BTreeMap<u32, Crc32>,
 }
 
-/// Which file is stored under which name.
+/// Which file is stored under which name, and how: an upload keeps what it was begun with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     version: u32,
@@ -34,6 +35,12 @@ struct Head {
     path: PathBuf,
     size: u64,
     modified_nanos: Option<u64>,
+    if_absent: bool,
+    content_type: Option<String>,
+    replicas: Option<u8>,
+    chunk_size: Option<u64>,
+    source_modified: Option<u64>,
+    attributes: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,15 +68,21 @@ impl State {
         }
     }
 
-    /// What is remembered of storing `local` as `name`. If the file cannot be used, or another process
-    /// uses it, nothing is: the upload begins anew, and is not gone on with.
-    pub(super) fn open(path: &Path, name: &str, local: &Local) -> Self {
+    /// What is remembered of storing `local` as `name` with these options. If the file cannot be used,
+    /// or another process uses it, nothing is: the upload begins anew, and is not gone on with.
+    pub(super) fn open(path: &Path, name: &str, local: &Local, put: &PutOptions) -> Self {
         let head = Head {
             version: VERSION,
             name: name.to_owned(),
             path: local.path().to_owned(),
             size: local.size(),
             modified_nanos: local.modified_nanos(),
+            if_absent: put.if_absent,
+            content_type: put.content_type.clone(),
+            replicas: put.replicas,
+            chunk_size: put.chunk_size,
+            source_modified: put.source_modified,
+            attributes: put.attributes.clone(),
         };
         let mut state = Self {
             head,
@@ -201,32 +214,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (source, path) = (folder.path().join("a"), folder.path().join("s/state"));
         let file = local(&source, b"hello").await;
-        let id = FileId::from_u128(7);
+        let (id, put) = (FileId::from_u128(7), PutOptions::default());
         {
-            let mut state = State::open(&path, "a", &file);
+            let mut state = State::open(&path, "a", &file, &put);
             assert_eq!(state.upload(), None);
             state.begin(id);
             state.note(3, Crc32(9));
             state.note(1, Crc32(8));
-            let second = State::open(&path, "a", &file);
+            let second = State::open(&path, "a", &file, &put);
             assert_eq!(second.upload(), None, "another process has it");
         }
         let mut text = fs::read_to_string(&path).unwrap();
         text.push_str("{\"chunk\":2,\"cr");
         fs::write(&path, &text).unwrap();
-        let state = State::open(&path, "a", &file);
+        let state = State::open(&path, "a", &file, &put);
         assert_eq!(state.upload(), Some(id));
         let durable: ChunkSet = [1, 2].into_iter().collect();
         assert_eq!(state.known(&durable), [(1, Crc32(8))].into());
         drop(state);
-        assert_eq!(State::open(&path, "b", &file).upload(), None);
+        assert_eq!(State::open(&path, "b", &file, &put).upload(), None);
+        let absent = PutOptions {
+            if_absent: true,
+            ..put.clone()
+        };
+        let other = State::open(&path, "a", &file, &absent);
+        assert_eq!(other.upload(), None, "begun without that condition");
+        drop(other);
         let longer = local(&source, b"hello there").await;
-        assert_eq!(State::open(&path, "a", &longer).upload(), None);
+        assert_eq!(State::open(&path, "a", &longer, &put).upload(), None);
         for garbage in ["", "\n", "{}", "\u{0}"] {
             fs::write(&path, garbage).unwrap();
-            assert_eq!(State::open(&path, "a", &file).upload(), None);
+            assert_eq!(State::open(&path, "a", &file, &put).upload(), None);
         }
-        State::open(&path, "a", &file).discard();
+        State::open(&path, "a", &file, &put).discard();
         assert!(!path.exists());
     }
 }

@@ -3,7 +3,7 @@
 //! Names of files are somebody else's text: they are quoted, their odd characters escaped, and cut.
 
 use super::caller::Caller;
-use super::query;
+use super::query::Query;
 use super::rule::Rule;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -79,8 +79,11 @@ impl Act {
             return None;
         }
         let mut what = format!("{method} {route}");
+        // Read as the handlers read it; they refuse what cannot be read.
+        let query = Query::parse(raw_query).ok();
         for act in ACTS_IN_QUERY {
-            if query::keys(raw_query).any(|key| key == act) {
+            let is_asked = |query: &Query| query.flag(act).is_ok_and(|asked| asked);
+            if query.as_ref().is_some_and(is_asked) {
                 what.push('?');
                 what.push_str(act);
             }

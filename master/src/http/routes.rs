@@ -127,7 +127,10 @@ impl Rules {
         let Some((label, rules)) = found else {
             return (NO_ROUTE, Rule::Holder);
         };
-        let rule = rules.iter().find(|(known, _)| *known == method.as_str());
+        let of = |method: &str| rules.iter().find(|(known, _)| *known == method);
+        // The router has `GET` answer `HEAD` where that has no handler of its own.
+        let as_get = || of("GET").filter(|_| *method == Method::HEAD);
+        let rule = of(method.as_str()).or_else(as_get);
         (label, rule.map_or(Rule::Holder, |(_, rule)| *rule))
     }
 }
@@ -253,13 +256,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn head_is_for_whom_get_is() {
+        let table = table();
+        let rules = Rules::of(&table);
+        for route in &table {
+            if route.rules.iter().any(|(method, _)| *method == "GET") {
+                let (path, get) = (Some(route.path), Method::GET);
+                let head = rules.find(path, &Method::HEAD);
+                assert_eq!(head, rules.find(path, &get), "{}", route.path);
+            }
+        }
+        let tokens = rules.find(Some(public::TOKENS), &Method::HEAD);
+        assert_eq!(tokens, (public::TOKENS, ADMIN));
+    }
+
     /// The page that says who may do what is made from the table.
     #[test]
     fn the_table_of_routes_in_the_documentation_is_the_one_here() {
         let mut page = String::from(
             "# Routes of a master, and who may use them\n\n\
              Made from the table in `master/src/http/routes.rs` and compared with it by a test. What\n\
-             is not here does not exist: whoever holds a token is told so, anybody else gets 401.\n\n\
+             is not here does not exist: whoever holds a token is told so, anybody else gets 401. `HEAD` is\n\
+             for whom `GET` is, on every path.\n\n\
              | method | path | who |\n|---|---|---|\n",
         );
         for route in table() {

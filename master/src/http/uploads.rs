@@ -115,9 +115,10 @@ pub(crate) async fn list(
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<Uploads>, HttpError> {
-    let folder = caller.scope(Role::Write)?;
+    let prefix = caller.scope(Role::Write)?.to_owned();
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["after", "limit"])?;
     let list = ListUploads {
+        prefix,
         after: query.value("after")?,
         limit: limit(&query)?,
     };
@@ -126,7 +127,6 @@ pub(crate) async fn list(
         uploads: page
             .uploads
             .iter()
-            .filter(|session| session.record.name.as_str().starts_with(folder))
             .map(|session| open_session(session, app.0.gateway.storing(session.open.file)))
             .collect(),
         next: page.next,

@@ -64,7 +64,8 @@ impl State {
         let sessions = self
             .open
             .iter()
-            .filter(|(_, begin)| begin.session.is_some());
+            .filter(|(_, begin)| begin.session.is_some())
+            .filter(|(_, begin)| begin.name.as_str().starts_with(&list.prefix));
         let mut uploads: Vec<_> = sessions
             .filter(|(file, _)| list.after.is_none_or(|after| **file > after))
             .map(|(&file, begin)| self.session(file, begin))

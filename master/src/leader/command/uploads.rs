@@ -158,8 +158,10 @@ pub struct KnownChunk {
 }
 
 /// Asks for one page of the sessions that are open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ListUploads {
+    /// Of names that begin with this only.
+    pub prefix: String,
     /// Those behind this one.
     pub after: Option<FileId>,
     /// At most so many, 1 to 1000.

@@ -174,6 +174,9 @@ impl Metadata {
                 continue;
             };
             let record: UploadRecord = decode(value).map_err(Refusal::from)?;
+            if !record.name.as_str().starts_with(&list.prefix) {
+                continue;
+            }
             let upload = self.catalog.uploads.get(&file);
             let Some(session) = upload.and_then(|upload| self.session(file, record, upload)) else {
                 continue;

@@ -70,10 +70,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
             &took.as_millis().to_string(),
         );
         let bytes = no_secret_is_told(cluster, &callers)?;
-        figure(
-            "bytes of logs at trace level without a secret",
-            &bytes.to_string(),
-        );
+        figure("bytes of trace logs without a secret", &bytes.to_string());
         Ok(())
     })
 }
@@ -116,6 +113,10 @@ impl Matrix<'_> {
                 .replace("{id}", &"0".repeat(32))
                 .replace("{index}", "0");
             let allowed = self.allowed(caller, who, "")?;
+            if method == "GET" {
+                // For whom `GET` is, though most routes have no handler of its own for it.
+                self.cell(caller, "HEAD", &target, "", allowed)?;
+            }
             return self.cell(caller, method, &target, "", allowed);
         }
         let acts: &[(&str, &str)] = match who.as_str() {

@@ -243,7 +243,7 @@ fn abandoned(cluster: &mut DevCluster) -> Result<()> {
         "name": "resume/abandoned",
         "size": 3 * 4 * MIB,
         "chunk_size": 4 * MIB,
-        "expires_seconds": 3,
+        "expires_seconds": 10,
     });
     let begun = ask(cluster, "POST", "/v1/uploads", Some(&begin))?;
     ensure!(begun.status() == 201, "begin: {}", begun.text());

@@ -234,7 +234,11 @@ fn no_more_sessions_are_opened_than_allowed_and_pages_show_them_all() {
     opened.sort_unstable();
     let (mut after, mut listed) = (None, Vec::new());
     loop {
-        let list = ListUploads { after, limit: 2 };
+        let list = ListUploads {
+            prefix: "a".to_owned(),
+            after,
+            limit: 2,
+        };
         let page = done(world.ask(|answer| Question::ListUploads(list, answer))).unwrap();
         listed.extend(page.uploads.iter().map(|session| session.open.file));
         after = page.next;
