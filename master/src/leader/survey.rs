@@ -14,6 +14,7 @@ use mdfs_core::name::FileName;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::Copies;
 use mdfs_core::ring::{Assignment, ReplicationFactor};
+use mdfs_core::time::LogTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most copies to make that one survey names; the next one names others.
@@ -137,6 +138,8 @@ pub struct Need {
 pub struct Home {
     /// The file's name.
     pub name: FileName,
+    /// When it was deleted, if it is in the trash.
+    pub deleted: Option<LogTime>,
     /// The version.
     pub file: FileId,
     /// The exception, as it is recorded.

@@ -3,6 +3,7 @@
 use crate::blocking::DiskThreads;
 use crate::error::Error;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::store::{self, ChunkStore, OpenChunk};
 use crate::transfer::sources::{Origin, Sources};
 use mdfs_core::checksum::Crc32;
@@ -53,8 +54,9 @@ pub(crate) async fn pull_chunk(
         return Ok(stored);
     }
     let mut sources = Sources::new(node, chunk, seal.length, vec![Origin::Disk(from)]);
+    // A client's upload waits for it.
     let threads = &node.write_threads;
-    let copied = receive(node, threads, chunk, &mut sources).await;
+    let copied = receive(node, threads, chunk, &mut sources, None).await;
     finish(node, threads, chunk, copied, move |store| {
         store.seal(chunk, &seal)
     })
@@ -110,7 +112,7 @@ pub(crate) async fn copy_chunk(
     let origins = disks.into_iter().map(Origin::Disk).chain(own).collect();
     let mut sources = Sources::new(node, chunk, length, origins);
     let threads = &node.yielding_threads;
-    let copied = receive(node, threads, chunk, &mut sources).await;
+    let copied = receive(node, threads, chunk, &mut sources, Some(&node.pace)).await;
     finish(node, threads, chunk, copied, move |store| {
         store.check_fence(term)?;
         store.seal(chunk, &seal)?;
@@ -163,12 +165,14 @@ async fn receive(
     threads: &DiskThreads,
     chunk: ChunkId,
     sources: &mut Sources<'_>,
+    pace: Option<&Pace>,
 ) -> Result<(), Error> {
     let mut offset = 0;
-    let mut turn = node
-        .pace
-        .turn(u64::from(SEGMENT_BYTES), node.clock.now())
-        .await?;
+    let turn = async |bytes| match pace {
+        Some(pace) => Ok(Some(pace.turn(bytes, node.clock.now()).await?)),
+        None => Ok::<_, Error>(None),
+    };
+    let mut mine = turn(u64::from(SEGMENT_BYTES)).await?;
     let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
         let store = node.store.clone();
@@ -178,16 +182,16 @@ async fn receive(
             drop(share);
             written
         });
-        drop(turn);
+        drop(mine);
         let next = async {
-            let turn = node.pace.turn(length, node.clock.now()).await?;
-            Ok::<_, Error>((turn, sources.segment().await?))
+            let mine = turn(length).await?;
+            Ok::<_, Error>((mine, sources.segment().await?))
         };
         // The next segment arrives while this one is written. A write is waited for in any case: one
         // that ended behind the failure would leave what is thrown away by then.
         let (written, next) = futures_util::future::join(write, next).await;
         written??;
-        (turn, segment) = next?;
+        (mine, segment) = next?;
         offset += length;
     }
     Ok(())

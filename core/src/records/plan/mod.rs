@@ -16,7 +16,7 @@ mod upload;
 
 pub use copies::copies_of;
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
-pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home};
+pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home, plan_home_in_trash};
 pub use name::{Renamed, plan_delete, plan_rename};
 pub use policy::{PolicyChange, plan_lowered, plan_policy};
 pub use session::{MOST_CHUNKS, check_length, plan_chunk, plan_forget_ended};

@@ -6,8 +6,9 @@ use crate::log::message::Put;
 use crate::name::FileName;
 use crate::partition::Partition;
 use crate::records::{
-    Copies, FileRecord, Key, Lookup, MoveRecord, PartitionRecord, get, put, remove,
+    Copies, FileRecord, Key, Lookup, MoveRecord, PartitionRecord, TrashRecord, get, put, remove,
 };
+use crate::time::LogTime;
 
 /// Gives a partition without chunks its holders at once.
 ///
@@ -52,12 +53,37 @@ pub fn plan_home(
     let key = Key::File(name.clone());
     let present: Option<FileRecord> = get(records, &key)?;
     let mut puts = Vec::new();
-    if let Some(mut record) = present.filter(|present| present.file == file) {
-        let before = record.exceptions.len();
-        record.exceptions.retain(|other| other != exception);
-        if record.exceptions.len() < before {
-            puts.push(put(&key, &record)?);
-        }
+    if let Some(mut record) = present.filter(|present| present.file == file)
+        && end_exception(&mut record, exception)
+    {
+        puts.push(put(&key, &record)?);
     }
     Ok(Planned { puts, answer: () })
+}
+
+/// As [`plan_home`], for a file that has been in the trash since `deleted`.
+///
+/// # Errors
+/// If the record of the trash cannot be read.
+pub fn plan_home_in_trash(
+    records: &impl Lookup,
+    deleted: LogTime,
+    file: FileId,
+    exception: &Copies,
+) -> Result<Planned<()>, Refusal> {
+    let key = Key::Trash(deleted, file);
+    let mut puts = Vec::new();
+    if let Some(mut record) = get::<TrashRecord>(records, &key)?
+        && end_exception(&mut record.file, exception)
+    {
+        puts.push(put(&key, &record)?);
+    }
+    Ok(Planned { puts, answer: () })
+}
+
+/// Takes an exception out of a record; whether it was there.
+fn end_exception(record: &mut FileRecord, exception: &Copies) -> bool {
+    let before = record.exceptions.len();
+    record.exceptions.retain(|other| other != exception);
+    record.exceptions.len() < before
 }

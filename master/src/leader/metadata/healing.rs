@@ -8,7 +8,7 @@ use crate::leader::survey::Survey;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, Term};
-use mdfs_core::records::plan::plan_home;
+use mdfs_core::records::plan::{plan_home, plan_home_in_trash};
 use mdfs_core::records::{ChunkRecord, Key, get};
 use mdfs_protocol::holdings::{Digests, Known};
 use mdfs_protocol::internal::Heartbeat;
@@ -174,7 +174,11 @@ impl Metadata {
                 continue;
             }
             let Ok(view) = self.view() else { return };
-            match plan_home(&view, &home.name, home.file, &home.exception) {
+            let planned = match home.deleted {
+                None => plan_home(&view, &home.name, home.file, &home.exception),
+                Some(at) => plan_home_in_trash(&view, at, home.file, &home.exception),
+            };
+            match planned {
                 Ok(planned) => puts.extend(planned.puts),
                 Err(refusal) => tracing::warn!(name = %home.name, %refusal, "an exception stays"),
             }

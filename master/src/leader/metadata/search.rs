@@ -209,7 +209,8 @@ impl Metadata {
                 let place = (disk, partition);
                 let since = *self.search.differ.get(&place).unwrap_or(&now.mono);
                 differ.insert(place, since);
-                if now.mono.since(since) >= SETTLES {
+                // Who would retire a disk must know of every difference, also of one that just came.
+                if self.retiring.is_some() || now.mono.since(since) >= SETTLES {
                     looked_at.insert(partition);
                 }
             }

@@ -12,6 +12,7 @@ use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
+use mdfs_core::time::LogTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Looks at every file, in the trash or out of it.
@@ -44,16 +45,18 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let files = request.table.range(&files, None);
     for (key, value) in files {
         match (Key::from_bytes(key), decode::<FileRecord>(value)) {
-            (Ok(Key::File(name)), Ok(file)) => pass.file(&name, &file, false),
+            (Ok(Key::File(name)), Ok(file)) => pass.file(&name, &file, None),
             _ => pass.found.unreadable_files += 1,
         }
     }
     let trash = prefix(Kind::Trash);
     let trash = request.table.range(&trash, None);
-    for (_, value) in trash {
-        match decode::<TrashRecord>(value) {
-            Ok(trash) => pass.file(&trash.name, &trash.file, true),
-            Err(_) => pass.found.unreadable_files += 1,
+    for (key, value) in trash {
+        match (Key::from_bytes(key), decode::<TrashRecord>(value)) {
+            (Ok(Key::Trash(deleted, _)), Ok(trash)) => {
+                pass.file(&trash.name, &trash.file, Some(deleted));
+            }
+            (Ok(_) | Err(_), _) => pass.found.unreadable_files += 1,
         }
     }
     pass.finish()
@@ -83,8 +86,9 @@ struct Run<'a> {
 }
 
 impl Pass<'_> {
-    /// Counts a file; one in the trash is healed but not counted.
-    fn file(&mut self, name: &FileName, file: &FileRecord, is_trash: bool) {
+    /// Counts a file; one in the trash, since `deleted`, is healed but not counted.
+    fn file(&mut self, name: &FileName, file: &FileRecord, deleted: Option<LogTime>) {
+        let is_trash = deleted.is_some();
         let wanted = usize::from(file.replicas.under(self.request.replicas).get());
         // Committed after the lists were made: they do not show it, but all its copies were durable.
         let is_new = file.version > self.request.listed_at;
@@ -139,10 +143,10 @@ impl Pass<'_> {
                 sole.names.push(name.clone());
             }
         }
+        self.note_home(name, deleted, file, &home);
         if is_trash {
             return;
         }
-        self.note_home(name, file, &home);
         if fewest < wanted {
             self.found.under_replicated_files += 1;
             self.found.missing_files += u64::from(fewest == 0);
@@ -319,13 +323,20 @@ impl Pass<'_> {
         }
     }
 
-    fn note_home(&mut self, name: &FileName, file: &FileRecord, home: &[u32]) {
+    fn note_home(
+        &mut self,
+        name: &FileName,
+        deleted: Option<LogTime>,
+        file: &FileRecord,
+        home: &[u32],
+    ) {
         for exception in &file.exceptions {
             let run = exception.first_chunk..exception.end();
             let came = home.iter().filter(|index| run.contains(index)).count();
             if came == run.len() && self.found.home.len() < MOST_HOME {
                 self.found.home.push(Home {
                     name: name.clone(),
+                    deleted,
                     file: file.file,
                     exception: exception.clone(),
                 });
