@@ -217,3 +217,32 @@ fn the_oldest_end_first_and_only_what_came_before() {
     assert_eq!(world.expire(deleted[3], 2), 0);
     assert_eq!(world.index, index, "nothing is written when nothing ends");
 }
+
+#[test]
+fn a_copy_that_came_home_to_the_trash_is_no_exception_any_more() {
+    let mut world = World::new();
+    let file = world.store(7, "a").record.file;
+    let exception = Copies {
+        first_chunk: 0,
+        chunks: 1,
+        disks: vec![DiskId::from_u128(1)],
+    };
+    let mut stored = world.file("a").unwrap();
+    stored.exceptions = vec![exception.clone()];
+    let key = Key::File(name("a"));
+    let puts = vec![put(&key, &stored).unwrap()];
+    world.apply(Planned { puts, answer: () });
+    world.delete("a", None).unwrap();
+    let deleted = world.newest("a").unwrap().deleted;
+    let ends = |world: &World, file| {
+        let planned = plan_home_in_trash(world, deleted, file, &exception).unwrap();
+        planned.puts.len()
+    };
+    // Of another file nothing is changed.
+    assert_eq!(ends(&world, FileId::from_u128(99)), 0);
+    let planned = plan_home_in_trash(&world, deleted, file, &exception).unwrap();
+    world.apply(planned);
+    assert_eq!(ends(&world, file), 0);
+    let back = world.undelete("a", None).unwrap();
+    assert_eq!(back.record.exceptions, []);
+}
