@@ -14,6 +14,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32, join};
+use mdfs_core::chunk::ChunkId;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{ChunkRun, FileInfo, StoredChunk, UploadInfo, UploadState, Uploads};
 use serde_json::json;
@@ -179,6 +180,30 @@ async fn a_chunk_that_is_not_what_it_should_be_is_refused_and_nothing_is_recorde
     unknown.fails(Code::UploadNotFound);
     let unknown = setup.get(&format!("/v1/uploads/{:032x}", 77), "").await;
     unknown.fails(Code::UploadNotFound);
+}
+
+#[tokio::test]
+async fn a_chunk_that_a_disk_has_sealed_with_other_bytes_is_stored_nowhere_else() {
+    let setup = Setup::new(4).await;
+    let bytes = content(CHUNK);
+    let before = begin(&setup, "a", Some(CHUNK)).await;
+    stored(&setup, &before, 0, &bytes).await;
+    let upload = begin(&setup, "b", Some(CHUNK)).await;
+    let chunk = |upload: &UploadInfo| ChunkId {
+        file: upload.id,
+        index: 0,
+    };
+    // A try of which nobody heard the end.
+    let seals = setup
+        .workers
+        .iter()
+        .map(|worker| worker.disk().seals.clone());
+    let seal = seals.flatten().find(|(of, _)| *of == chunk(&before));
+    let (_, seal) = seal.unwrap();
+    let first = &setup.workers[0];
+    first.disk().seals.insert(chunk(&upload), seal);
+    put(&setup, &upload, 0, &bytes).await.fails(Code::Conflict);
+    assert_eq!(find(&setup, &upload).await.chunks, []);
 }
 
 #[tokio::test]

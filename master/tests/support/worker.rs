@@ -262,6 +262,9 @@ async fn whole(
     let chunk = ChunkId { file, index };
     let answer = stored(&body);
     let mut disk = inner.disk();
+    if disk.seals.get(&chunk).is_some_and(|sealed| *sealed != seal) {
+        return refuse(Code::Conflict);
+    }
     disk.seals.insert(chunk, seal);
     disk.sealed.insert(chunk, body);
     Json(answer).into_response()

@@ -207,6 +207,16 @@ fn a_disk_with_the_last_copy_of_something_is_retired_only_as_lost() {
 }
 
 #[test]
+fn what_is_stored_on_a_retired_disk_is_no_copy() {
+    let (mut world, _) = with_files(5, 5);
+    let upload = open(done(world.begin("late")).unwrap());
+    try_to_retire(&mut world, "worker-5", true).unwrap();
+    let asked = world.commit_on(&upload, &[disk(4), disk(5)]);
+    assert!(matches!(refused(asked), Error::Conflict(_)));
+    done(world.commit_on(&upload, &[disk(3), disk(4)])).unwrap();
+}
+
+#[test]
 fn a_lost_worker_of_which_all_is_elsewhere_is_retired_at_once() {
     let (mut world, files) = with_files(5, 40);
     world.kill(5);
