@@ -193,9 +193,9 @@ impl Metadata {
         long || known.len() == self.reachable(now).len()
     }
 
-    /// The partitions that each disk has to list: where it has differed for a while, and where it
-    /// holds what is on its way elsewhere. And the partitions that have to wait, because there are too
-    /// many chunks to list at once.
+    /// The partitions that each disk has to list: where it has differed for a while, or at all when a
+    /// disk is to retire, and where it holds what is on its way elsewhere. And the partitions that have
+    /// to wait, because there are too many chunks to list at once.
     fn wanted_lists(
         &mut self,
         now: Now,
@@ -209,7 +209,6 @@ impl Metadata {
                 let place = (disk, partition);
                 let since = *self.search.differ.get(&place).unwrap_or(&now.mono);
                 differ.insert(place, since);
-                // Who would retire a disk must know of every difference, also of one that just came.
                 if self.retiring.is_some() || now.mono.since(since) >= SETTLES {
                     looked_at.insert(partition);
                 }
