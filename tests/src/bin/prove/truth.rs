@@ -282,7 +282,7 @@ fn kill(cluster: &DevCluster, scene: &Scene, process: &Process) -> Result<()> {
     })
 }
 
-/// Starts a worker; the walker counts its disk once the leader knows that it is there.
+/// Starts a worker; the walker counts its disk once the leader has counted it too.
 fn start(cluster: &mut DevCluster, scene: &Scene, role: &Role) -> Result<()> {
     let live = status(cluster)?.live_workers;
     let disk = role.disk()?;
@@ -292,7 +292,8 @@ fn start(cluster: &mut DevCluster, scene: &Scene, role: &Role) -> Result<()> {
             status.live_workers > live
         })?;
         scene.eyes().disks.insert(role.name().to_owned(), disk);
-        Ok(())
+        // The first count after it came may still be without it.
+        whole(cluster, live + 1)
     })
 }
 
