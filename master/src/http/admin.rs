@@ -113,9 +113,7 @@ pub(crate) async fn drain(
     subject: Subject,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
-    let WorkerOrder { worker } = json(body).await?;
-    subject.is(&worker);
-    ordered(&app, command::Order::Drain(worker)).await
+    ordered_of(&app, &subject, body, command::Order::Drain).await
 }
 
 /// Lets a drained worker take part again.
@@ -124,9 +122,7 @@ pub(crate) async fn undrain(
     subject: Subject,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
-    let WorkerOrder { worker } = json(body).await?;
-    subject.is(&worker);
-    ordered(&app, command::Order::Undrain(worker)).await
+    ordered_of(&app, &subject, body, command::Order::Undrain).await
 }
 
 /// Moves everything off a worker, then retires its disk.
@@ -135,9 +131,7 @@ pub(crate) async fn decommission(
     subject: Subject,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
-    let WorkerOrder { worker } = json(body).await?;
-    subject.is(&worker);
-    ordered(&app, command::Order::Decommission(worker)).await
+    ordered_of(&app, &subject, body, command::Order::Decommission).await
 }
 
 /// Refuses a disk from now on.
@@ -193,6 +187,18 @@ pub(crate) async fn begin_scrub(State(app): State<App>) -> Result<Json<Scrubs>, 
 pub(crate) async fn scrub(State(app): State<App>) -> Result<Json<Scrubs>, HttpError> {
     let workers = app.0.leader.workers().await?;
     Ok(Json(app.0.gateway.scrub(workers, false).await))
+}
+
+/// Orders something of the worker that the body names.
+async fn ordered_of(
+    app: &App,
+    subject: &Subject,
+    body: Body,
+    order: fn(String) -> command::Order,
+) -> Result<StatusCode, HttpError> {
+    let WorkerOrder { worker } = json(body).await?;
+    subject.is(&worker);
+    ordered(app, order(worker)).await
 }
 
 /// Accepted: what was ordered goes on for a while.

@@ -169,10 +169,10 @@ async fn receive(
 ) -> Result<(), Error> {
     let mut offset = 0;
     let turn = async |bytes| match pace {
-        Some(pace) => Ok(Some(pace.turn(bytes, node.clock.now()).await?)),
-        None => Ok::<_, Error>(None),
+        Some(pace) => Some(pace.turn(bytes, node.clock.now()).await),
+        None => None,
     };
-    let mut mine = turn(u64::from(SEGMENT_BYTES)).await?;
+    let mut mine = turn(u64::from(SEGMENT_BYTES)).await;
     let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
         let store = node.store.clone();
@@ -184,7 +184,7 @@ async fn receive(
         });
         drop(mine);
         let next = async {
-            let mine = turn(length).await?;
+            let mine = turn(length).await;
             Ok::<_, Error>((mine, sources.segment().await?))
         };
         // The next segment arrives while this one is written. A write is waited for in any case: one
