@@ -123,11 +123,17 @@ impl Metadata {
         // Behind the chunk before, if there is one.
         let before = chunks_from.checked_sub(1);
         let before = before.map(|index| Key::Chunk(ChunkId { file, index }).to_bytes());
-        for (key, value) in table.range(&of_file, before.as_deref()).take(most_chunks) {
+        for (key, value) in table.range(&of_file, before.as_deref()) {
+            if session.chunks.len() >= most_chunks {
+                break;
+            }
             let Key::Chunk(chunk) = Key::from_bytes(key).map_err(Refusal::from)? else {
                 continue;
             };
             let record: ChunkRecord = decode(value).map_err(Refusal::from)?;
+            if !record.is_durable() {
+                continue;
+            }
             let sites = record.disks.iter();
             session.chunks.push(KnownChunk {
                 index: chunk.index,

@@ -11,6 +11,7 @@ use crate::leader::handle::Question;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
 use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::records::plan::Refusal;
 use mdfs_core::records::{Session, UploadEnd};
 use mdfs_protocol::public::Health;
 use std::time::Duration;
@@ -31,6 +32,18 @@ fn session(text: &str) -> BeginUpload {
 
 fn chunk(file: FileId, index: u32) -> ChunkId {
     ChunkId { file, index }
+}
+
+fn record(upload: &OpenUpload, index: u32, disks: &[DiskId]) -> RecordChunk {
+    RecordChunk {
+        chunk: chunk(upload.file, index),
+        length: MIB,
+        crc32: Crc32(index),
+        hash: ChunkHash([1; 32]),
+        alone: None,
+        disks: disks.to_vec(),
+        term: upload.term,
+    }
 }
 
 impl World {
@@ -57,15 +70,7 @@ impl World {
         index: u32,
         disks: &[DiskId],
     ) -> super::asking::Asked<()> {
-        let record = RecordChunk {
-            chunk: chunk(upload.file, index),
-            length: MIB,
-            crc32: Crc32(index),
-            hash: ChunkHash([1; 32]),
-            alone: None,
-            disks: disks.to_vec(),
-            term: upload.term,
-        };
+        let record = record(upload, index, disks);
         self.ask(|answer| Question::RecordChunk(record, answer))
     }
 
@@ -130,6 +135,35 @@ fn chunks_of_a_session_are_known_to_every_later_leader() {
     let info = world.commit_session(upload.file).unwrap();
     assert_eq!(info.record.exceptions, []);
     assert!(matches!(world.end(upload.file), UploadEnd::Committed(name, _) if name == info.name));
+}
+
+#[test]
+fn a_chunk_that_a_try_may_have_sealed_has_no_other_bytes_under_any_leader() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    done(world.record(&upload, 1, &[])).unwrap();
+    // Of what it was placed on nobody hears again.
+    world.restart_master();
+    world.run(6000);
+    let found = world.found(upload.file);
+    assert!(found.stored.is_empty() && found.chunks.is_empty());
+    assert_eq!((found.stored_bytes, world.status().upload_bytes), (0, 0));
+    let other = RecordChunk {
+        crc32: Crc32(7),
+        ..record(&found.open, 1, &ids(world.place(&found.open, 1).unwrap()))
+    };
+    let other = refused(world.ask(|answer| Question::RecordChunk(other, answer)));
+    let why = Refusal::OtherChunk(chunk(upload.file, 1)).to_string();
+    assert!(
+        matches!(&other, Error::Conflict(said) if *said == why),
+        "{other}"
+    );
+    world.store_chunk(&found.open, 1);
+    world.store_chunk(&found.open, 0);
+    assert_eq!(world.found(upload.file).stored_bytes, 2 * MIB);
+    world.commit_session(upload.file).unwrap();
+    world.run(10_000);
+    assert_eq!(world.status().health, Health::Ok);
 }
 
 #[test]
