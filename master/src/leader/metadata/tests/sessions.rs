@@ -1,7 +1,7 @@
 //! Uploads that clients come back to: what outlives a leader, and what does not outlive its time.
 
 use super::asking::{begin, done, ids, open, refused};
-use super::world::{MIB, MOST_SESSIONS, World};
+use super::world::{KEEP_ENDED, MIB, MOST_SESSIONS, World, disk};
 use crate::error::Error;
 use crate::leader::command::{
     BeginUpload, CommitUpload, Copies, FileInfo, FindUpload, FoundUpload, ListUploads, OpenSession,
@@ -47,21 +47,26 @@ fn record(upload: &OpenUpload, index: u32, disks: &[DiskId]) -> RecordChunk {
 }
 
 impl World {
-    fn open_session(&mut self, text: &str) -> OpenUpload {
+    pub(super) fn open_session(&mut self, text: &str) -> OpenUpload {
         open(done(self.begin_with(session(text))).unwrap())
     }
 
     /// Stores a chunk where it is placed, and has it recorded.
     fn store_chunk(&mut self, upload: &OpenUpload, index: u32) -> Vec<DiskId> {
         let disks = ids(self.place(upload, index).unwrap());
-        for disk in &disks {
+        self.store_chunk_on(upload, index, &disks);
+        disks
+    }
+
+    /// Stores a chunk on these disks, and has it recorded.
+    pub(super) fn store_chunk_on(&mut self, upload: &OpenUpload, index: u32, disks: &[DiskId]) {
+        for disk in disks {
             let worker = self.workers.get_mut(disk).unwrap();
             worker.holdings.add(chunk(upload.file, index), MIB);
         }
         // A worker that has something to tell beats at once.
         self.beat_all();
-        done(self.record(upload, index, &disks)).unwrap();
-        disks
+        done(self.record(upload, index, disks)).unwrap();
     }
 
     fn record(
@@ -213,7 +218,9 @@ fn a_session_lives_by_its_chunks_and_ends_in_log_time() {
     ));
     let status = world.status();
     assert_eq!((status.upload_sessions, status.upload_bytes), (0, 0));
-    world.run(25 * 3_600_000);
+    world.run(KEEP_ENDED - LIVES);
+    assert_eq!(world.end(upload.file), UploadEnd::Expired);
+    world.run(2 * LIVES);
     assert!(matches!(
         world.find(upload.file),
         Err(Error::UploadNotFound { .. })
@@ -242,6 +249,35 @@ fn an_abort_says_how_it_ended_and_after_a_commit_ends_nothing() {
     world.run(6000);
     let end = world.end(upload.file);
     assert_eq!(end, UploadEnd::Committed(info.name, Box::new(info.record)));
+}
+
+#[test]
+fn a_chunk_that_is_recorded_is_recorded_anew_also_when_no_more_are_taken() {
+    let mut world = World::founded();
+    for name in ["a", "b"] {
+        let upload = world.open_session(name);
+        world.store_chunk(&upload, 0);
+        world.store_chunk(&upload, 1);
+    }
+    let upload = world.open_session("c");
+    let full = refused(world.record(&upload, 0, &[disk(1), disk(2)]));
+    assert!(matches!(full, Error::TooManyUploads { .. }), "{full}");
+    // A later leader's commit notes who answered it.
+    world.restart_master();
+    world.run(6000);
+    let list = ListUploads {
+        prefix: "a".to_owned(),
+        after: None,
+        limit: 1,
+    };
+    let page = done(world.ask(|answer| Question::ListUploads(list, answer))).unwrap();
+    let found = world.found(page.uploads[0].open.file);
+    world.store_chunk(&found.open, 1);
+    let again = world.found(found.open.file);
+    assert_eq!(again.chunks[1].record.term, found.open.term);
+    world.commit_session(found.open.file).unwrap();
+    let upload = world.found(upload.file).open;
+    world.store_chunk(&upload, 0);
 }
 
 #[test]
