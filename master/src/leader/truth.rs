@@ -140,8 +140,11 @@ impl Truth {
         mirror.is_proven_at(known.sequence).then_some(mirror)
     }
 
-    /// A chunk of an open upload is recorded: its record wants it from now on.
+    /// A chunk of an open upload is recorded: its record wants it from now on, where it names disks.
     pub(super) fn chunk_recorded(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        if !record.is_durable() {
+            return;
+        }
         for &disk in &record.disks {
             self.forget_early_chunk(disk, chunk);
         }
