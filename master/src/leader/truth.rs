@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
-use mdfs_core::id::{DiskId, FileId, Generation, MountId};
+use mdfs_core::id::{DiskId, FileId, MountId};
 use mdfs_core::partition::Partition;
 use mdfs_core::records::ChunkRecord;
 use mdfs_core::time::Timestamp;
@@ -29,8 +29,6 @@ pub(super) struct Truth {
 
 #[derive(Debug, Default)]
 struct Disk {
-    /// The highest that was heard of.
-    generation: Generation,
     mount: MountId,
     mirror: Option<Mirror>,
     /// What the last heartbeat said it has counted to.
@@ -50,7 +48,6 @@ impl Truth {
         &mut self,
         now: Timestamp,
         disk: DiskId,
-        generation: Generation,
         report: &Report,
         is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) -> bool {
@@ -62,7 +59,6 @@ impl Truth {
             };
             self.changed = true;
         }
-        known.generation = generation;
         known.sequence = report.sequence;
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
@@ -199,12 +195,6 @@ impl Truth {
         let held = self.mirror(disk)?.get(partition);
         let want = wants.desired_of(disk, partition);
         Some((held, want))
-    }
-
-    /// Whether a disk has shown a higher generation: this beat is late.
-    pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
-        let known = self.disks.get(&disk);
-        known.is_some_and(|known| known.generation > generation)
     }
 
     /// Whether a disk holds of a partition what it should; unknown is no.
