@@ -34,6 +34,8 @@ struct Disk {
     /// What the last heartbeat said it has counted to.
     sequence: u64,
     asked: Option<Timestamp>,
+    /// Since when it beats and what it holds is not known.
+    unknown_since: Option<Timestamp>,
 }
 
 impl Truth {
@@ -53,8 +55,10 @@ impl Truth {
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
         if known.mount != report.mount {
+            // Who is mounted anew again and again is not known all the while.
             *known = Disk {
                 mount: report.mount,
+                unknown_since: known.unknown_since,
                 ..Disk::default()
             };
             self.changed = true;
@@ -89,6 +93,9 @@ impl Truth {
         if asks {
             known.asked = Some(now);
         }
+        let mirror = known.mirror.as_ref();
+        let is_known = mirror.is_some_and(|mirror| mirror.is_proven_at(known.sequence));
+        known.unknown_since = (!is_known).then(|| known.unknown_since.unwrap_or(now));
         if known.mirror.is_none() {
             self.forget_early(disk);
         }
@@ -128,6 +135,12 @@ impl Truth {
     /// Whether a disk's holdings are known as of its last heartbeat.
     pub(super) fn is_known(&self, disk: DiskId) -> bool {
         self.mirror(disk).is_some()
+    }
+
+    /// Since when a disk beats without its holdings being known; none if they are, or if it was not
+    /// heard of in this term.
+    pub(super) fn unknown_since(&self, disk: DiskId) -> Option<Timestamp> {
+        self.disks.get(&disk)?.unknown_since
     }
 
     fn mirror(&self, disk: DiskId) -> Option<&Mirror> {
