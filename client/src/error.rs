@@ -63,6 +63,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// What was fetched cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Target {
+        /// The local file.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
     /// More bytes than the caller wanted to hold.
     #[error("{subject}: {size} bytes are more than {most}")]
     TooLarge {
@@ -96,6 +105,7 @@ impl Error {
             | Self::Broken { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => None,
@@ -110,6 +120,7 @@ impl Error {
             Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,
@@ -128,6 +139,7 @@ impl Error {
             | Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,
