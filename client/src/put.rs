@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::log_time::new_request_id;
 use crate::retry::Retry;
-use crate::source::{Opened, Pieces, PutBody};
+use crate::source::{self, Opened, Pieces, PutBody};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
@@ -83,8 +83,8 @@ impl Client {
                 Ok(info) => return as_sent(name, info, &sent),
                 Err(error) => error,
             };
-            if let (Some(source), Some(path)) = (sent.take_failure(), path) {
-                return Err(Error::Source { path, source });
+            if let (Some(failure), Some(path)) = (sent.take_failure(), path) {
+                return Err(source::failed(&path, failure));
             }
             let Some(again) = again else {
                 return Err(error);
