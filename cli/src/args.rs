@@ -66,9 +66,9 @@ pub struct Global {
 pub enum Command {
     /// Run a whole cluster on this machine
     Dev(DevArgs),
-    /// Store a file; goes on where an earlier try broke off
+    /// Store a file or a folder; goes on where an earlier try broke off
     Put(put::Put),
-    /// Fetch a file; goes on where an earlier try broke off
+    /// Fetch a file or a folder; goes on where an earlier try broke off
     Get(get::Get),
     /// Write a file to standard output
     Cat(cat::Cat),

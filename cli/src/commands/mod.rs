@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod cat;
+mod fetch;
 pub(crate) mod get;
 pub(crate) mod ls;
 pub(crate) mod mv;
@@ -15,6 +16,7 @@ pub(crate) mod stat;
 mod status;
 mod tasks;
 pub(crate) mod token;
+mod tree;
 pub(crate) mod undelete;
 pub(crate) mod uploads;
 pub(crate) mod verify;
