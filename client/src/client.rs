@@ -1,7 +1,10 @@
 //! The client: calls that are answered by a small document.
 
 mod admin;
+mod probe;
 mod tokens;
+
+pub use probe::Probe;
 
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;

@@ -32,7 +32,7 @@ mod source;
 mod trash;
 mod upload;
 
-pub use client::{Client, FileHead, ListOptions, Pager};
+pub use client::{Client, FileHead, ListOptions, Pager, Probe};
 pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;

@@ -12,13 +12,6 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Fetch a file or a folder; goes on where an earlier try broke off
-///
-/// Bytes are gathered in FILE.part, which becomes FILE when all have come and the checksum matches.
-///
-/// With --recursive, all files under NAME/ go into the folder FILE, with their times of change. What is
-/// there already, by size and time, is skipped, so the same command again fetches the rest and what
-/// changed. A name that cannot be a file there is told of and the rest goes on; then the exit code is 1.
-/// No link in the folder is followed.
 #[derive(Debug, Args)]
 pub struct Get {
     /// The file to fetch; with --recursive the folder, or "" for all there is

@@ -16,14 +16,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Store a file or a folder; goes on where an earlier try broke off
-///
-/// A file of more than one chunk is sent chunk by chunk. What is durable stays so if this is
-/// interrupted: the same command again sends the rest, if the file has not changed.
-///
-/// With --recursive, all files of a folder go under NAME/, with their times of change. What is there
-/// already, by size and time, is skipped, so the same command again sends the rest and what changed.
-/// Nothing is deleted. A file that cannot go is told of and the rest goes on; then the exit code is 1.
-/// Links and what is no regular file are left out; empty folders are not kept.
 #[derive(Debug, Args)]
 pub struct Put {
     /// The local file; `-` is standard input
