@@ -10,6 +10,7 @@ use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::log_time::{LogClock, new_request_id};
+use crate::name::file_path;
 use crate::retry::Retry;
 use http::HeaderMap;
 use http::header::HeaderValue;
@@ -19,7 +20,7 @@ use mdfs_core::time::LogTime;
 use mdfs_protocol::problem::{Code, REQUEST_ID_HEADER};
 use mdfs_protocol::public::{
     self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, Listing, REQUEST_HEADER, Rename,
-    SignRequest, SignedLink, Status, Workers, file_path,
+    SignRequest, SignedLink, Status, Workers,
 };
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -139,7 +140,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; `file_not_found` if the leader knows that there is none.
     pub async fn stat(&self, name: &str) -> Result<FileHead, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let response = self
             .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
             .await?;
@@ -185,7 +186,7 @@ impl Client {
     /// [`Error`]; `file_not_found` if there is none.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let id = self.request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             client
                 .http
@@ -274,7 +275,7 @@ impl Client {
     /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock
     /// may be wrong.
     async fn request_id(&self, name: &str) -> Result<RequestId, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let asked = self.repeat(name, |client, url| client.http.head(format!("{url}{path}")));
         self.id_at_log_time(name, asked.await)
     }

@@ -25,6 +25,7 @@ mod download;
 mod error;
 pub mod link;
 mod log_time;
+mod name;
 mod put;
 mod put_file;
 mod retry;

@@ -3,8 +3,9 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
+use crate::name::file_path;
 use mdfs_protocol::public::{
-    self, Announce, Policy, PolicyChange, Retire, Scrubs, Tasks, Verified, WorkerOrder, file_path,
+    self, Announce, Policy, PolicyChange, Retire, Scrubs, Tasks, Verified, WorkerOrder,
 };
 use serde::Serialize;
 
@@ -126,7 +127,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; `file_not_found`. A copy that is not good is no error, but in the answer.
     pub async fn verify(&self, name: &str) -> Result<Verified, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?verify"));
         document(name, self.repeat(name, request).await?).await
     }
