@@ -106,6 +106,15 @@ pub async fn run(
         proxies: config.trusted_proxies,
     };
     let registry = Registry::new();
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    registry
+        .gauge(
+            "mdfs_build_info",
+            "Always 1; the version is the label.",
+            &version,
+        )
+        .map_err(|error| Error::Config(error.to_string()))?
+        .set(1.0);
     let parts = Parts {
         gateway,
         leader,
