@@ -1,6 +1,6 @@
-//! The commands of the README, as they stand there.
+//! What pages say, as it stands there.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 
@@ -16,5 +16,22 @@ pub fn commands(repository: &Path, name: &str) -> Result<String> {
     let (block, _) = after
         .split_once("\n```")
         .context("a block without an end")?;
+    Ok(block.to_owned())
+}
+
+/// What the page says that a program prints: its only `text` block.
+///
+/// # Errors
+/// If there is none, or more than one.
+pub fn printed(page: &Path) -> Result<String> {
+    let text = fs::read_to_string(page).with_context(|| format!("read {}", page.display()))?;
+    let mut blocks = text.split("\n```text\n").skip(1);
+    let block = blocks.next().and_then(|rest| rest.split_once("\n```"));
+    let (block, _) = block.with_context(|| format!("{} has no text block", page.display()))?;
+    ensure!(
+        blocks.next().is_none(),
+        "{} has two text blocks",
+        page.display()
+    );
     Ok(block.to_owned())
 }
