@@ -1,12 +1,16 @@
 //! The client: calls that are answered by a small document.
 
 mod admin;
+mod probe;
 mod tokens;
+
+pub use probe::Probe;
 
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::log_time::{LogClock, new_request_id};
+use crate::name::file_path;
 use crate::retry::Retry;
 use http::HeaderMap;
 use http::header::HeaderValue;
@@ -16,7 +20,7 @@ use mdfs_core::time::LogTime;
 use mdfs_protocol::problem::{Code, REQUEST_ID_HEADER};
 use mdfs_protocol::public::{
     self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, REQUEST_HEADER, Rename, SignRequest,
-    SignedLink, Status, Workers, file_path,
+    SignedLink, Status, Workers,
 };
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -126,7 +130,7 @@ impl Client {
     /// # Cancel safety
     /// Changes nothing.
     pub async fn stat(&self, name: &str) -> Result<FileHead, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let response = self
             .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
             .await?;
@@ -142,7 +146,7 @@ impl Client {
     /// When the future is dropped, it took effect or not, and never by half.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let id = self.request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             client
                 .http
@@ -250,7 +254,7 @@ impl Client {
     /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock
     /// may be wrong.
     async fn request_id(&self, name: &str) -> Result<RequestId, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let asked = self.repeat(name, |client, url| client.http.head(format!("{url}{path}")));
         self.id_at_log_time(name, asked.await)
     }

@@ -3,6 +3,7 @@
 use crate::answer::file_head;
 use crate::client::{Client, FileHead};
 use crate::error::Error;
+use crate::name::file_path;
 use crate::retry::Retry;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -10,7 +11,6 @@ use http::StatusCode;
 use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::file_path;
 use reqwest::Response;
 use std::ops::{Bound, RangeBounds};
 
@@ -112,7 +112,7 @@ impl Client {
                 offset.saturating_add(length - 1)
             )),
         };
-        let path = file_path(name);
+        let path = file_path(name)?;
         let answer = self.repeat(name, |client, url| {
             let mut request = client.http.get(format!("{url}{path}"));
             if let Some(range) = &range {
@@ -298,7 +298,7 @@ impl Download {
 
 /// Asks for the rest of the same version.
 async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<Response, Error> {
-    let path = file_path(&head.name);
+    let path = file_path(&head.name)?;
     let request = |url: &str| {
         client
             .http

@@ -72,6 +72,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The source of an upload is not what it was when the upload began: nothing of it was stored.
+    #[error("{} changed while it was sent", .path.display())]
+    SourceChanged {
+        /// The local file.
+        path: PathBuf,
+    },
     /// More bytes than the caller wanted to hold.
     #[error("{subject}: {size} bytes are more than {most}")]
     TooLarge {
@@ -106,6 +112,7 @@ impl Error {
             | Self::Changed { .. }
             | Self::Source { .. }
             | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => None,
@@ -121,6 +128,7 @@ impl Error {
             | Self::Changed { .. }
             | Self::Source { .. }
             | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,
@@ -140,6 +148,7 @@ impl Error {
             | Self::Changed { .. }
             | Self::Source { .. }
             | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,

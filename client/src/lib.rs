@@ -94,6 +94,7 @@ mod get_file;
 pub mod link;
 mod listing;
 mod log_time;
+mod name;
 mod put;
 mod put_file;
 mod retry;
@@ -102,7 +103,7 @@ mod trash;
 mod upload;
 
 pub use bytes::Bytes;
-pub use client::{Client, FileHead};
+pub use client::{Client, FileHead, Probe};
 pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;

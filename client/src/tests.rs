@@ -397,7 +397,10 @@ async fn a_file_that_shrinks_while_it_is_sent_is_not_stored() {
     };
     let client = Fake::default().client().await;
     let error = client.put("a", PutBody::file(file.path()), &options).await;
-    assert!(matches!(error, Err(Error::Source { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(Error::SourceChanged { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

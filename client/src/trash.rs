@@ -3,8 +3,9 @@
 use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
+use crate::name::file_path;
 use mdfs_core::id::RequestId;
-use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash, file_path};
+use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash};
 use reqwest::Response;
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
     /// When the future is dropped, it took effect or not, and never by half.
     pub async fn purge(&self, name: &str) -> Result<(), Error> {
         let id = self.trash_request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             let delete = client.http.delete(format!("{url}{path}?purge"));
             delete.header(REQUEST_HEADER, id.to_string())
@@ -35,7 +36,7 @@ impl Client {
     /// When the future is dropped, it took effect or not, and never by half.
     pub async fn undelete(&self, name: &str) -> Result<FileInfo, Error> {
         let id = self.trash_request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             let post = client.http.post(format!("{url}{path}?undelete"));
             post.header(REQUEST_HEADER, id.to_string())

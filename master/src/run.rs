@@ -65,6 +65,8 @@ pub async fn run(
         hold: config.hold,
         upload_idle: config.upload_idle,
         most_sessions: config.most_sessions,
+        most_recorded: Config::MOST_RECORDED,
+        keep_ended: Config::KEEP_ENDED,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
         most_listed: MOST_LISTED,
@@ -104,6 +106,15 @@ pub async fn run(
         proxies: config.trusted_proxies,
     };
     let registry = Registry::new();
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    registry
+        .gauge(
+            "mdfs_build_info",
+            "Always 1; the version is the label.",
+            &version,
+        )
+        .map_err(|error| Error::Config(error.to_string()))?
+        .set(1.0);
     let parts = Parts {
         gateway,
         leader,

@@ -107,6 +107,13 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "tree",
+        claim: "a folder of thousands of files goes up and comes down equal, and only what changed goes",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
         name: "heartbeat",
         claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
         needs: &[],

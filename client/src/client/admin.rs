@@ -3,9 +3,9 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
+use crate::name::file_path;
 use mdfs_protocol::public::{
     self, Announce, Policy, PolicyChange, Replicas, Retire, Scrubs, Tasks, Verified, WorkerOrder,
-    file_path,
 };
 use serde::Serialize;
 
@@ -166,7 +166,7 @@ impl Client {
     /// # Cancel safety
     /// Changes nothing.
     pub async fn verify(&self, name: &str) -> Result<Verified, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?verify"));
         document(name, self.repeat(name, request).await?).await
     }
@@ -180,7 +180,7 @@ impl Client {
     /// # Cancel safety
     /// Changes nothing.
     pub async fn replicas(&self, name: &str) -> Result<Replicas, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}?replicas"));
         document(name, self.repeat(name, request).await?).await
     }

@@ -19,6 +19,7 @@ mod resume;
 mod round_trip;
 mod slow_clients;
 mod speed;
+mod tree;
 mod truth;
 
 use clap::{Parser, ValueEnum};
@@ -45,6 +46,7 @@ enum Name {
     ColdStart,
     GrowShrink,
     Resume,
+    Tree,
     Heartbeat,
     DiskFull,
     Truth,
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
         Name::Resume => resume::prove(short),
+        Name::Tree => tree::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),
