@@ -704,7 +704,7 @@ async fn bad_parameters_are_named() {
         "/v1/trash?after=f",
         "/v1/trash?after=1-f",
         "/v1/trash?prefix=f",
-        "/v1/files/f?checksum",
+        "/v1/files/f?checksums",
         "/v1/files/f?downlod=1",
         "/play/f?chunk_size=65536",
     ] {
