@@ -63,6 +63,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// What was fetched cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Target {
+        /// The local file.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
     /// The source of an upload is not what it was when the upload began: nothing of it was stored.
     #[error("{} changed while it was sent", .path.display())]
     SourceChanged {
@@ -102,6 +111,7 @@ impl Error {
             | Self::Broken { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
@@ -117,6 +127,7 @@ impl Error {
             Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
@@ -136,6 +147,7 @@ impl Error {
             | Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
             | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }

@@ -50,6 +50,23 @@ impl Client {
     /// If the cluster does not take the id because the clocks differ, and for bodies that can be sent
     /// but once, there is no id, and nothing is repeated unless it surely changed nothing.
     ///
+    /// ```no_run
+    /// # async fn example(client: &mdfs_client::Client) -> Result<(), mdfs_client::Error> {
+    /// use mdfs_client::{PutBody, PutOptions};
+    /// use std::sync::Arc;
+    ///
+    /// let options = PutOptions {
+    ///     if_absent: true,
+    ///     progress: Some(Arc::new(|bytes| eprintln!("{bytes} bytes sent"))),
+    ///     ..PutOptions::default()
+    /// };
+    /// let film = PutBody::file("a.mkv");
+    /// let stored = client.put("films/a.mkv", film, &options).await?;
+    /// println!("version {} has BLAKE3 {}", stored.version, stored.blake3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error`]. After [`Error::Broken`] and refusals that pass the file is stored whole or not at
     /// all.

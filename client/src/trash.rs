@@ -14,6 +14,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none, in the trash or out of it.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn purge(&self, name: &str) -> Result<(), Error> {
         let id = self.trash_request_id(name).await?;
         let path = file_path(name)?;
@@ -28,6 +31,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none, `conflict` if a file has the name.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn undelete(&self, name: &str) -> Result<FileInfo, Error> {
         let id = self.trash_request_id(name).await?;
         let path = file_path(name)?;
@@ -43,6 +49,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn trash(&self, after: Option<&str>, limit: Option<usize>) -> Result<Trash, Error> {
         document(public::TRASH, self.trash_page(after, limit).await?).await
     }

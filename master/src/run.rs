@@ -65,6 +65,8 @@ pub async fn run(
         hold: config.hold,
         upload_idle: config.upload_idle,
         most_sessions: config.most_sessions,
+        most_recorded: Config::MOST_RECORDED,
+        keep_ended: Config::KEEP_ENDED,
         repair_delay: config.repair_delay,
         drop_after: DROP_AFTER,
         most_listed: MOST_LISTED,

@@ -207,6 +207,36 @@ async fn a_chunk_that_a_disk_has_sealed_with_other_bytes_is_stored_nowhere_else(
 }
 
 #[tokio::test]
+async fn a_chunk_that_is_on_disks_that_are_away_is_stored_with_no_other_bytes() {
+    let setup = Setup::new(4).await;
+    let bytes = content(CHUNK);
+    let upload = begin(&setup, "a", Some(CHUNK)).await;
+    let (first, others) = setup.workers.split_at(2);
+    for worker in first {
+        worker.disk().faults.unheard = true;
+    }
+    for worker in others {
+        worker.disk().faults.full_at = Some(0);
+    }
+    let unheard = put(&setup, &upload, 0, &bytes).await;
+    assert!(unheard.status.is_server_error(), "{}", unheard.status);
+    for worker in first {
+        assert_eq!(worker.disk().sealed.len(), 1);
+        worker.kill();
+    }
+    for worker in others {
+        worker.disk().faults.full_at = None;
+    }
+    let other = [&bytes[1..], &[7]].concat();
+    put(&setup, &upload, 0, &other).await.fails(Code::Conflict);
+    for worker in others {
+        assert_eq!(worker.disk().sealed.len(), 0);
+    }
+    stored(&setup, &upload, 0, &bytes).await;
+    assert_eq!(commit(&setup, &upload, "{}").await.status, 201);
+}
+
+#[tokio::test]
 async fn what_cannot_be_an_upload_is_refused_before_anything_is_opened() {
     let setup = Setup::new(2).await;
     for body in [

@@ -1,7 +1,7 @@
-//! The commands of the README, as they stand there.
+//! What pages say, as it stands there.
 
 use crate::pages;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 
@@ -18,5 +18,23 @@ pub fn commands(repository: &Path, name: &str) -> Result<String> {
     // The mark, the fence, the block: its first line counts from one.
     let found = blocks.into_iter().find(|block| block.line == place + 3);
     let block = found.with_context(|| format!("no block follows {mark} in README.md"))?;
+    Ok(block.text)
+}
+
+/// What the page says that a program prints: its only `text` block.
+///
+/// # Errors
+/// If there is none, or more than one.
+pub fn printed(page: &Path) -> Result<String> {
+    let text = fs::read_to_string(page).with_context(|| format!("read {}", page.display()))?;
+    let blocks = pages::blocks(&text)?.into_iter();
+    let mut blocks = blocks.filter(|block| block.language == "text");
+    let block = blocks.next();
+    let block = block.with_context(|| format!("{} has no text block", page.display()))?;
+    ensure!(
+        blocks.next().is_none(),
+        "{} has two text blocks",
+        page.display()
+    );
     Ok(block.text)
 }

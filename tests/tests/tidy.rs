@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mdfs-master",
         ],
     ),
+    ("mdfs-examples", &["mdfs-client"]),
     ("mdfs-tests", &[]),
     ("xtask", &[]),
 ];
@@ -42,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Packages of others that only these of ours may use, tests aside.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("axum", &["mdfs-service", "mdfs-worker", "mdfs-master"]),
-    ("clap", &["mdfs", "mdfs-tests", "xtask"]),
+    ("clap", &["mdfs", "mdfs-examples", "mdfs-tests", "xtask"]),
     ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
     ("reqwest", &["mdfs-client"]),

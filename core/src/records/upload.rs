@@ -45,7 +45,9 @@ pub struct Session {
     pub expires_after: Duration,
 }
 
-/// A chunk of a session that is durable as often as wanted. Never changes: a chunk is immutable.
+/// What a chunk of a session is. Recorded before any disk seals it, without disks, and again once it is
+/// durable as often as wanted, with them. What it says of the bytes never changes: whoever has them, under
+/// whatever try, has these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRecord {
     /// Bytes in it.
@@ -56,12 +58,19 @@ pub struct ChunkRecord {
     pub hash: ChunkHash,
     /// Of the first chunk: the BLAKE3 of the file if it has no other.
     pub alone: Option<Blake3>,
-    /// The disks that answered for it.
+    /// The disks that answered for it; none as long as only its bytes are settled.
     pub disks: Vec<DiskId>,
     /// The term in which they did.
     pub term: Term,
     /// When it was recorded.
     pub stored: LogTime,
+}
+
+impl ChunkRecord {
+    /// Whether disks have answered for it.
+    pub fn is_durable(&self) -> bool {
+        !self.disks.is_empty()
+    }
 }
 
 /// How a session ended: kept for a while, for clients that did not hear of it.

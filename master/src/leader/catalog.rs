@@ -1,5 +1,6 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
+mod chunks;
 mod wanted;
 
 use super::progress::Amount;
@@ -31,7 +32,7 @@ pub(super) struct Catalog {
     pub(super) uploads: BTreeMap<FileId, Upload>,
     /// Those of them that clients may come back to.
     pub(super) sessions: usize,
-    /// Chunks recorded of them, and bytes in these.
+    /// Chunks recorded of them, and bytes in those that are durable.
     pub(super) recorded: (u64, u64),
     /// Sessions that have ended, those first that ended first.
     pub(super) ended: BTreeSet<(LogTime, FileId)>,
@@ -60,7 +61,7 @@ pub(super) struct Upload {
     pub(super) session: Option<Session>,
     /// When it was begun, or got its last chunk.
     pub(super) last: LogTime,
-    /// The chunks that are recorded of it.
+    /// The chunks of it that are durable.
     pub(super) stored: ChunkSet,
     pub(super) stored_bytes: u64,
 }
@@ -191,27 +192,8 @@ impl Catalog {
                 let was_session = upload.is_some_and(|upload| upload.session.is_some());
                 self.sessions = self.sessions.saturating_sub(usize::from(was_session));
             }
-            Step::ChunkAdded(chunk, record) => {
-                let (chunks, bytes) = &mut self.recorded;
-                *chunks += 1;
-                *bytes = bytes.saturating_add(record.length);
-                self.desired.add_chunk(*chunk, record);
-                if let Some(upload) = self.uploads.get_mut(&chunk.file) {
-                    upload.last = upload.last.max(record.stored);
-                    upload.stored.insert(chunk.index);
-                    upload.stored_bytes = upload.stored_bytes.saturating_add(record.length);
-                }
-            }
-            Step::ChunkRemoved(chunk, record) => {
-                let (chunks, bytes) = &mut self.recorded;
-                *chunks = chunks.saturating_sub(1);
-                *bytes = bytes.saturating_sub(record.length);
-                self.desired.remove_chunk(*chunk, record);
-                if let Some(upload) = self.uploads.get_mut(&chunk.file) {
-                    // It is recorded anew: an upload that ends has ended before.
-                    upload.stored_bytes = upload.stored_bytes.saturating_sub(record.length);
-                }
-            }
+            Step::ChunkAdded(chunk, record) => self.add_chunk(*chunk, record),
+            Step::ChunkRemoved(chunk, record) => self.remove_chunk(*chunk, record),
             Step::EndedAdded(file, ended) => {
                 self.ended.insert((*ended, *file));
             }

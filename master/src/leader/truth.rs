@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
-use mdfs_core::id::{DiskId, FileId, Generation, MountId};
+use mdfs_core::id::{DiskId, FileId, MountId};
 use mdfs_core::partition::Partition;
 use mdfs_core::records::ChunkRecord;
 use mdfs_core::time::Timestamp;
@@ -29,13 +29,13 @@ pub(super) struct Truth {
 
 #[derive(Debug, Default)]
 struct Disk {
-    /// The highest that was heard of.
-    generation: Generation,
     mount: MountId,
     mirror: Option<Mirror>,
     /// What the last heartbeat said it has counted to.
     sequence: u64,
     asked: Option<Timestamp>,
+    /// Since when it beats and what it holds is not known.
+    unknown_since: Option<Timestamp>,
 }
 
 impl Truth {
@@ -50,19 +50,19 @@ impl Truth {
         &mut self,
         now: Timestamp,
         disk: DiskId,
-        generation: Generation,
         report: &Report,
         is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
         if known.mount != report.mount {
+            // Who is mounted anew again and again is not known all the while.
             *known = Disk {
                 mount: report.mount,
+                unknown_since: known.unknown_since,
                 ..Disk::default()
             };
             self.changed = true;
         }
-        known.generation = generation;
         known.sequence = report.sequence;
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
@@ -93,6 +93,9 @@ impl Truth {
         if asks {
             known.asked = Some(now);
         }
+        let mirror = known.mirror.as_ref();
+        let is_known = mirror.is_some_and(|mirror| mirror.is_proven_at(known.sequence));
+        known.unknown_since = (!is_known).then(|| known.unknown_since.unwrap_or(now));
         if known.mirror.is_none() {
             self.forget_early(disk);
         }
@@ -134,14 +137,23 @@ impl Truth {
         self.mirror(disk).is_some()
     }
 
+    /// Since when a disk beats without its holdings being known; none if they are, or if it was not
+    /// heard of in this term.
+    pub(super) fn unknown_since(&self, disk: DiskId) -> Option<Timestamp> {
+        self.disks.get(&disk)?.unknown_since
+    }
+
     fn mirror(&self, disk: DiskId) -> Option<&Mirror> {
         let known = self.disks.get(&disk)?;
         let mirror = known.mirror.as_ref()?;
         mirror.is_proven_at(known.sequence).then_some(mirror)
     }
 
-    /// A chunk of an open upload is recorded: its record wants it from now on.
+    /// A chunk of an open upload is recorded: its record wants it from now on, where it names disks.
     pub(super) fn chunk_recorded(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        if !record.is_durable() {
+            return;
+        }
         for &disk in &record.disks {
             self.forget_early_chunk(disk, chunk);
         }
@@ -199,12 +211,6 @@ impl Truth {
         let held = self.mirror(disk)?.get(partition);
         let want = wants.desired_of(disk, partition);
         Some((held, want))
-    }
-
-    /// Whether a disk has shown a higher generation: this beat is late.
-    pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
-        let known = self.disks.get(&disk);
-        known.is_some_and(|known| known.generation > generation)
     }
 
     /// Whether a disk holds of a partition what it should; unknown is no.

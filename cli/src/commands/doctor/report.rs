@@ -33,7 +33,6 @@ pub(super) struct Check {
     about: About,
     check: &'static str,
     detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 

@@ -43,10 +43,8 @@ struct Summary {
     bytes: u64,
     seconds: f64,
     bytes_per_second: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<Failure>,
     /// Those that would go; only when nothing did.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
 }
 

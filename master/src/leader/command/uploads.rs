@@ -90,7 +90,7 @@ pub struct Copies {
     pub disks: Vec<DiskId>,
 }
 
-/// Says that a chunk of a session is durable as often as wanted.
+/// Says that a chunk of a session is durable as often as wanted; without disks, that these are its bytes.
 #[derive(Clone, Debug)]
 pub struct RecordChunk {
     /// The chunk.
@@ -103,7 +103,7 @@ pub struct RecordChunk {
     pub hash: ChunkHash,
     /// Of the first chunk: the BLAKE3 of the file if it has no other.
     pub alone: Option<Blake3>,
-    /// The disks that answered for it.
+    /// The disks that answered for it; none before it is sealed.
     pub disks: Vec<DiskId>,
     /// The term in which they did.
     pub term: Term,

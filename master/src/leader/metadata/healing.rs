@@ -34,10 +34,6 @@ impl Metadata {
             return (None, Vec::new());
         }
         let uploads = &self.planned.uploads;
-        let generation = beat.identity.generation;
-        if self.truth.is_late(disk, generation) {
-            return (None, Vec::new());
-        }
         // What is recorded of a session is wanted by its record already, as of the commit.
         let recorded = self.log.committed();
         let is_early = |disk: DiskId, chunk: ChunkId| {
@@ -57,9 +53,7 @@ impl Metadata {
             }
             self.mover.gone(disk);
         }
-        let asks = self
-            .truth
-            .hear(now.mono, disk, generation, &beat.holdings, is_early);
+        let asks = self.truth.hear(now.mono, disk, &beat.holdings, is_early);
         if asks {
             let url = beat.url.clone();
             self.effects.push(Effect::Digests { disk, url, term });

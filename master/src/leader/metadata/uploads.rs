@@ -223,6 +223,8 @@ impl Metadata {
             self.when_certain(now, deadline, Box::new(certain));
             return;
         }
+        let copies = commit.copies.iter().map(|copies| &copies.disks);
+        let kept_by_retiring = self.is_kept_by_retiring(now, copies);
         let planned = self.plan_commit(now, commit);
         let info = planned.as_ref().ok().map(|planned| {
             let Stored { name, record } = planned.answer.clone();
@@ -237,6 +239,9 @@ impl Metadata {
             |_| Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
         );
+        if appended && kept_by_retiring {
+            self.note_kept_by_retiring();
+        }
         if let Some(info) = info.filter(|_| appended) {
             self.recent.push_back((file, info));
             if self.recent.len() > MAX_RECENT {

@@ -1,5 +1,7 @@
 //! The pass over all files.
 
+mod recorded;
+
 use super::places::{Places, places};
 use super::{
     AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
@@ -59,6 +61,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
             (Ok(_) | Err(_), _) => pass.found.unreadable_files += 1,
         }
     }
+    pass.recorded();
     pass.finish()
 }
 
@@ -136,13 +139,7 @@ impl Pass<'_> {
             fewest = fewest.min(good);
             index = end;
         }
-        for disk in sole {
-            let sole = self.found.sole.entry(disk).or_default();
-            sole.files += 1;
-            if sole.names.len() < MOST_SOLE {
-                sole.names.push(name.clone());
-            }
-        }
+        self.note_sole(name, sole);
         self.note_home(name, deleted, file, &home);
         if is_trash {
             return;
@@ -151,6 +148,16 @@ impl Pass<'_> {
             self.found.under_replicated_files += 1;
             self.found.missing_files += u64::from(fewest == 0);
             self.note_name(name, fewest, wanted);
+        }
+    }
+
+    fn note_sole(&mut self, name: &FileName, disks: BTreeSet<DiskId>) {
+        for disk in disks {
+            let sole = self.found.sole.entry(disk).or_default();
+            sole.files += 1;
+            if sole.names.len() < MOST_SOLE {
+                sole.names.push(name.clone());
+            }
         }
     }
 
