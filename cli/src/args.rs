@@ -1,7 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    admin, cat, get, ls, mv, policy, put, rm, scrub, sign, stat, token, undelete, uploads, verify,
+    admin, cat, generated, get, ls, mv, policy, put, rm, scrub, sign, stat, token, undelete,
+    uploads, verify,
 };
 use crate::dev::DevArgs;
 use crate::output::Format;
@@ -118,6 +119,9 @@ pub enum Command {
     Master(MasterArgs),
     /// Run a worker: keeps chunks on a disk
     Worker(WorkerArgs),
+    /// List the files of the repository that are made from this program, or print one
+    #[command(hide = true)]
+    Generated(generated::Generated),
 }
 
 impl Command {
@@ -150,7 +154,8 @@ impl Command {
             | Command::Retire(_)
             | Command::Announce(_)
             | Command::Rebalance
-            | Command::Repair => None,
+            | Command::Repair
+            | Command::Generated(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod cat;
+pub(crate) mod generated;
 pub(crate) mod get;
 pub(crate) mod ls;
 pub(crate) mod mv;
@@ -67,6 +68,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Scrub(scrub) => scrub.execute(context).await,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,
+        Command::Generated(generated) => generated.execute(),
         Command::Dev(args) => served(crate::dev::run(args).await),
         Command::Master(args) => served(crate::roles::run_master(args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),
