@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Where `mdfs dev` says how to reach the cluster it runs, unless it was given another folder.
 pub(crate) const DEV_FILE: &str = "mdfs-data/dev.json";
 
+/// Where the configuration is, in the home folder.
+const USUAL_CONFIG: &str = ".config/mdfs/config.yaml";
+
 /// An address and the token for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Target {
@@ -34,6 +37,39 @@ struct ConfigFile {
 struct DevFile {
     url: String,
     token_file: PathBuf,
+}
+
+/// Which cluster is meant, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) urls: Vec<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    /// Where the address was found, for people.
+    pub(crate) from: String,
+}
+
+/// The cluster that the options, the configuration, or this folder name; asks nobody.
+///
+/// # Errors
+/// If there is none, or a file that should say how cannot be read.
+pub(crate) fn known(global: &Global) -> Result<Known, CliError> {
+    let (home, here) = (std::env::home_dir(), Path::new("."));
+    let Target { urls, token_file } = find(global, home.as_deref(), here)?;
+    let from = if !global.url.is_empty() {
+        "--url or MDFS_URL".to_owned()
+    } else if from_config(global.config.as_deref(), home.as_deref())?.is_some() {
+        match &global.config {
+            Some(path) => path.display().to_string(),
+            None => format!("~/{USUAL_CONFIG}"),
+        }
+    } else {
+        here.join(DEV_FILE).display().to_string()
+    };
+    Ok(Known {
+        urls,
+        token_file,
+        from,
+    })
 }
 
 /// A client for the cluster that the options, the configuration, or this folder name.
@@ -79,7 +115,7 @@ fn find(global: &Global, home: Option<&Path>, here: &Path) -> Result<Target, Cli
 }
 
 fn from_config(given: Option<&Path>, home: Option<&Path>) -> Result<Option<Target>, CliError> {
-    let usual = home.map(|home| home.join(".config/mdfs/config.yaml"));
+    let usual = home.map(|home| home.join(USUAL_CONFIG));
     let Some(path) = given.map(Path::to_owned).or(usual) else {
         return Ok(None);
     };

@@ -85,6 +85,9 @@ pub enum CliError {
     /// No cluster was named and none is near.
     #[error("no cluster is given")]
     NoCluster,
+    /// No file is in a folder of names.
+    #[error("there is no file in {}", shown(.0))]
+    NoFolder(String),
     /// Deletion was not confirmed.
     #[error("nothing was deleted")]
     NotConfirmed,
@@ -104,6 +107,7 @@ impl CliError {
                 ClientError::Config(_) => Exit::Usage,
                 error => error.code().map_or(Exit::Failed, exit_of),
             },
+            Self::NoFolder(_) => Exit::NotFound,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             Self::Usage(_) | Self::ConfigFile { .. } | Self::NoCluster | Self::NotConfirmed => {
                 Exit::Usage
@@ -118,7 +122,7 @@ impl CliError {
     }
 
     /// What to do about it, if that is known.
-    fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Client(ClientError::Unreachable { .. }) => {
                 Some("is the cluster running? start one with `mdfs dev`")
@@ -146,6 +150,7 @@ impl CliError {
                 "start one here with `mdfs dev`, or name one with --url, MDFS_URL, or `url` in \
                  ~/.config/mdfs/config.yaml",
             ),
+            Self::NoFolder(_) => Some("`mdfs ls` shows what there is"),
             Self::NotConfirmed => Some("`--yes` deletes without asking"),
             Self::File { .. }
             | Self::Stdio { .. }
@@ -166,7 +171,7 @@ impl CliError {
     }
 
     /// The error with its causes, in a form that does no harm to a terminal.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

@@ -10,6 +10,7 @@ mod connect;
 pub mod dev;
 mod duration;
 mod error;
+mod examples;
 mod output;
 mod progress;
 pub mod roles;

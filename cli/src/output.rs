@@ -12,9 +12,9 @@ pub enum Format {
     /// For people
     #[default]
     Table,
-    /// One JSON document
+    /// One JSON document; one for each name where several are given
     Json,
-    /// One YAML document
+    /// The same as YAML
     Yaml,
     /// Names alone, one a line
     Name,
@@ -50,6 +50,17 @@ pub(crate) fn print<'a, T: Serialize>(
         }
     };
     print_text(&text)
+}
+
+/// Prints what stands before each of several documents.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(crate) fn separate(format: Format, documents: usize) -> Result<(), CliError> {
+    match format {
+        Format::Yaml if documents > 1 => print_text("---"),
+        Format::Yaml | Format::Table | Format::Json | Format::Name => Ok(()),
+    }
 }
 
 /// Prints lines.

@@ -1,12 +1,16 @@
 //! The client: calls that are answered by a small document.
 
 mod admin;
+mod probe;
 mod tokens;
+
+pub use probe::Probe;
 
 use crate::answer::{document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::log_time::{LogClock, new_request_id};
+use crate::name::file_path;
 use crate::retry::Retry;
 use http::HeaderMap;
 use http::header::HeaderValue;
@@ -15,8 +19,8 @@ use mdfs_core::id::RequestId;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::problem::{Code, REQUEST_ID_HEADER};
 use mdfs_protocol::public::{
-    self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, Listing, REQUEST_HEADER, Rename,
-    SignRequest, SignedLink, Status, Workers, file_path,
+    self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, REQUEST_HEADER, Rename, SignRequest,
+    SignedLink, Status, Workers,
 };
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -65,19 +69,6 @@ pub struct FileHead {
     pub source_modified: Option<u64>,
     /// Attributes of the user's own.
     pub attributes: BTreeMap<String, String>,
-}
-
-/// What to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListOptions {
-    /// Only names that start with this.
-    pub prefix: String,
-    /// Names that go on after this character behind the prefix are gathered into folders.
-    pub delimiter: Option<char>,
-    /// Only names behind this one.
-    pub after: Option<String>,
-    /// Files and folders on a page, 1 to 1000; the server's choice if none.
-    pub limit: Option<usize>,
 }
 
 impl Client {
@@ -135,54 +126,27 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if the leader knows that there is none.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn stat(&self, name: &str) -> Result<FileHead, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let response = self
             .repeat(name, |client, url| client.http.head(format!("{url}{path}")))
             .await?;
         file_head(name, response.headers())
     }
 
-    /// One page of names, in the order of their bytes. `next` of the page goes into `after`.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn list(&self, options: &ListOptions) -> Result<Listing, Error> {
-        let mut query = Vec::new();
-        if !options.prefix.is_empty() {
-            query.push(("prefix", options.prefix.clone()));
-        }
-        query.extend(
-            options
-                .delimiter
-                .map(|character| ("delimiter", character.to_string())),
-        );
-        query.extend(options.after.clone().map(|after| ("after", after)));
-        query.extend(options.limit.map(|limit| ("limit", limit.to_string())));
-        let response = self.repeat(public::FILES, |client, url| {
-            client
-                .http
-                .get(format!("{url}{}", public::FILES))
-                .query(&query)
-        });
-        document(public::FILES, response.await?).await
-    }
-
-    /// All pages, one at a time.
-    pub fn pages(&self, options: ListOptions) -> Pager {
-        Pager {
-            client: self.clone(),
-            options: Some(options),
-        }
-    }
-
     /// Deletes a file. Tried again safely: a repeated deletion gets the first answer.
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let id = self.request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             client
                 .http
@@ -196,6 +160,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `conflict` if the new name is taken and `overwrite` is not set.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn rename(&self, from: &str, to: &str, overwrite: bool) -> Result<FileInfo, Error> {
         let id = self.request_id(from).await?;
         let body = Rename {
@@ -210,10 +177,14 @@ impl Client {
         document(from, self.repeat(from, request).await?).await
     }
 
-    /// A link that reads or stores one file for a while without a token.
+    /// A link that reads or stores one file for a while without a token. Its path goes behind the
+    /// address of any master, such as [`Client::base_url`].
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn sign(&self, request: &SignRequest) -> Result<SignedLink, Error> {
         self.post(&request.name, public::SIGN, request).await
     }
@@ -222,6 +193,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn status(&self) -> Result<Status, Error> {
         self.fetch(public::STATUS).await
     }
@@ -230,6 +204,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn workers(&self) -> Result<Workers, Error> {
         self.fetch(public::WORKERS).await
     }
@@ -238,6 +215,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `conflict` if it was started with other disks.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn bootstrap(&self, request: &Bootstrap) -> Result<Bootstrapped, Error> {
         self.post(public::BOOTSTRAP, public::BOOTSTRAP, request)
             .await
@@ -245,7 +225,10 @@ impl Client {
 
     /// The master that answered last: where a signed link's path can be put behind.
     pub fn base_url(&self) -> &str {
-        let index = self.preferred.load(Ordering::Relaxed);
+        self.url(self.preferred.load(Ordering::Relaxed))
+    }
+
+    fn url(&self, index: usize) -> &str {
         let urls = &self.config.urls;
         urls.get(index)
             .or_else(|| urls.first())
@@ -271,7 +254,7 @@ impl Client {
     /// An id for a change of the file `name`, issued in the cluster's time: this machine's clock
     /// may be wrong.
     async fn request_id(&self, name: &str) -> Result<RequestId, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let asked = self.repeat(name, |client, url| client.http.head(format!("{url}{path}")));
         self.id_at_log_time(name, asked.await)
     }
@@ -318,12 +301,11 @@ impl Client {
         subject: &str,
         request: impl FnOnce(&str) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let url = self.base_url();
+        let asked = self.preferred.load(Ordering::Relaxed);
+        let url = self.url(asked);
+        let lost = |source: reqwest::Error| lost(subject, url, source);
         let result = async {
-            let response = request(url)
-                .send()
-                .await
-                .map_err(|source| self.lost(subject, source))?;
+            let response = request(url).send().await.map_err(lost)?;
             self.log_clock.learn(response.headers());
             if response.status().is_success() {
                 return Ok(response);
@@ -331,66 +313,40 @@ impl Client {
             let status = response.status().as_u16();
             let id = response.headers().get(REQUEST_ID_HEADER).cloned();
             let id = id.as_ref().and_then(|id| id.to_str().ok());
-            let body = response
-                .bytes()
-                .await
-                .map_err(|source| self.lost(subject, source))?;
+            let body = response.bytes().await.map_err(lost)?;
             Err(Error::refused(subject, status, id, &body))
         }
         .await;
         if result.as_ref().is_err_and(Error::is_transient) {
-            let next = self.preferred.load(Ordering::Relaxed) + 1;
-            let next = if next < self.config.urls.len() {
-                next
-            } else {
-                0
-            };
-            self.preferred.store(next, Ordering::Relaxed);
+            self.prefer_another(asked);
         }
         result
     }
 
-    fn lost(&self, subject: &str, source: reqwest::Error) -> Error {
-        if source.is_connect() {
-            return Error::Unreachable {
-                url: self.base_url().to_owned(),
-                source,
-            };
-        }
-        Error::Broken {
-            subject: subject.to_owned(),
-            source: source.without_url(),
-        }
+    /// The next request goes to the master behind this one, unless one that failed beside it has seen
+    /// to that.
+    fn prefer_another(&self, than: usize) {
+        let next = than + 1;
+        let next = if next < self.config.urls.len() {
+            next
+        } else {
+            0
+        };
+        let order = Ordering::Relaxed;
+        let _ = self.preferred.compare_exchange(than, next, order, order);
     }
 }
 
-/// The pages of a listing.
-#[derive(Debug)]
-pub struct Pager {
-    client: Client,
-    options: Option<ListOptions>,
-}
-
-impl Pager {
-    /// The next page; none after the last one.
-    ///
-    /// # Errors
-    /// [`Error`]; the same page can be asked for again.
-    ///
-    /// # Cancel safety
-    /// A page whose future is dropped is asked for again by the next call.
-    pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
-        let Some(options) = &self.options else {
-            return Ok(None);
+/// Why there is no answer from `url`.
+fn lost(subject: &str, url: &str, source: reqwest::Error) -> Error {
+    if source.is_connect() {
+        return Error::Unreachable {
+            url: url.to_owned(),
+            source,
         };
-        let page = self.client.list(options).await?;
-        let options = self.options.take();
-        self.options = page.next.clone().and_then(|after| {
-            options.map(|options| ListOptions {
-                after: Some(after),
-                ..options
-            })
-        });
-        Ok(Some(page))
+    }
+    Error::Broken {
+        subject: subject.to_owned(),
+        source: source.without_url(),
     }
 }

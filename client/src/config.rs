@@ -30,7 +30,15 @@ impl ClientConfig {
         }
     }
 
-    /// The same with a bearer token.
+    /// The same with one more master, which is asked when the others cannot answer.
+    #[must_use]
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// The same with a bearer token. White space around it does not count, so that it may be what a
+    /// file holds.
     #[must_use]
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());

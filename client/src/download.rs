@@ -3,14 +3,16 @@
 use crate::answer::file_head;
 use crate::client::{Client, FileHead};
 use crate::error::Error;
+use crate::name::file_path;
 use crate::retry::Retry;
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::file_path;
 use reqwest::Response;
+use std::ops::{Bound, RangeBounds};
 
 /// Which part of a file to read, and of which version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,27 @@ pub struct GetOptions {
     /// Read the part only of the version with this entity tag; if the file has another one by now,
     /// the whole of that is read. [`Download::offset`] tells which.
     pub if_range: Option<String>,
+}
+
+impl GetOptions {
+    /// These bytes of a file, or those of them that there are: `0..10`, `5..=9`, `100..`.
+    pub fn range(range: impl RangeBounds<u64>) -> Self {
+        let offset = match range.start_bound() {
+            Bound::Included(&first) => first,
+            Bound::Excluded(&before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&last) => Some(last.saturating_add(1)),
+            Bound::Excluded(&end) => Some(end),
+            Bound::Unbounded => None,
+        };
+        Self {
+            offset,
+            length: end.map(|end| end.saturating_sub(offset)),
+            if_range: None,
+        }
+    }
 }
 
 /// A file's bytes as they arrive.
@@ -45,6 +68,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if the leader knows that there is none.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn get(&self, name: &str) -> Result<Download, Error> {
         self.get_part(name, &GetOptions::default()).await
     }
@@ -52,8 +78,21 @@ impl Client {
     /// Reads a part of a file. An offset at the very end gives no bytes; a length beyond it gives
     /// those that there are.
     ///
+    /// ```no_run
+    /// # async fn example(client: &mdfs_client::Client) -> Result<(), mdfs_client::Error> {
+    /// use mdfs_client::GetOptions;
+    ///
+    /// let start = GetOptions::range(..1024);
+    /// let bytes = client.get_part("films/a.mkv", &start).await?.bytes(1024).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error`]; `range_not_satisfiable` if the offset is beyond the end.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn get_part(&self, name: &str, options: &GetOptions) -> Result<Download, Error> {
         if options.length == Some(0) {
             let head = self.stat(name).await?;
@@ -73,7 +112,7 @@ impl Client {
                 offset.saturating_add(length - 1)
             )),
         };
-        let path = file_path(name);
+        let path = file_path(name)?;
         let answer = self.repeat(name, |client, url| {
             let mut request = client.http.get(format!("{url}{path}"));
             if let Some(range) = &range {
@@ -187,10 +226,34 @@ impl Download {
         Ok(None)
     }
 
+    /// The bytes as a stream, such as for the body of an answer. It ends after an error.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &mdfs_client::Client) -> Result<(), mdfs_client::Error> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let mut pieces = client.get("films/a.mkv").await?.into_stream();
+    /// while let Some(piece) = pieces.try_next().await? {
+    ///     println!("{} more bytes", piece.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+        stream::try_unfold(self, |mut download| async move {
+            let piece = download.next().await?;
+            Ok(piece.map(|bytes| (bytes, download)))
+        })
+        .boxed()
+    }
+
     /// All that is left, at most `most` bytes.
     ///
     /// # Errors
     /// As [`Download::next`]; also if more than `most` bytes are left.
+    ///
+    /// # Cancel safety
+    /// Changes nothing; what had come is dropped with it.
     pub async fn bytes(mut self, most: u64) -> Result<Bytes, Error> {
         if self.left() > most {
             let (subject, size) = (self.head.name.clone(), self.left());
@@ -235,7 +298,7 @@ impl Download {
 
 /// Asks for the rest of the same version.
 async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<Response, Error> {
-    let path = file_path(&head.name);
+    let path = file_path(&head.name)?;
     let request = |url: &str| {
         client
             .http

@@ -63,6 +63,21 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// What was fetched cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Target {
+        /// The local file.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The source of an upload is not what it was when the upload began: nothing of it was stored.
+    #[error("{} changed while it was sent", .path.display())]
+    SourceChanged {
+        /// The local file.
+        path: PathBuf,
+    },
     /// More bytes than the caller wanted to hold.
     #[error("{subject}: {size} bytes are more than {most}")]
     TooLarge {
@@ -96,6 +111,8 @@ impl Error {
             | Self::Broken { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => None,
@@ -110,6 +127,8 @@ impl Error {
             Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,
@@ -128,6 +147,8 @@ impl Error {
             | Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
+            | Self::Target { .. }
+            | Self::SourceChanged { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Config(_) => false,

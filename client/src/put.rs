@@ -4,8 +4,9 @@ use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
 use crate::log_time::new_request_id;
+use crate::name::file_path;
 use crate::retry::Retry;
-use crate::source::{Opened, Pieces, PutBody};
+use crate::source::{self, Opened, Pieces, PutBody};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
@@ -13,7 +14,6 @@ use mdfs_core::checksum::Crc32;
 use mdfs_core::id::RequestId;
 use mdfs_protocol::public::{
     ATTRIBUTE_HEADER_PREFIX, CRC_HEADER, FileInfo, REQUEST_HEADER, SOURCE_MODIFIED_HEADER,
-    file_path,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -50,6 +50,23 @@ impl Client {
     /// If the cluster does not take the id because the clocks differ, and for bodies that can be sent
     /// but once, there is no id, and nothing is repeated unless it surely changed nothing.
     ///
+    /// ```no_run
+    /// # async fn example(client: &mdfs_client::Client) -> Result<(), mdfs_client::Error> {
+    /// use mdfs_client::{PutBody, PutOptions};
+    /// use std::sync::Arc;
+    ///
+    /// let options = PutOptions {
+    ///     if_absent: true,
+    ///     progress: Some(Arc::new(|bytes| eprintln!("{bytes} bytes sent"))),
+    ///     ..PutOptions::default()
+    /// };
+    /// let film = PutBody::file("a.mkv");
+    /// let stored = client.put("films/a.mkv", film, &options).await?;
+    /// println!("version {} has BLAKE3 {}", stored.version, stored.blake3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error`]. After [`Error::Broken`] and refusals that pass the file is stored whole or not at
     /// all.
@@ -83,8 +100,8 @@ impl Client {
                 Ok(info) => return as_sent(name, info, &sent),
                 Err(error) => error,
             };
-            if let (Some(source), Some(path)) = (sent.take_failure(), path) {
-                return Err(Error::Source { path, source });
+            if let (Some(failure), Some(path)) = (sent.take_failure(), path) {
+                return Err(source::failed(&path, failure));
             }
             let Some(again) = again else {
                 return Err(error);
@@ -121,9 +138,10 @@ impl Client {
                 .map(|copies| ("replicas", u64::from(copies))),
         );
         query.extend(options.chunk_size.map(|bytes| ("chunk_size", bytes)));
+        let path = file_path(name)?;
         let counted = counted(pieces, sent.clone(), options.progress.clone());
         let response = self.send(name, |url| {
-            let mut request = self.http.put(format!("{url}{}", file_path(name)));
+            let mut request = self.http.put(format!("{url}{path}"));
             if !query.is_empty() {
                 request = request.query(&query);
             }

@@ -1,6 +1,7 @@
 //! Storing a local file so that it can be gone on with: chunk by chunk, remembered in a small file.
 
 mod local;
+mod sent;
 mod state;
 
 use crate::answer::document;
@@ -18,11 +19,10 @@ use mdfs_protocol::public::{
     BeginUpload, ChunkRun, CommitUpload, FileInfo, StoredChunk, UploadInfo, UploadState,
     upload_path,
 };
+use sent::Sent;
 use state::State;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -57,8 +57,10 @@ impl Client {
     /// changes meanwhile, nothing is stored.
     ///
     /// # Errors
-    /// [`Error`]. If the file cannot become what was meant, the upload is ended; after other errors it
-    /// is open still, and is gone on with by a later call, or expires.
+    /// [`Error`]. If the file cannot become what was meant, such as after [`Error::SourceChanged`], the
+    /// upload is ended; after other errors, such as a failed read, it is open still, and is gone on with
+    /// by a later call, or expires. An upload that was left behind by an earlier call for what the file
+    /// was before is ended.
     ///
     /// # Cancel safety
     /// As after an error that passes.
@@ -72,6 +74,10 @@ impl Client {
         let mut state = options.state.as_deref().map_or_else(State::none, |state| {
             State::open(state, name, &local, &options.put)
         });
+        if let Some(id) = state.take_left_behind() {
+            // If this fails it expires. Another cluster does not know it.
+            let _ = self.abort_upload(id).await;
+        }
         if let Some(id) = state.upload() {
             match self.find_upload(id).await {
                 Ok(UploadInfo {
@@ -91,7 +97,9 @@ impl Client {
                         result => return result,
                     }
                 }
-                Ok(_) => {}
+                Ok(_) => {
+                    let _ = self.abort_upload(id).await;
+                }
                 Err(error) if has_ended(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -263,6 +271,9 @@ impl Client {
             };
             sent.take_back(offset);
             local.check_unchanged().await?;
+            if let Some(failure) = sent.take_failure() {
+                return Err(local.failed(failure));
+            }
             // Bytes that were damaged on their way come right the next time.
             let passes = error.is_transient() || error.code() == Some(Code::ChecksumMismatch);
             if !passes || !retry.pause().await {
@@ -299,7 +310,7 @@ fn fits(info: &UploadInfo, local: &Local) -> bool {
 /// Whether going on later is of no use either.
 fn is_final(error: &Error) -> bool {
     match error {
-        Error::Source { .. } | Error::ChecksumMismatch { .. } => true,
+        Error::SourceChanged { .. } | Error::ChecksumMismatch { .. } => true,
         Error::Refused { code, .. } => matches!(
             code,
             Code::PreconditionFailed
@@ -351,49 +362,5 @@ impl Plan {
             offset,
             self.size.saturating_sub(offset).min(self.chunk_size),
         )
-    }
-}
-
-/// Tells how many bytes went out, or were durable before.
-#[derive(Clone)]
-struct Sent(Arc<Told>);
-
-struct Told {
-    total: AtomicU64,
-    /// Of chunks under way, by their first byte.
-    under_way: std::sync::Mutex<BTreeMap<u64, u64>>,
-    progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
-}
-
-impl Sent {
-    fn new(done: u64, options: &PutFileOptions) -> Self {
-        let progress = options.put.progress.clone();
-        if let Some(progress) = &progress {
-            progress(done);
-        }
-        Self(Arc::new(Told {
-            total: AtomicU64::new(done),
-            under_way: std::sync::Mutex::default(),
-            progress,
-        }))
-    }
-
-    fn add(&self, chunk: u64, bytes: u64) {
-        *self.under_way().entry(chunk).or_default() += bytes;
-        let total = self.0.total.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if let Some(progress) = &self.0.progress {
-            progress(total);
-        }
-    }
-
-    /// What went out of a chunk has to go out again.
-    fn take_back(&self, chunk: u64) {
-        let bytes = self.under_way().remove(&chunk).unwrap_or(0);
-        self.0.total.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn under_way(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, u64>> {
-        let locked = self.0.under_way.lock();
-        locked.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

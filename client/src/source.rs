@@ -6,6 +6,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::SystemTime;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::ReaderStream;
@@ -15,6 +16,25 @@ const PIECE_BYTES: usize = 1024 * 1024;
 
 /// Bytes on their way out.
 pub(crate) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What ends the reading of a local file that is not what it was.
+#[derive(Debug, thiserror::Error)]
+#[error("it changed while it was sent")]
+struct Changed;
+
+/// The failure of a read, for when the file is not what it was.
+pub(crate) fn changed() -> io::Error {
+    io::Error::other(Changed)
+}
+
+/// Why the local file at `path` could not be sent.
+pub(crate) fn failed(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    if source.get_ref().is_some_and(|why| why.is::<Changed>()) {
+        return Error::SourceChanged { path };
+    }
+    Error::Source { path, source }
+}
 
 /// Where the bytes of an upload come from.
 pub struct PutBody(Source);
@@ -43,8 +63,8 @@ impl PutBody {
         Self(Source::Bytes(bytes.into()))
     }
 
-    /// A local file, read as it is sent. If it grows or shrinks meanwhile, the upload fails with
-    /// [`Error::Source`] and stores nothing.
+    /// A local file, read as it is sent. If its length or its time of change differs before the last
+    /// byte is given out, the upload fails with [`Error::SourceChanged`] and stores nothing.
     ///
     /// What has no length of its own, such as a named pipe or a device, is read to its end and, as
     /// a [`PutBody::reader`], sent once.
@@ -110,7 +130,8 @@ async fn open_file(path: &Path) -> io::Result<(Pieces, Option<u64>)> {
     file.set_max_buf_size(PIECE_BYTES);
     if metadata.is_file() && metadata.len() > 0 {
         let length = metadata.len();
-        return Ok((exactly(file, length).boxed(), Some(length)));
+        let modified = metadata.modified().ok();
+        return Ok((exactly(file, length, modified).boxed(), Some(length)));
     }
     if !metadata.is_file() {
         return Ok((ReaderStream::with_capacity(file, PIECE_BYTES).boxed(), None));
@@ -125,9 +146,14 @@ async fn open_file(path: &Path) -> io::Result<(Pieces, Option<u64>)> {
     Ok((pieces.boxed(), None))
 }
 
-/// The `length` bytes of `file`. Whether it still has that length is looked at before the last piece
-/// is given out: without that, the server has not the length that was announced and stores nothing.
-fn exactly(file: File, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
+/// The `length` bytes of `file`. Whether it is still as long and as old is looked at before the last
+/// piece is given out: without that, the server has not the length that was announced and stores
+/// nothing.
+fn exactly(
+    file: File,
+    length: u64,
+    modified: Option<SystemTime>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold((file, length), move |(mut file, left)| async move {
         if left == 0 {
             return Ok(None);
@@ -136,14 +162,14 @@ fn exactly(file: File, length: u64) -> impl Stream<Item = io::Result<Bytes>> + S
         let mut piece = BytesMut::with_capacity(most);
         let count = (&mut file).take(left).read_buf(&mut piece).await?;
         if count == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "it became shorter while it was sent",
-            ));
+            return Err(changed());
         }
         let left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
-        if left == 0 && file.metadata().await?.len() != length {
-            return Err(io::Error::other("its length changed while it was sent"));
+        if left == 0 {
+            let now = file.metadata().await?;
+            if (now.len(), now.modified().ok()) != (length, modified) {
+                return Err(changed());
+            }
         }
         Ok(Some((piece.freeze(), (file, left))))
     })
@@ -191,6 +217,18 @@ mod tests {
             let error = read(opened.pieces).await.unwrap_err();
             assert!(error.to_string().contains("while it was sent"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_to_meanwhile_is_not_sent_to_its_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(2 * PIECE_BYTES as u64).unwrap();
+        let mut opened = open(file.path()).await;
+        opened.pieces.try_next().await.unwrap().unwrap();
+        let later = SystemTime::UNIX_EPOCH;
+        file.as_file().set_modified(later).unwrap();
+        let error = failed(file.path(), read(opened.pieces).await.unwrap_err());
+        assert!(matches!(error, Error::SourceChanged { .. }), "{error}");
     }
 
     #[tokio::test]

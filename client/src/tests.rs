@@ -1,14 +1,18 @@
 //! The public API against a server that fails in every way a client must bear.
 
-use crate::{Client, ClientConfig, Error, GetOptions, ListOptions, PutBody, PutOptions};
+use crate::{
+    Client, ClientConfig, Error, GetFileOptions, GetOptions, ListOptions, PutBody, PutOptions,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use http::{HeaderMap, Method, StatusCode};
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::FileId;
@@ -35,6 +39,8 @@ struct Fake {
     refusals: Vec<(Code, &'static str)>,
     /// The checksum is that of other bytes.
     lies: bool,
+    /// After so many requests the file is another; never if zero.
+    replaced: usize,
     asked: Arc<AtomicUsize>,
     ids: Arc<std::sync::Mutex<Vec<String>>>,
 }
@@ -104,10 +110,17 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
     if fake.bytes.is_empty() {
         return refuse(Code::FileNotFound);
     }
-    let info = fake.info("a", &fake.bytes);
+    let mut info = fake.info("a", &fake.bytes);
+    if fake.replaced > 0 && asked >= fake.replaced {
+        info.etag = "\"6\"".to_owned();
+    }
     let mut part = 0..fake.bytes.len();
     let mut head = Response::new(());
-    let range = headers.get(RANGE).map(|range| range.to_str().unwrap());
+    let same = headers.get(IF_RANGE).is_none_or(|tag| *tag == info.etag);
+    let range = headers
+        .get(RANGE)
+        .filter(|_| same)
+        .map(|range| range.to_str().unwrap());
     if let Some((first, last)) = range.and_then(|range| range[6..].split_once('-')) {
         let end = last
             .parse()
@@ -384,7 +397,10 @@ async fn a_file_that_shrinks_while_it_is_sent_is_not_stored() {
     };
     let client = Fake::default().client().await;
     let error = client.put("a", PutBody::file(file.path()), &options).await;
-    assert!(matches!(error, Err(Error::Source { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(Error::SourceChanged { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -479,6 +495,125 @@ async fn a_cluster_that_is_not_there_is_unreachable_and_another_master_is_tried(
         Client::new(config).unwrap().stat("a").await.unwrap().size,
         10
     );
+}
+
+#[tokio::test]
+async fn names_come_one_by_one_from_all_pages() {
+    let client = Fake::default().client().await;
+    let files: Vec<_> = client.files("a/b").try_collect().await.unwrap();
+    let names: Vec<_> = files.into_iter().map(|file| file.name).collect();
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn calls_that_fail_at_once_ask_the_next_master_and_not_the_one_behind_it() {
+    let gone = "http://127.0.0.1:1";
+    let good = Fake::of(10).client().await.base_url().to_owned();
+    let mut config = ClientConfig::new(gone).with_token("secret").with_url(good);
+    config.retry_for = Duration::ZERO;
+    let client = Client::new(config).unwrap();
+    for result in futures_util::future::join_all([client.stat("a"), client.stat("a")]).await {
+        assert!(matches!(result, Err(Error::Unreachable { .. })));
+    }
+    assert_eq!(client.stat("a").await.unwrap().size, 10);
+}
+
+#[test]
+fn ranges_say_what_to_read() {
+    let part = |range: GetOptions| (range.offset, range.length);
+    assert_eq!(part(GetOptions::range(..)), (0, None));
+    assert_eq!(part(GetOptions::range(7..)), (7, None));
+    assert_eq!(part(GetOptions::range(..7)), (0, Some(7)));
+    assert_eq!(part(GetOptions::range(2..7)), (2, Some(5)));
+    assert_eq!(part(GetOptions::range(2..=7)), (2, Some(6)));
+    assert_eq!(part(GetOptions::range(7..7)), (7, Some(0)));
+    let turned = (std::ops::Bound::Included(7), std::ops::Bound::Excluded(2));
+    assert_eq!(part(GetOptions::range(turned)), (7, Some(0)));
+}
+
+#[tokio::test]
+async fn a_download_is_a_stream_that_ends_after_an_error() {
+    let whole = Fake::of(100_000);
+    let want = whole.bytes.clone();
+    let pieces = whole.client().await.get("a").await.unwrap().into_stream();
+    let pieces: Vec<Bytes> = pieces.try_collect().await.unwrap();
+    assert!(pieces.concat() == want);
+    let lies = Fake {
+        lies: true,
+        ..Fake::of(1000)
+    };
+    let pieces = lies.client().await.get("a").await.unwrap().into_stream();
+    let pieces: Vec<_> = pieces.collect().await;
+    let last = pieces.last().unwrap();
+    assert!(matches!(last, Err(Error::ChecksumMismatch { .. })));
+    assert!(pieces.iter().filter(|piece| piece.is_err()).count() == 1);
+}
+
+/// Fetches from `fake` in parts of 64 KiB over what was in the folder before; what comes of it, what
+/// the file has then, and how many others there are.
+async fn get_file_from(fake: Fake) -> (Result<u64, Error>, Vec<u8>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film");
+    std::fs::write(&path, "before").unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    let last = told.clone();
+    let options = GetFileOptions {
+        streams: 4,
+        progress: Some(Arc::new(move |bytes| {
+            last.fetch_max(usize::try_from(bytes).unwrap(), Ordering::SeqCst);
+        })),
+    };
+    let client = fake.client().await;
+    let got = client
+        .get_file_in_parts("a", &path, &options, 1 << 16)
+        .await;
+    let bytes = std::fs::read(&path).unwrap();
+    if got.is_ok() {
+        assert_eq!(told.load(Ordering::SeqCst), bytes.len());
+    }
+    let others = std::fs::read_dir(folder.path()).unwrap().count() - 1;
+    (got.map(|head| head.size), bytes, others)
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_in_parts_that_go_on_where_they_broke_off() {
+    for length in [1, 1 << 16, 1_000_000] {
+        let fake = Fake {
+            breaks: 9,
+            ..Fake::of(length)
+        };
+        let want = fake.bytes.clone();
+        let (got, bytes, others) = get_file_from(fake).await;
+        assert_eq!((got.unwrap(), others), (length as u64, 0));
+        assert!(bytes == want, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_whole_leaves_what_was_there() {
+    let lies = Fake {
+        lies: true,
+        ..Fake::of(300_000)
+    };
+    let replaced = Fake {
+        replaced: 3,
+        ..Fake::of(300_000)
+    };
+    let (got, bytes, others) = get_file_from(lies).await;
+    assert!(matches!(got, Err(Error::ChecksumMismatch { .. })));
+    assert_eq!((bytes, others), (b"before".to_vec(), 0));
+    let (got, bytes, others) = get_file_from(replaced).await;
+    assert!(matches!(got, Err(Error::Changed { .. })), "{got:?}");
+    assert_eq!((bytes, others), (b"before".to_vec(), 0));
+    let (got, bytes, others) = get_file_from(Fake::default()).await;
+    assert_eq!(got.unwrap_err().code(), Some(Code::FileNotFound));
+    assert_eq!((bytes, others), (b"before".to_vec(), 0));
+
+    let client = Fake::of(10).client().await;
+    let nowhere = std::path::Path::new("no-such-folder/film");
+    let options = GetFileOptions::default();
+    let got = client.get_file("a", nowhere, &options).await;
+    assert!(matches!(got, Err(Error::Target { .. })), "{got:?}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
+use crate::name::file_path;
 use mdfs_core::id::RequestId;
-use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash, file_path};
+use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash};
 use reqwest::Response;
 
 impl Client {
@@ -13,9 +14,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none, in the trash or out of it.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn purge(&self, name: &str) -> Result<(), Error> {
         let id = self.trash_request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             let delete = client.http.delete(format!("{url}{path}?purge"));
             delete.header(REQUEST_HEADER, id.to_string())
@@ -27,9 +31,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found` if there is none, `conflict` if a file has the name.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not, and never by half.
     pub async fn undelete(&self, name: &str) -> Result<FileInfo, Error> {
         let id = self.trash_request_id(name).await?;
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| {
             let post = client.http.post(format!("{url}{path}?undelete"));
             post.header(REQUEST_HEADER, id.to_string())
@@ -42,6 +49,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn trash(&self, after: Option<&str>, limit: Option<usize>) -> Result<Trash, Error> {
         document(public::TRASH, self.trash_page(after, limit).await?).await
     }

@@ -19,8 +19,30 @@ impl Client {
     /// it is visible before [`Client::commit_upload`]. Tried again safely. With `if_absent`, the
     /// commit fails if there is a file of the name, now or then.
     ///
+    /// ```no_run
+    /// # async fn example(client: &mdfs_client::Client) -> Result<(), mdfs_client::Error> {
+    /// use mdfs_client::Bytes;
+    /// use mdfs_client::api::{BeginUpload, CommitUpload};
+    ///
+    /// let begin = BeginUpload {
+    ///     name: "films/a.mkv".to_owned(),
+    ///     chunk_size: Some(1 << 20),
+    ///     ..BeginUpload::default()
+    /// };
+    /// let upload = client.begin_upload(&begin, false).await?;
+    /// // In any order, many at a time, from several machines; all but the last of the chunk size.
+    /// client.put_chunk(upload.id, 1, Bytes::from_static(b"the end")).await?;
+    /// client.put_chunk(upload.id, 0, Bytes::from(vec![0; 1 << 20])).await?;
+    /// let file = client.commit_upload(upload.id, &CommitUpload::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error`]; `too_many_uploads` if as many are open as the cluster allows.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, an upload may have been opened of which nobody knows: it expires.
     pub async fn begin_upload(
         &self,
         begin: &BeginUpload,
@@ -55,6 +77,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `upload_not_found` if there is none, or none any more.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn find_upload(&self, id: FileId) -> Result<UploadInfo, Error> {
         self.fetch(&upload_path(id)).await
     }
@@ -64,6 +89,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn uploads(
         &self,
         after: Option<FileId>,
@@ -88,6 +116,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `conflict` if the chunk is stored already with other bytes, or the upload has ended.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the chunk is stored whole or not at all; storing it again is harmless.
     pub async fn put_chunk(
         &self,
         id: FileId,
@@ -109,6 +140,9 @@ impl Client {
     /// # Errors
     /// [`Error`]; `missing_chunks` if some were never stored, `precondition_failed`,
     /// `checksum_mismatch`. The upload is open still.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the upload became a file or not; committing again tells.
     pub async fn commit_upload(&self, id: FileId, whole: &CommitUpload) -> Result<FileInfo, Error> {
         let path = format!("{}/commit", upload_path(id));
         self.post(&path, &path, whole).await
@@ -118,6 +152,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `upload_not_found` if there is none, or none any more.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn abort_upload(&self, id: FileId) -> Result<UploadInfo, Error> {
         let path = upload_path(id);
         let request = |client: &Self, url: &str| client.http.delete(format!("{url}{path}"));

@@ -194,6 +194,13 @@ impl Config {
         65_536,
     )];
 
+    /// How long it is remembered how such an upload ended: a day of log time.
+    pub const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
+
+    /// Chunks recorded of them all together at most: an entry of the log, and about 150 bytes of the
+    /// leader's memory, for each.
+    pub const MOST_RECORDED: u64 = 1_000_000;
+
     /// The usual spans and bounds.
     pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
         Self {

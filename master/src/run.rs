@@ -64,6 +64,8 @@ pub async fn run(
         hold: limits.leader_wait,
         upload_idle: limits.upload_idle,
         most_sessions: limits.most_sessions,
+        most_recorded: Config::MOST_RECORDED,
+        keep_ended: Config::KEEP_ENDED,
         repair_delay: limits.repair_delay,
         drop_after: limits.drop_after,
         most_listed: MOST_LISTED,
@@ -104,6 +106,15 @@ pub async fn run(
         failures: limits.failures,
     };
     let registry = Registry::new();
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    registry
+        .gauge(
+            "mdfs_build_info",
+            "Always 1; the version is the label.",
+            &version,
+        )
+        .map_err(|error| Error::Start(error.to_string()))?
+        .set(1.0);
     let parts = Parts {
         gateway,
         leader,

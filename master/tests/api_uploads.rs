@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32, join};
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::records::Holder;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{ChunkRun, FileInfo, StoredChunk, UploadInfo, UploadState, Uploads};
 use serde_json::json;
@@ -68,6 +69,9 @@ async fn chunks_in_any_order_become_the_file_and_their_checksums_join() {
     let bytes = content(2 * CHUNK + 777);
     let upload = begin(&setup, "films/a.mkv", Some(bytes.len())).await;
     assert_eq!((upload.state, upload.stored_bytes), (UploadState::Open, 0));
+    // It counts for whoever began it.
+    let holder = setup.leader.state().open[&upload.id].holder;
+    assert!(matches!(holder, Some(Holder::Address(_))), "{holder:?}");
     let pieces: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
     let mut hashes = vec![ChunkHash([0; 32]); pieces.len()];
     for index in [2, 0, 0, 1] {
@@ -204,6 +208,36 @@ async fn a_chunk_that_a_disk_has_sealed_with_other_bytes_is_stored_nowhere_else(
     first.disk().seals.insert(chunk(&upload), seal);
     put(&setup, &upload, 0, &bytes).await.fails(Code::Conflict);
     assert_eq!(find(&setup, &upload).await.chunks, []);
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_on_disks_that_are_away_is_stored_with_no_other_bytes() {
+    let setup = Setup::new(4).await;
+    let bytes = content(CHUNK);
+    let upload = begin(&setup, "a", Some(CHUNK)).await;
+    let (first, others) = setup.workers.split_at(2);
+    for worker in first {
+        worker.disk().faults.unheard = true;
+    }
+    for worker in others {
+        worker.disk().faults.full_at = Some(0);
+    }
+    let unheard = put(&setup, &upload, 0, &bytes).await;
+    assert!(unheard.status.is_server_error(), "{}", unheard.status);
+    for worker in first {
+        assert_eq!(worker.disk().sealed.len(), 1);
+        worker.kill();
+    }
+    for worker in others {
+        worker.disk().faults.full_at = None;
+    }
+    let other = [&bytes[1..], &[7]].concat();
+    put(&setup, &upload, 0, &other).await.fails(Code::Conflict);
+    for worker in others {
+        assert_eq!(worker.disk().sealed.len(), 0);
+    }
+    stored(&setup, &upload, 0, &bytes).await;
+    assert_eq!(commit(&setup, &upload, "{}").await.status, 201);
 }
 
 #[tokio::test]

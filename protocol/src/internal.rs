@@ -8,6 +8,7 @@
 use crate::{holdings, order};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET`: who answers here, an [`Identity`].
@@ -260,7 +261,7 @@ pub struct Staged {
 
 /// How far a scrub is: the one that was ordered last; if none was since the worker's start, the one
 /// under way by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubProgress {
     /// Whether it was ordered.
     pub ordered: bool,

@@ -13,4 +13,5 @@ pub mod local;
 pub mod order;
 pub mod problem;
 pub mod public;
+pub mod schema;
 pub mod token;

@@ -6,6 +6,7 @@
 use crate::access::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use mdfs_core::id::TokenId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -18,16 +19,17 @@ const CLOCK_SKEW_SECONDS: u64 = 60;
 
 /// The query parameter with the signature; always the last one.
 pub const LINK_SIGNATURE: &str = "signature";
+/// The query parameter that says which key signed a link.
+pub const LINK_KEY: &str = "key";
 const EXPIRES: &str = "expires";
-const KEY: &str = "key";
 const BY: &str = "by";
 const MAX_BYTES: &str = "max_bytes";
 
 /// The query parameters that only a signed link has.
-pub const LINK_PARAMETERS: [&str; 5] = [MAX_BYTES, BY, KEY, EXPIRES, LINK_SIGNATURE];
+pub const LINK_PARAMETERS: [&str; 5] = [MAX_BYTES, BY, LINK_KEY, EXPIRES, LINK_SIGNATURE];
 
 /// What a link does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LinkMethod {
     /// It reads: by `GET` and `HEAD`.
     #[default]
@@ -165,7 +167,7 @@ impl LinkKey {
         };
         let number = |text: &str| text.parse::<u64>().map_err(|_| LinkRefused::Altered);
         let expires = number(next(EXPIRES).ok_or(LinkRefused::Altered)?)?;
-        next(KEY).ok_or(LinkRefused::Altered)?;
+        next(LINK_KEY).ok_or(LinkRefused::Altered)?;
         let by = next(BY).map(|text| text.parse().map_err(|_| LinkRefused::Altered));
         let max_bytes = next(MAX_BYTES).map(number);
         if expires <= now {

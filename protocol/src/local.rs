@@ -1,9 +1,11 @@
 //! What one worker says of a file by itself, from the chunks on its disk.
 
 use crate::problem::Code;
+use crate::schema;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkLayout;
 use mdfs_core::id::{DiskId, FileId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,7 +20,7 @@ pub const VERIFY: &str = "/verify";
 pub const MOST_LISTED: usize = 10_000;
 
 /// What a worker was asked. It knows no names and no users: a master decides.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LookUp {
     /// The file's name.
     pub name: String,
@@ -37,17 +39,20 @@ impl fmt::Debug for LookUp {
 }
 
 /// What a name stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LookedUp {
     /// The file's name.
     pub name: String,
     /// The version that has it.
     pub version: u64,
     /// Its bytes.
+    #[schemars(with = "schema::Id")]
     pub file_id: FileId,
     /// Its chunks.
+    #[schemars(with = "serde_json::Value")]
     pub layout: ChunkLayout,
     /// CRC-32 of all bytes.
+    #[schemars(with = "schema::Crc32Text")]
     pub crc32: Crc32,
 }
 

@@ -19,12 +19,16 @@ pub use uploads::{
     UploadInfo, UploadState, Uploads, upload_path,
 };
 
+use crate::problem::Problem;
+use crate::schema;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`]; `DELETE ?purge` removes it for good, `POST ?undelete`
+/// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`], `GET ?checksum`
+/// [`Checksums`]; `DELETE ?purge` removes it for good, `POST ?undelete`
 /// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
 /// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
@@ -114,19 +118,22 @@ fn encode_name(name: &str) -> String {
 }
 
 /// A stored file, as `PUT`, rename and listings answer it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileInfo {
     /// Its name.
     pub name: String,
     /// The log index that made this version.
     pub version: u64,
     /// The identity of this version's bytes.
+    #[schemars(with = "schema::Id")]
     pub file_id: FileId,
     /// Bytes.
     pub size: u64,
     /// CRC-32 of all bytes.
+    #[schemars(with = "schema::Crc32Text")]
     pub crc32: Crc32,
     /// BLAKE3 of all bytes.
+    #[schemars(with = "schema::Blake3Text")]
     pub blake3: Blake3,
     /// Entity tag, with quotes.
     pub etag: String,
@@ -146,8 +153,50 @@ pub struct FileInfo {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// What a file's bytes hash to, `GET …?checksum`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Checksums {
+    /// The file's name.
+    pub name: String,
+    /// The log index that made this version.
+    pub version: u64,
+    /// Bytes.
+    pub size: u64,
+    /// CRC-32 of all bytes.
+    #[schemars(with = "schema::Crc32Text")]
+    pub crc32: Crc32,
+    /// BLAKE3 of all bytes.
+    #[schemars(with = "schema::Blake3Text")]
+    pub blake3: Blake3,
+}
+
+/// What became of a form with several files, or of one that ended early.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FormFiles {
+    /// Each file that came, in order.
+    pub files: Vec<FormResult>,
+    /// What ended the form early; none if it came whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<Problem>,
+}
+
+/// What became of one file of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FormResult {
+    /// It is stored.
+    Stored(FileInfo),
+    /// It is not.
+    Refused {
+        /// The name it would have.
+        name: String,
+        /// Why.
+        problem: Problem,
+    },
+}
+
 /// One page of a listing, sorted by name bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listing {
     /// Files under the prefix.
     pub files: Vec<FileInfo>,
@@ -158,7 +207,7 @@ pub struct Listing {
 }
 
 /// One page of the trash, those files first that came there first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trash {
     /// Deleted and replaced files. A name may come more than once.
     pub files: Vec<TrashedFile>,
@@ -167,11 +216,12 @@ pub struct Trash {
 }
 
 /// A deleted or replaced file that can be brought back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrashedFile {
     /// The name it had.
     pub name: String,
     /// The identity of its bytes.
+    #[schemars(with = "schema::Id")]
     pub file_id: FileId,
     /// Bytes.
     pub size: u64,
@@ -186,12 +236,14 @@ pub struct TrashedFile {
 }
 
 /// Moves one file to a new name, atomically.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
     /// The present name.
+    #[schemars(with = "schema::FileNameText")]
     pub from: String,
     /// The new name.
+    #[schemars(with = "schema::FileNameText")]
     pub to: String,
     /// Whether a file of the new name may be replaced (it goes to the trash).
     #[serde(default)]
@@ -199,28 +251,32 @@ pub struct Rename {
 }
 
 /// Starts a cluster, once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// The first voters: 1 or 3 disks.
+    #[schemars(with = "Vec<schema::Id>")]
     pub disks: Vec<DiskId>,
     /// Copies of each chunk unless an upload says otherwise; 2 if left out.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 7))]
     pub replicas: Option<u8>,
     /// Bytes of a chunk unless an upload says otherwise; 64 MiB if left out.
     #[serde(default)]
+    #[schemars(range(min = 1048576, max = 1073741824))]
     pub chunk_size: Option<u64>,
 }
 
 /// The cluster that bootstrap started, now or earlier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bootstrapped {
     /// Its identity.
+    #[schemars(with = "schema::Id")]
     pub cluster_id: ClusterId,
 }
 
 /// An order that concerns one worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerOrder {
     /// The worker's name, or the id of its disk.
@@ -229,9 +285,10 @@ pub struct WorkerOrder {
 }
 
 /// The state of the cluster, as the leader knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Its identity; none before bootstrap.
+    #[schemars(with = "Option<schema::Id>")]
     pub cluster_id: Option<ClusterId>,
     /// What to make of it all.
     pub health: Health,
@@ -261,7 +318,8 @@ pub struct Status {
     pub excess_copies: u64,
     /// The worst of the files with too few copies, at most 1000.
     pub at_risk: Vec<AtRisk>,
-    /// How old these figures are, in milliseconds; none if nothing was counted yet.
+    /// How old these figures are, in milliseconds: what they do not show came about later. None if
+    /// nothing was counted yet.
     pub counted_millis_ago: Option<u64>,
     /// Copies that are still to be made, and are made as far as nothing stops it.
     pub copies_to_make: u64,
@@ -293,7 +351,7 @@ pub struct Status {
 }
 
 /// A file with too few good copies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AtRisk {
     /// Its name.
     pub name: String,
@@ -304,7 +362,7 @@ pub struct AtRisk {
 }
 
 /// What to make of a cluster's state. Unknown is never `ok`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// Everything is as wanted.
@@ -318,16 +376,17 @@ pub enum Health {
 }
 
 /// The members of the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Workers {
     /// Sorted by name.
     pub workers: Vec<WorkerInfo>,
 }
 
 /// One member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerInfo {
     /// Its disk.
+    #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
     /// Its name for people.
     pub name: String,
@@ -350,6 +409,7 @@ pub struct WorkerInfo {
     /// Failure domain.
     pub zone: Option<String>,
     /// Rises while its disk is in use; a disk that shows less is an old copy, and refused.
+    #[schemars(with = "u64")]
     pub generation: Generation,
     /// Partitions it holds a copy of.
     pub partitions: u32,
@@ -369,7 +429,7 @@ pub struct WorkerInfo {
 }
 
 /// Whether a worker answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
     /// It beats.

@@ -21,27 +21,47 @@ pub fn repository() -> Result<&'static Path> {
 /// If it does not build.
 pub fn mdfs() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = BUILT.get_or_init(|| find_or_build().map_err(|error| format!("{error:#}")));
+    let found = BUILT.get_or_init(|| match given()? {
+        Some(given) => Ok(given),
+        None => build("mdfs", "mdfs").map_err(|error| format!("{error:#}")),
+    });
     found.clone().map_err(anyhow::Error::msg)
 }
 
-fn find_or_build() -> Result<PathBuf> {
+/// The example program of this name: the one beside the program that `MDFS_PROGRAM` names, else built
+/// now, in this build's profile.
+///
+/// # Errors
+/// If it does not build.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let beside = given()
+        .map_err(anyhow::Error::msg)?
+        .map(|mdfs| mdfs.with_file_name(name));
+    match beside {
+        Some(program) if program.is_file() => Ok(program),
+        _ => build("mdfs-examples", name),
+    }
+}
+
+/// The program that `MDFS_PROGRAM` names.
+fn given() -> Result<Option<PathBuf>, String> {
     #[expect(
         clippy::disallowed_methods,
         reason = "test binaries have no arguments of their own"
     )]
-    let given = std::env::var_os("MDFS_PROGRAM");
-    if let Some(given) = given {
-        let given = PathBuf::from(given);
-        ensure!(
-            given.is_file(),
+    let given = std::env::var_os("MDFS_PROGRAM").map(PathBuf::from);
+    match given {
+        Some(path) if !path.is_file() => Err(format!(
             "MDFS_PROGRAM names {}, which is no file",
-            given.display()
-        );
-        return Ok(given);
+            path.display()
+        )),
+        given => Ok(given),
     }
+}
+
+fn build(package: &str, program: &str) -> Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "mdfs", "--bin", "mdfs"]);
+    build.args(["build", "--quiet", "--package", package, "--bin", program]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
@@ -49,14 +69,14 @@ fn find_or_build() -> Result<PathBuf> {
         .current_dir(repository()?)
         .status()
         .context("start cargo")?;
-    ensure!(status.success(), "mdfs does not build");
+    ensure!(status.success(), "{program} does not build");
     // Test binaries are in `deps`, the proofs beside the program.
     let own = std::env::current_exe()?;
     let folders = own.ancestors().skip(1).take(2);
-    let mut programs = folders.map(|folder| folder.join("mdfs"));
+    let mut programs = folders.map(|folder| folder.join(program));
     programs
-        .find(|program| program.is_file())
-        .context("the built mdfs is not where it should be")
+        .find(|path| path.is_file())
+        .with_context(|| format!("the built {program} is not where it should be"))
 }
 
 /// Notes that the calling test left itself out, and why, where `cargo xtask test` counts it.

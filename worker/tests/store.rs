@@ -8,12 +8,15 @@ use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::Stored;
 use mdfs_protocol::problem::Code;
-use mdfs_worker::disk::Writes;
+use mdfs_worker::disk::{Disk, Writes};
 use mdfs_worker::store::{ChunkStore, Error, StoreSettings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CLUSTER, adopted, bytes_of, chunk_of, on_each_disk, open, seal_of, send, term};
+use support::sim_disk::SimDisk;
+use support::{
+    CLUSTER, adopted, bytes_of, chunk_of, on_each_disk, only_chunk_file, open, seal_of, send, term,
+};
 
 const SEGMENT: usize = SEGMENT_BYTES as usize;
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -261,4 +264,40 @@ fn foreign_files_are_counted_and_left_alone() {
             disk.metadata(Path::new(path)).unwrap();
         }
     });
+}
+
+#[test]
+fn a_late_second_seal_replaces_no_good_chunk() {
+    let disk = Arc::new(SimDisk::new());
+    let store = adopted(Arc::clone(&disk) as Arc<dyn Disk>);
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 5000));
+    let stored = store
+        .store_whole(chunk, &bytes, Crc32::of(&bytes), &seal_of(&bytes))
+        .unwrap();
+    let path = only_chunk_file(&disk);
+    // What is received stays staged beside a chunk that was damaged only for a while.
+    let mend_and_send = |received: &[u8]| {
+        disk.tamper(&path, |file| file[100] ^= 1);
+        assert_eq!(
+            store.verify(chunk, true).unwrap_err().code(),
+            Code::BadBlock
+        );
+        send(&store, chunk, received);
+        disk.tamper(&path, |file| file[100] ^= 1);
+        store.verify(chunk, true).unwrap();
+        assert_eq!(store.usage().unwrap().staged, 1);
+    };
+    let other = bytes_of(8, 5000);
+    mend_and_send(&other);
+    let refused = store.seal(chunk, &seal_of(&other)).unwrap_err();
+    assert!(matches!(refused, Error::Conflict { .. }), "{refused}");
+    assert_eq!(store.verify(chunk, true).unwrap(), stored);
+    mend_and_send(&bytes);
+    let changes = store.digests().sequence;
+    assert_eq!(store.seal(chunk, &seal_of(&bytes)).unwrap(), stored);
+    assert_eq!(store.digests().sequence, changes, "it stayed where it was");
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.chunks, usage.staged), (1, 0));
+    assert_eq!(store.held(chunk), Some(5000));
+    assert_eq!(disk.list(Path::new("staging")).unwrap(), []);
 }

@@ -107,6 +107,20 @@ const PROOFS: &[Proof] = &[
         minutes: 45,
     },
     Proof {
+        name: "tree",
+        claim: "a folder of thousands of files goes up and comes down equal, and only what changed goes",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
+        name: "cli",
+        claim: "help, exit codes and documents are as pinned, and what pages print runs as printed",
+        needs: FILM,
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
         name: "heartbeat",
         claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
         needs: &[],

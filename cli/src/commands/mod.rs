@@ -2,6 +2,9 @@
 
 pub(crate) mod admin;
 pub(crate) mod cat;
+pub(crate) mod completions;
+mod doctor;
+mod fetch;
 pub(crate) mod generated;
 pub(crate) mod get;
 pub(crate) mod ls;
@@ -16,6 +19,7 @@ pub(crate) mod stat;
 mod status;
 mod tasks;
 pub(crate) mod token;
+mod tree;
 pub(crate) mod undelete;
 pub(crate) mod uploads;
 pub(crate) mod verify;
@@ -68,6 +72,9 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Scrub(scrub) => scrub.execute(context).await,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,
+        Command::Doctor => doctor::execute(context).await,
+        Command::Completions(completions) => completions.execute(),
+        Command::Man(man) => man.execute(),
         Command::Generated(generated) => generated.execute(),
         Command::Dev(args) => served(crate::dev::run(args).await),
         Command::Master(args) => served(crate::roles::run_master(args).await),

@@ -2,16 +2,21 @@
 
 use crate::error::CliError;
 use mdfs_core::checksum::{Blake3, Crc32};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The longest last part of a path that endings are put behind, in bytes: file systems take 255.
 const NAME_MAX_BYTES: usize = 240;
+/// What the names of parts begin with that stand beside files of any names.
+const HIDDEN: &str = ".mdfs-";
+/// What a part and the tag of its version end with.
+const ENDINGS: (&str, &str) = (".part", ".part.etag");
 /// Hexadecimal digits of an entity tag.
 const ETAG_DIGITS: usize = 64;
 
@@ -39,19 +44,25 @@ impl Part {
     /// # Errors
     /// If it cannot be opened, or is being gathered by somebody else.
     pub(super) fn lock(target: &Path) -> Result<Self, CliError> {
-        let stem = stem(target);
-        let (path, etag_path) = (
-            with_ending(&stem, ".part"),
-            with_ending(&stem, ".part.etag"),
-        );
+        Self::lock_as(target, &stem(target))
+    }
+
+    /// The same under a name that says what it is and no other file has, beside files of any names.
+    ///
+    /// # Errors
+    /// As [`Part::lock`].
+    pub(super) fn lock_hidden(target: &Path) -> Result<Self, CliError> {
+        let name = target.file_name().unwrap_or_default();
+        let mut hash = Blake3::of(name.as_bytes()).to_string();
+        hash.truncate(16);
+        Self::lock_as(target, &target.with_file_name(format!("{HIDDEN}{hash}")))
+    }
+
+    fn lock_as(target: &Path, stem: &Path) -> Result<Self, CliError> {
+        let (path, etag_path) = (with_ending(stem, ENDINGS.0), with_ending(stem, ENDINGS.1));
         loop {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(failed("write", &path))?;
+            let opened = unfollowed().truncate(false).read(true).open(&path);
+            let file = opened.map_err(failed("write", &path))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 // Where the file system has no locks, gathering twice at once cannot be told.
                 Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
@@ -110,7 +121,11 @@ impl Part {
         self.file
             .set_len(bytes)
             .map_err(failed("write", &self.path))?;
-        std::fs::write(&self.etag_path, etag).map_err(failed("write", &self.etag_path))
+        let mut options = unfollowed();
+        let opened = options.truncate(true).open(&self.etag_path);
+        opened
+            .and_then(|mut file| file.write_all(etag.as_bytes()))
+            .map_err(failed("write", &self.etag_path))
     }
 
     /// Leaves nothing behind that holds nothing: for a fetch that did not begin.
@@ -125,6 +140,15 @@ impl Part {
         // What cannot be removed is held against its version and checksum by the next fetch.
         let _ = std::fs::remove_file(&self.path);
         let _ = std::fs::remove_file(&self.etag_path);
+    }
+
+    /// Gives the file its time of change.
+    ///
+    /// # Errors
+    /// If the file system does not take it.
+    pub(super) fn set_modified(&self, time: SystemTime) -> Result<(), CliError> {
+        let set = self.file.set_modified(time);
+        set.map_err(failed("set the time of", &self.path))
     }
 
     /// Makes the gathered bytes the file, durably.
@@ -156,6 +180,20 @@ impl Part {
             synced => synced.map_err(failed("write", folder)),
         }
     }
+}
+
+/// Whether a fetch of a folder gathers bytes under this name.
+pub(super) fn is_hidden_part(name: &str) -> bool {
+    let ends = name.ends_with(ENDINGS.0) || name.ends_with(ENDINGS.1);
+    ends && name.starts_with(HIDDEN)
+}
+
+/// Opens for writing, makes what is not there, and goes to no other place by a link.
+fn unfollowed() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    options.create(true).write(true).custom_flags(flags);
+    options
 }
 
 /// What the paths of a part begin with: the target's, or a short one where endings would not fit.
@@ -272,6 +310,23 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"");
         again.discard_if_empty();
         assert!(!again.path().exists());
+    }
+
+    #[test]
+    fn a_part_is_not_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        for ending in [ENDINGS.0, ENDINGS.1] {
+            let link = with_ending(&target, ending);
+            std::os::unix::fs::symlink("elsewhere", &link).unwrap();
+            let begun = Part::lock(&target).and_then(|part| part.begin(0, "tag"));
+            assert!(begun.is_err(), "{ending}");
+            std::fs::remove_file(link).unwrap();
+        }
+        assert!(!folder.path().join("elsewhere").exists());
+        let part = Part::lock_hidden(&target).unwrap();
+        let name = part.path().file_name().unwrap().to_string_lossy();
+        assert!(is_hidden_part(&name) && !is_hidden_part("a.part"));
     }
 
     #[test]

@@ -9,9 +9,6 @@ use mdfs_protocol::public::{self, PolicyChange};
 use std::time::Duration;
 
 /// Show the policy of the cluster, or change it
-///
-/// More copies are made from the moment they are asked for. Fewer hold after a while; until then it
-/// can be taken back at no cost.
 #[derive(Debug, Args)]
 pub struct Policy {
     /// Copies of each chunk of files that were not stored with another number, 1 to 7

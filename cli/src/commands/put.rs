@@ -1,5 +1,6 @@
 //! `mdfs put`
 
+use super::tree::{PutTree, TreeArgs, put_tree};
 use super::{Context, last_part};
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
@@ -10,25 +11,27 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::ChunkSize;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Store a file; goes on where an earlier try broke off
-///
-/// A file of more than one chunk is sent chunk by chunk. What is durable stays so if this is
-/// interrupted: the same command again sends the rest, if the file has not changed.
+/// Store a file or a folder; goes on where an earlier try broke off
 #[derive(Debug, Args)]
 pub struct Put {
     /// The local file; `-` is standard input
     file: PathBuf,
     /// The name to store it under; ends with `/` for a folder [default: the file's own name]
     name: Option<String>,
+    #[command(flatten)]
+    tree: TreeArgs,
+    /// Send what links lead to, with --recursive
+    #[arg(long, requires = "recursive")]
+    follow: bool,
     /// Media type [default: that of the name's ending]
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", conflicts_with = "recursive")]
     content_type: Option<String>,
     /// Fail if there is a file of this name
-    #[arg(long)]
+    #[arg(long, conflicts_with = "recursive")]
     if_absent: bool,
     /// Copies of each chunk [default: the cluster's]
     #[arg(long, value_name = "COUNT")]
@@ -37,7 +40,7 @@ pub struct Put {
     #[arg(long, value_name = "BYTES")]
     chunk_size: Option<ChunkSize>,
     /// Store nothing if the bytes have another CRC-32 than this, 8 hexadecimal digits
-    #[arg(long, value_name = "CRC")]
+    #[arg(long, value_name = "CRC", conflicts_with = "recursive")]
     crc32: Option<Crc32>,
     /// Attribute of your own, shown by `mdfs stat`; once for each
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
@@ -58,12 +61,16 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 
 impl Put {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        if self.tree.recursive {
+            let client = context.client()?;
+            return put_tree(context, &client, self.into_tree()).await;
+        }
         let name = self.name()?;
         let (source, total) = self.source()?;
         let client = context.client()?;
         let bar = progress::bar(&name, total, context.global.quiet);
         let position = bar.clone();
-        let state = self.state(&name);
+        let state = state_file(self.state_dir.as_deref(), &self.file, &name);
         let options = PutOptions {
             content_type: self.content_type,
             if_absent: self.if_absent,
@@ -123,18 +130,22 @@ impl Put {
         Ok((Source::Body(PutBody::file(&self.file), modified), total))
     }
 
-    /// Where it is kept how far the upload of this file to this name has come. Two clusters share it:
-    /// an id of the other one is not known here, and the upload begins anew.
-    fn state(&self, name: &str) -> Option<PathBuf> {
-        let usual = || Some(std::env::home_dir()?.join(".local/state/mdfs"));
-        let folder = self.state_dir.clone().or_else(usual)?;
-        let path = self.file.canonicalize().ok()?;
-        let subject = [name.as_bytes(), &[0], path.as_os_str().as_encoded_bytes()].concat();
-        Some(
-            folder
-                .join("uploads")
-                .join(Blake3::of(&subject).to_string()),
-        )
+    fn into_tree(self) -> PutTree {
+        PutTree {
+            folder: self.file,
+            prefix: self.name,
+            tree: self.tree,
+            follow: self.follow,
+            put: PutOptions {
+                replicas: self.replicas,
+                chunk_size: self.chunk_size.map(u64::from),
+                attributes: self.attributes.into_iter().collect(),
+                ..PutOptions::default()
+            },
+            chunk_size: self.chunk_size.unwrap_or_default().bytes(),
+            streams: self.streams.get(),
+            state_dir: self.state_dir,
+        }
     }
 
     fn is_stdin(&self) -> bool {
@@ -156,6 +167,17 @@ impl Put {
             Some(name) => Ok(name.clone()),
         }
     }
+}
+
+/// Where it is kept how far the upload of this file to this name has come. Two clusters share it: an id
+/// of the other one is not known here, and the upload begins anew.
+pub(super) fn state_file(folder: Option<&Path>, file: &Path, name: &str) -> Option<PathBuf> {
+    let usual = || Some(std::env::home_dir()?.join(".local/state/mdfs"));
+    let folder = folder.map(Path::to_owned).or_else(usual)?;
+    let path = file.canonicalize().ok()?;
+    let subject = [name.as_bytes(), &[0], path.as_os_str().as_encoded_bytes()].concat();
+    let hash = Blake3::of(&subject).to_string();
+    Some(folder.join("uploads").join(hash))
 }
 
 /// How the bytes of a file are sent.
@@ -182,21 +204,14 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches;
 
     #[track_caller]
     fn check(file: &str, name: Option<&str>, want: Option<&str>) {
-        let put = Put {
-            file: file.into(),
-            name: name.map(str::to_owned),
-            content_type: None,
-            if_absent: false,
-            replicas: None,
-            chunk_size: None,
-            crc32: None,
-            attributes: Vec::new(),
-            streams: NonZeroUsize::MIN,
-            state_dir: None,
-        };
+        let words = ["put", file].into_iter().chain(name);
+        let command = Put::augment_args(clap::Command::new("put"));
+        let matches = command.get_matches_from(words);
+        let put = Put::from_arg_matches(&matches).unwrap();
         assert_eq!(put.name().ok().as_deref(), want);
     }
 

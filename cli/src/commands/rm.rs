@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::{CliError, Exit};
-use crate::output::{print, shown};
+use crate::output::{print, separate, shown};
 use clap::Args;
 use std::io::{self, IsTerminal, Write};
 
@@ -38,6 +38,7 @@ impl Rm {
                 Done::Deleted(name) => format!("deleted {}", shown(name)),
                 Done::Purged(name) => format!("purged {}", shown(name)),
             };
+            separate(context.global.output, self.names.len())?;
             print(context.global.output, &done, table, [name.as_str()])?;
         }
         Ok(Exit::Ok)

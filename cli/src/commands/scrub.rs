@@ -11,8 +11,6 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Have every worker read all it holds now
-///
-/// Workers do so by themselves once a week, slowly. What is found damaged is mended by and by.
 #[derive(Debug, Args)]
 pub struct Scrub {
     /// Only show how far it is

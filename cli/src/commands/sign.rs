@@ -10,8 +10,6 @@ use mdfs_protocol::public::SignRequest;
 use std::time::Duration;
 
 /// Make a link that plays a file without a token, or stores one
-///
-/// The link ends when the token does that it is made with.
 #[derive(Debug, Args)]
 pub struct Sign {
     /// The file

@@ -22,6 +22,9 @@ pub struct Token {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Make a token; its secret is shown once
+    ///
+    /// It allows no more than the token it is made with, and lives no longer. Without --out, standard
+    /// output has the secret alone, whatever --output says: whoever sees it may do what the token allows.
     Create(Create),
     /// Show the tokens, without their secrets
     Ls,
@@ -30,8 +33,6 @@ enum Act {
 }
 
 /// Make a token; its secret is shown once
-///
-/// It allows no more than the token it is made with, and lives no longer.
 #[derive(Debug, Args)]
 struct Create {
     /// What it is for
@@ -101,6 +102,9 @@ impl Create {
         if !context.global.quiet {
             let (id, expires) = (info.id, &info.expires);
             eprintln!("token {id} works until {expires}; its secret is not shown again");
+            if self.out.is_none() {
+                eprintln!("keep it in a file that only you can read, as --out FILE makes one");
+            }
         }
         match (&mut file, &self.out) {
             (Some(file), Some(path)) => {

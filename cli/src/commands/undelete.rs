@@ -2,12 +2,10 @@
 
 use super::Context;
 use crate::error::{CliError, Exit};
-use crate::output::{print, shown};
+use crate::output::{print, separate, shown};
 use clap::Args;
 
 /// Bring deleted files back from the trash
-///
-/// Of files that had the same name, the one that was deleted last comes back.
 #[derive(Debug, Args)]
 pub struct Undelete {
     /// The names they had
@@ -21,6 +19,7 @@ impl Undelete {
         for name in &self.names {
             let info = client.undelete(name).await?;
             let table = || format!("undeleted {}", shown(&info.name));
+            separate(context.global.output, self.names.len())?;
             print(context.global.output, &info, table, [info.name.as_str()])?;
         }
         Ok(Exit::Ok)

@@ -2,14 +2,11 @@
 
 use super::Context;
 use crate::error::{CliError, Exit};
-use crate::output::{fields, print, shown, table};
+use crate::output::{fields, print, separate, shown, table};
 use clap::Args;
 use mdfs_protocol::public::{CopyState, Verified, VerifyProblem};
 
 /// Have all copies of files read and compared
-///
-/// Copies that are found damaged are mended by and by. Exits with 6 if a copy is damaged, with 5 if
-/// one is missing or its worker does not answer.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Names of files
@@ -24,6 +21,7 @@ impl Verify {
         for name in &self.names {
             let verified = client.verify(name).await?;
             let names = [verified.name.as_str()];
+            separate(context.global.output, self.names.len())?;
             print(context.global.output, &verified, || text(&verified), names)?;
             worst = match (exit(&verified), worst) {
                 (Exit::Mismatch, _) | (_, Exit::Mismatch) => Exit::Mismatch,

@@ -55,7 +55,14 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Typed, Refused> {
     let lenient = command(role).mut_subcommand(role.name(), |command| {
         command.mut_args(|arg| arg.required(false))
     });
-    let first = lenient.try_get_matches_from(&arguments)?;
+    let first = match lenient.try_get_matches_from(&arguments) {
+        Ok(first) => first,
+        // Help, or what no file mends: told as if there were none, with all that is required.
+        Err(error) => {
+            let strict = command(role).try_get_matches_from(&arguments);
+            return Err(strict.err().unwrap_or(error).into());
+        }
+    };
     let path = of_role(&first).and_then(|first| first.get_one::<PathBuf>("config").cloned());
     let given = match &path {
         Some(path) => file::read(path, role).map_err(Refused::File)?,

@@ -165,8 +165,11 @@ fn the_help_of_a_role_shows_units_and_defaults_and_no_options_of_other_commands(
         let Err(Refused::Arguments(error)) = parse(words.into()) else {
             panic!("no help");
         };
+        // However it is wrapped.
         let help = error.to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
+            "--cluster-key-file <FILE>",
             "Leases and failures:",
             "--lease <TIME>",
             "[env: MDFS_LEASE]",

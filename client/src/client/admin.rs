@@ -3,8 +3,9 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
+use crate::name::file_path;
 use mdfs_protocol::public::{
-    self, Announce, Policy, PolicyChange, Retire, Scrubs, Tasks, Verified, WorkerOrder, file_path,
+    self, Announce, Policy, PolicyChange, Replicas, Retire, Scrubs, Tasks, Verified, WorkerOrder,
 };
 use serde::Serialize;
 
@@ -13,6 +14,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `worker_not_found`.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn drain(&self, worker: &str) -> Result<(), Error> {
         self.order(public::DRAIN, worker).await
     }
@@ -21,6 +25,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `worker_not_found`.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn undrain(&self, worker: &str) -> Result<(), Error> {
         self.order(public::UNDRAIN, worker).await
     }
@@ -29,6 +36,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn decommission(&self, worker: &str) -> Result<(), Error> {
         self.order(public::DECOMMISSION, worker).await
     }
@@ -38,6 +48,9 @@ impl Client {
     /// # Errors
     /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter; `would_lose_files` if it may
     /// have the last good copy of something and `lost` is false.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn retire(&self, worker: &str, lost: bool) -> Result<(), Error> {
         let retire = Retire {
             worker: worker.to_owned(),
@@ -51,6 +64,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `worker_not_found`.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn announce(&self, worker: &str, seconds: u64) -> Result<(), Error> {
         let announce = Announce {
             worker: worker.to_owned(),
@@ -63,6 +79,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn rebalance(&self) -> Result<(), Error> {
         self.start(public::REBALANCE).await
     }
@@ -71,6 +90,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn repair(&self) -> Result<(), Error> {
         self.start(public::REPAIR).await
     }
@@ -79,6 +101,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn policy(&self) -> Result<Policy, Error> {
         self.fetch(public::POLICY).await
     }
@@ -87,6 +112,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `conflict` if there are fewer workers than copies.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn change_policy(&self, change: &PolicyChange) -> Result<Policy, Error> {
         let path = public::POLICY;
         let request =
@@ -98,6 +126,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn tasks(&self) -> Result<Tasks, Error> {
         self.fetch(public::TASKS).await
     }
@@ -106,6 +137,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn begin_scrub(&self) -> Result<Scrubs, Error> {
         let path = public::SCRUB;
         let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}"));
@@ -116,6 +150,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn scrub(&self) -> Result<Scrubs, Error> {
         self.fetch(public::SCRUB).await
     }
@@ -125,9 +162,26 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `file_not_found`. A copy that is not good is no error, but in the answer.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn verify(&self, name: &str) -> Result<Verified, Error> {
-        let path = file_path(name);
+        let path = file_path(name)?;
         let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?verify"));
+        document(name, self.repeat(name, request).await?).await
+    }
+
+    /// Which disks have, or are about to have, which chunks of a file, and whether they answer. The
+    /// leader's view: [`Client::verify`] has the copies read.
+    ///
+    /// # Errors
+    /// [`Error`]; `file_not_found`.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn replicas(&self, name: &str) -> Result<Replicas, Error> {
+        let path = file_path(name)?;
+        let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}?replicas"));
         document(name, self.repeat(name, request).await?).await
     }
 

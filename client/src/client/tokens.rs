@@ -14,6 +14,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `forbidden` if it would allow more than the client's own token.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the token may have been made, and its secret is lost;
+    /// [`Client::tokens`] shows it.
     pub async fn create_token(&self, token: &NewToken) -> Result<CreatedToken, Error> {
         let path = public::TOKENS;
         let request = |url: &str| self.http.post(format!("{url}{path}")).json(token);
@@ -32,6 +36,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn tokens(&self) -> Result<Tokens, Error> {
         self.fetch(public::TOKENS).await
     }
@@ -40,6 +47,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]; `token_not_found`.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
     pub async fn revoke_token(&self, token: TokenId) -> Result<(), Error> {
         let path = format!("{}/{token}", public::TOKENS);
         let request = |client: &Self, url: &str| client.http.delete(format!("{url}{path}"));

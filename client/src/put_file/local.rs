@@ -2,6 +2,7 @@
 
 use super::Sent;
 use crate::error::Error;
+use crate::source::{self, changed};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
 use mdfs_core::checksum::Crc32;
@@ -69,16 +70,23 @@ impl Local {
     }
 
     /// # Errors
-    /// [`Error::Source`] if the file is not the same any more, by its length and time of change.
+    /// [`Error::SourceChanged`] if the file is not the same any more, by its length and time of change,
+    /// or is gone; [`Error::Source`] if that cannot be told.
     pub(super) async fn check_unchanged(&self) -> Result<(), Error> {
-        let metadata = tokio::fs::metadata(&self.path).await;
-        let metadata = metadata.map_err(failed(&self.path))?;
+        let looked_at = tokio::fs::metadata(&self.path).await;
+        let metadata = looked_at.map_err(|source| self.failed(source))?;
         if (metadata.len(), metadata.modified().ok()) == (self.size, self.modified) {
             return Ok(());
         }
-        Err(failed(&self.path)(io::Error::other(
-            "it changed while it was sent",
-        )))
+        Err(self.failed(changed()))
+    }
+
+    /// Why this file could not be read; what is gone has changed.
+    pub(super) fn failed(&self, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::NotFound {
+            return source::failed(&self.path, changed());
+        }
+        source::failed(&self.path, source)
     }
 
     /// The CRC-32 of a part.
@@ -94,11 +102,11 @@ impl Local {
             }
             Ok(crc32)
         };
-        hashed.await.map_err(failed(&self.path))
+        hashed.await.map_err(|source| self.failed(source))
     }
 
     /// A part as pieces for a request's body. `turn` is given back with the last of them, or when they
-    /// are dropped.
+    /// are dropped. Why they end early, if they do, is noted with `sent`.
     pub(super) async fn pieces(
         &self,
         offset: u64,
@@ -106,7 +114,8 @@ impl Local {
         turn: OwnedSemaphorePermit,
         sent: Sent,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, Error> {
-        let file = self.open_at(offset).await.map_err(failed(&self.path))?;
+        let opened = self.open_at(offset).await;
+        let file = opened.map_err(|source| self.failed(source))?;
         let start = (file, length, turn, sent);
         Ok(stream::try_unfold(
             Some(start),
@@ -115,7 +124,10 @@ impl Local {
                     return Ok(None);
                 };
                 let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-                let count = read(&mut file, left, &mut piece).await?;
+                let count = match read(&mut file, left, &mut piece).await {
+                    Ok(count) => count,
+                    Err(failure) => return Err(sent.fail(failure)),
+                };
                 sent.add(offset, count);
                 let left = left - count;
                 let rest = (left > 0).then_some((file, left, turn, sent));
@@ -136,15 +148,11 @@ impl Local {
 async fn read(file: &mut File, left: u64, into: &mut BytesMut) -> io::Result<u64> {
     let count = file.take(left).read_buf(into).await?;
     if count == 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it became shorter while it was sent",
-        ));
+        return Err(changed());
     }
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Source { path, source }
+    move |source| source::failed(path, source)
 }

@@ -24,6 +24,9 @@ pub(super) struct State {
     file: Option<(PathBuf, File)>,
     head: Head,
     upload: Option<FileId>,
+    /// An upload of the same file to the same name that cannot be gone on with: the file changed, or is
+    /// to be stored in another way.
+    left_behind: Option<FileId>,
     known: BTreeMap<u32, Crc32>,
 }
 
@@ -64,6 +67,7 @@ impl State {
             file: None,
             head: Head::default(),
             upload: None,
+            left_behind: None,
             known: BTreeMap::new(),
         }
     }
@@ -110,9 +114,14 @@ impl State {
         let first = lines
             .next()
             .and_then(|line| serde_json::from_str(line).ok());
-        let Some(First { upload, .. }) = first.filter(|first: &First| first.of == self.head) else {
+        let Some(First { upload, of }) = first else {
             return;
         };
+        if of != self.head {
+            let same = (&of.name, &of.path) == (&self.head.name, &self.head.path);
+            self.left_behind = same.then_some(upload);
+            return;
+        }
         self.upload = Some(upload);
         let lines = lines.filter_map(|line| serde_json::from_str::<Line>(line).ok());
         self.known = lines.map(|line| (line.chunk, line.crc32)).collect();
@@ -121,6 +130,11 @@ impl State {
     /// The upload that is to be gone on with.
     pub(super) fn upload(&self) -> Option<FileId> {
         self.upload
+    }
+
+    /// The upload that nobody will go on with, once.
+    pub(super) fn take_left_behind(&mut self) -> Option<FileId> {
+        self.left_behind.take()
     }
 
     /// The checksums of those of these chunks that were answered for.
@@ -241,7 +255,13 @@ mod tests {
         assert_eq!(other.upload(), None, "begun without that condition");
         drop(other);
         let longer = local(&source, b"hello there").await;
-        assert_eq!(State::open(&path, "a", &longer, &put).upload(), None);
+        let mut changed = State::open(&path, "a", &longer, &put);
+        assert_eq!(changed.upload(), None);
+        assert_eq!(changed.take_left_behind(), Some(id), "it is to be ended");
+        drop(changed);
+        let mut other = State::open(&path, "b", &longer, &put);
+        assert_eq!(other.take_left_behind(), None, "another file's upload");
+        drop(other);
         for garbage in ["", "\n", "{}", "\u{0}"] {
             fs::write(&path, garbage).unwrap();
             assert_eq!(State::open(&path, "a", &file, &put).upload(), None);

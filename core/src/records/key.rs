@@ -22,7 +22,7 @@ pub enum Key {
     File(FileName),
     /// An open upload: an `UploadRecord`.
     Upload(FileId),
-    /// A durable chunk of an open upload: a `ChunkRecord`. Sorts behind all uploads, by the chunk's
+    /// A chunk of an open upload that clients come back to: a `ChunkRecord`. Sorts behind all uploads, by the chunk's
     /// number.
     Chunk(ChunkId),
     /// An upload session that has ended: an `EndedRecord`.

@@ -363,8 +363,8 @@ impl<'a> Chunks<'a> {
     /// Takes what disks answered of a chunk.
     ///
     /// # Errors
-    /// If one of them has sealed other bytes as this chunk, at an earlier try. Reports do not tell these
-    /// from the right ones, so nowhere else would a copy do: the disk's would be counted as good.
+    /// If one of them has sealed other bytes as this chunk. That cannot be, as what it is was settled
+    /// before; if it is all the same, nowhere else would a copy do: the disk's would be counted as good.
     fn keep_durable(
         &self,
         chunk: ChunkId,

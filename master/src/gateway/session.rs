@@ -138,6 +138,9 @@ pub(super) async fn put_chunk(
     };
     let seal = seal_of(&upload, chunk.index, &record);
     let _storing = shared.storing.begin(chunk);
+    // From here on no try with other bytes is let in: a disk may have sealed these although nobody hears
+    // of it, and a copy's bytes cannot be told from its length.
+    note(shared, chunk, &record).await?;
     let done = chunks.make_durable(staged, seal).await?;
     let disks = done.sites.iter().map(|site| site.disk).collect();
     let record = ChunkRecord { disks, ..record };

@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use mdfs_core::id::TokenId;
 use mdfs_protocol::access::{ClusterKey, Secret};
-use mdfs_protocol::link::{LINK_SIGNATURE, LinkKey, LinkMethod, Signed, check_link};
+use mdfs_protocol::link::{LINK_KEY, LINK_SIGNATURE, LinkKey, LinkMethod, Signed, check_link};
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::token::BearerToken;
 use mdfs_service::{Clock, Network};
@@ -56,22 +56,29 @@ pub(crate) struct Presented<'a> {
     pub(crate) address: IpAddr,
 }
 
-/// Query parameters that people put secrets in.
-const SECRET_PARAMETERS: [&str; 14] = [
-    "access_token",
+/// Query parameters that people put secrets in: lower case, without dashes and underscores.
+const SECRET_PARAMETERS: [&str; 21] = [
     "accesstoken",
-    "api_key",
     "apikey",
     "auth",
-    "auth_token",
     "authorization",
+    "authtoken",
     "bearer",
-    "id_token",
+    "clientsecret",
+    "credential",
+    "credentials",
+    "idtoken",
     "jwt",
+    "key",
+    "pass",
     "passwd",
     "password",
+    "privatetoken",
+    "pwd",
+    "refreshtoken",
     "secret",
     "token",
+    "xapikey",
 ];
 
 impl Entrance {
@@ -117,7 +124,7 @@ impl Entrance {
             {
                 self.by_link(method, request).await
             }
-            (Rule::Has(_) | Rule::Name(_) | Rule::Act | Rule::Holder, _) => {
+            (Rule::Has(_) | Rule::Name(_) | Rule::NameInQuery(_) | Rule::Act | Rule::Holder, _) => {
                 self.by_token(authorization, request.address).await
             }
         }
@@ -249,10 +256,13 @@ fn refuse_secret_in_url(request: &Presented<'_>) -> Result<(), HttpError> {
         let detail = format!("{what} does not belong in a URL: {hint}");
         Err(HttpError::invalid(detail))
     };
+    // A signed link says which key signed it.
+    let of_link = |word: &str| word == LINK_KEY && is_signed(request.raw_query);
     let named = query::keys(request.raw_query).find_map(|raw| {
-        let key = decode(raw).ok()?;
-        let mut words = SECRET_PARAMETERS.iter();
-        words.find(|word| key.eq_ignore_ascii_case(word))
+        let mut key = decode(raw).ok()?.to_ascii_lowercase();
+        key.retain(|letter| !matches!(letter, '-' | '_'));
+        let known = SECRET_PARAMETERS.contains(&key.as_str());
+        (known && !of_link(raw)).then_some(key)
     });
     if let Some(word) = named {
         return refuse(&format!("{word:?}"));

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public;
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most characters of a subject that are logged.
 const SUBJECT_MAX_CHARS: usize = 300;
@@ -21,7 +21,7 @@ const ACTS_IN_QUERY: [&str; 4] = ["purge", "repair", "undelete", "verify"];
 /// What an act is done to, once that is known. An extractor; handlers of routes without a name in
 /// the path say it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Subject(Arc<OnceLock<String>>);
+pub(crate) struct Subject(Arc<Mutex<String>>);
 
 impl Subject {
     /// Says what the act is done to; the first word counts.
@@ -30,8 +30,28 @@ impl Subject {
         if shown.len() < text.len() {
             shown.push('…');
         }
-        // Said before: it stays as it is.
-        let _ = self.0.set(shown);
+        self.set(shown);
+    }
+
+    /// Says what the act is done to as well.
+    pub(crate) fn also(&self, text: &str) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.is_empty() {
+            said.push_str(", ");
+        }
+        let left = SUBJECT_MAX_CHARS.saturating_sub(said.chars().count());
+        said.extend(text.chars().take(left));
+        if text.chars().count() > left && !said.ends_with('…') {
+            said.push('…');
+        }
+    }
+
+    /// Said before: it stays as it is.
+    fn set(&self, shown: String) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_empty() {
+            *said = shown;
+        }
     }
 
     /// Says that the act is done to one thing and makes another.
@@ -41,7 +61,7 @@ impl Subject {
             let more = if cut.len() < text.len() { "…" } else { "" };
             cut + more
         };
-        let _ = self.0.set(format!("{} -> {}", half(from), half(to)));
+        self.set(format!("{} -> {}", half(from), half(to)));
     }
 }
 
@@ -109,7 +129,8 @@ impl Act {
 
     fn log(&mut self, result: &str, status: u16) {
         self.logged = true;
-        let subject = self.subject.0.get().map_or("", String::as_str);
+        let said = self.subject.0.lock();
+        let subject = said.unwrap_or_else(PoisonError::into_inner).clone();
         tracing::info!(
             target: "audit",
             who = %self.who,

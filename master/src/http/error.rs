@@ -107,12 +107,7 @@ fn status_of(code: Code) -> StatusCode {
 pub(crate) fn render(error: &HttpError, request_id: &str, had: &HeaderMap) -> Response {
     let status = status_of(error.code);
     log(error, request_id);
-    let detail = if error.code == Code::Internal {
-        "internal error"
-    } else {
-        &error.detail
-    };
-    let problem = Problem::new(error.code, detail, request_id);
+    let problem = problem_of(error, request_id);
     // A problem is texts and a number: it always encodes.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = (status, body).into_response();
@@ -140,6 +135,16 @@ pub(crate) fn render(error: &HttpError, request_id: &str, had: &HeaderMap) -> Re
         headers.insert(name, value.clone());
     }
     response
+}
+
+/// What a client sees of an error.
+pub(crate) fn problem_of(error: &HttpError, request_id: &str) -> Problem {
+    let detail = if error.code == Code::Internal {
+        "internal error"
+    } else {
+        &error.detail
+    };
+    Problem::new(error.code, detail, request_id)
 }
 
 fn log(error: &HttpError, request_id: &str) {

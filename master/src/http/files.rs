@@ -15,7 +15,7 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode, Uri};
 use mdfs_core::access::Role;
 use mdfs_core::id::RequestId;
-use mdfs_core::name::check_prefix;
+use mdfs_core::name::{FileName, check_prefix};
 use mdfs_protocol::public::{FileInfo, Listing, REQUEST_HEADER, Rename};
 
 /// The most files and folders on one page.
@@ -114,12 +114,22 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["purge"])?;
+    end(&app, name, query.flag("purge")?, &headers).await
+}
+
+/// Deletes a file, for good if it is to be purged.
+pub(crate) async fn end(
+    app: &App,
+    name: FileName,
+    purge: bool,
+    headers: &HeaderMap,
+) -> Result<StatusCode, HttpError> {
     let delete = command::Delete {
-        request: request_id(&headers)?,
+        request: request_id(headers)?,
         name,
-        precondition: precondition(&headers)?,
+        precondition: precondition(headers)?,
     };
-    if query.flag("purge")? {
+    if purge {
         app.0.leader.purge(delete).await?;
     } else {
         app.0.leader.delete(delete).await?;

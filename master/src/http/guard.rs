@@ -5,11 +5,11 @@ use super::access::Presented;
 use super::audit::{Act, Subject};
 use super::caller::{Caller, PathName};
 use super::error::{HttpError, render};
-use super::name::name_in_path;
+use super::name::{name_in_path, parse_name};
 use super::peers::client_address;
 use super::query::Query;
 use super::routes::Rules;
-use super::rule::{ACTS, Rule};
+use super::rule::{ACTS, Place, Rule};
 use super::{App, Inner};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -90,8 +90,8 @@ fn address_of(parts: &Parts, inner: &Inner) -> IpAddr {
     client_address(peer, &parts.headers, &inner.entrance.access.proxies)
 }
 
-/// Whether a known caller may do what the path and the query say; the name in the path, if the rule
-/// is about one.
+/// Whether a known caller may do what the path and the query say; the name in them, if the rule is
+/// about one.
 ///
 /// # Errors
 /// As [`Caller::may`]; also if that is no name.
@@ -102,18 +102,26 @@ fn admit(
     uri: &Uri,
     subject: &Subject,
 ) -> Result<Option<FileName>, HttpError> {
-    let name = if rule.has_name() {
-        let before_name = route.split('{').next().unwrap_or_default();
-        let name = name_in_path(uri.path(), before_name)?;
-        subject.is(name.as_str());
-        Some(name)
-    } else {
-        None
+    let name = match rule.place_of_name() {
+        Place::Path => {
+            let before_name = route.split('{').next().unwrap_or_default();
+            Some(name_in_path(uri.path(), before_name)?)
+        }
+        Place::Query => {
+            let query = Query::parse(uri.query().unwrap_or_default())?;
+            let text = query.text("name");
+            let text = text.ok_or_else(|| HttpError::invalid("say which file: ?name="))?;
+            Some(parse_name(text)?)
+        }
+        Place::Nowhere => None,
     };
+    if let Some(name) = &name {
+        subject.is(name.as_str());
+    }
     match (rule, &name) {
         (Rule::Anyone | Rule::Servers | Rule::Holder, _) => {}
         (Rule::Has(role), _) => caller.has(role)?,
-        (Rule::Name(role), Some(name)) => caller.may(role, name)?,
+        (Rule::Name(role) | Rule::NameInQuery(role), Some(name)) => caller.may(role, name)?,
         (Rule::Act, Some(name)) => {
             let query = Query::parse(uri.query().unwrap_or_default())?;
             for (act, role) in ACTS {
@@ -122,8 +130,8 @@ fn admit(
                 }
             }
         }
-        // `has_name` gave these one.
-        (Rule::Name(role), None) => caller.has(role)?,
+        // `place_of_name` gave these one.
+        (Rule::Name(role) | Rule::NameInQuery(role), None) => caller.has(role)?,
         (Rule::Act, None) => {}
     }
     Ok(name)

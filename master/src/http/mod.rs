@@ -10,6 +10,7 @@ mod digest;
 mod disposition;
 mod error;
 mod files;
+pub mod form;
 mod guard;
 mod heartbeat;
 mod known;
@@ -17,6 +18,8 @@ mod look_up;
 mod metrics;
 mod multipart;
 mod name;
+mod openapi;
+mod original;
 mod peers;
 mod probes;
 mod query;
@@ -32,6 +35,7 @@ mod uploads;
 mod wire;
 
 pub use access::Access;
+pub use openapi::openapi;
 pub use routes::router;
 
 use crate::gateway::Gateway;

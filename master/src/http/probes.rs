@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::problem::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Whether the process lives.
@@ -25,8 +26,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<&'static str, HttpEr
 }
 
 /// Counters as JSON.
-#[derive(Serialize)]
-struct Stats {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Stats {
     /// Workers that are live.
     active_workers: u64,
     /// All workers.

@@ -7,7 +7,7 @@ use super::disposition::{Disposition, content_disposition};
 use super::error::{HttpError, range_not_satisfiable};
 use super::multipart;
 use super::query::Query;
-use super::wire::replicas;
+use super::wire::{checksums, replicas};
 use crate::gateway::Piece;
 use crate::leader::command::FileView;
 use axum::Json;
@@ -42,23 +42,37 @@ pub(crate) async fn file(
     let query = Query::parse(uri.query().unwrap_or_default())?;
     let query = query
         .without(&LINK_PARAMETERS)
-        .only(&["download", "replicas"])?;
+        .only(&["download", "replicas", "checksum"])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
         Some(_) => return Err(HttpError::invalid("download: not 0 or 1")),
     };
     let view = app.0.leader.look_up(name).await?;
-    if query.flag("replicas")? {
-        return Ok(Json(replicas(&view)).into_response());
+    match (query.flag("replicas")?, query.flag("checksum")?) {
+        (true, false) => Ok(Json(replicas(&view)).into_response()),
+        (false, true) => Ok(Json(checksums(&view.info)).into_response()),
+        (true, true) => Err(HttpError::invalid("either ?replicas or ?checksum")),
+        (false, false) => bytes(app, view, disposition, caller, method, &headers).await,
     }
+}
+
+/// The bytes that a request asks for by its method and headers.
+pub(crate) async fn bytes(
+    app: App,
+    view: FileView,
+    disposition: Disposition,
+    caller: Caller,
+    method: Method,
+    headers: &HeaderMap,
+) -> Result<Response, HttpError> {
     let record = &view.info.record;
     let mut answer = Answer {
         status: StatusCode::OK,
         headers: HeaderMap::new(),
     };
     answer.describe(&view);
-    let specs = match read_outcome(&headers, record, view.log_time)? {
+    let specs = match read_outcome(headers, record, view.log_time)? {
         Outcome::NotModified => {
             answer.status = StatusCode::NOT_MODIFIED;
             return Ok(answer.with(Body::empty()));

@@ -3,8 +3,8 @@
 use super::error::HttpError;
 use super::rule::Rule;
 use super::{
-    App, acting, admin, files, guard, heartbeat, look_up, probes, reading, signing, storing,
-    tokens, trash, uploads,
+    App, acting, admin, files, guard, heartbeat, look_up, openapi, original, probes, reading,
+    signing, storing, tokens, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -49,6 +49,8 @@ const PLAY_WITHOUT_NAME: &str = "/play/";
 const READ: Rule = Rule::Name(Role::Read);
 const WRITE: Rule = Rule::Name(Role::Write);
 const DELETE: Rule = Rule::Name(Role::Delete);
+const READ_ASKED: Rule = Rule::NameInQuery(Role::Read);
+const DELETE_ASKED: Rule = Rule::NameInQuery(Role::Delete);
 const ADMIN: Rule = Rule::Has(Role::Admin);
 const METRICS: Rule = Rule::Has(Role::Metrics);
 
@@ -88,14 +90,29 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::REPAIR, ADMIN, POST => admin::repair),
         route!(public::TOKENS, ADMIN, GET => tokens::list, POST => tokens::create),
         route!(public::TOKEN, ADMIN, DELETE => tokens::revoke),
+        route!(openapi::PATH, Rule::Holder, GET => openapi::answer),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_READY, Rule::Anyone, GET => probes::ready, HEAD => probes::ready),
         route!(public::STATS, METRICS, GET => probes::stats),
         route!(public::METRICS, METRICS, GET => probes::metrics),
+        route!(original::UPLOAD, Rule::Holder, POST => original::upload),
+        route!(original::DOWNLOAD, READ_ASKED,
+            GET => original::download, HEAD => original::download),
+        route!(original::PLAY, READ_ASKED, GET => original::play, HEAD => original::play),
+        route!(original::CHECKSUM, READ_ASKED, GET => original::checksum),
+        route!(original::VERIFY, READ_ASKED, GET => original::verify),
+        route!(original::DELETE, DELETE_ASKED,
+            POST => original::delete, DELETE => original::delete),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
         route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
+}
+
+/// The path and the rules of each route.
+pub(crate) fn rules() -> Vec<(&'static str, &'static [(&'static str, Rule)])> {
+    let route = |route: Route| (route.path, route.rules);
+    table().into_iter().map(route).collect()
 }
 
 /// The labels that requests are counted under: one for each route, and one for the rest.
@@ -231,7 +248,12 @@ mod tests {
                     (&root, *rule != Rule::Servers),
                     (&server, matches!(rule, Rule::Anyone | Rule::Servers)),
                 ] {
-                    let request = http::Request::builder().method(*method).uri(&path);
+                    // Everything that asks for a name gets one.
+                    let target = match rule {
+                        Rule::NameInQuery(_) => format!("{path}?name=name"),
+                        _ => path.clone(),
+                    };
+                    let request = http::Request::builder().method(*method).uri(&target);
                     let request = request.header(http::header::AUTHORIZATION, caller);
                     let request = request.body(axum::body::Body::empty()).unwrap();
                     let status = router.clone().oneshot(request).await.unwrap().status();
@@ -302,6 +324,7 @@ mod tests {
             Rule::Servers => "servers of the cluster".to_owned(),
             Rule::Has(role) => role.to_string(),
             Rule::Name(role) => format!("{role}, for the name"),
+            Rule::NameInQuery(role) => format!("{role}, for the name in the query"),
             Rule::Act => "by the query, for the name".to_owned(),
             Rule::Holder => "any token, for the names it is about".to_owned(),
         }

@@ -14,6 +14,8 @@ pub(crate) enum Rule {
     /// Whoever has this role for the name in the path. A signed link may stand for a token where
     /// its method is one that links have.
     Name(Role),
+    /// Whoever has this role for the name that the query's `name` says.
+    NameInQuery(Role),
     /// Whoever has the role that the act in the query needs ([`ACTS`]) for the name in the path.
     Act,
     /// Every holder of a token. What the request names stands in its body or behind an id: the
@@ -31,11 +33,23 @@ pub(crate) const ACTS: [(&str, Role); 2] = [
 ];
 
 impl Rule {
-    /// Whether the path of the route ends in the name of a file.
-    pub(crate) const fn has_name(self) -> bool {
+    /// Where the name stands that it is about.
+    pub(crate) const fn place_of_name(self) -> Place {
         match self {
-            Rule::Name(_) | Rule::Act => true,
-            Rule::Anyone | Rule::Servers | Rule::Has(_) | Rule::Holder => false,
+            Rule::Name(_) | Rule::Act => Place::Path,
+            Rule::NameInQuery(_) => Place::Query,
+            Rule::Anyone | Rule::Servers | Rule::Has(_) | Rule::Holder => Place::Nowhere,
         }
     }
+}
+
+/// Where a request names the file that its rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The path ends in it.
+    Path,
+    /// The query has it, as `name`.
+    Query,
+    /// The rule is about no name.
+    Nowhere,
 }

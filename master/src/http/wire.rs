@@ -11,7 +11,7 @@ use mdfs_core::id::FileId;
 use mdfs_core::records::UploadEnd;
 use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{self, ChunkRun, UploadInfo, UploadState};
+use mdfs_protocol::public::{self, Checksums, ChunkRun, UploadInfo, UploadState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +35,12 @@ pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, HttpError
 
 /// Reads a JSON body of at most so many bytes. As [`json`].
 async fn json_up_to<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, HttpError> {
-    parse(&bytes_up_to(body, most).await?)
+    let bytes = bytes_up_to(body, most).await?;
+    // A list of values without names would do for an object otherwise.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(HttpError::invalid("body: not a JSON object"));
+    }
+    parse(&bytes)
 }
 
 /// Reads a body of at most so many bytes.
@@ -107,6 +112,18 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
         modified: rfc3339(record.modified),
         source_modified: record.labels.modified.map(|time| time.0),
         attributes: record.labels.attributes.clone().into(),
+    }
+}
+
+/// What a file's bytes hash to as clients see it.
+pub(crate) fn checksums(info: &FileInfo) -> Checksums {
+    let FileInfo { name, record } = info;
+    Checksums {
+        name: name.as_str().to_owned(),
+        version: record.version,
+        size: record.size,
+        crc32: record.crc32,
+        blake3: record.blake3,
     }
 }
 

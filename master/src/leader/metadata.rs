@@ -74,6 +74,10 @@ pub struct Settings {
     pub upload_idle: Duration,
     /// Sessions that may be open at a time.
     pub most_sessions: usize,
+    /// Chunks recorded of all open sessions together: bounds what the leader keeps in memory for them.
+    pub most_recorded: u64,
+    /// How long it is remembered how a session ended, in log time.
+    pub keep_ended: Duration,
     /// How long a dead disk is waited for before its chunks are copied elsewhere.
     pub repair_delay: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.

@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::{Digest, PartitionDigests};
 use mdfs_core::holdings::{Change, Mirror};
-use mdfs_core::id::{DiskId, FileId, Generation, MountId};
+use mdfs_core::id::{DiskId, FileId, MountId};
 use mdfs_core::partition::Partition;
 use mdfs_core::records::ChunkRecord;
 use mdfs_core::time::Timestamp;
@@ -15,6 +15,10 @@ use std::time::Duration;
 /// How long a disk may take to say what it holds before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Chunks remembered that went or were found damaged: those that a few beats tell of. When there are
+/// more, any may be one of them.
+const MOST_LOST: usize = 1 << 16;
+
 /// What is known of all disks. Only of use to a leader, and only in one term.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
@@ -23,19 +27,42 @@ pub(super) struct Truth {
     pending: BTreeMap<FileId, Vec<(DiskId, Change)>>,
     /// The same as digests.
     early: BTreeMap<(DiskId, Partition), Digest>,
+    /// Chunks that went from a disk or were found damaged, since lists were asked for last.
+    lost: Losses,
+    /// The same since lists were asked for of which a survey told.
+    lost_before: Losses,
     /// Something changed since [`Truth::take_changed`].
     changed: bool,
 }
 
+/// Chunks that a list may show as good and that are not any more.
+#[derive(Clone, Debug, Default)]
+struct Losses {
+    chunks: BTreeSet<ChunkId>,
+    /// There may be others, of which nobody told.
+    more: bool,
+}
+
+impl Losses {
+    fn note(&mut self, change: &Change) {
+        let is_loss = !change.came || change.length.is_none();
+        if is_loss && self.chunks.len() < MOST_LOST {
+            self.chunks.insert(change.chunk);
+        } else {
+            self.more |= is_loss;
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Disk {
-    /// The highest that was heard of.
-    generation: Generation,
     mount: MountId,
     mirror: Option<Mirror>,
     /// What the last heartbeat said it has counted to.
     sequence: u64,
     asked: Option<Timestamp>,
+    /// Since when it beats and what it holds is not known.
+    unknown_since: Option<Timestamp>,
 }
 
 impl Truth {
@@ -50,19 +77,19 @@ impl Truth {
         &mut self,
         now: Timestamp,
         disk: DiskId,
-        generation: Generation,
         report: &Report,
         is_early: impl Fn(DiskId, ChunkId) -> bool,
     ) -> bool {
         let known = self.disks.entry(disk).or_default();
         if known.mount != report.mount {
+            // Who is mounted anew again and again is not known all the while.
             *known = Disk {
                 mount: report.mount,
+                unknown_since: known.unknown_since,
                 ..Disk::default()
             };
             self.changed = true;
         }
-        known.generation = generation;
         known.sequence = report.sequence;
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
@@ -93,13 +120,42 @@ impl Truth {
         if asks {
             known.asked = Some(now);
         }
+        let mirror = known.mirror.as_ref();
+        let is_known = mirror.is_some_and(|mirror| mirror.is_proven_at(known.sequence));
+        known.unknown_since = (!is_known).then(|| known.unknown_since.unwrap_or(now));
         if known.mirror.is_none() {
             self.forget_early(disk);
         }
+        if self.disks.get(&disk).is_none_or(|it| it.mirror.is_none()) {
+            self.lose_sight();
+        }
         for change in came {
+            self.lost.note(&change);
+            self.lost_before.note(&change);
             self.note_early(disk, change, &is_early);
         }
         asks
+    }
+
+    /// What a disk lost will not be told chunk by chunk.
+    fn lose_sight(&mut self) {
+        self.lost.more = true;
+        self.lost_before.more = true;
+    }
+
+    /// Lists are about to be asked for: they show what was lost before.
+    pub(super) fn lists_asked(&mut self) {
+        self.lost = Losses::default();
+    }
+
+    /// A survey of the lists that were asked for last has ended.
+    pub(super) fn lists_surveyed(&mut self) {
+        self.lost_before = self.lost.clone();
+    }
+
+    /// Whether a copy of a chunk may have gone or be damaged that the last survey counted on.
+    pub(super) fn may_be_lost(&self, chunk: ChunkId) -> bool {
+        self.lost_before.more || self.lost_before.chunks.contains(&chunk)
     }
 
     /// Takes a disk's digests; false if they make no sense.
@@ -134,14 +190,23 @@ impl Truth {
         self.mirror(disk).is_some()
     }
 
+    /// Since when a disk beats without its holdings being known; none if they are, or if it was not
+    /// heard of in this term.
+    pub(super) fn unknown_since(&self, disk: DiskId) -> Option<Timestamp> {
+        self.disks.get(&disk)?.unknown_since
+    }
+
     fn mirror(&self, disk: DiskId) -> Option<&Mirror> {
         let known = self.disks.get(&disk)?;
         let mirror = known.mirror.as_ref()?;
         mirror.is_proven_at(known.sequence).then_some(mirror)
     }
 
-    /// A chunk of an open upload is recorded: its record wants it from now on.
+    /// A chunk of an open upload is recorded: its record wants it from now on, where it names disks.
     pub(super) fn chunk_recorded(&mut self, chunk: ChunkId, record: &ChunkRecord) {
+        if !record.is_durable() {
+            return;
+        }
         for &disk in &record.disks {
             self.forget_early_chunk(disk, chunk);
         }
@@ -199,12 +264,6 @@ impl Truth {
         let held = self.mirror(disk)?.get(partition);
         let want = wants.desired_of(disk, partition);
         Some((held, want))
-    }
-
-    /// Whether a disk has shown a higher generation: this beat is late.
-    pub(super) fn is_late(&self, disk: DiskId, generation: Generation) -> bool {
-        let known = self.disks.get(&disk);
-        known.is_some_and(|known| known.generation > generation)
     }
 
     /// Whether a disk holds of a partition what it should; unknown is no.

@@ -2,6 +2,7 @@
 
 use super::leader::{CHUNK_SIZE, NOW, State};
 use mdfs_core::id::FileId;
+use mdfs_core::records::plan::Refusal;
 use mdfs_core::records::{ChunkRecord, EndedRecord, UploadEnd, UploadRecord, Wanted};
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
@@ -16,6 +17,14 @@ impl State {
             return Err(Error::UploadNotOpen { file });
         }
         let recorded = self.recorded.entry(file).or_default();
+        if let Some(known) = recorded.get(&chunk.chunk.index) {
+            if (known.length, known.crc32) != (chunk.length, chunk.crc32) {
+                return Err(Refusal::OtherChunk(chunk.chunk).into());
+            }
+            if chunk.disks.is_empty() {
+                return Ok(());
+            }
+        }
         recorded.insert(chunk.chunk.index, chunk);
         Ok(())
     }
@@ -37,6 +46,7 @@ impl State {
         let recorded = self.recorded.get(&file).into_iter().flatten();
         session.chunks = recorded
             .filter(|(index, _)| **index >= find.chunks_from)
+            .filter(|(_, chunk)| !chunk.disks.is_empty())
             .take(find.most_chunks)
             .map(|(&index, chunk)| KnownChunk {
                 index,
@@ -77,6 +87,7 @@ impl State {
 
     fn session(&self, file: FileId, begin: &BeginUpload) -> OpenSession {
         let recorded = self.recorded.get(&file).into_iter().flatten();
+        let recorded = recorded.filter(|(_, chunk)| !chunk.disks.is_empty());
         OpenSession {
             open: OpenUpload {
                 file,
@@ -96,6 +107,7 @@ impl State {
                 precondition: begin.precondition.clone(),
                 request: begin.request,
                 session: begin.session,
+                holder: begin.holder,
             },
             stored: recorded.clone().map(|(&index, _)| index).collect(),
             stored_bytes: recorded.map(|(_, chunk)| chunk.length).sum(),

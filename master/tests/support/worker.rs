@@ -73,6 +73,8 @@ pub(crate) struct Faults {
     pub(crate) hang_at: Option<u64>,
     /// Sealing fails.
     pub(crate) no_seal: bool,
+    /// Small chunks are stored, and nobody hears of it.
+    pub(crate) unheard: bool,
 }
 
 type Shared = State<Arc<Inner>>;
@@ -267,6 +269,9 @@ async fn whole(
     }
     disk.seals.insert(chunk, seal);
     disk.sealed.insert(chunk, body);
+    if disk.faults.unheard {
+        return refuse(Code::Unavailable);
+    }
     Json(answer).into_response()
 }
 

@@ -1,18 +1,21 @@
 //! What administrators order, and what goes on in the background.
 
+use crate::schema;
 use mdfs_core::id::DiskId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Announces that a worker is going to be silent for a while, as for a restart: nothing is copied for
 /// it meanwhile. What it holds counts as missing all the same while it is silent. Ends when its disk
 /// is mounted anew, or the time is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Announce {
     /// The worker's name, or the id of its disk.
     #[serde(alias = "disk")]
     pub worker: String,
     /// For how long, at most [`Announce::MOST_SECONDS`]; zero takes an announcement back.
+    #[schemars(range(min = 0, max = 3600))]
     pub seconds: u64,
 }
 
@@ -22,7 +25,7 @@ impl Announce {
 }
 
 /// Retires a disk: from now on it is refused for ever, under whatever name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retire {
     /// The worker's name, or the id of its disk.
@@ -34,7 +37,7 @@ pub struct Retire {
 }
 
 /// What holds for the whole cluster, and can be changed while it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     /// Copies of each chunk of files that did not ask for another number.
     pub replicas: u8,
@@ -51,7 +54,7 @@ pub struct Policy {
 }
 
 /// A lower number of copies that does not hold yet: until then nothing is dropped for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyLowering {
     /// Copies of each chunk from then on.
     pub replicas: u8,
@@ -60,28 +63,33 @@ pub struct PolicyLowering {
 }
 
 /// A change of the [`Policy`]; what is left out stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyChange {
     /// Copies of each chunk, 1 to 7 and at most one for each worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 7))]
     pub replicas: Option<u8>,
     /// Bytes of a chunk, a power of two from 1 MiB to 1 GiB; only for uploads to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1048576, max = 1073741824))]
     pub chunk_size: Option<u64>,
     /// How long a dead worker is waited for, at most 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2592000))]
     pub repair_delay_seconds: Option<u64>,
     /// How long files stay in the trash, at most 10 years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 315360000))]
     pub trash_keep_seconds: Option<u64>,
     /// How long after it was asked for a lower number of copies holds, at most 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2592000))]
     pub lower_after_seconds: Option<u64>,
 }
 
 /// What goes on in the background.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tasks {
     /// Those with the most bytes left first; at most [`Tasks::MOST`].
     pub tasks: Vec<Task>,
@@ -95,13 +103,14 @@ impl Tasks {
 }
 
 /// One thing that goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// What.
     pub kind: TaskKind,
     /// The worker it is about, by name; none if it is about the whole cluster.
     pub worker: Option<String>,
     /// That worker's disk.
+    #[schemars(with = "Option<schema::Id>")]
     pub disk_id: Option<DiskId>,
     /// For how long it has gone on, as far as this leader knows, in milliseconds.
     pub millis: u64,
@@ -133,7 +142,9 @@ impl Task {
 }
 
 /// What kind of thing goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// Copies are made again that are missing or damaged, or were on a lost worker.

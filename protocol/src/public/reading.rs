@@ -1,10 +1,12 @@
 //! What workers say when they are asked to read what they hold.
 
+use crate::schema;
 use mdfs_core::id::{DiskId, FileId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What workers said when they were asked to read a file's copies, `POST …?verify`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verified {
     /// The file's name.
     pub name: String,
@@ -28,9 +30,10 @@ pub struct Verified {
 }
 
 /// How many chunks of a file a worker has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerifiedWorker {
     /// Its disk.
+    #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
     /// Chunks that it was asked for.
     pub asked: u64,
@@ -39,13 +42,14 @@ pub struct VerifiedWorker {
 }
 
 /// A copy that is not good.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyProblem {
     /// Which chunk, counted from zero.
     pub chunk: u32,
     /// Bytes of the file in it: the first, and behind the last.
     pub bytes: (u64, u64),
     /// The worker's disk.
+    #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
     /// What is wrong.
     pub state: CopyState,
@@ -54,7 +58,7 @@ pub struct VerifyProblem {
 }
 
 /// What is wrong with a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
     /// It has a bad block, or another length or checksum than other copies.
@@ -67,13 +71,14 @@ pub enum CopyState {
 
 /// Where a file's chunks are, `GET …?replicas`, as the leader knows it without asking the workers:
 /// `POST …?verify` has the copies read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replicas {
     /// The file's name.
     pub name: String,
     /// The log index that made this version.
     pub version: u64,
     /// The identity of this version's bytes.
+    #[schemars(with = "schema::Id")]
     pub file_id: FileId,
     /// Bytes.
     pub size: u64,
@@ -86,7 +91,7 @@ pub struct Replicas {
 }
 
 /// Where a run of chunks is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicasOfRun {
     /// The first chunk, counted from zero.
     pub first_chunk: u32,
@@ -97,9 +102,10 @@ pub struct ReplicasOfRun {
 }
 
 /// A disk that should have a copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaHolder {
     /// The disk.
+    #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
     /// Where its worker answers.
     pub url: String,
@@ -108,7 +114,7 @@ pub struct ReplicaHolder {
 }
 
 /// Whether the worker of a copy answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HolderState {
     /// It beats.
@@ -118,16 +124,17 @@ pub enum HolderState {
 }
 
 /// How far workers are with reading everything they hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scrubs {
     /// One for each member, sorted by name.
     pub workers: Vec<Scrub>,
 }
 
 /// How far one worker is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scrub {
     /// Its disk.
+    #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
     /// Its name for people.
     pub name: String,

@@ -1,8 +1,10 @@
 //! Uploads that outlive a connection, a client and a master: begun, filled chunk by chunk, committed.
 
 use super::FileInfo;
+use crate::schema;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::id::FileId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,19 +27,22 @@ pub fn upload_path(id: FileId) -> String {
 
 /// Opens an upload. `If-Match` and `If-None-Match` may be sent along; they must hold now, and again at
 /// the commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginUpload {
     /// The file's name.
+    #[schemars(with = "schema::FileNameText")]
     pub name: String,
     /// Bytes in the file, if they are known: then each chunk's length is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Bytes of each chunk but the last, a power of two; the cluster's if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1048576, max = 1073741824))]
     pub chunk_size: Option<u64>,
     /// Copies of each chunk; the cluster's if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 7))]
     pub replicas: Option<u8>,
     /// Media type; that of the name's ending if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,13 +55,15 @@ pub struct BeginUpload {
     pub attributes: BTreeMap<String, String>,
     /// How long the upload lives without a new chunk, 1 to 2592000; 604800 (7 days) if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2592000))]
     pub expires_seconds: Option<u64>,
 }
 
 /// What is known of an upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UploadInfo {
     /// Its identity, which becomes that of the file's bytes.
+    #[schemars(with = "schema::Id")]
     pub id: FileId,
     /// Whether it goes on.
     pub state: UploadState,
@@ -86,7 +93,7 @@ pub struct UploadInfo {
 }
 
 /// Whether an upload goes on, and how it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UploadState {
     /// It takes chunks.
@@ -100,7 +107,7 @@ pub enum UploadState {
 }
 
 /// Chunks in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChunkRun {
     /// The first of them.
     pub first: u32,
@@ -109,30 +116,33 @@ pub struct ChunkRun {
 }
 
 /// One page of open uploads, sorted by id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Uploads {
     /// The uploads.
     pub uploads: Vec<UploadInfo>,
     /// Where the next page starts (`after`); none on the last page.
+    #[schemars(with = "Option<schema::Id>")]
     pub next: Option<FileId>,
 }
 
 /// A durable chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredChunk {
     /// Its number in the file, from zero.
     pub index: u32,
     /// Bytes in it.
     pub length: u64,
     /// CRC-32 of them. Those of all chunks join to that of the file.
+    #[schemars(with = "schema::Crc32Text")]
     pub crc32: Crc32,
     /// What the chunk adds to the BLAKE3 of its file: the chaining value of its subtree, or the file's
     /// hash if it is known to be the only chunk. Those of all chunks join to that of the file.
+    #[schemars(with = "schema::Blake3Text")]
     pub blake3: ChunkHash,
 }
 
 /// Makes an upload a file, if what was stored is what the client means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitUpload {
     /// Bytes in the file.
@@ -140,8 +150,10 @@ pub struct CommitUpload {
     pub size: Option<u64>,
     /// CRC-32 of all bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Crc32Text>")]
     pub crc32: Option<Crc32>,
     /// BLAKE3 of all bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Blake3Text>")]
     pub blake3: Option<Blake3>,
 }

@@ -5,6 +5,7 @@ mod bodies;
 mod cli;
 mod damage;
 mod disks;
+mod examples;
 mod faults;
 mod full_disk;
 mod life;

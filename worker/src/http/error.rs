@@ -72,7 +72,8 @@ pub(crate) async fn render(id: RequestId, request: Request, next: Next) -> Respo
 fn log(error: &HttpError, id: &RequestId, method: &Method, uri: &Uri) {
     let (code, request_id, path) = (error.code().as_str(), id.as_str(), uri.path());
     match error {
-        HttpError::Failed(error) if error.code().status() >= 500 => {
+        // Busy asks to come again, such as while the disk is being opened: nothing failed.
+        HttpError::Failed(error) if error.code().status() >= 500 && error.code() != Code::Busy => {
             let cause = error::chain(error.as_ref());
             tracing::warn!(code, request_id, %method, path, %error, cause, "request failed");
         }

@@ -102,7 +102,12 @@ impl ChunkStore {
             return Err(Error::ChecksumMismatch { chunk });
         }
         let footer = self.footer(chunk, staged, seal)?;
-        let replaced = self.inner.disk.metadata(&layout::chunk_path(chunk)).ok();
+        let replaced = self.file_bytes(&layout::chunk_path(chunk))?;
+        if replaced.is_some()
+            && let Some(sealed) = self.sealed_before(chunk, staged, seal)?
+        {
+            return Ok(sealed);
+        }
         // Nobody who opened the file that is replaced keeps it open for others.
         let removing = replaced.map(|_| self.removing(chunk.file));
         let coming = self.inner.coming(chunk);
@@ -119,8 +124,8 @@ impl ChunkStore {
         if synced.as_ref().is_err_and(|error| !error.is_transient()) {
             lock(&self.inner.dirs).doubtful.insert(chunk);
         }
-        if let Some(replaced) = replaced {
-            self.uncount(replaced.len);
+        if let Some(file_bytes) = replaced {
+            self.uncount(file_bytes);
         }
         self.inner.chunks.fetch_add(1, Ordering::Relaxed);
         self.inner
@@ -136,6 +141,29 @@ impl ChunkStore {
             length: seal.length,
             crc32,
         })
+    }
+
+    /// What is sealed already of a chunk that was received once more, by one who came at the same time:
+    /// it stays, and what was received is thrown away. None if it is damaged, and may be replaced.
+    fn sealed_before(
+        &self,
+        chunk: ChunkId,
+        staged: &mut Staged,
+        seal: &Seal,
+    ) -> Result<Option<Stored>> {
+        let coming = self.inner.coming(chunk);
+        let open = match self.open_anew(chunk) {
+            Ok(_) if self.is_damaged(chunk) => return Ok(None),
+            Err(Error::ChunkNotFound { .. } | Error::Damaged { .. }) => return Ok(None),
+            open => open?,
+        };
+        self.close(chunk, staged)?;
+        if open.seal() != seal {
+            return Err(Error::Conflict { chunk });
+        }
+        self.settle(chunk)?;
+        coming.arrived(seal.length, Seen::Footer);
+        Ok(Some(open.stored()))
     }
 
     fn footer(&self, chunk: ChunkId, staged: &Staged, seal: &Seal) -> Result<Footer> {

@@ -78,8 +78,8 @@ pub enum Refusal {
     /// A chunk that cannot be one of the upload's.
     #[error("chunk {} does not fit its upload: {}", .0.index, .1)]
     BadChunk(ChunkId, &'static str),
-    /// The chunk is stored already, with other bytes.
-    #[error("chunk {} is stored already, with other bytes", .0.index)]
+    /// The chunk came before with other bytes, which disks may have.
+    #[error("chunk {} was sent before, with other bytes", .0.index)]
     OtherChunk(ChunkId),
     /// The chunks or copies of a commit do not fit together.
     #[error("the upload cannot be committed: {0}")]

@@ -8,8 +8,9 @@ use crate::records::{ChunkRecord, Key, Lookup, UploadRecord, get, put, remove};
 /// The most chunks of a session: its end is one entry of the log, which names them all.
 pub const MOST_CHUNKS: u32 = 65_536;
 
-/// Plans that a chunk is durable. One that is recorded already stays as it is, unless disks answer for
-/// it in a later term: then it is these disks that have it. That does not prolong the session.
+/// Plans that a chunk is durable, or, if the record names no disk, that these are its bytes. One that is
+/// durable already stays as it is, unless disks answer for it in a later term: then it is these disks that
+/// have it. That does not prolong the session.
 ///
 /// # Errors
 /// If the session is not open, the chunk cannot be one of its file, or other bytes are recorded.
@@ -30,10 +31,13 @@ pub fn plan_chunk(
     if same(&known) != same(record) {
         return Err(Refusal::OtherChunk(chunk));
     }
-    if known.term >= record.term {
+    if !record.is_durable() || known.is_durable() && known.term >= record.term {
         return Ok(done(Vec::new()));
     }
-    let stored = known.stored;
+    let stored = match known.is_durable() {
+        true => known.stored,
+        false => record.stored,
+    };
     Ok(done(vec![put(
         &key,
         &ChunkRecord {

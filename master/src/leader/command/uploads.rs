@@ -6,7 +6,7 @@ use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSet, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, RequestId, Term};
 use mdfs_core::labels::Labels;
 use mdfs_core::name::FileName;
-use mdfs_core::records::{ChunkRecord, EndedRecord, Precondition, Session, UploadRecord};
+use mdfs_core::records::{ChunkRecord, EndedRecord, Holder, Precondition, Session, UploadRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -29,6 +29,8 @@ pub struct BeginUpload {
     pub precondition: Precondition,
     /// Whether clients may come back to it.
     pub session: Option<Session>,
+    /// Whom it counts for, if they may: nobody has more than half of what may be open.
+    pub holder: Option<Holder>,
 }
 
 /// What came of a [`BeginUpload`].
@@ -90,7 +92,7 @@ pub struct Copies {
     pub disks: Vec<DiskId>,
 }
 
-/// Says that a chunk of a session is durable as often as wanted.
+/// Says that a chunk of a session is durable as often as wanted; without disks, that these are its bytes.
 #[derive(Clone, Debug)]
 pub struct RecordChunk {
     /// The chunk.
@@ -103,7 +105,7 @@ pub struct RecordChunk {
     pub hash: ChunkHash,
     /// Of the first chunk: the BLAKE3 of the file if it has no other.
     pub alone: Option<Blake3>,
-    /// The disks that answered for it.
+    /// The disks that answered for it; none before it is sealed.
     pub disks: Vec<DiskId>,
     /// The term in which they did.
     pub term: Term,

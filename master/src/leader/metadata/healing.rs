@@ -34,10 +34,6 @@ impl Metadata {
             return (None, Vec::new());
         }
         let uploads = &self.planned.uploads;
-        let generation = beat.identity.generation;
-        if self.truth.is_late(disk, generation) {
-            return (None, Vec::new());
-        }
         // What is recorded of a session is wanted by its record already, as of the commit.
         let recorded = self.log.committed();
         let is_early = |disk: DiskId, chunk: ChunkId| {
@@ -57,9 +53,7 @@ impl Metadata {
             }
             self.mover.gone(disk);
         }
-        let asks = self
-            .truth
-            .hear(now.mono, disk, generation, &beat.holdings, is_early);
+        let asks = self.truth.hear(now.mono, disk, &beat.holdings, is_early);
         if asks {
             let url = beat.url.clone();
             self.effects.push(Effect::Digests { disk, url, term });
@@ -67,13 +61,13 @@ impl Metadata {
         let copied = self.mover.done(now.mono, disk, term, &beat.done);
         self.note_copies(now, copied);
         let holds_still = self.holds_still(now);
-        let (catalog, planned) = (&self.catalog, &self.planned);
+        let (catalog, planned, truth) = (&self.catalog, &self.planned, &self.truth);
         let policy = self.search.basis.replicas;
         let is_excess = |chunk: ChunkId, wanted: usize| {
             let is_for = |catalog: &Catalog| {
                 policy != Some(catalog.replicas()) || catalog.keeps(disk, chunk.partition(), wanted)
             };
-            holds_still && !is_for(catalog) && !is_for(planned)
+            holds_still && !truth.may_be_lost(chunk) && !is_for(catalog) && !is_for(planned)
         };
         let plan = &self.moving;
         let why = |partition| cause(catalog, plan, partition);
@@ -139,6 +133,7 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return;
         };
+        self.truth.lists_surveyed();
         let may_drop = self.search.basis.may_drop;
         let moving = self.search.basis.moves.keys().copied();
         self.progress.surveyed(&found.to_copy, moving);

@@ -34,10 +34,13 @@ impl Metadata {
         {
             return Err(Error::ForeignDisk { disk, theirs, ours });
         }
-        if let Some(member) = self.catalog.members.get(&disk)
-            && identity.generation < member.generation
+        // What was heard is in the log only a moment later: an old copy must not come in between.
+        let recorded = self.catalog.members.get(&disk).map(|it| it.generation);
+        let heard = self.fleet.get(disk).map(|it| it.beat.identity.generation);
+        if let Some(remembered) = recorded.max(heard)
+            && identity.generation < remembered
         {
-            let (shown, remembered) = (identity.generation, member.generation);
+            let shown = identity.generation;
             return Err(Error::OldDisk {
                 disk,
                 shown,
@@ -143,7 +146,9 @@ impl Metadata {
             match self.planned.members.get(&disk) {
                 Some(member) if member.state == MemberState::Retired => {}
                 Some(member)
-                    if member.announced_until.is_some() && self.upkeep.returned.contains(&disk) =>
+                    if member.announced_until.is_some()
+                        && (self.upkeep.returned.contains(&disk)
+                            || self.announced(now, disk).is_none()) =>
                 {
                     let record = MemberRecord {
                         announced_until: None,

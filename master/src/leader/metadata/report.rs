@@ -23,7 +23,7 @@ const TOLD_RESTARTS: u32 = 3;
 pub(super) struct Figures {
     /// None until it was counted, or after something changed that was not counted yet.
     counted: Option<Survey>,
-    /// Of when that is: disks said what they hold at this moment or later.
+    /// Of when that is: all of it was so at this moment or later.
     counted_at: Timestamp,
     /// The same of the survey that runs.
     running_since: Timestamp,
@@ -50,7 +50,7 @@ impl Figures {
         self.stale = self.running;
     }
 
-    /// A survey begins, of lists that were asked for at `since`; only one runs at a time.
+    /// A survey begins, of what was so at `since` or later; only one runs at a time.
     pub(super) fn started(&mut self, since: Timestamp) {
         self.running = true;
         self.running_since = since;
@@ -60,16 +60,21 @@ impl Figures {
         self.running
     }
 
-    /// Every member holds what it should, which digests show without a survey.
-    pub(super) fn nothing_differs(&mut self, now: Timestamp) {
+    /// Every member held what it should at `as_of` or later, which digests show without a survey.
+    pub(super) fn nothing_differs(&mut self, as_of: Timestamp) {
         self.counted = Some(Survey::default());
-        self.counted_at = now;
+        self.counted_at = as_of;
     }
 
     /// How old what was counted last is, in milliseconds.
     fn age(&self, now: Timestamp) -> Option<u64> {
         self.counted.as_ref()?;
         u64::try_from(now.since(self.counted_at).as_millis()).ok()
+    }
+
+    /// Of when the figures are, if there are any.
+    pub(super) fn counted_at(&self) -> Option<Timestamp> {
+        self.counted.as_ref().map(|_| self.counted_at)
     }
 
     /// What was counted last.

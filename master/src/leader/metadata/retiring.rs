@@ -13,7 +13,12 @@ use mdfs_core::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Retirement {
     disk: DiskId,
-    asked: Timestamp,
+    /// The last entry of the log when it was asked for.
+    last: u64,
+    /// Since when a survey shows everything up to that entry; none while it is not committed.
+    settled: Option<Timestamp>,
+    /// How many files and chunks of open uploads were stored since then that nobody else has.
+    stored: u64,
     deadline: Timestamp,
     answer: Answer<()>,
 }
@@ -72,19 +77,56 @@ impl Metadata {
                 }
                 self.retiring = Some(Retirement {
                     disk,
-                    asked: now.mono,
+                    last: self.log.last().map_or(0, |last| last.index),
+                    settled: None,
+                    stored: 0,
                     deadline,
                     answer,
                 });
+                self.settle_retirement(now);
             }
             (planned, _) => self.order_planned(now, deadline, planned, answer),
+        }
+    }
+
+    /// What was stored before a retirement was asked for is shown by a survey once it is committed.
+    pub(super) fn settle_retirement(&mut self, now: Now) {
+        let commit = self.log.commit();
+        if let Some(it) = &mut self.retiring
+            && commit >= Some(it.last)
+        {
+            it.settled.get_or_insert(now.mono);
+        }
+    }
+
+    /// Whether, of something that is stored now, the disk that is to retire has a part that no other
+    /// disk has which answers. No survey that runs shows it.
+    pub(super) fn is_kept_by_retiring<'a>(
+        &self,
+        now: Now,
+        copies: impl IntoIterator<Item = &'a Vec<DiskId>>,
+    ) -> bool {
+        let Some(disk) = self.retiring.as_ref().map(|it| it.disk) else {
+            return false;
+        };
+        let has_it = |&other: &DiskId| {
+            other != disk && self.fleet.liveness(other, now.mono) == Liveness::Live
+        };
+        let mut copies = copies.into_iter();
+        copies.any(|disks| disks.contains(&disk) && !disks.iter().any(has_it))
+    }
+
+    /// Something was stored that only the disk has which is to retire.
+    pub(super) fn note_kept_by_retiring(&mut self) {
+        if let Some(it) = &mut self.retiring {
+            it.stored += 1;
         }
     }
 
     /// Takes a survey into account.
     pub(super) fn decide_retirement(&mut self, now: Now) {
         let since = self.search.basis.since;
-        let ready = |it: &mut Retirement| since > it.asked;
+        let ready = |it: &mut Retirement| it.settled.is_some_and(|settled| since > settled);
         let Some(found) = self.report.counted() else {
             return;
         };
@@ -109,6 +151,11 @@ impl Metadata {
                 disk,
                 files: sole.files,
                 names: sole.names.iter().map(ToString::to_string).collect(),
+            }),
+            None if it.stored > 0 => Err(Error::WouldLoseFiles {
+                disk,
+                files: it.stored,
+                names: vec!["they were stored just now".to_owned()],
             }),
             None => self.plan_retire(&disk.to_string()),
         };

@@ -1,8 +1,11 @@
 //! Finds out where disks do not hold what the records want: asks for lists where digests differ,
 //! and has them compared.
 
+mod lists;
+
 use super::{Effect, Metadata, Now};
 use crate::leader::survey::{Listed, SurveyRequest};
+use lists::Lists;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::digest::Digest;
 use mdfs_core::id::{DiskId, FileId};
@@ -23,13 +26,14 @@ const SETTLES: Duration = Duration::from_millis(600);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// In which all lists must have come.
 const GIVEN_UP: Duration = Duration::from_secs(30);
-/// How long a new leader waits for all live disks to say what they hold before it counts without.
+/// How long live disks may take to say what they hold before it is counted without them.
 const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Where the search for differences stands.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    /// Since when partitions of disks differ.
-    differ: BTreeMap<(DiskId, Partition), Timestamp>,
+    /// Where partitions of disks differ.
+    differ: BTreeMap<(DiskId, Partition), Differs>,
     /// The disks that could be read when it was last looked.
     reachable: BTreeSet<DiskId>,
     /// Lists that were asked for.
@@ -37,6 +41,8 @@ pub(super) struct Search {
     /// The partition with which the last lists ended, if there were too many for one time.
     listed_up_to: Option<Partition>,
     next_token: u64,
+    /// Of when it was known what disks hold when it was last looked.
+    heard: Timestamp,
     /// When the last survey began, and how long it took.
     pub(super) began: Timestamp,
     pub(super) took: Duration,
@@ -44,6 +50,15 @@ pub(super) struct Search {
     look_at: Timestamp,
     /// What the survey that runs, or the last one, was made for.
     pub(super) basis: Basis,
+}
+
+/// A partition of which a disk does not hold what it should.
+#[derive(Clone, Copy, Debug)]
+struct Differs {
+    /// Since when that is known.
+    since: Timestamp,
+    /// When it was not so yet.
+    not_at: Timestamp,
 }
 
 /// What a survey was made for: what follows from it holds only as long as this does.
@@ -77,6 +92,8 @@ struct Asked {
     unlisted: BTreeSet<Partition>,
     listed_at: u64,
     since: Timestamp,
+    /// Of when the figures are that follow, if all that is asked answer.
+    as_of: Timestamp,
 }
 
 impl Search {
@@ -152,22 +169,24 @@ impl Metadata {
         if !changed && !asked && now.mono < self.search.look_at {
             return;
         }
-        let (wanted, unlisted) = self.wanted_lists(now, &reachable);
+        let lists = self.wanted_lists(now, &reachable);
         let all_there = reachable.len() == self.catalog.present().count();
         let waits = !self.search.differ.is_empty() || !self.catalog.moves.is_empty();
         if !reachable.is_subset(&self.search.reachable) {
             self.mover.try_again();
         }
         self.search.reachable.clone_from(&reachable);
+        let heard = self.heard_since(now, &reachable);
+        self.search.heard = heard;
         self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
-        if all_there && wanted.is_empty() && !self.lacks_holders() && !asked {
+        if all_there && lists.wanted.is_empty() && !self.lacks_holders() && !asked {
             if !waits {
-                self.report.nothing_differs(now.mono);
+                self.report.nothing_differs(heard);
                 self.progress.surveyed(&BTreeMap::new(), std::iter::empty());
             }
             return;
         }
-        self.ask_for_lists(now, reachable, wanted, unlisted);
+        self.ask_for_lists(now, reachable, lists);
     }
 
     /// Whether partitions with chunks have fewer holders than there should be copies: then digests
@@ -187,119 +206,43 @@ impl Metadata {
         disks
     }
 
-    /// Whether all live disks have said what they hold. After a while it goes on without the rest.
+    /// Whether all live disks have said what they hold. One that takes too long is not waited for: its
+    /// copies count as missing.
     fn all_have_spoken(&self, now: Now, known: &BTreeSet<DiskId>) -> bool {
-        let long = now.mono.since(self.established_at) >= PATIENCE;
-        long || known.len() == self.reachable(now).len()
+        let reachable = self.reachable(now);
+        let mut silent = reachable.difference(known);
+        silent.all(|&disk| {
+            let since = self.truth.unknown_since(disk);
+            now.mono.since(since.unwrap_or(self.established_at)) >= PATIENCE
+        })
     }
 
-    /// The partitions that each disk has to list: where it has differed for a while, or at all when a
-    /// disk is to retire, and where it holds what is on its way elsewhere. And the partitions that have
-    /// to wait, because there are too many chunks to list at once.
-    fn wanted_lists(
-        &mut self,
-        now: Now,
-        reachable: &BTreeSet<DiskId>,
-    ) -> (BTreeMap<DiskId, BTreeSet<Partition>>, BTreeSet<Partition>) {
-        let catalog = &self.catalog;
-        let mut differ = BTreeMap::new();
-        let mut looked_at: BTreeSet<Partition> = BTreeSet::new();
-        for &disk in reachable {
-            for partition in self.truth.differing(disk, catalog) {
-                let place = (disk, partition);
-                let since = *self.search.differ.get(&place).unwrap_or(&now.mono);
-                differ.insert(place, since);
-                if self.retiring.is_some() || now.mono.since(since) >= SETTLES {
-                    looked_at.insert(partition);
-                }
-            }
-            looked_at.extend(self.mover.dropping(disk).map(ChunkId::partition));
-        }
-        looked_at.extend(catalog.moves.keys());
-        looked_at.extend(catalog.desired.excepted());
-        // Of a partition that is looked at, all who have or should have a part of it tell.
-        let mut wanted: BTreeMap<DiskId, BTreeSet<Partition>> = BTreeMap::new();
-        let mut tells = |disk: DiskId, partition: Partition| {
-            if looked_at.contains(&partition) && reachable.contains(&disk) {
-                wanted.entry(disk).or_default().insert(partition);
-            }
-        };
-        for &(disk, partition) in differ.keys() {
-            tells(disk, partition);
-        }
-        for (disk, partition) in catalog.desired.exception_places() {
-            tells(disk, partition);
-        }
-        for &partition in &looked_at {
-            let holders = catalog.assignment.holders(partition);
-            for &disk in holders.iter().chain(catalog.targets(partition)) {
-                tells(disk, partition);
-            }
-        }
-        self.search.differ = differ;
-        let unlisted = self.put_off_lists(&mut wanted);
-        (wanted, unlisted)
+    /// Since when all of these disks have said what they hold.
+    fn heard_since(&self, now: Now, disks: &BTreeSet<DiskId>) -> Timestamp {
+        let beats = disks.iter().filter_map(|&disk| self.fleet.last_beat(disk));
+        beats.min().unwrap_or(now.mono)
     }
 
-    /// Takes out of what is to be listed what is too much for one time. All disks list the same
-    /// partitions, and the next time it goes on behind them.
-    fn put_off_lists(
-        &mut self,
-        wanted: &mut BTreeMap<DiskId, BTreeSet<Partition>>,
-    ) -> BTreeSet<Partition> {
-        let all: BTreeSet<Partition> = wanted.values().flatten().copied().collect();
-        let from = self.search.listed_up_to;
-        let behind = all.iter().filter(|&&partition| Some(partition) > from);
-        let before = all.iter().filter(|&&partition| Some(partition) <= from);
-        let mut chunks: BTreeMap<DiskId, u64> = BTreeMap::new();
-        let mut listed = BTreeSet::new();
-        for &partition in behind.chain(before) {
-            let has = |(disk, partitions): (&DiskId, &BTreeSet<Partition>)| {
-                let count = self.chunks_on(*disk, partition);
-                partitions.contains(&partition).then_some((*disk, count))
-            };
-            let more: Vec<(DiskId, u64)> = wanted.iter().filter_map(has).collect();
-            let so_far = |disk: &DiskId| chunks.get(disk).copied().unwrap_or(0);
-            let fits =
-                |(disk, more): &(DiskId, u64)| so_far(disk) + more <= self.settings.most_listed;
-            if !listed.is_empty() && !more.iter().all(fits) {
-                break;
-            }
-            for (disk, more) in more {
-                *chunks.entry(disk).or_default() += more;
-            }
-            listed.insert(partition);
-            self.search.listed_up_to = Some(partition);
-        }
-        let unlisted: BTreeSet<Partition> = all.difference(&listed).copied().collect();
-        if unlisted.is_empty() {
-            self.search.listed_up_to = None;
-        } else {
-            for partitions in wanted.values_mut() {
-                partitions.retain(|partition| listed.contains(partition));
-            }
-            wanted.retain(|_, partitions| !partitions.is_empty());
-        }
-        unlisted
+    /// Of when a count is at the latest that is without some of the live disks: of before they came.
+    fn as_of_without(&self, now: Now, counted: &BTreeSet<DiskId>) -> Option<Timestamp> {
+        let reachable = self.reachable(now);
+        let left_out = reachable.difference(counted);
+        let before = self.report.counted_at().unwrap_or(self.established_at);
+        left_out
+            .map(|&disk| self.truth.unknown_since(disk).unwrap_or(before))
+            .min()
     }
 
-    /// How many chunks of a partition a disk may have: those that it should, and a part of what it
-    /// says that it has.
-    fn chunks_on(&self, disk: DiskId, partition: Partition) -> u64 {
-        let told = self.fleet.get(disk).map_or(0, |it| it.beat.chunks);
-        let partitions = u64::try_from(Partition::COUNT).unwrap_or(u64::MAX);
-        let part = told.checked_div(partitions).unwrap_or(0);
-        self.catalog.amount(partition).chunks.saturating_add(part)
-    }
-
-    fn ask_for_lists(
-        &mut self,
-        now: Now,
-        reachable: BTreeSet<DiskId>,
-        wanted: BTreeMap<DiskId, BTreeSet<Partition>>,
-        unlisted: BTreeSet<Partition>,
-    ) {
+    fn ask_for_lists(&mut self, now: Now, reachable: BTreeSet<DiskId>, lists: Lists) {
+        let Lists {
+            wanted,
+            unlisted,
+            differed_after,
+        } = lists;
+        let heard = self.search.heard;
+        let as_of = differed_after.map_or(heard, |after| after.min(heard));
         self.search.began = now.mono;
+        self.truth.lists_asked();
         self.search.next_token += 1;
         let token = self.search.next_token;
         self.search.asked = Some(Asked {
@@ -311,6 +254,7 @@ impl Metadata {
             moves: self.catalog.moves.clone(),
             goals: self.goals(),
             since: now.mono,
+            as_of,
             uploads: self.planned.uploads.keys().copied().collect(),
             unlisted,
             listed_at: self.log.commit().unwrap_or(0),
@@ -359,10 +303,13 @@ impl Metadata {
             listed_at,
             mut reachable,
             since,
+            as_of,
             ..
         } = asked;
         let still = self.known_and_reachable(now);
         reachable.retain(|disk| still.contains(disk));
+        let without = self.as_of_without(now, &reachable);
+        let as_of = without.map_or(as_of, |without| as_of.min(without));
         self.search.began = now.mono;
         uploads.extend(self.planned.uploads.keys());
         let room = |&disk: &DiskId| Some((disk, self.fleet.get(disk)?.beat.free_bytes));
@@ -394,7 +341,7 @@ impl Metadata {
             lists,
         };
         self.search.basis = basis;
-        self.report.started(since);
+        self.report.started(as_of);
         self.effects.push(Effect::Survey(Box::new(request)));
     }
 }

@@ -11,24 +11,28 @@ use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::{Planned, Refusal, plan_chunk};
-use mdfs_core::records::{ChunkRecord, EndedRecord, Key, Kind, Lookup, UploadRecord, decode, get};
+use mdfs_core::records::{
+    ChunkRecord, EndedRecord, Holder, Key, Kind, Lookup, UploadRecord, decode, get,
+};
 use mdfs_core::time::{LogTime, Timestamp};
 use std::time::Duration;
 
-/// Chunks recorded of all open sessions together: bounds what the leader keeps in memory for them.
-const MOST_RECORDED: u64 = 1_000_000;
-
 impl Metadata {
-    /// Whether one more session may be opened.
-    pub(super) fn check_quota(&self) -> Result<(), Error> {
-        let open = self.planned.sessions;
-        if open < self.settings.most_sessions {
-            return Ok(());
+    /// Whether one more session may be opened. One holder leaves half of them to others.
+    pub(super) fn check_quota(&self, holder: Option<Holder>) -> Result<(), Error> {
+        let most = self.settings.most_sessions;
+        let full = |what, open: usize| {
+            let open = u64::try_from(open).unwrap_or(u64::MAX);
+            Err(Error::TooManyUploads { what, open })
+        };
+        let theirs = holder.map_or(0, |holder| self.planned.sessions_of(holder));
+        if self.planned.sessions >= most {
+            return full("uploads", self.planned.sessions);
         }
-        Err(Error::TooManyUploads {
-            what: "uploads",
-            open: u64::try_from(open).unwrap_or(u64::MAX),
-        })
+        if theirs >= most.div_ceil(2) {
+            return full("uploads of one token or address", theirs);
+        }
+        Ok(())
     }
 
     pub(super) fn record_chunk(
@@ -38,8 +42,9 @@ impl Metadata {
         chunk: RecordChunk,
         answer: Answer<()>,
     ) {
+        let kept_by_retiring = self.is_kept_by_retiring(now, [&chunk.disks]);
         let planned = self.plan_chunk(now, chunk);
-        self.carry_out(
+        let appended = self.carry_out(
             now,
             deadline,
             None,
@@ -48,12 +53,17 @@ impl Metadata {
             |()| Vec::new(),
             |()| (),
         );
+        if appended && kept_by_retiring {
+            self.note_kept_by_retiring();
+        }
     }
 
     fn plan_chunk(&self, now: Now, chunk: RecordChunk) -> Result<Planned<()>, Error> {
         let at = self.next(now).ok_or(Error::NoLeader)?;
         let (open, _) = self.planned.recorded;
-        if open >= MOST_RECORDED {
+        let view = self.view()?;
+        let is_new = view.value(&Key::Chunk(chunk.chunk).to_bytes()).is_none();
+        if is_new && open >= self.settings.most_recorded {
             let what = "chunks of uploads";
             return Err(Error::TooManyUploads { what, open });
         }
@@ -73,7 +83,7 @@ impl Metadata {
             term: chunk.term,
             stored: at.time,
         };
-        Ok(plan_chunk(&self.view()?, chunk.chunk, &record)?)
+        Ok(plan_chunk(&view, chunk.chunk, &record)?)
     }
 
     /// What chunk writes of an open upload need.
@@ -123,11 +133,17 @@ impl Metadata {
         // Behind the chunk before, if there is one.
         let before = chunks_from.checked_sub(1);
         let before = before.map(|index| Key::Chunk(ChunkId { file, index }).to_bytes());
-        for (key, value) in table.range(&of_file, before.as_deref()).take(most_chunks) {
+        for (key, value) in table.range(&of_file, before.as_deref()) {
+            if session.chunks.len() >= most_chunks {
+                break;
+            }
             let Key::Chunk(chunk) = Key::from_bytes(key).map_err(Refusal::from)? else {
                 continue;
             };
             let record: ChunkRecord = decode(value).map_err(Refusal::from)?;
+            if !record.is_durable() {
+                continue;
+            }
             let sites = record.disks.iter();
             session.chunks.push(KnownChunk {
                 index: chunk.index,

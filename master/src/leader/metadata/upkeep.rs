@@ -20,9 +20,7 @@ pub(super) const CLEAN_AT_ONCE: usize = 256;
 /// For how long at least nothing was heard of a session before it expires: a gateway that stores a
 /// chunk of it is heard of every 20 s.
 const SESSION_IDLE: Duration = Duration::from_secs(30);
-/// How long it is remembered how a session ended, in log time.
-const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
-/// Of so many at most; those that ended first are forgotten first.
+/// It is remembered of so many sessions at most how they ended; those that ended first are forgotten first.
 const MOST_ENDED: usize = 65_536;
 /// Request ids looked at each time, the oldest first.
 const LOOKED_AT: usize = 4096;
@@ -80,6 +78,7 @@ impl Metadata {
             self.retire_emptied(now);
             self.lower(now);
         }
+        self.settle_retirement(now);
         self.give_up_retirement(now);
         self.look_at_progress(now);
         if now.mono.since(self.upkeep.cleaned) >= CLEAN_EVERY {
@@ -208,7 +207,9 @@ impl Metadata {
         let old = ended
             .iter()
             .enumerate()
-            .take_while(|(n, (ended, _))| *n < too_many || at.time.since(*ended) >= KEEP_ENDED)
+            .take_while(|(n, (ended, _))| {
+                *n < too_many || at.time.since(*ended) >= self.settings.keep_ended
+            })
             .take(CLEAN_AT_ONCE)
             .map(|(_, &(_, file))| file);
         let puts = plan_forget_ended(old).puts;

@@ -107,13 +107,14 @@ impl Metadata {
             labels: begin.labels.clone(),
             precondition: begin.precondition.clone(),
             session: begin.session,
+            holder: begin.holder,
         };
         let view = self.view()?;
         let plan::Planned { puts, answer } = plan::plan_begin(&view, wanted, at)?;
         let open = match answer {
             plan::Begun::Known(file) => self.open_upload(&view, file, term)?,
             plan::Begun::Open { .. } if begin.session.is_some() => {
-                self.check_quota()?;
+                self.check_quota(begin.holder)?;
                 open
             }
             plan::Begun::Open { .. } | plan::Begun::Already(_) => open,
@@ -223,6 +224,8 @@ impl Metadata {
             self.when_certain(now, deadline, Box::new(certain));
             return;
         }
+        let copies = commit.copies.iter().map(|copies| &copies.disks);
+        let kept_by_retiring = self.is_kept_by_retiring(now, copies);
         let planned = self.plan_commit(now, commit);
         let info = planned.as_ref().ok().map(|planned| {
             let Stored { name, record } = planned.answer.clone();
@@ -237,6 +240,9 @@ impl Metadata {
             |_| Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
         );
+        if appended && kept_by_retiring {
+            self.note_kept_by_retiring();
+        }
         if let Some(info) = info.filter(|_| appended) {
             self.recent.push_back((file, info));
             if self.recent.len() > MAX_RECENT {

@@ -1,9 +1,10 @@
 use super::*;
-use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
+use mdfs_core::id::Term;
 use mdfs_core::labels::Labels;
 use mdfs_core::log::table::Table;
-use mdfs_core::records::{FileRecord, Key, Precondition, UploadRecord, Wanted, put};
+use mdfs_core::records::{ChunkRecord, FileRecord, Key, Precondition, UploadRecord, Wanted, put};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -100,10 +101,65 @@ fn an_upload_that_the_table_has_open_is_no_garbage_whoever_says_what() {
         precondition: Precondition::default(),
         request: None,
         session: None,
+        holder: None,
     };
     let upload = put(&Key::Upload(FileId::from_u128(77)), &upload).unwrap();
     let found = survey(&request(&[upload], &[1, 2]));
     assert_eq!(found.garbage, BTreeMap::new());
+}
+
+#[test]
+fn a_disk_that_alone_has_a_recorded_chunk_may_have_the_last_copy() {
+    let upload = UploadRecord {
+        begun_at: 3,
+        begun: LogTime::default(),
+        name: name(),
+        chunk_size: ChunkSize::MIN,
+        replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
+        content_type: String::new(),
+        labels: Labels::default(),
+        precondition: Precondition::default(),
+        request: None,
+        session: None,
+        holder: None,
+    };
+    let upload = put(&Key::Upload(chunk().file), &upload).unwrap();
+    let recorded = |disks: &[u128]| {
+        let record = ChunkRecord {
+            length: MIB,
+            crc32: Crc32::default(),
+            hash: ChunkHash([0; 32]),
+            alone: None,
+            disks: disks.iter().copied().map(disk).collect(),
+            term: Term::default(),
+            stored: LogTime::default(),
+        };
+        [upload.clone(), put(&Key::Chunk(chunk()), &record).unwrap()]
+    };
+    let sole = |request: &SurveyRequest| {
+        let found = survey(request);
+        let all = found.sole.values();
+        assert!(
+            all.clone()
+                .all(|sole| (sole.files, &sole.names[..]) == (1, &[name()]))
+        );
+        found.sole.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(sole(&request(&recorded(&[]), &[])), []);
+    assert_eq!(sole(&request(&recorded(&[1]), &[1])), [disk(1)]);
+    assert_eq!(sole(&request(&recorded(&[1, 3]), &[1, 3])), []);
+    assert_eq!(sole(&request(&recorded(&[1, 3]), &[3])), [disk(3)]);
+    // It was recorded after the lists were made.
+    assert_eq!(sole(&request(&recorded(&[1, 3]), &[])), []);
+    let mut silent = request(&recorded(&[1, 3]), &[1]);
+    silent.reachable.remove(&disk(3));
+    assert_eq!(sole(&silent), [disk(1)]);
+    silent.reachable.remove(&disk(1));
+    assert_eq!(sole(&silent), [disk(1), disk(3)]);
+    let mut damaged = request(&recorded(&[1, 3]), &[]);
+    let listed = damaged.lists.get_mut(&disk(3)).unwrap();
+    listed.damaged.insert(chunk());
+    assert_eq!(sole(&damaged), [disk(1), disk(3)]);
 }
 
 #[test]

@@ -108,7 +108,8 @@ struct Matrix<'a> {
 impl Matrix<'_> {
     fn row(&mut self, row: &Row, caller: &Caller) -> Result<()> {
         let Row { method, path, who } = row;
-        if !path.contains("{*name}") {
+        let in_query = who.ends_with("for the name in the query");
+        if !path.contains("{*name}") && !in_query {
             let target = path
                 .replace("{id}", &"0".repeat(32))
                 .replace("{index}", "0");
@@ -127,7 +128,10 @@ impl Matrix<'_> {
             for (query, role) in acts {
                 // Deleted or stored by the cell before.
                 self.restore(name, method)?;
-                let target = format!("{}{query}", path.replace("{*name}", name));
+                let target = match in_query {
+                    true => format!("{path}?name={name}"),
+                    false => format!("{}{query}", path.replace("{*name}", name)),
+                };
                 let who = if role.is_empty() {
                     who.clone()
                 } else {

@@ -1,6 +1,7 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod access_matrix;
+mod cli;
 mod cold_start;
 mod disk_full;
 mod figures;
@@ -14,11 +15,13 @@ mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
+mod printed;
 mod ranges;
 mod resume;
 mod round_trip;
 mod slow_clients;
 mod speed;
+mod tree;
 mod truth;
 
 use clap::{Parser, ValueEnum};
@@ -31,6 +34,9 @@ struct Arguments {
     /// The small form, which does not judge speed
     #[arg(long)]
     short: bool,
+    /// Write what `cli` compares with anew
+    #[arg(long)]
+    write: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,6 +51,8 @@ enum Name {
     ColdStart,
     GrowShrink,
     Resume,
+    Tree,
+    Cli,
     Heartbeat,
     DiskFull,
     Truth,
@@ -59,7 +67,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 fn main() -> ExitCode {
-    let Arguments { name, short } = Arguments::parse();
+    let Arguments { name, short, write } = Arguments::parse();
     let started = mdfs_tests::wait::now();
     let result = match name {
         Name::FirstRun => first_run::prove(short),
@@ -72,6 +80,8 @@ fn main() -> ExitCode {
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
         Name::Resume => resume::prove(short),
+        Name::Cli => cli::prove(short, write),
+        Name::Tree => tree::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),

@@ -29,6 +29,7 @@ impl World {
                 size,
                 expires_after: Duration::from_secs(60),
             }),
+            holder: None,
         };
         let planned = plan_begin(self, begin, self.at()).unwrap();
         self.apply(planned)
@@ -45,6 +46,18 @@ impl World {
         length: u64,
         crc32: u32,
     ) -> Result<(), Refusal> {
+        self.record_on(&[1, 2], round, index, length, crc32)
+    }
+
+    /// Without disks, what its bytes are is settled.
+    fn record_on(
+        &mut self,
+        disks: &[u128],
+        round: u64,
+        index: u32,
+        length: u64,
+        crc32: u32,
+    ) -> Result<(), Refusal> {
         let chunk = ChunkId {
             file: FileId::from_u128(7),
             index,
@@ -54,7 +67,7 @@ impl World {
             crc32: Crc32(crc32),
             hash: ChunkHash([1; 32]),
             alone: None,
-            disks: vec![disk(1), disk(2)],
+            disks: disks.iter().map(|&number| disk(number)).collect(),
             term: Term {
                 round,
                 ..Term::default()
@@ -193,6 +206,32 @@ fn a_chunk_has_the_length_of_its_place_and_never_other_bytes() {
         check_length(&open, last, 1),
         Err(Refusal::BadChunk(..))
     ));
+}
+
+#[test]
+fn what_the_bytes_of_a_chunk_are_is_settled_before_it_is_durable_and_stays() {
+    let mut world = World::new();
+    world.begin_session(7, Some(2 * MIB + 5), None);
+    let known = |world: &World| {
+        let (file, index) = (FileId::from_u128(7), 2);
+        let record = get::<ChunkRecord>(world, &Key::Chunk(ChunkId { file, index }));
+        record.unwrap().unwrap()
+    };
+    world.record_on(&[], 1, 2, 5, 1).unwrap();
+    let settled = known(&world);
+    assert!(!settled.is_durable());
+    for disks in [&[][..], &[3, 4]] {
+        let other = world.record_on(disks, 2, 2, 5, 2);
+        assert!(matches!(other, Err(Refusal::OtherChunk(_))));
+    }
+    let before = world.index;
+    world.record_on(&[], 2, 2, 5, 1).unwrap();
+    assert_eq!(world.index, before, "settled before");
+    world.record(2, 5, 1).unwrap();
+    let durable = known(&world);
+    assert!(durable.is_durable() && durable.stored > settled.stored);
+    world.record_on(&[], 9, 2, 5, 1).unwrap();
+    assert_eq!(known(&world), durable);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Planned restarts, disks that go for good, and what is told of it all.
 
-use super::asking::{begin, done, ids, open, refused};
+use super::asking::{begin, done, ids, open, refused, waits};
 use super::healing::{LOST, check_whole, chunk, copies, has, order, with_files};
-use super::world::{World, disk};
+use super::world::{IDLE, World, disk};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
+use crate::leader::survey::Survey;
 use mdfs_core::id::MountId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
@@ -150,6 +151,44 @@ fn a_decommissioned_worker_is_emptied_and_its_disk_refused_for_ever() {
 }
 
 #[test]
+fn a_decommissioned_worker_waits_for_no_trash_that_lies_on_it_instead_of_elsewhere() {
+    let (mut world, _) = with_files(5, 5);
+    let (upload, holders) = (0..)
+        .map(|n| {
+            let upload = world.open(&format!("a{n}"));
+            let holders = ids(world.place(&upload, 0).unwrap());
+            (upload, holders)
+        })
+        .find(|(_, holders)| !holders.contains(&disk(5)))
+        .unwrap();
+    let other = (1..5).map(disk).find(|it| !holders.contains(it)).unwrap();
+    let info = done(world.commit_on(&upload, &[other, disk(5)])).unwrap();
+    assert_eq!(info.record.exceptions.len(), 1);
+    done(world.delete(info.name.as_str())).unwrap();
+    world.run(20_000);
+    assert!(has(&world, disk(5), chunk(info.record.file, 0)));
+    order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
+    // What was begun beside it ends in time, and may be on any disk until then.
+    world.run(IDLE + 40_000);
+    let state = world.master.catalog.members[&disk(5)].state;
+    assert_eq!(state, MemberState::Retired);
+    assert_eq!(copies(&world, &info).len(), 2);
+}
+
+#[test]
+fn an_announcement_of_which_no_leader_saw_the_end_ends_in_time() {
+    let (mut world, _) = with_files(4, 5);
+    announce(&mut world, "worker-4", 60);
+    let announced = |world: &World| world.master.catalog.members[&disk(4)].announced_until;
+    // It was back before this leader came.
+    world.restart_master();
+    world.run(50_000);
+    assert!(announced(&world).is_some());
+    world.run(15_000);
+    assert_eq!(announced(&world), None);
+}
+
+#[test]
 fn a_decommissioned_worker_that_dies_is_retired_once_nothing_lacks_a_copy() {
     let (mut world, files) = with_files(5, 60);
     order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
@@ -204,6 +243,91 @@ fn a_disk_with_the_last_copy_of_something_is_retired_only_as_lost() {
     }
     // Twice is harmless.
     try_to_retire(&mut world, &disk(on).to_string(), false).unwrap();
+}
+
+/// Waits until a survey has begun.
+fn until_surveyed(world: &mut World) {
+    let (surveys, until) = (world.surveys, world.now + 10_000);
+    while world.surveys == surveys {
+        assert!(world.now < until);
+        world.run(50);
+    }
+}
+
+/// A file of one copy that is stored on this disk.
+fn store_on(world: &mut World, name: &str, on: u128) {
+    let begin = BeginUpload {
+        replicas: Some(ReplicationFactor::MIN),
+        ..begin(name)
+    };
+    let upload = open(done(world.begin_with(begin)).unwrap());
+    done(world.commit_on(&upload, &[disk(on)])).unwrap();
+}
+
+#[test]
+fn a_disk_that_alone_has_a_chunk_of_an_open_upload_is_not_retired() {
+    let (mut world, _) = with_files(5, 5);
+    let upload = world.open_session("a");
+    world.store_chunk_on(&upload, 0, &[disk(4), disk(5)]);
+    world.store_chunk_on(&upload, 1, &[disk(5)]);
+    world.run(3000);
+    match try_to_retire(&mut world, "worker-5", false) {
+        Err(Error::WouldLoseFiles { files, names, .. }) => {
+            assert_eq!((files, &names[..]), (1, &["a".to_owned()][..]))
+        }
+        other => panic!("{other:?}"),
+    }
+    try_to_retire(&mut world, "worker-4", false).unwrap();
+    done(world.abort(upload.file)).unwrap();
+    try_to_retire(&mut world, "worker-5", false).unwrap();
+}
+
+#[test]
+fn what_is_stored_while_it_is_counted_what_a_retirement_loses_counts_too() {
+    for file in [true, false] {
+        let (mut world, _) = with_files(5, 5);
+        let upload = world.open_session("b");
+        world.hold_surveys = true;
+        let mut asked = world.ask(|answer| Question::Order(retire("worker-5", false), answer));
+        until_surveyed(&mut world);
+        assert!(waits(&mut asked));
+        match file {
+            true => store_on(&mut world, "a", 5),
+            false => world.store_chunk_on(&upload, 0, &[disk(5)]),
+        }
+        world.survey_found(Survey::default());
+        match refused(asked) {
+            Error::WouldLoseFiles { files, .. } => assert_eq!(files, 1),
+            other => panic!("{other}"),
+        }
+        // What others have too does not stand in the way.
+        let mut asked = world.ask(|answer| Question::Order(retire("worker-4", false), answer));
+        until_surveyed(&mut world);
+        assert!(waits(&mut asked));
+        let late = world.open("late");
+        done(world.commit_on(&late, &[disk(4), disk(5)])).unwrap();
+        world.survey_found(Survey::default());
+        done(asked).unwrap();
+    }
+}
+
+#[test]
+fn what_was_not_committed_when_a_retirement_was_asked_for_counts_too() {
+    let (mut world, _) = with_files(5, 5);
+    let begin = BeginUpload {
+        replicas: Some(ReplicationFactor::MIN),
+        ..begin("a")
+    };
+    let upload = open(done(world.begin_with(begin)).unwrap());
+    world.cut(&[2, 3]);
+    let mut stored = world.commit_on(&upload, &[disk(5)]);
+    let mut asked = world.ask(|answer| Question::Order(retire("worker-5", false), answer));
+    until_surveyed(&mut world);
+    assert!(waits(&mut stored) && waits(&mut asked));
+    world.heal();
+    world.run(3000);
+    done(stored).unwrap();
+    assert!(matches!(refused(asked), Error::WouldLoseFiles { .. }));
 }
 
 #[test]

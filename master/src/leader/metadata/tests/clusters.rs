@@ -40,6 +40,21 @@ fn a_disk_that_went_back_in_time_is_refused() {
 }
 
 #[test]
+fn an_old_copy_that_beats_before_the_log_remembers_the_newest_is_refused() {
+    let mut world = World::founded();
+    world.worker(2).beat.identity.generation = Generation(7);
+    world.beat(2).unwrap();
+    let recorded = world.master.catalog.members[&disk(2)].generation;
+    assert!(recorded < Generation(6));
+    world.worker(2).beat.identity.generation = Generation(6);
+    let error = world.beat(2).unwrap_err();
+    assert!(matches!(error, Error::OldDisk { .. }), "{error}");
+    world.run(2000);
+    let recorded = world.master.catalog.members[&disk(2)].generation;
+    assert_eq!(recorded, Generation(7));
+}
+
+#[test]
 fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
     let mut world = World::founded();
     world.store("a");

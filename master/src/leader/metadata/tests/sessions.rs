@@ -1,7 +1,7 @@
 //! Uploads that clients come back to: what outlives a leader, and what does not outlive its time.
 
 use super::asking::{begin, done, ids, open, refused};
-use super::world::{MIB, MOST_SESSIONS, World};
+use super::world::{KEEP_ENDED, MIB, MOST_SESSIONS, World, disk};
 use crate::error::Error;
 use crate::leader::command::{
     BeginUpload, CommitUpload, Copies, FileInfo, FindUpload, FoundUpload, ListUploads, OpenSession,
@@ -10,8 +10,9 @@ use crate::leader::command::{
 use crate::leader::handle::Question;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
-use mdfs_core::id::{DiskId, FileId};
-use mdfs_core::records::{Session, UploadEnd};
+use mdfs_core::id::{DiskId, FileId, TokenId};
+use mdfs_core::records::plan::Refusal;
+use mdfs_core::records::{Holder, Session, UploadEnd};
 use mdfs_protocol::public::Health;
 use std::time::Duration;
 
@@ -33,22 +34,39 @@ fn chunk(file: FileId, index: u32) -> ChunkId {
     ChunkId { file, index }
 }
 
+fn record(upload: &OpenUpload, index: u32, disks: &[DiskId]) -> RecordChunk {
+    RecordChunk {
+        chunk: chunk(upload.file, index),
+        length: MIB,
+        crc32: Crc32(index),
+        hash: ChunkHash([1; 32]),
+        alone: None,
+        disks: disks.to_vec(),
+        term: upload.term,
+    }
+}
+
 impl World {
-    fn open_session(&mut self, text: &str) -> OpenUpload {
+    pub(super) fn open_session(&mut self, text: &str) -> OpenUpload {
         open(done(self.begin_with(session(text))).unwrap())
     }
 
     /// Stores a chunk where it is placed, and has it recorded.
     fn store_chunk(&mut self, upload: &OpenUpload, index: u32) -> Vec<DiskId> {
         let disks = ids(self.place(upload, index).unwrap());
-        for disk in &disks {
+        self.store_chunk_on(upload, index, &disks);
+        disks
+    }
+
+    /// Stores a chunk on these disks, and has it recorded.
+    pub(super) fn store_chunk_on(&mut self, upload: &OpenUpload, index: u32, disks: &[DiskId]) {
+        for disk in disks {
             let worker = self.workers.get_mut(disk).unwrap();
             worker.holdings.add(chunk(upload.file, index), MIB);
         }
         // A worker that has something to tell beats at once.
         self.beat_all();
-        done(self.record(upload, index, &disks)).unwrap();
-        disks
+        done(self.record(upload, index, disks)).unwrap();
     }
 
     fn record(
@@ -57,15 +75,7 @@ impl World {
         index: u32,
         disks: &[DiskId],
     ) -> super::asking::Asked<()> {
-        let record = RecordChunk {
-            chunk: chunk(upload.file, index),
-            length: MIB,
-            crc32: Crc32(index),
-            hash: ChunkHash([1; 32]),
-            alone: None,
-            disks: disks.to_vec(),
-            term: upload.term,
-        };
+        let record = record(upload, index, disks);
         self.ask(|answer| Question::RecordChunk(record, answer))
     }
 
@@ -133,6 +143,35 @@ fn chunks_of_a_session_are_known_to_every_later_leader() {
 }
 
 #[test]
+fn a_chunk_that_a_try_may_have_sealed_has_no_other_bytes_under_any_leader() {
+    let mut world = World::founded();
+    let upload = world.open_session("a");
+    done(world.record(&upload, 1, &[])).unwrap();
+    // Of what it was placed on nobody hears again.
+    world.restart_master();
+    world.run(6000);
+    let found = world.found(upload.file);
+    assert!(found.stored.is_empty() && found.chunks.is_empty());
+    assert_eq!((found.stored_bytes, world.status().upload_bytes), (0, 0));
+    let other = RecordChunk {
+        crc32: Crc32(7),
+        ..record(&found.open, 1, &ids(world.place(&found.open, 1).unwrap()))
+    };
+    let other = refused(world.ask(|answer| Question::RecordChunk(other, answer)));
+    let why = Refusal::OtherChunk(chunk(upload.file, 1)).to_string();
+    assert!(
+        matches!(&other, Error::Conflict(said) if *said == why),
+        "{other}"
+    );
+    world.store_chunk(&found.open, 1);
+    world.store_chunk(&found.open, 0);
+    assert_eq!(world.found(upload.file).stored_bytes, 2 * MIB);
+    world.commit_session(upload.file).unwrap();
+    world.run(10_000);
+    assert_eq!(world.status().health, Health::Ok);
+}
+
+#[test]
 fn what_an_open_session_holds_is_wanted_and_never_a_difference() {
     let mut world = World::founded();
     let upload = world.open_session("a");
@@ -179,7 +218,9 @@ fn a_session_lives_by_its_chunks_and_ends_in_log_time() {
     ));
     let status = world.status();
     assert_eq!((status.upload_sessions, status.upload_bytes), (0, 0));
-    world.run(25 * 3_600_000);
+    world.run(KEEP_ENDED - LIVES);
+    assert_eq!(world.end(upload.file), UploadEnd::Expired);
+    world.run(2 * LIVES);
     assert!(matches!(
         world.find(upload.file),
         Err(Error::UploadNotFound { .. })
@@ -208,6 +249,70 @@ fn an_abort_says_how_it_ended_and_after_a_commit_ends_nothing() {
     world.run(6000);
     let end = world.end(upload.file);
     assert_eq!(end, UploadEnd::Committed(info.name, Box::new(info.record)));
+}
+
+#[test]
+fn a_chunk_that_is_recorded_is_recorded_anew_also_when_no_more_are_taken() {
+    let mut world = World::founded();
+    for name in ["a", "b"] {
+        let upload = world.open_session(name);
+        world.store_chunk(&upload, 0);
+        world.store_chunk(&upload, 1);
+    }
+    let upload = world.open_session("c");
+    let full = refused(world.record(&upload, 0, &[disk(1), disk(2)]));
+    assert!(matches!(full, Error::TooManyUploads { .. }), "{full}");
+    // A later leader's commit notes who answered it.
+    world.restart_master();
+    world.run(6000);
+    let list = ListUploads {
+        prefix: "a".to_owned(),
+        after: None,
+        limit: 1,
+    };
+    let page = done(world.ask(|answer| Question::ListUploads(list, answer))).unwrap();
+    let found = world.found(page.uploads[0].open.file);
+    world.store_chunk(&found.open, 1);
+    let again = world.found(found.open.file);
+    assert_eq!(again.chunks[1].record.term, found.open.term);
+    world.commit_session(found.open.file).unwrap();
+    let upload = world.found(upload.file).open;
+    world.store_chunk(&upload, 0);
+}
+
+#[test]
+fn one_holder_leaves_half_of_all_sessions_to_others_under_every_leader() {
+    let mut world = World::founded();
+    let by = |holder, text: &str| BeginUpload {
+        holder: Some(holder),
+        ..session(text)
+    };
+    let greedy = Holder::Token(TokenId::from_u128(7));
+    let most = MOST_SESSIONS.div_ceil(2);
+    let opened: Vec<OpenUpload> = (0..most)
+        .map(|n| open(done(world.begin_with(by(greedy, &format!("a{n}")))).unwrap()))
+        .collect();
+    world.restart_master();
+    world.run(6000);
+    let full = refused(world.begin_with(by(greedy, "b")));
+    assert_eq!(
+        full.to_string(),
+        format!("{most} uploads of one token or address are open, and no more are allowed")
+    );
+    done(world.begin_with(by(Holder::Address(1), "c"))).unwrap();
+    let full = refused(world.begin_with(by(Holder::Address(2), "d")));
+    assert!(
+        matches!(
+            full,
+            Error::TooManyUploads {
+                what: "uploads",
+                ..
+            }
+        ),
+        "{full}"
+    );
+    done(world.abort(opened[0].file)).unwrap();
+    done(world.begin_with(by(greedy, "b"))).unwrap();
 }
 
 #[test]

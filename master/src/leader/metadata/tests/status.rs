@@ -1,9 +1,11 @@
 //! The state of the cluster, as far as it is known.
 
 use super::asking::{begin, done, ids, open};
+use super::healing::{chunk, copies, with_files};
 use super::world::{World, disk};
 use crate::leader::command::BeginUpload;
 use crate::leader::survey::Survey;
+use mdfs_core::id::MountId;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::public::Health;
@@ -204,4 +206,54 @@ fn a_record_that_cannot_be_read_is_told() {
         Health::Critical,
         "2 files have records that cannot be read",
     );
+}
+
+/// Looks at the status until it tells that `truth` files lack a copy, which is so since a moment, or for
+/// so long. What it tells before is told as of before that.
+#[track_caller]
+fn is_told(world: &mut World, truth: u64, since: u64, millis: u64) -> bool {
+    while world.now < since + millis {
+        world.run(50);
+        let status = world.status();
+        let told = status.under_replicated_files;
+        if told == truth {
+            return true;
+        }
+        let age = status.counted_millis_ago.unwrap();
+        let later = world.now - since;
+        assert!(age >= later, "{told} files, {age} ms old, {later} ms after");
+    }
+    false
+}
+
+#[test]
+fn a_count_without_a_worker_that_came_back_is_as_old_as_its_return() {
+    for says_what_it_holds in [true, false] {
+        let (mut world, _) = with_files(4, 40);
+        world.kill(4);
+        world.run(8000);
+        assert!(world.status().under_replicated_files > 0);
+        world.worker(4).mount = MountId::from_u128(2);
+        world.worker(4).beats = true;
+        world.worker(4).reached = says_what_it_holds;
+        world.beat(4).unwrap();
+        let since = world.now;
+        let told = is_told(&mut world, 0, since, 12_000);
+        assert_eq!(told, says_what_it_holds);
+    }
+}
+
+#[test]
+fn a_count_without_a_difference_that_may_settle_is_as_old_as_that() {
+    let (mut world, files) = with_files(4, 40);
+    world.kill(4);
+    world.run(8000);
+    let before = world.status().under_replicated_files;
+    let whole = files.iter().find(|info| copies(&world, info).len() == 2);
+    let whole = whole.unwrap();
+    let holder = copies(&world, whole)[0].as_u128();
+    let lost = chunk(whole.record.file, 0);
+    world.worker(holder).holdings.remove(lost);
+    let since = world.now;
+    assert!(is_told(&mut world, before + 1, since, 8000));
 }

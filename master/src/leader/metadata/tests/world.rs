@@ -28,6 +28,8 @@ pub(super) const IDLE: u64 = 60_000;
 pub(super) const REPAIR_DELAY: u64 = 15_000;
 pub(super) const DROP_AFTER: u64 = 120_000;
 pub(super) const MOST_SESSIONS: usize = 3;
+pub(super) const MOST_RECORDED: u64 = 4;
+pub(super) const KEEP_ENDED: u64 = 600_000;
 const WALL: u64 = 1_700_000_000_000;
 pub(super) const MIB: u64 = 1 << 20;
 
@@ -75,6 +77,8 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         hold: Duration::from_millis(HOLD),
         upload_idle: Duration::from_millis(IDLE),
         most_sessions: MOST_SESSIONS,
+        most_recorded: MOST_RECORDED,
+        keep_ended: Duration::from_millis(KEEP_ENDED),
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
         most_listed: 500_000,

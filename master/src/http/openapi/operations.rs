@@ -1,0 +1,581 @@
+//! What each method of each route takes and answers.
+
+use crate::http::{openapi, original, probes};
+use mdfs_protocol::problem::Code::{self, *};
+use mdfs_protocol::public::*;
+use mdfs_protocol::{internal, local};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// Makes the schema of a type.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// One method of one path.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Body>,
+    pub(super) answers: Vec<Answer>,
+    /// Why it may fail, beside what its rule says.
+    pub(super) codes: Vec<Code>,
+}
+
+/// A parameter in the query or a header.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) in_header: bool,
+    pub(super) required: bool,
+    pub(super) text: &'static str,
+    pub(super) schema: Value,
+}
+
+/// What is sent.
+pub(super) enum Body {
+    Json(SchemaOf),
+    Bytes,
+    Form,
+}
+
+/// An answer that is no error.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) text: &'static str,
+    pub(super) content: Content,
+    pub(super) headers: &'static [(&'static str, &'static str)],
+}
+
+/// What is answered.
+pub(super) enum Content {
+    Nothing,
+    Json(SchemaOf),
+    Text,
+    /// Between servers.
+    Compact,
+    /// The bytes of a file, as their media type, or what is asked of it, as JSON.
+    File,
+}
+
+/// Where the schema of names stands.
+pub(super) const SCHEMA_OF_NAME: &str = "#/components/schemas/FileName";
+
+/// What a change may fail with.
+const CHANGE: &[Code] = &[NoQuorum, RequestOutsideWindow];
+/// What comes of bytes that are stored.
+const STORED: &[Code] = &[
+    IncompleteBody,
+    ChecksumMismatch,
+    TooLarge,
+    NoSpace,
+    TooFewWorkers,
+    Unavailable,
+    TooManyUploads,
+    UploadEnded,
+    Conflict,
+    PreconditionFailed,
+];
+const BYTES_READ: &[Code] = &[
+    FileNotFound,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    DataDamaged,
+    Unavailable,
+];
+const ORDERED: &[Code] = &[WorkerNotFound, Conflict, NoQuorum];
+
+const FILE_HEADERS: &[(&str, &str)] = &[
+    (
+        "etag",
+        "The strong entity tag: equal bytes have equal tags.",
+    ),
+    (VERSION_HEADER, "The log index that made this version."),
+    (CRC_HEADER, "CRC-32 of the whole file."),
+    (BLAKE3_HEADER, "BLAKE3 of the whole file."),
+];
+
+impl Operation {
+    fn new(method: &'static str, path: &'static str, summary: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            summary,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
+    /// A name that no other has.
+    pub(super) fn id(&self) -> String {
+        let mut id = self.method.to_lowercase();
+        for word in self.path.split(|c: char| !c.is_ascii_alphanumeric()) {
+            if !word.is_empty() && word != "v1" {
+                id.push('_');
+                id.push_str(word);
+            }
+        }
+        // Two paths to play by.
+        match self.path {
+            original::PLAY => format!("{id}_by_query"),
+            _ => id,
+        }
+    }
+
+    fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    fn query(self, name: &'static str, schema: Value, text: &'static str) -> Self {
+        self.parameter(Parameter {
+            name,
+            in_header: false,
+            required: false,
+            text,
+            schema,
+        })
+    }
+
+    fn flag(self, name: &'static str, text: &'static str) -> Self {
+        self.query(
+            name,
+            json!({ "type": "string", "enum": ["", "0", "1"] }),
+            text,
+        )
+    }
+
+    fn pattern(mut self, name: &'static str, pattern: &'static str, text: &'static str) -> Self {
+        self.parameters.push(Parameter {
+            name,
+            in_header: true,
+            required: false,
+            text,
+            schema: json!({ "type": "string", "pattern": pattern }),
+        });
+        self
+    }
+
+    fn header(self, name: &'static str, text: &'static str) -> Self {
+        self.parameter(Parameter {
+            name,
+            in_header: true,
+            required: false,
+            text,
+            schema: json!({ "type": "string" }),
+        })
+    }
+
+    fn name_in_query(self) -> Self {
+        self.parameter(Parameter {
+            name: "name",
+            in_header: false,
+            required: true,
+            text: "A file's name.",
+            schema: json!({ "$ref": SCHEMA_OF_NAME }),
+        })
+    }
+
+    fn pages(self) -> Self {
+        self.query(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+            "The most that a page has; 1000 if left out.",
+        )
+    }
+
+    fn ranges(self) -> Self {
+        self.header("range", "Ranges of bytes, at most 16 (RFC 9110).")
+            .header("if-range", "The version that the ranges are of.")
+            .header(
+                "if-modified-since",
+                "Answers 304 if the file is of this time.",
+            )
+            .conditions()
+            .answer(
+                200,
+                "The whole file, or what is asked of it.",
+                Content::File,
+                FILE_HEADERS,
+            )
+            .answer(
+                206,
+                "The ranges that are asked.",
+                Content::File,
+                FILE_HEADERS,
+            )
+            .answer(304, "The client has this version.", Content::Nothing, &[])
+            .fails(BYTES_READ)
+    }
+
+    fn conditions(self) -> Self {
+        self.header("if-match", "Only if the present version is one of these.")
+            .header(
+                "if-none-match",
+                "Only if the present version is none of these.",
+            )
+            .header(
+                "if-unmodified-since",
+                "Only if the present version is no newer.",
+            )
+    }
+
+    fn repeatable(self) -> Self {
+        let text = "Names the change: a repeated one gets the first answer.";
+        self.pattern(REQUEST_HEADER, "^[0-9a-f]{32}$", text)
+            .fails(CHANGE)
+    }
+
+    fn takes<T: JsonSchema>(mut self) -> Self {
+        self.body = Some(Body::Json(|schemas| schemas.subschema_for::<T>()));
+        self.fails(&[TooLarge, IncompleteBody])
+    }
+
+    fn takes_bytes(mut self) -> Self {
+        self.body = Some(Body::Bytes);
+        self.header("content-digest", "SHA-256 of the bytes (RFC 9530).")
+            .pattern(CRC_HEADER, "^[0-9a-f]{8}$", "CRC-32 of the bytes.")
+            .fails(STORED)
+    }
+
+    fn answer(
+        mut self,
+        status: u16,
+        text: &'static str,
+        content: Content,
+        headers: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.answers.push(Answer {
+            status,
+            text,
+            content,
+            headers,
+        });
+        self
+    }
+
+    fn json<T: JsonSchema>(self, status: u16, text: &'static str) -> Self {
+        let schema: SchemaOf = |schemas| schemas.subschema_for::<T>();
+        self.answer(status, text, Content::Json(schema), &[])
+    }
+
+    fn empty(self, status: u16, text: &'static str) -> Self {
+        self.answer(status, text, Content::Nothing, &[])
+    }
+
+    fn fails(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<Operation> {
+    let mut all = files();
+    all.extend(uploads());
+    all.extend(cluster());
+    all.extend(administration());
+    all.extend(short());
+    all.extend(servers());
+    all
+}
+
+fn files() -> Vec<Operation> {
+    let text = || json!({ "type": "string", "maxLength": 1024 });
+    let read = |method, path| {
+        Operation::new(method, path, "A file's bytes")
+            .query(
+                "download",
+                json!({ "enum": ["", "0", "1", "false", "true"] }),
+                "Whether they are to be saved rather than shown.",
+            )
+            .flag(
+                "replicas",
+                "Answers `Replicas` instead: where the chunks are.",
+            )
+            .flag("checksum", "Answers `Checksums` instead.")
+            .ranges()
+    };
+    vec![
+        read("GET", FILE),
+        read("HEAD", FILE),
+        Operation::new("PUT", FILE, "Stores a file")
+            .query(
+                "chunk_size",
+                json!({ "type": "integer", "minimum": 1 << 20, "maximum": 1 << 30 }),
+                "Bytes of each chunk but the last, a power of two.",
+            )
+            .query(
+                "replicas",
+                json!({ "type": "integer", "minimum": 1, "maximum": 7 }),
+                "Copies of each chunk.",
+            )
+            .pattern(BLAKE3_HEADER, "^[0-9a-f]{64}$", "BLAKE3 of the bytes.")
+            .header(
+                SOURCE_MODIFIED_HEADER,
+                "When the source was changed, in milliseconds.",
+            )
+            .conditions()
+            .repeatable()
+            .takes_bytes()
+            .fails(&[LengthRequired])
+            .json::<FileInfo>(
+                201,
+                "It is stored. `x-mdfs-attribute-…` headers became its attributes.",
+            ),
+        Operation::new("DELETE", FILE, "Deletes a file")
+            .flag("purge", "For good, rather than into the trash.")
+            .conditions()
+            .repeatable()
+            .empty(204, "It is gone.")
+            .fails(&[FileNotFound, PreconditionFailed, Conflict]),
+        Operation::new("POST", FILE, "Does what the query says with a file")
+            .flag(
+                "undelete",
+                "Brings it back from the trash: answers `FileInfo`.",
+            )
+            .flag("verify", "Has all its copies read: answers `Verified`.")
+            .repeatable()
+            .json::<Acted>(200, "It is done.")
+            .fails(&[FileNotFound, Conflict, Unavailable]),
+        read("GET", PLAY),
+        read("HEAD", PLAY),
+        Operation::new("GET", FILES, "One page of names, sorted by their bytes")
+            .query("prefix", text(), "What the names begin with.")
+            .query(
+                "delimiter",
+                json!({ "type": "string", "maxLength": 1 }),
+                "Names that go on after it are one folder.",
+            )
+            .query("after", text(), "The `next` of the page before.")
+            .pages()
+            .json::<Listing>(200, "A page."),
+        Operation::new("GET", TRASH, "One page of the trash, the oldest first")
+            .query(
+                "after",
+                json!({ "type": "string" }),
+                "The `next` of the page before.",
+            )
+            .pages()
+            .json::<Trash>(200, "A page."),
+        Operation::new("POST", RENAME, "Moves a file to another name")
+            .repeatable()
+            .takes::<Rename>()
+            .json::<FileInfo>(200, "It is moved.")
+            .fails(&[FileNotFound, Conflict, PreconditionFailed]),
+        Operation::new("POST", SIGN, "Signs a link to one file")
+            .takes::<SignRequest>()
+            .json::<SignedLink>(200, "The link."),
+    ]
+}
+
+/// What came of what was done with a file.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Acted {
+    Undeleted(FileInfo),
+    Verified(Verified),
+}
+
+/// What came of a form.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Uploaded {
+    One(FileInfo),
+    Several(FormFiles),
+}
+
+fn uploads() -> Vec<Operation> {
+    let id = || json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
+    vec![
+        Operation::new("GET", UPLOADS, "One page of open uploads, sorted by id")
+            .query("after", id(), "The `next` of the page before.")
+            .pages()
+            .json::<Uploads>(200, "A page."),
+        Operation::new("POST", UPLOADS, "Opens an upload")
+            .header("if-match", "Must hold now and at the commit.")
+            .header("if-none-match", "Must hold now and at the commit.")
+            .repeatable()
+            .takes::<BeginUpload>()
+            .json::<UploadInfo>(201, "It is open.")
+            .fails(&[
+                TooManyUploads,
+                TooFewWorkers,
+                PreconditionFailed,
+                Conflict,
+                UploadEnded,
+                UploadNotFound,
+            ]),
+        Operation::new("GET", UPLOAD, "What is known of an upload")
+            .json::<UploadInfo>(200, "That.")
+            .fails(&[UploadNotFound]),
+        Operation::new("DELETE", UPLOAD, "Ends an upload without a file")
+            .json::<UploadInfo>(200, "How it ended.")
+            .fails(&[UploadNotFound, NoQuorum]),
+        Operation::new("PUT", UPLOAD_CHUNK, "Stores a chunk")
+            .takes_bytes()
+            .json::<StoredChunk>(200, "All its copies are durable.")
+            .fails(&[UploadNotFound, NoQuorum]),
+        Operation::new("POST", UPLOAD_COMMIT, "Makes an upload a file")
+            .takes::<CommitUpload>()
+            .json::<FileInfo>(201, "It is one.")
+            .fails(&[UploadNotFound, MissingChunks, NoQuorum])
+            .fails(STORED),
+    ]
+}
+
+fn cluster() -> Vec<Operation> {
+    let probe = |method, path, summary| {
+        let probe = Operation::new(method, path, summary);
+        probe
+            .answer(200, "`OK`.", Content::Text, &[])
+            .fails(&[Busy])
+    };
+    vec![
+        Operation::new("GET", STATUS, "The state of the cluster").json::<Status>(200, "The state."),
+        Operation::new("GET", WORKERS, "The members of the cluster")
+            .json::<Workers>(200, "The members."),
+        Operation::new("GET", TASKS, "What goes on in the background")
+            .json::<Tasks>(200, "The tasks."),
+        Operation::new("GET", openapi::PATH, "This description")
+            .json::<serde_json::Map<String, Value>>(200, "OpenAPI 3.1."),
+        probe("GET", HEALTH, "Whether the process lives"),
+        probe("HEAD", HEALTH, "Whether the process lives"),
+        probe("GET", HEALTH_LIVE, "Whether the process lives"),
+        probe("HEAD", HEALTH_LIVE, "Whether the process lives"),
+        probe("GET", HEALTH_READY, "Whether it takes requests"),
+        probe("HEAD", HEALTH_READY, "Whether it takes requests"),
+        Operation::new("GET", STATS, "Counters").json::<probes::Stats>(200, "Counters."),
+        Operation::new("GET", METRICS, "Counters for Prometheus").answer(
+            200,
+            "Counters.",
+            Content::Text,
+            &[],
+        ),
+    ]
+}
+
+fn administration() -> Vec<Operation> {
+    let order = |path, summary| {
+        Operation::new("POST", path, summary)
+            .takes::<WorkerOrder>()
+            .empty(202, "It has begun.")
+            .fails(ORDERED)
+    };
+    vec![
+        Operation::new("POST", BOOTSTRAP, "Starts the cluster, once")
+            .takes::<Bootstrap>()
+            .json::<Bootstrapped>(200, "It is started.")
+            .fails(&[Conflict, ForeignDisk, NoQuorum, Unavailable, TooFewWorkers]),
+        order(DRAIN, "Moves everything off a worker"),
+        order(UNDRAIN, "Lets a drained worker take part again"),
+        order(
+            DECOMMISSION,
+            "Moves everything off a worker, then retires its disk",
+        ),
+        Operation::new("POST", RETIRE, "Refuses a disk for ever")
+            .takes::<Retire>()
+            .empty(204, "It is refused.")
+            .fails(ORDERED)
+            .fails(&[WouldLoseFiles]),
+        Operation::new(
+            "POST",
+            ANNOUNCE,
+            "Announces that a worker is going to be silent",
+        )
+        .takes::<Announce>()
+        .empty(204, "It is announced.")
+        .fails(ORDERED),
+        Operation::new("POST", REBALANCE, "Evens out the bytes on the workers")
+            .empty(202, "It has begun.")
+            .fails(ORDERED),
+        Operation::new("POST", REPAIR, "Repairs without the usual delay")
+            .empty(202, "It has begun.")
+            .fails(ORDERED),
+        Operation::new("GET", SCRUB, "How far scrubs are").json::<Scrubs>(200, "That."),
+        Operation::new("POST", SCRUB, "Has every worker read all it holds")
+            .json::<Scrubs>(200, "It has begun."),
+        Operation::new("GET", POLICY, "The policy of the cluster")
+            .json::<Policy>(200, "The policy."),
+        Operation::new("POST", POLICY, "Changes the policy of the cluster")
+            .takes::<PolicyChange>()
+            .json::<Policy>(200, "The policy as it is now.")
+            .fails(&[Conflict, TooFewWorkers, NoQuorum]),
+        Operation::new("GET", TOKENS, "All tokens, without their secrets")
+            .json::<Tokens>(200, "The tokens."),
+        Operation::new("POST", TOKENS, "Makes a token")
+            .takes::<NewToken>()
+            .json::<CreatedToken>(201, "The token, with its secret.")
+            .fails(&[Conflict, NoQuorum]),
+        Operation::new("DELETE", TOKEN, "Ends a token")
+            .empty(204, "It has ended.")
+            .fails(&[TokenNotFound, NoQuorum]),
+    ]
+}
+
+fn short() -> Vec<Operation> {
+    let read = |method, path, summary| {
+        Operation::new(method, path, summary)
+            .name_in_query()
+            .ranges()
+    };
+    let delete = |method| {
+        Operation::new(method, original::DELETE, "Deletes a file")
+            .name_in_query()
+            .flag("purge", "For good, rather than into the trash.")
+            .conditions()
+            .repeatable()
+            .empty(204, "It is gone.")
+            .fails(&[FileNotFound, PreconditionFailed, Conflict])
+    };
+    let mut upload = Operation::new("POST", original::UPLOAD, "Stores the files of a form")
+        .conditions()
+        .json::<Uploaded>(
+            201,
+            "All are stored: `FileInfo` of the only one, or `FormFiles`.",
+        )
+        .json::<FormFiles>(207, "Some are not stored, or the form ended early.")
+        .fails(STORED)
+        .fails(&[NoQuorum]);
+    upload.body = Some(Body::Form);
+    vec![
+        upload,
+        read("GET", original::DOWNLOAD, "A file's bytes, to be saved"),
+        read("HEAD", original::DOWNLOAD, "A file's bytes, to be saved"),
+        read("GET", original::PLAY, "A file's bytes, to be shown"),
+        read("HEAD", original::PLAY, "A file's bytes, to be shown"),
+        Operation::new("GET", original::CHECKSUM, "What a file's bytes hash to")
+            .name_in_query()
+            .json::<Checksums>(200, "The checksums.")
+            .fails(&[FileNotFound]),
+        Operation::new("GET", original::VERIFY, "Has all copies of a file read")
+            .name_in_query()
+            .json::<Verified>(200, "What was found.")
+            .fails(&[FileNotFound]),
+        delete("POST"),
+        delete("DELETE"),
+    ]
+}
+
+fn servers() -> Vec<Operation> {
+    let mut beat = Operation::new("POST", internal::HEARTBEAT, "A heartbeat, in postcard")
+        .answer(200, "Orders, in postcard.", Content::Compact, &[])
+        .fails(&[TooLarge, IncompleteBody, ForeignDisk, Fenced, NoQuorum]);
+    beat.body = Some(Body::Bytes);
+    vec![
+        beat,
+        Operation::new("POST", local::LOOK_UP, "What a name stands for")
+            .takes::<local::LookUp>()
+            .json::<local::LookedUp>(200, "That.")
+            .fails(&[
+                FileNotFound,
+                InvalidName,
+                Forbidden,
+                TooManyFailures,
+                NotBootstrapped,
+            ]),
+    ]
+}
