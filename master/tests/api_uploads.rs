@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32, join};
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::records::Holder;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{ChunkRun, FileInfo, StoredChunk, UploadInfo, UploadState, Uploads};
 use serde_json::json;
@@ -68,6 +69,9 @@ async fn chunks_in_any_order_become_the_file_and_their_checksums_join() {
     let bytes = content(2 * CHUNK + 777);
     let upload = begin(&setup, "films/a.mkv", Some(bytes.len())).await;
     assert_eq!((upload.state, upload.stored_bytes), (UploadState::Open, 0));
+    // It counts for whoever began it.
+    let holder = setup.leader.state().open[&upload.id].holder;
+    assert!(matches!(holder, Some(Holder::Address(_))), "{holder:?}");
     let pieces: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
     let mut hashes = vec![ChunkHash([0; 32]); pieces.len()];
     for index in [2, 0, 0, 1] {

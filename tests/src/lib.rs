@@ -11,6 +11,7 @@ pub mod disks;
 pub mod film;
 pub mod http;
 pub mod nginx;
+pub mod pages;
 pub mod players;
 pub mod process;
 pub mod program;

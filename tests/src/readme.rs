@@ -1,22 +1,24 @@
 //! What pages say, as it stands there.
 
+use crate::pages;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 
-/// The shell block that follows the line `<!-- NAME -->` in the README of `repository`.
+/// The block that follows the line `<!-- NAME -->` in the README of `repository`.
 ///
 /// # Errors
 /// If there is none.
 pub fn commands(repository: &Path, name: &str) -> Result<String> {
     let readme = fs::read_to_string(repository.join("README.md")).context("read README.md")?;
-    let (_, after) = readme
-        .split_once(&format!("<!-- {name} -->\n```sh\n"))
-        .with_context(|| format!("README.md has no block {name}"))?;
-    let (block, _) = after
-        .split_once("\n```")
-        .context("a block without an end")?;
-    Ok(block.to_owned())
+    let mark = format!("<!-- {name} -->");
+    let place = readme.lines().position(|line| line == mark);
+    let place = place.with_context(|| format!("README.md has no block {name}"))?;
+    let blocks = pages::blocks(&readme)?;
+    // The mark, the fence, the block: its first line counts from one.
+    let found = blocks.into_iter().find(|block| block.line == place + 3);
+    let block = found.with_context(|| format!("no block follows {mark} in README.md"))?;
+    Ok(block.text)
 }
 
 /// What the page says that a program prints: its only `text` block.

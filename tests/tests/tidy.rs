@@ -309,6 +309,32 @@ fn every_exception_from_a_lint_has_a_reason() -> Result<()> {
 }
 
 #[test]
+fn every_call_of_the_client_says_what_is_left_when_its_future_is_dropped() -> Result<()> {
+    let folder = repository()?.join("client").join("src");
+    let mut violations = Vec::new();
+    for path in files(&[".rs"])? {
+        let inside = path.strip_prefix(&folder).ok();
+        // Links are for the servers of this repository.
+        if inside.is_none_or(|path| path.starts_with("link") || path.ends_with("link.rs")) {
+            continue;
+        }
+        let mut documentation = Vec::new();
+        for line in fs::read_to_string(&path)?.lines().map(str::trim) {
+            let says = |word: &str| documentation.iter().any(|line| *line == word);
+            if line.starts_with("pub async fn") && !says("/// # Cancel safety") {
+                violations.push(format!("{}: {line}", shown(&path)));
+            }
+            if line.starts_with("///") {
+                documentation.push(line.to_owned());
+            } else if !line.starts_with("#[") {
+                documentation.clear();
+            }
+        }
+    }
+    none(violations)
+}
+
+#[test]
 fn pages_link_to_what_exists() -> Result<()> {
     let mut violations = Vec::new();
     for path in files(&[".md"])? {

@@ -115,6 +115,13 @@ const PROOFS: &[Proof] = &[
         minutes: 60,
     },
     Proof {
+        name: "cli",
+        claim: "help, exit codes and documents are as pinned, and what pages print runs as printed",
+        needs: FILM,
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
         name: "heartbeat",
         claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
         needs: &[],

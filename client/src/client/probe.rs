@@ -16,6 +16,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]. Nothing is tried again.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn probe(&self) -> Result<Probe, Error> {
         let request = |url: &str| self.http.get(format!("{url}{}", public::HEALTH));
         let response = self.send(public::HEALTH, request).await?;
@@ -29,6 +32,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
     pub async fn metrics(&self) -> Result<String, Error> {
         let path = public::METRICS;
         let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}"));

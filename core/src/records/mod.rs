@@ -21,16 +21,38 @@ pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
 pub use request::{Outcome, REQUEST_WINDOW};
 pub use token::{MOST_TOKENS, TokenHash, TokenRecord};
-pub use upload::{ChunkRecord, EndedRecord, Session, UploadEnd, UploadRecord};
+pub use upload::{ChunkRecord, EndedRecord, Holder, Session, UploadEnd, UploadRecord};
 
 use crate::log::message::Put;
 use crate::log::table::{Table, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The first byte of every value: the version of its encoding. A value of a later version is
-/// refused, so an old program never reads half of what a new one wrote.
-const VALUE_VERSION: u8 = 1;
+/// What stands under a key. The first byte of its value is the version of its encoding. A value of a
+/// later version is refused, so an old program never reads half of what a new one wrote.
+pub trait Record: Serialize + DeserializeOwned {
+    /// The version in which it is written.
+    const VERSION: u8 = 1;
+
+    /// Reads a value of an earlier version, without its first byte.
+    ///
+    /// # Errors
+    /// If there is no such version, or the value does not decode.
+    fn of_earlier(version: u8, _value: &[u8]) -> Result<Self, Corrupt> {
+        Err(Corrupt::Version(version))
+    }
+}
+
+impl Record for ClusterRecord {}
+impl Record for MemberRecord {}
+impl Record for PartitionRecord {}
+impl Record for MoveRecord {}
+impl Record for FileRecord {}
+impl Record for TrashRecord {}
+impl Record for ChunkRecord {}
+impl Record for EndedRecord {}
+impl Record for Outcome {}
+impl Record for TokenRecord {}
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,18 +93,20 @@ impl Lookup for View<'_> {
 ///
 /// # Errors
 /// Never for the records of this module; `postcard` could refuse a type without a known length.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Corrupt> {
-    postcard::to_extend(value, vec![VALUE_VERSION]).map_err(Corrupt::Value)
+pub fn encode<T: Record>(value: &T) -> Result<Vec<u8>, Corrupt> {
+    postcard::to_extend(value, vec![T::VERSION]).map_err(Corrupt::Value)
 }
 
 /// Reads a value back.
 ///
 /// # Errors
 /// If the bytes are not a value of this type and of a version that this program knows.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Corrupt> {
+pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, Corrupt> {
     match bytes.split_first() {
-        Some((&VALUE_VERSION, rest)) => postcard::from_bytes(rest).map_err(Corrupt::Value),
-        Some((&version, _)) => Err(Corrupt::Version(version)),
+        Some((&version, rest)) if version == T::VERSION => {
+            postcard::from_bytes(rest).map_err(Corrupt::Value)
+        }
+        Some((&version, rest)) => T::of_earlier(version, rest),
         None => Err(Corrupt::Empty),
     }
 }
@@ -91,7 +115,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Corrupt> {
 ///
 /// # Errors
 /// If its value does not decode.
-pub fn get<T: DeserializeOwned>(records: &impl Lookup, key: &Key) -> Result<Option<T>, Corrupt> {
+pub fn get<T: Record>(records: &impl Lookup, key: &Key) -> Result<Option<T>, Corrupt> {
     records.value(&key.to_bytes()).map(decode).transpose()
 }
 
@@ -99,7 +123,7 @@ pub fn get<T: DeserializeOwned>(records: &impl Lookup, key: &Key) -> Result<Opti
 ///
 /// # Errors
 /// As [`encode`].
-pub fn put<T: Serialize>(key: &Key, value: &T) -> Result<Put, Corrupt> {
+pub fn put<T: Record>(key: &Key, value: &T) -> Result<Put, Corrupt> {
     Ok(Put {
         key: key.to_bytes(),
         value: Some(encode(value)?),

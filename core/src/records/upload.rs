@@ -1,9 +1,9 @@
 //! Open uploads, the chunks of those that can be resumed, and how they ended.
 
-use super::{FileRecord, Precondition, Wanted};
+use super::{Corrupt, FileRecord, Precondition, Record, Wanted};
 use crate::checksum::{Blake3, ChunkHash, Crc32};
 use crate::chunk::ChunkSize;
-use crate::id::{DiskId, RequestId, Term};
+use crate::id::{DiskId, RequestId, Term, TokenId};
 use crate::labels::Labels;
 use crate::name::FileName;
 use crate::time::LogTime;
@@ -33,6 +33,77 @@ pub struct UploadRecord {
     pub request: Option<RequestId>,
     /// Whether it outlives the gateway that serves it, and for how long.
     pub session: Option<Session>,
+    /// Whom it counts for, if it outlives the gateway and that is known.
+    pub holder: Option<Holder>,
+}
+
+impl Record for UploadRecord {
+    const VERSION: u8 = 2;
+
+    fn of_earlier(version: u8, value: &[u8]) -> Result<Self, Corrupt> {
+        match version {
+            1 => {
+                let first: FirstUploadRecord =
+                    postcard::from_bytes(value).map_err(Corrupt::Value)?;
+                Ok(first.into())
+            }
+            _ => Err(Corrupt::Version(version)),
+        }
+    }
+}
+
+/// An [`UploadRecord`] of version 1, which did not say whom it counts for.
+#[derive(Serialize, Deserialize)]
+struct FirstUploadRecord {
+    begun_at: u64,
+    begun: LogTime,
+    name: FileName,
+    chunk_size: ChunkSize,
+    replicas: Wanted,
+    content_type: String,
+    labels: Labels,
+    precondition: Precondition,
+    request: Option<RequestId>,
+    session: Option<Session>,
+}
+
+impl From<FirstUploadRecord> for UploadRecord {
+    fn from(first: FirstUploadRecord) -> Self {
+        let FirstUploadRecord {
+            begun_at,
+            begun,
+            name,
+            chunk_size,
+            replicas,
+            content_type,
+            labels,
+            precondition,
+            request,
+            session,
+        } = first;
+        Self {
+            begun_at,
+            begun,
+            name,
+            chunk_size,
+            replicas,
+            content_type,
+            labels,
+            precondition,
+            request,
+            session,
+            holder: None,
+        }
+    }
+}
+
+/// Whom a read or an upload counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Holder {
+    /// Whoever sends this token.
+    Token(TokenId),
+    /// Whoever asks from there, with a root token or a link: an address as one customer has it.
+    Address(u128),
 }
 
 /// An upload that clients come back to: its chunks are recorded, and it lives for as long as it is
@@ -91,4 +162,46 @@ pub enum UploadEnd {
     Aborted,
     /// Nobody went on with it.
     Expired,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::{decode, encode};
+    use crate::ring::ReplicationFactor;
+
+    #[test]
+    fn an_upload_of_the_first_version_is_read_and_counts_for_nobody() {
+        let first = FirstUploadRecord {
+            begun_at: 3,
+            begun: LogTime::from_millis(5),
+            name: FileName::parse("a").unwrap(),
+            chunk_size: ChunkSize::MIN,
+            replicas: Wanted::by_policy(ReplicationFactor::DEFAULT),
+            content_type: "video/mp4".to_owned(),
+            labels: Labels::default(),
+            precondition: Precondition::default(),
+            request: None,
+            session: Some(Session {
+                size: Some(7),
+                expires_after: Duration::from_secs(60),
+            }),
+        };
+        let bytes = postcard::to_extend(&first, vec![1]).unwrap();
+        let written = [
+            1, 3, 5, 1, 97, 128, 128, 64, 2, 1, 9, 118, 105, 100, 101, 111, 47, 109, 112, 52,
+        ];
+        assert_eq!(bytes[..written.len()], written);
+        let read: UploadRecord = decode(&bytes).unwrap();
+        assert_eq!(read, UploadRecord::from(first));
+        assert_eq!((read.begun_at, read.holder), (3, None));
+        let now = UploadRecord {
+            holder: Some(Holder::Token(TokenId::from_u128(7))),
+            ..read
+        };
+        let bytes = encode(&now).unwrap();
+        assert_eq!(bytes[0], 2);
+        assert_eq!(decode(&bytes), Ok(now));
+        assert_eq!(decode::<UploadRecord>(&[0, 1]), Err(Corrupt::Version(0)));
+    }
 }

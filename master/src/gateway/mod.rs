@@ -21,7 +21,6 @@ mod verify;
 pub use read::{Piece, ReadBody, ReadError};
 pub use session::{PutChunk, Whole};
 pub use store::{Expected, StoreError, Upload};
-pub use turns::Holder;
 
 use crate::error::Error;
 use crate::leader::command::{FileInfo, FileView};
@@ -29,6 +28,7 @@ use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
 use mdfs_client::link::Links;
 use mdfs_core::id::FileId;
+use mdfs_core::records::Holder;
 use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;

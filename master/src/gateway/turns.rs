@@ -1,20 +1,11 @@
 //! Who may move bytes now: so many at a time, and no one of them more than half.
 
 use crate::error::Error;
-use mdfs_core::id::TokenId;
+use mdfs_core::records::Holder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// Who a read or an upload counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    /// Whoever sends this token.
-    Token(TokenId),
-    /// Whoever asks from there, with a root token or a link: an address as one customer has it.
-    Address(u128),
-}
 
 /// Turns at one thing.
 #[derive(Debug)]
@@ -97,6 +88,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mdfs_core::id::TokenId;
 
     #[tokio::test]
     async fn one_holder_leaves_half_of_the_turns_to_others() {

@@ -1,12 +1,12 @@
 //! Who asks, and what they may do.
 
 use super::error::HttpError;
-use crate::gateway::Holder;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use mdfs_core::access::{Grant, Role};
 use mdfs_core::id::TokenId;
 use mdfs_core::name::FileName;
+use mdfs_core::records::Holder;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::problem::Code;
 use mdfs_service::serve::customer;

@@ -261,6 +261,7 @@ impl Storing {
             labels: Labels::default(),
             precondition: self.precondition.clone(),
             session: None,
+            holder: None,
         })
     }
 

@@ -57,6 +57,7 @@ pub(crate) async fn put(
         labels: labels(&headers)?,
         precondition: precondition(&headers)?,
         session: None,
+        holder: None,
     };
     let upload = Upload {
         begin,

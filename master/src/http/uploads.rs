@@ -89,6 +89,7 @@ pub(crate) async fn begin(
             size,
             expires_after: Duration::from_secs(expires_seconds),
         }),
+        holder: Some(caller.holder()),
         name,
     };
     let id = match app.0.leader.begin_upload(begin).await? {

@@ -1,6 +1,6 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
-mod chunks;
+mod uploads;
 mod wanted;
 
 use super::progress::Amount;
@@ -12,8 +12,9 @@ use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{
-    ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Key, Kind, Lookup, MemberRecord,
-    MemberState, MoveRecord, PartitionRecord, Session, TrashRecord, UploadRecord, decode,
+    ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Holder, Key, Kind, Lookup,
+    MemberRecord, MemberState, MoveRecord, PartitionRecord, Session, TrashRecord, UploadRecord,
+    decode,
 };
 use mdfs_core::ring::{Assignment, BytesPerPartition, ReplicationFactor};
 use mdfs_core::time::LogTime;
@@ -32,6 +33,8 @@ pub(super) struct Catalog {
     pub(super) uploads: BTreeMap<FileId, Upload>,
     /// Those of them that clients may come back to.
     pub(super) sessions: usize,
+    /// How many each has of these.
+    held: BTreeMap<Holder, usize>,
     /// Chunks recorded of them, and bytes in those that are durable.
     pub(super) recorded: (u64, u64),
     /// Sessions that have ended, those first that ended first.
@@ -59,6 +62,7 @@ pub(super) struct Catalog {
 pub(super) struct Upload {
     pub(super) begun: LogTime,
     pub(super) session: Option<Session>,
+    pub(super) holder: Option<Holder>,
     /// When it was begun, or got its last chunk.
     pub(super) last: LogTime,
     /// The chunks of it that are durable.
@@ -102,6 +106,7 @@ impl Default for Catalog {
             moves: BTreeMap::new(),
             uploads: BTreeMap::new(),
             sessions: 0,
+            held: BTreeMap::new(),
             recorded: (0, 0),
             ended: BTreeSet::new(),
             files: 0,
@@ -176,22 +181,8 @@ impl Catalog {
                 self.trashed_files = self.trashed_files.saturating_sub(1);
                 self.vacate(file);
             }
-            Step::UploadAdded(file, record) => {
-                self.sessions += usize::from(record.session.is_some());
-                let upload = Upload {
-                    begun: record.begun,
-                    session: record.session,
-                    last: record.begun,
-                    stored: ChunkSet::default(),
-                    stored_bytes: 0,
-                };
-                self.uploads.insert(*file, upload);
-            }
-            Step::UploadRemoved(file) => {
-                let upload = self.uploads.remove(file);
-                let was_session = upload.is_some_and(|upload| upload.session.is_some());
-                self.sessions = self.sessions.saturating_sub(usize::from(was_session));
-            }
+            Step::UploadAdded(file, record) => self.add_upload(*file, record),
+            Step::UploadRemoved(file) => self.remove_upload(*file),
             Step::ChunkAdded(chunk, record) => self.add_chunk(*chunk, record),
             Step::ChunkRemoved(chunk, record) => self.remove_chunk(*chunk, record),
             Step::EndedAdded(file, ended) => {

@@ -15,6 +15,10 @@ use std::time::Duration;
 /// How long a disk may take to say what it holds before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Chunks remembered that went or were found damaged: those that a few beats tell of. When there are
+/// more, any may be one of them.
+const MOST_LOST: usize = 1 << 16;
+
 /// What is known of all disks. Only of use to a leader, and only in one term.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
@@ -23,8 +27,31 @@ pub(super) struct Truth {
     pending: BTreeMap<FileId, Vec<(DiskId, Change)>>,
     /// The same as digests.
     early: BTreeMap<(DiskId, Partition), Digest>,
+    /// Chunks that went from a disk or were found damaged, since lists were asked for last.
+    lost: Losses,
+    /// The same since lists were asked for of which a survey told.
+    lost_before: Losses,
     /// Something changed since [`Truth::take_changed`].
     changed: bool,
+}
+
+/// Chunks that a list may show as good and that are not any more.
+#[derive(Clone, Debug, Default)]
+struct Losses {
+    chunks: BTreeSet<ChunkId>,
+    /// There may be others, of which nobody told.
+    more: bool,
+}
+
+impl Losses {
+    fn note(&mut self, change: &Change) {
+        let is_loss = !change.came || change.length.is_none();
+        if is_loss && self.chunks.len() < MOST_LOST {
+            self.chunks.insert(change.chunk);
+        } else {
+            self.more |= is_loss;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -99,10 +126,36 @@ impl Truth {
         if known.mirror.is_none() {
             self.forget_early(disk);
         }
+        if self.disks.get(&disk).is_none_or(|it| it.mirror.is_none()) {
+            self.lose_sight();
+        }
         for change in came {
+            self.lost.note(&change);
+            self.lost_before.note(&change);
             self.note_early(disk, change, &is_early);
         }
         asks
+    }
+
+    /// What a disk lost will not be told chunk by chunk.
+    fn lose_sight(&mut self) {
+        self.lost.more = true;
+        self.lost_before.more = true;
+    }
+
+    /// Lists are about to be asked for: they show what was lost before.
+    pub(super) fn lists_asked(&mut self) {
+        self.lost = Losses::default();
+    }
+
+    /// A survey of the lists that were asked for last has ended.
+    pub(super) fn lists_surveyed(&mut self) {
+        self.lost_before = self.lost.clone();
+    }
+
+    /// Whether a copy of a chunk may have gone or be damaged that the last survey counted on.
+    pub(super) fn may_be_lost(&self, chunk: ChunkId) -> bool {
+        self.lost_before.more || self.lost_before.chunks.contains(&chunk)
     }
 
     /// Takes a disk's digests; false if they make no sense.

@@ -107,6 +107,7 @@ impl State {
                 precondition: begin.precondition.clone(),
                 request: begin.request,
                 session: begin.session,
+                holder: begin.holder,
             },
             stored: recorded.clone().map(|(&index, _)| index).collect(),
             stored_bytes: recorded.map(|(_, chunk)| chunk.length).sum(),

@@ -121,6 +121,7 @@ impl World {
             labels: Labels::default(),
             precondition,
             session: None,
+            holder: None,
         };
         let planned = plan_begin(self, begin, self.at())?;
         Ok(self.apply(planned))
@@ -310,6 +311,7 @@ fn more_copies_than_the_ring_has_holders_are_an_exception() {
         labels: Labels::default(),
         precondition: Precondition::default(),
         session: None,
+        holder: None,
     };
     let planned = plan_begin(&world, begin, world.at()).unwrap();
     world.apply(planned);

@@ -10,8 +10,8 @@ use crate::labels::Labels;
 use crate::log::message::Put;
 use crate::name::FileName;
 use crate::records::{
-    Copies, EndedRecord, FileRecord, Key, Lookup, Outcome, Precondition, Session, TrashRecord,
-    UploadEnd, UploadRecord, Wanted, get, put, remove,
+    Copies, EndedRecord, FileRecord, Holder, Key, Lookup, Outcome, Precondition, Session,
+    TrashRecord, UploadEnd, UploadRecord, Wanted, get, put, remove,
 };
 use std::collections::BTreeSet;
 
@@ -36,6 +36,8 @@ pub struct Begin {
     pub precondition: Precondition,
     /// Whether clients may come back to it.
     pub session: Option<Session>,
+    /// Whom it counts for, if they may.
+    pub holder: Option<Holder>,
 }
 
 /// What came of a [`Begin`].
@@ -110,6 +112,7 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
         precondition: begin.precondition,
         request: begin.request,
         session: begin.session,
+        holder: begin.session.and(begin.holder),
     };
     let mut puts = Vec::new();
     if let Some(old) = replaced {

@@ -6,7 +6,7 @@ use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSet, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, RequestId, Term};
 use mdfs_core::labels::Labels;
 use mdfs_core::name::FileName;
-use mdfs_core::records::{ChunkRecord, EndedRecord, Precondition, Session, UploadRecord};
+use mdfs_core::records::{ChunkRecord, EndedRecord, Holder, Precondition, Session, UploadRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -29,6 +29,8 @@ pub struct BeginUpload {
     pub precondition: Precondition,
     /// Whether clients may come back to it.
     pub session: Option<Session>,
+    /// Whom it counts for, if they may: nobody has more than half of what may be open.
+    pub holder: Option<Holder>,
 }
 
 /// What came of a [`BeginUpload`].

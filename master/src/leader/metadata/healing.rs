@@ -61,13 +61,13 @@ impl Metadata {
         let copied = self.mover.done(now.mono, disk, term, &beat.done);
         self.note_copies(now, copied);
         let holds_still = self.holds_still(now);
-        let (catalog, planned) = (&self.catalog, &self.planned);
+        let (catalog, planned, truth) = (&self.catalog, &self.planned, &self.truth);
         let policy = self.search.basis.replicas;
         let is_excess = |chunk: ChunkId, wanted: usize| {
             let is_for = |catalog: &Catalog| {
                 policy != Some(catalog.replicas()) || catalog.keeps(disk, chunk.partition(), wanted)
             };
-            holds_still && !is_for(catalog) && !is_for(planned)
+            holds_still && !truth.may_be_lost(chunk) && !is_for(catalog) && !is_for(planned)
         };
         let plan = &self.moving;
         let why = |partition| cause(catalog, plan, partition);
@@ -133,6 +133,7 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return;
         };
+        self.truth.lists_surveyed();
         let may_drop = self.search.basis.may_drop;
         let moving = self.search.basis.moves.keys().copied();
         self.progress.surveyed(&found.to_copy, moving);

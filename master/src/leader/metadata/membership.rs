@@ -146,7 +146,9 @@ impl Metadata {
             match self.planned.members.get(&disk) {
                 Some(member) if member.state == MemberState::Retired => {}
                 Some(member)
-                    if member.announced_until.is_some() && self.upkeep.returned.contains(&disk) =>
+                    if member.announced_until.is_some()
+                        && (self.upkeep.returned.contains(&disk)
+                            || self.announced(now, disk).is_none()) =>
                 {
                     let record = MemberRecord {
                         announced_until: None,

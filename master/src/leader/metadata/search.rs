@@ -242,6 +242,7 @@ impl Metadata {
         let heard = self.search.heard;
         let as_of = differed_after.map_or(heard, |after| after.min(heard));
         self.search.began = now.mono;
+        self.truth.lists_asked();
         self.search.next_token += 1;
         let token = self.search.next_token;
         self.search.asked = Some(Asked {

@@ -11,21 +11,28 @@ use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::{Planned, Refusal, plan_chunk};
-use mdfs_core::records::{ChunkRecord, EndedRecord, Key, Kind, Lookup, UploadRecord, decode, get};
+use mdfs_core::records::{
+    ChunkRecord, EndedRecord, Holder, Key, Kind, Lookup, UploadRecord, decode, get,
+};
 use mdfs_core::time::{LogTime, Timestamp};
 use std::time::Duration;
 
 impl Metadata {
-    /// Whether one more session may be opened.
-    pub(super) fn check_quota(&self) -> Result<(), Error> {
-        let open = self.planned.sessions;
-        if open < self.settings.most_sessions {
-            return Ok(());
+    /// Whether one more session may be opened. One holder leaves half of them to others.
+    pub(super) fn check_quota(&self, holder: Option<Holder>) -> Result<(), Error> {
+        let most = self.settings.most_sessions;
+        let full = |what, open: usize| {
+            let open = u64::try_from(open).unwrap_or(u64::MAX);
+            Err(Error::TooManyUploads { what, open })
+        };
+        let theirs = holder.map_or(0, |holder| self.planned.sessions_of(holder));
+        if self.planned.sessions >= most {
+            return full("uploads", self.planned.sessions);
         }
-        Err(Error::TooManyUploads {
-            what: "uploads",
-            open: u64::try_from(open).unwrap_or(u64::MAX),
-        })
+        if theirs >= most.div_ceil(2) {
+            return full("uploads of one token or address", theirs);
+        }
+        Ok(())
     }
 
     pub(super) fn record_chunk(

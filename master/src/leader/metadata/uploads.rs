@@ -107,13 +107,14 @@ impl Metadata {
             labels: begin.labels.clone(),
             precondition: begin.precondition.clone(),
             session: begin.session,
+            holder: begin.holder,
         };
         let view = self.view()?;
         let plan::Planned { puts, answer } = plan::plan_begin(&view, wanted, at)?;
         let open = match answer {
             plan::Begun::Known(file) => self.open_upload(&view, file, term)?,
             plan::Begun::Open { .. } if begin.session.is_some() => {
-                self.check_quota()?;
+                self.check_quota(begin.holder)?;
                 open
             }
             plan::Begun::Open { .. } | plan::Begun::Already(_) => open,

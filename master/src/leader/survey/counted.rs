@@ -2,9 +2,9 @@
 
 mod recorded;
 
-use super::places::{Places, places};
+use super::places::{Places, leaving, places};
 use super::{
-    AtRisk, Home, Listed, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
+    AtRisk, Home, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
 };
 use crate::leader::catalog::prefix;
@@ -25,6 +25,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         listed: HashMap::new(),
         listed_partitions: BTreeSet::new(),
         uploads: request.uploads.clone(),
+        leaving: leaving(&request.table),
     };
     pass.found.moved = request.moves.keys().copied().collect();
     pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
@@ -74,6 +75,8 @@ struct Pass<'a> {
     listed_partitions: BTreeSet<Partition>,
     /// Uploads that were open when the lists were made, or are.
     uploads: BTreeSet<FileId>,
+    /// Disks that are to be emptied.
+    leaving: BTreeSet<DiskId>,
 }
 
 /// Chunks of a file that share their places.
@@ -233,8 +236,10 @@ impl Pass<'_> {
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 home.push(index);
             }
-            // What lies elsewhere stays there while it is in the trash, unless it lacks copies.
-            let stays = excepted && run.is_trash && good.len() >= run.wanted;
+            // What lies elsewhere stays there while it is in the trash, unless it lacks copies or
+            // lies on a disk that is to be emptied.
+            let leaves = places.all.iter().any(|disk| self.leaving.contains(disk));
+            let stays = excepted && run.is_trash && good.len() >= run.wanted && !leaves;
             if !stays {
                 self.note_needs(chunk, length, &good, &lacking);
             }
@@ -264,14 +269,6 @@ impl Pass<'_> {
             // Not listed: it has what it should have.
             _ => places.exception.unwrap_or(places.targets).contains(&disk),
         }
-    }
-
-    fn damaged_at(&self, chunk: ChunkId) -> impl Iterator<Item = DiskId> + '_ {
-        let has = move |listed: &Listed| listed.damaged.contains(&chunk);
-        let lists = self.request.lists.iter();
-        lists
-            .filter(move |(_, listed)| has(listed))
-            .map(|(&disk, _)| disk)
     }
 
     fn note_needs(&mut self, chunk: ChunkId, length: u64, good: &[DiskId], lacking: &[DiskId]) {

@@ -1,9 +1,11 @@
 //! Where chunks belong.
 
 use super::SurveyRequest;
+use crate::leader::catalog::prefix;
 use mdfs_core::id::DiskId;
+use mdfs_core::log::table::Table;
 use mdfs_core::partition::Partition;
-use mdfs_core::records::Copies;
+use mdfs_core::records::{Copies, Key, Kind, MemberRecord, MemberState, decode};
 use std::collections::BTreeSet;
 
 /// Where a chunk should be, and where it may be.
@@ -37,4 +39,21 @@ pub(super) fn places<'a>(
         all: all.filter(|&disk| seen.insert(disk)).collect(),
         exception: exception.map(|exception| exception.disks.as_slice()),
     }
+}
+
+/// The disks that are to be emptied.
+pub(super) fn leaving(table: &Table) -> BTreeSet<DiskId> {
+    let leaves = |(key, value): (&[u8], &[u8])| {
+        let (Ok(Key::Member(disk)), Ok(member)) =
+            (Key::from_bytes(key), decode::<MemberRecord>(value))
+        else {
+            return None;
+        };
+        match member.state {
+            MemberState::Draining | MemberState::Decommissioning => Some(disk),
+            MemberState::Active | MemberState::Retired => None,
+        }
+    };
+    let members = prefix(Kind::Member);
+    table.range(&members, None).filter_map(leaves).collect()
 }

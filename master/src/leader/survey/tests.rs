@@ -101,6 +101,7 @@ fn an_upload_that_the_table_has_open_is_no_garbage_whoever_says_what() {
         precondition: Precondition::default(),
         request: None,
         session: None,
+        holder: None,
     };
     let upload = put(&Key::Upload(FileId::from_u128(77)), &upload).unwrap();
     let found = survey(&request(&[upload], &[1, 2]));
@@ -120,6 +121,7 @@ fn a_disk_that_alone_has_a_recorded_chunk_may_have_the_last_copy() {
         precondition: Precondition::default(),
         request: None,
         session: None,
+        holder: None,
     };
     let upload = put(&Key::Upload(chunk().file), &upload).unwrap();
     let recorded = |disks: &[u128]| {

@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod api_fuzz;
+mod cli;
 mod cold_start;
 mod disk_full;
 mod figures;
@@ -15,6 +16,7 @@ mod invariants;
 mod kill_master;
 mod kill_worker;
 mod no_revival;
+mod printed;
 mod ranges;
 mod resume;
 mod round_trip;
@@ -37,6 +39,9 @@ struct Arguments {
     /// A Python that has schemathesis
     #[arg(long, env = "MDFS_SCHEMATHESIS", hide = true)]
     schemathesis: Option<PathBuf>,
+    /// Write what `cli` compares with anew
+    #[arg(long)]
+    write: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -52,6 +57,7 @@ enum Name {
     GrowShrink,
     Resume,
     Tree,
+    Cli,
     Heartbeat,
     DiskFull,
     Truth,
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
         name,
         short,
         schemathesis,
+        write,
     } = Arguments::parse();
     let started = mdfs_tests::wait::now();
     let result = match name {
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
         Name::Resume => resume::prove(short),
+        Name::Cli => cli::prove(short, write),
         Name::Tree => tree::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),

@@ -29,6 +29,7 @@ impl World {
                 size,
                 expires_after: Duration::from_secs(60),
             }),
+            holder: None,
         };
         let planned = plan_begin(self, begin, self.at()).unwrap();
         self.apply(planned)

@@ -2,7 +2,7 @@
 
 use super::asking::{begin, done, ids, open, refused, waits};
 use super::healing::{LOST, check_whole, chunk, copies, has, order, with_files};
-use super::world::{World, disk};
+use super::world::{IDLE, World, disk};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
@@ -148,6 +148,44 @@ fn a_decommissioned_worker_is_emptied_and_its_disk_refused_for_ever() {
     world.restart_master();
     world.run(10_000);
     assert!(matches!(world.beat(5), Err(Error::RetiredDisk { .. })));
+}
+
+#[test]
+fn a_decommissioned_worker_waits_for_no_trash_that_lies_on_it_instead_of_elsewhere() {
+    let (mut world, _) = with_files(5, 5);
+    let (upload, holders) = (0..)
+        .map(|n| {
+            let upload = world.open(&format!("a{n}"));
+            let holders = ids(world.place(&upload, 0).unwrap());
+            (upload, holders)
+        })
+        .find(|(_, holders)| !holders.contains(&disk(5)))
+        .unwrap();
+    let other = (1..5).map(disk).find(|it| !holders.contains(it)).unwrap();
+    let info = done(world.commit_on(&upload, &[other, disk(5)])).unwrap();
+    assert_eq!(info.record.exceptions.len(), 1);
+    done(world.delete(info.name.as_str())).unwrap();
+    world.run(20_000);
+    assert!(has(&world, disk(5), chunk(info.record.file, 0)));
+    order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
+    // What was begun beside it ends in time, and may be on any disk until then.
+    world.run(IDLE + 40_000);
+    let state = world.master.catalog.members[&disk(5)].state;
+    assert_eq!(state, MemberState::Retired);
+    assert_eq!(copies(&world, &info).len(), 2);
+}
+
+#[test]
+fn an_announcement_of_which_no_leader_saw_the_end_ends_in_time() {
+    let (mut world, _) = with_files(4, 5);
+    announce(&mut world, "worker-4", 60);
+    let announced = |world: &World| world.master.catalog.members[&disk(4)].announced_until;
+    // It was back before this leader came.
+    world.restart_master();
+    world.run(50_000);
+    assert!(announced(&world).is_some());
+    world.run(15_000);
+    assert_eq!(announced(&world), None);
 }
 
 #[test]

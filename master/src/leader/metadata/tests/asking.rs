@@ -178,6 +178,7 @@ pub(super) fn begin(text: &str) -> BeginUpload {
         labels: Labels::default(),
         precondition: Precondition::default(),
         session: None,
+        holder: None,
     }
 }
 

@@ -127,6 +127,29 @@ fn a_damaged_copy_that_nobody_needs_is_dropped_but_not_the_last_one() {
 }
 
 #[test]
+fn a_copy_too_many_stays_if_another_is_found_damaged_before_it_is_dropped() {
+    let (mut world, files) = with_files(4, 20);
+    let needed = chunk(files[7].record.file, 0);
+    let holders = copies(&world, &files[7]);
+    let other = (1..=4).find(|&number| !holders.contains(&disk(number)));
+    let other = other.unwrap();
+    world.worker(other).holdings.add(needed, MIB);
+    let surveys = world.surveys;
+    while world.surveys == surveys {
+        world.run(50);
+    }
+    // The order to drop it would come with the answer to its next beat.
+    let first = holders[0].as_u128();
+    world.worker(first).holdings.add_damaged(needed);
+    world.beat(first).unwrap();
+    world.beat(other).unwrap();
+    assert!(has(&world, disk(other), needed));
+    world.run(10_000);
+    assert!(!has(&world, disk(other), needed));
+    check_whole(&mut world, &files);
+}
+
+#[test]
 fn a_difference_that_no_change_told_of_is_found_within_three_beats() {
     let (mut world, files) = with_files(3, 20);
     let info = &files[3];

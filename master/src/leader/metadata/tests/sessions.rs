@@ -10,9 +10,9 @@ use crate::leader::command::{
 use crate::leader::handle::Question;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
-use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::id::{DiskId, FileId, TokenId};
 use mdfs_core::records::plan::Refusal;
-use mdfs_core::records::{Session, UploadEnd};
+use mdfs_core::records::{Holder, Session, UploadEnd};
 use mdfs_protocol::public::Health;
 use std::time::Duration;
 
@@ -278,6 +278,41 @@ fn a_chunk_that_is_recorded_is_recorded_anew_also_when_no_more_are_taken() {
     world.commit_session(found.open.file).unwrap();
     let upload = world.found(upload.file).open;
     world.store_chunk(&upload, 0);
+}
+
+#[test]
+fn one_holder_leaves_half_of_all_sessions_to_others_under_every_leader() {
+    let mut world = World::founded();
+    let by = |holder, text: &str| BeginUpload {
+        holder: Some(holder),
+        ..session(text)
+    };
+    let greedy = Holder::Token(TokenId::from_u128(7));
+    let most = MOST_SESSIONS.div_ceil(2);
+    let opened: Vec<OpenUpload> = (0..most)
+        .map(|n| open(done(world.begin_with(by(greedy, &format!("a{n}")))).unwrap()))
+        .collect();
+    world.restart_master();
+    world.run(6000);
+    let full = refused(world.begin_with(by(greedy, "b")));
+    assert_eq!(
+        full.to_string(),
+        format!("{most} uploads of one token or address are open, and no more are allowed")
+    );
+    done(world.begin_with(by(Holder::Address(1), "c"))).unwrap();
+    let full = refused(world.begin_with(by(Holder::Address(2), "d")));
+    assert!(
+        matches!(
+            full,
+            Error::TooManyUploads {
+                what: "uploads",
+                ..
+            }
+        ),
+        "{full}"
+    );
+    done(world.abort(opened[0].file)).unwrap();
+    done(world.begin_with(by(greedy, "b"))).unwrap();
 }
 
 #[test]

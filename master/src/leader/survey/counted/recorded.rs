@@ -2,6 +2,7 @@
 
 use super::Pass;
 use crate::leader::catalog::prefix;
+use crate::leader::survey::Listed;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::records::{ChunkRecord, Key, Kind, UploadRecord, decode, get};
@@ -54,6 +55,15 @@ impl Pass<'_> {
             (0, _) => there.into_iter().chain(silent).chain(damaged).collect(),
             (2.., _) => Vec::new(),
         }
+    }
+
+    /// The disks that have damaged copies of a chunk.
+    pub(super) fn damaged_at(&self, chunk: ChunkId) -> impl Iterator<Item = DiskId> + '_ {
+        let has = move |listed: &Listed| listed.damaged.contains(&chunk);
+        let lists = self.request.lists.iter();
+        lists
+            .filter(move |(_, listed)| has(listed))
+            .map(|(&disk, _)| disk)
     }
 
     fn note_upload(&mut self, of_file: Option<(FileId, BTreeSet<DiskId>)>) {
