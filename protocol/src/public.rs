@@ -1,11 +1,13 @@
 //! The HTTP API for people and programs, under `/v1/`.
 
 mod admin;
+mod files;
 mod reading;
 mod tokens;
 mod uploads;
 
 pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
+pub use files::{Checksums, FormFiles, FormResult, SetAttributes};
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
@@ -19,7 +21,6 @@ pub use uploads::{
     UploadInfo, UploadState, Uploads, upload_path,
 };
 
-use crate::problem::Problem;
 use crate::schema;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation};
@@ -29,7 +30,7 @@ use std::collections::BTreeMap;
 
 /// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`], `GET ?checksum`
 /// [`Checksums`]; `DELETE ?purge` removes it for good, `POST ?undelete`
-/// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
+/// brings it back from the trash as a [`FileInfo`], `POST ?attributes` [`SetAttributes`] changes what is said of it, and `POST ?verify` has its copies read and
 /// answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
 /// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
@@ -151,48 +152,6 @@ pub struct FileInfo {
     /// Attributes of the user's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-}
-
-/// What a file's bytes hash to, `GET …?checksum`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Checksums {
-    /// The file's name.
-    pub name: String,
-    /// The log index that made this version.
-    pub version: u64,
-    /// Bytes.
-    pub size: u64,
-    /// CRC-32 of all bytes.
-    #[schemars(with = "schema::Crc32Text")]
-    pub crc32: Crc32,
-    /// BLAKE3 of all bytes.
-    #[schemars(with = "schema::Blake3Text")]
-    pub blake3: Blake3,
-}
-
-/// What became of a form with several files, or of one that ended early.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FormFiles {
-    /// Each file that came, in order.
-    pub files: Vec<FormResult>,
-    /// What ended the form early; none if it came whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_by: Option<Problem>,
-}
-
-/// What became of one file of a form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum FormResult {
-    /// It is stored.
-    Stored(FileInfo),
-    /// It is not.
-    Refused {
-        /// The name it would have.
-        name: String,
-        /// Why.
-        problem: Problem,
-    },
 }
 
 /// One page of a listing, sorted by name bytes.
