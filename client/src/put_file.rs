@@ -52,8 +52,8 @@ impl Client {
     ///
     /// The file is sent in chunks that are durable one by one: what fails is tried again for a minute
     /// at least, and with [`PutFileOptions::state`] a later call with the same options goes on where
-    /// this one ended, if the file is the same by its path, length and time of change. If the file
-    /// changes meanwhile, nothing is stored.
+    /// this one ended, if the file is the same, and its status the same, by the file system. If the
+    /// file changes meanwhile, nothing is stored.
     ///
     /// # Errors
     /// [`Error`]. If the file cannot become what was meant, such as after [`Error::SourceChanged`], the

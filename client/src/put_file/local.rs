@@ -6,7 +6,10 @@ use crate::source::{self, changed};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
 use mdfs_core::checksum::Crc32;
+use serde::{Deserialize, Serialize};
+use std::fs::Metadata;
 use std::io::{self, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::fs::File;
@@ -22,6 +25,27 @@ pub(super) struct Local {
     path: PathBuf,
     size: u64,
     modified: Option<SystemTime>,
+    identity: Identity,
+}
+
+/// What tells a file from another of its path, length and time of change: that time can be set, and is
+/// by whatever copies a file with its times. The time of status cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    /// The time of status: seconds since the Unix epoch, and nanoseconds.
+    status: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            status: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl Local {
@@ -46,6 +70,7 @@ impl Local {
             path,
             size: metadata.len(),
             modified: metadata.modified().ok(),
+            identity: Identity::of(&metadata),
         })
     }
 
@@ -55,6 +80,10 @@ impl Local {
 
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// When it was changed; none for a time before 1970, or on a file system without such times.
@@ -70,12 +99,12 @@ impl Local {
     }
 
     /// # Errors
-    /// [`Error::SourceChanged`] if the file is not the same any more, by its length and time of change,
-    /// or is gone; [`Error::Source`] if that cannot be told.
+    /// [`Error::SourceChanged`] if the file is not the same any more, was written to, or is gone; [`Error::Source`] if that cannot be told.
     pub(super) async fn check_unchanged(&self) -> Result<(), Error> {
         let looked_at = tokio::fs::metadata(&self.path).await;
         let metadata = looked_at.map_err(|source| self.failed(source))?;
-        if (metadata.len(), metadata.modified().ok()) == (self.size, self.modified) {
+        let same = (metadata.len(), metadata.modified().ok()) == (self.size, self.modified);
+        if same && Identity::of(&metadata) == self.identity {
             return Ok(());
         }
         Err(self.failed(changed()))

@@ -4,7 +4,7 @@
 //! for, with its checksum. A line that is missing or cut costs a hash of that chunk, no more; what
 //! counts is what the cluster says.
 
-use super::local::Local;
+use super::local::{Identity, Local};
 use crate::put::PutOptions;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkSet;
@@ -38,6 +38,9 @@ struct Head {
     path: PathBuf,
     size: u64,
     modified_nanos: Option<u64>,
+    /// What a state of an earlier version does not say is of another file.
+    #[serde(default)]
+    identity: Identity,
     if_absent: bool,
     content_type: Option<String>,
     replicas: Option<u8>,
@@ -81,6 +84,7 @@ impl State {
             path: local.path().to_owned(),
             size: local.size(),
             modified_nanos: local.modified_nanos(),
+            identity: local.identity(),
             if_absent: put.if_absent,
             content_type: put.content_type.clone(),
             replicas: put.replicas,
@@ -217,6 +221,8 @@ fn lock(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use std::os::unix::fs::MetadataExt;
 
     async fn local(path: &Path, bytes: &[u8]) -> Local {
         fs::write(path, bytes).unwrap();
@@ -254,6 +260,33 @@ mod tests {
         let other = State::open(&path, "a", &file, &absent);
         assert_eq!(other.upload(), None, "begun without that condition");
         drop(other);
+        // Another file took its place, with its path, length and time of change.
+        let time = fs::metadata(&source).unwrap().modified().unwrap();
+        let taken = folder.path().join("b");
+        fs::write(&taken, b"jelly").unwrap();
+        File::open(&taken).unwrap().set_modified(time).unwrap();
+        fs::rename(&taken, &source).unwrap();
+        assert!(matches!(
+            file.check_unchanged().await,
+            Err(Error::SourceChanged { .. })
+        ));
+        let other = Local::open(&source).await.unwrap();
+        let mut replaced = State::open(&path, "a", &other, &put);
+        assert_eq!(replaced.upload(), None);
+        assert_eq!(replaced.take_left_behind(), Some(id), "it is to be ended");
+        drop(replaced);
+        // Written to, with its time of change put back.
+        let status = |path: &Path| {
+            let metadata = fs::metadata(path).unwrap();
+            (metadata.ctime(), metadata.ctime_nsec())
+        };
+        let before = status(&source);
+        // The clock of the file system may be coarse.
+        while status(&source) == before {
+            fs::write(&source, b"hullo").unwrap();
+            File::open(&source).unwrap().set_modified(time).unwrap();
+        }
+        assert!(other.check_unchanged().await.is_err());
         let longer = local(&source, b"hello there").await;
         let mut changed = State::open(&path, "a", &longer, &put);
         assert_eq!(changed.upload(), None);
