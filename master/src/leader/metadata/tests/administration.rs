@@ -472,7 +472,9 @@ fn what_is_stored_on_a_retired_disk_is_no_copy() {
     let upload = open(done(world.begin("late")).unwrap());
     try_to_retire(&mut world, "worker-5", true).unwrap();
     let asked = world.commit_on(&upload, &[disk(4), disk(5)]);
-    assert!(matches!(refused(asked), Error::Conflict(_)));
+    let gone = refused(asked);
+    assert!(matches!(gone, Error::CopyGone { disk: on } if on == disk(5)));
+    assert!(gone.code().is_transient());
     done(world.commit_on(&upload, &[disk(3), disk(4)])).unwrap();
 }
 
