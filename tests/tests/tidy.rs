@@ -36,6 +36,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mdfs-examples", &["mdfs-client"]),
+    (
+        "mdfs-fuzz",
+        &["mdfs-core", "mdfs-protocol", "mdfs-worker", "mdfs-master"],
+    ),
     ("mdfs-tests", &[]),
     ("xtask", &[]),
 ];
@@ -43,7 +47,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Packages of others that only these of ours may use, tests aside.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("axum", &["mdfs-service", "mdfs-worker", "mdfs-master"]),
-    ("clap", &["mdfs", "mdfs-examples", "mdfs-tests", "xtask"]),
+    (
+        "clap",
+        &["mdfs", "mdfs-examples", "mdfs-fuzz", "mdfs-tests", "xtask"],
+    ),
     ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
     ("reqwest", &["mdfs-client"]),
@@ -176,6 +183,22 @@ fn is_test(path: &Path) -> bool {
     named || path.components().any(|part| part.as_os_str() == "tests")
 }
 
+/// Lines up to the module of tests. What else is compiled for tests alone, a `use` or a module in a
+/// file of its own, stands among the rest and counts with it.
+fn lines_before_tests(source: &str) -> usize {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let begins = |&number: &usize| {
+        let mut after = lines
+            .iter()
+            .skip(number)
+            .skip_while(|line| line.starts_with("#["));
+        let item = after.next().copied().unwrap_or_default();
+        let is_block = item.starts_with("mod ") && item.ends_with('{');
+        is_block && lines.get(number) == Some(&"#[cfg(test)]")
+    };
+    (0..lines.len()).find(begins).unwrap_or(lines.len())
+}
+
 fn none(violations: Vec<String>) -> Result<()> {
     ensure!(violations.is_empty(), "\n{}", violations.join("\n"));
     Ok(())
@@ -251,15 +274,23 @@ fn sources_are_short_enough_to_be_read() -> Result<()> {
     let mut violations = Vec::new();
     for path in files(&[".rs"])? {
         let source = fs::read_to_string(&path)?;
-        let before_tests = source
-            .lines()
-            .take_while(|line| line.trim() != "#[cfg(test)]")
-            .count();
+        let before_tests = lines_before_tests(&source);
         if before_tests > LINES_MOST && !is_test(&path) {
             violations.push(format!("{} has {before_tests} lines", shown(&path)));
         }
     }
     none(violations)
+}
+
+#[test]
+fn only_a_module_of_tests_ends_the_count_of_lines() {
+    let check =
+        |source: &str, lines: usize| assert_eq!(lines_before_tests(source), lines, "{source}");
+    check("a\n#[cfg(test)]\nmod tests {\n    b\n}\n", 1);
+    check("a\n\n#[cfg(test)]\n#[expect(x)]\nmod tests {\n}\n", 2);
+    check("#[cfg(test)]\nmod tests;\na\n", 3);
+    check("#[cfg(test)]\nuse a;\nb\n#[cfg(test)]\nmod tests {\n}\n", 3);
+    check("#[cfg(test)]\nfn a() {\n}\nmod b {\n}\n", 5);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod certain;
 mod election;
+mod event;
 mod founding;
 mod healing;
 mod membership;
@@ -28,29 +29,26 @@ mod trash;
 mod upkeep;
 mod uploads;
 
+pub use event::{Effect, Event, Now};
+
 use super::catalog::{Catalog, Step};
 use super::command::FileInfo;
 use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::mover::Mover;
 use super::progress::Progress;
-use super::survey::{Survey, SurveyRequest};
 use super::truth::Truth;
 use crate::error::Error;
 use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
 use mdfs_core::detect::DetectSettings;
-use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, Term};
+use mdfs_core::id::{ClusterId, FileId, Incarnation, Term};
 use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
-use mdfs_core::log::message::{Reply, Request};
 use mdfs_core::log::table::View;
-use mdfs_core::log::violation::Violation;
-use mdfs_core::partition::Partition;
 use mdfs_core::records::plan::At;
-use mdfs_core::time::{LogTime, Timestamp};
-use mdfs_protocol::holdings::{Digests, Listing};
+use mdfs_core::time::Timestamp;
 use refusal::refusal_of;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Questions held while nobody leads. More are answered "busy": memory stays bounded.
@@ -90,125 +88,6 @@ pub struct Settings {
     pub incarnation: Incarnation,
     /// Where random bits come from; file ids are drawn from it.
     pub chance: Box<dyn FnMut() -> u128 + Send>,
-}
-
-/// The time of an event.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Monotonic.
-    pub mono: Timestamp,
-    /// The wall clock: where a new cluster's log time begins.
-    pub wall: LogTime,
-}
-
-/// Everything that can happen.
-#[derive(Debug)]
-pub enum Event {
-    /// Time has passed; at least every 50 ms.
-    Tick,
-    /// Somebody asks.
-    Question(Question),
-    /// A voter answered.
-    Reply {
-        /// The voter's disk.
-        from: DiskId,
-        /// Its answer.
-        reply: Reply,
-    },
-    /// A message to a voter, or its answer, was lost.
-    Unreachable {
-        /// The voter's disk.
-        disk: DiskId,
-    },
-    /// A blank disk now belongs to the cluster.
-    Adopted {
-        /// The disk.
-        disk: DiskId,
-        /// The cluster.
-        cluster: ClusterId,
-    },
-    /// A disk was asked what it holds.
-    Digests {
-        /// The disk.
-        disk: DiskId,
-        /// As in the effect.
-        term: Term,
-        /// None if it did not answer.
-        said: Option<Digests>,
-    },
-    /// A disk was asked for lists.
-    Listed {
-        /// The disk.
-        disk: DiskId,
-        /// As in the effect.
-        token: u64,
-        /// As in the effect.
-        partitions: BTreeSet<Partition>,
-        /// None if it did not answer.
-        list: Option<Listing>,
-    },
-    /// A survey has ended; without figures if it failed.
-    Surveyed(Option<Survey>),
-}
-
-/// Everything the driver has to do, none of which it may wait for.
-#[derive(Debug)]
-pub enum Effect {
-    /// Send this to a voter, and report the answer, or that there will be none.
-    Send {
-        /// The voter's disk.
-        disk: DiskId,
-        /// Where it answers.
-        url: String,
-        /// The message.
-        request: Request,
-    },
-    /// Ask a blank disk to belong to the cluster, and report a yes.
-    Adopt {
-        /// The disk.
-        disk: DiskId,
-        /// Where it answers.
-        url: String,
-        /// The cluster.
-        cluster: ClusterId,
-    },
-    /// Order disks to drop a file id that the log says nobody needs. Lost orders do no harm.
-    Drop {
-        /// The file id.
-        file: FileId,
-        /// The term of the order.
-        term: Term,
-        /// The disks and where they answer.
-        sites: Vec<(DiskId, String)>,
-    },
-    /// Ask a disk for the digests of all it holds, and report.
-    Digests {
-        /// The disk.
-        disk: DiskId,
-        /// Where it answers.
-        url: String,
-        /// The term in which it is asked.
-        term: Term,
-    },
-    /// Ask a disk for the chunks of some partitions, and report.
-    List {
-        /// The disk.
-        disk: DiskId,
-        /// Where it answers.
-        url: String,
-        /// The term in which it is asked.
-        term: Term,
-        /// Comes back with the answer.
-        token: u64,
-        /// The partitions.
-        partitions: BTreeSet<Partition>,
-    },
-    /// Compare records and lists, and report.
-    Survey(Box<SurveyRequest>),
-    /// An invariant is broken: stop the process.
-    Broken(Violation),
-    /// A record cannot be read, by this version at least: stop the process.
-    Unreadable(String),
 }
 
 /// The metadata service. One owner; everything goes through [`Metadata::step`].
@@ -368,6 +247,7 @@ impl Metadata {
             Question::Purge(delete, answer) => self.purge(now, deadline, delete, answer),
             Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
+            Question::SetLabels(set, answer) => self.set_labels(now, deadline, *set, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
             Question::ChangePolicy(change, answer) => {
                 self.change_policy(now, deadline, change, answer);
