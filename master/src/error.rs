@@ -80,6 +80,12 @@ pub enum Error {
         /// The leader's present term.
         term: Term,
     },
+    /// A disk was retired on which a chunk was stored: its copy is none, another has to be made.
+    #[error("disk {disk}, where a chunk was stored, was retired meanwhile")]
+    CopyGone {
+        /// The disk.
+        disk: DiskId,
+    },
     /// A request id from outside the window in which repeats are recognised.
     #[error("the request id was not issued within the last 10 minutes")]
     RequestTooOld,
@@ -244,7 +250,7 @@ impl Error {
                 Code::ForeignDisk
             }
             Error::Busy => Code::Busy,
-            Error::Unavailable { .. } => Code::Unavailable,
+            Error::Unavailable { .. } | Error::CopyGone { .. } => Code::Unavailable,
             Error::DataDamaged { .. } => Code::DataDamaged,
             Error::Settings(_)
             | Error::Start(_)

@@ -327,6 +327,48 @@ async fn a_commit_makes_sure_of_copies_that_an_earlier_leader_was_told_of() {
 }
 
 #[tokio::test]
+async fn a_chunk_whose_disks_are_gone_is_stored_once_more_when_it_comes_again() {
+    let setup = Setup::new(4).await;
+    let bytes = content(CHUNK);
+    let upload = begin(&setup, "a", Some(CHUNK)).await;
+    stored(&setup, &upload, 0, &bytes).await;
+    let (first, others) = setup.workers.split_at(2);
+    for (worker, site) in first.iter().zip(&mut setup.leader.state().sites) {
+        worker.kill();
+        site.live = false;
+    }
+    stored(&setup, &upload, 0, &bytes).await;
+    for worker in others {
+        assert_eq!(worker.disk().sealed.len(), 1);
+    }
+    assert_eq!(commit(&setup, &upload, "{}").await.status, 201);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_retired_while_it_gets_chunks_ends_no_upload() {
+    let setup = Setup::new(4).await;
+    let disk = |worker: usize| setup.workers[worker].site().disk;
+    let bytes = content(2 * CHUNK);
+    let upload = begin(&setup, "a", Some(bytes.len())).await;
+    setup.leader.state().retires = Some(disk(0));
+    for (index, chunk) in bytes.chunks(CHUNK).enumerate() {
+        stored(&setup, &upload, index, chunk).await;
+    }
+    setup.leader.state().retires = Some(disk(1));
+    let answer = commit(&setup, &upload, "{}").await;
+    assert_eq!(answer.status, 201, "{:?}", answer.body);
+    let commits = setup.leader.state().commits.clone();
+    for run in &commits.last().unwrap().copies {
+        let mut on = run.disks.clone();
+        on.sort_unstable();
+        assert_eq!(on, [disk(2), disk(3)]);
+    }
+    for worker in &setup.workers[2..] {
+        assert_eq!(worker.disk().sealed.len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn what_was_said_of_a_file_is_shown_with_it() {
     let setup = Setup::new(2).await;
     let body = json!({

@@ -98,7 +98,9 @@ pub(super) async fn put_chunk(
         .chunks
         .into_iter()
         .find(|it| it.index == chunk.index);
-    if let Some(known) = known {
+    // One that has lost copies is stored once more: its bytes are settled.
+    let copies = usize::from(open.replicas.get());
+    if let Some(known) = known.filter(|it| it.live_copies() >= copies) {
         while segments.next().await?.is_some() {
             if segments.received() > most {
                 return Err(StoreError::ChunkTooLong { most });
@@ -141,11 +143,23 @@ pub(super) async fn put_chunk(
     // From here on no try with other bytes is let in: a disk may have sealed these although nobody hears
     // of it, and a copy's bytes cannot be told from its length.
     note(shared, chunk, &record).await?;
-    let done = chunks.make_durable(staged, seal).await?;
-    let disks = done.sites.iter().map(|site| site.disk).collect();
-    let record = ChunkRecord { disks, ..record };
-    note(shared, chunk, &record).await?;
-    Ok(stored(&upload, chunk, &record))
+    let mut sites = chunks.make_durable(staged, seal.clone()).await?.sites;
+    let mut rounds = 1..TRIES;
+    loop {
+        let disks = sites.iter().map(|site| site.disk).collect();
+        let record = ChunkRecord {
+            disks,
+            ..record.clone()
+        };
+        match note(shared, chunk, &record).await {
+            // What others have is copied once more.
+            Err(Error::CopyGone { disk }) if sites.len() > 1 && rounds.next().is_some() => {
+                sites.retain(|site| site.disk != disk);
+                sites = chunks.complete(chunk, &seal, sites).await?;
+            }
+            outcome => return Ok(outcome.map(|()| stored(&upload, chunk, &record))?),
+        }
+    }
 }
 
 /// Has a chunk recorded. A leader that comes meanwhile records it as well.

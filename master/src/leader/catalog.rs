@@ -33,8 +33,8 @@ pub(super) struct Catalog {
     pub(super) uploads: BTreeMap<FileId, Upload>,
     /// Those of them that clients may come back to.
     pub(super) sessions: usize,
-    /// How many each has of these.
-    held: BTreeMap<Holder, usize>,
+    /// What each has of these.
+    held: BTreeMap<Holder, Held>,
     /// Chunks recorded of them, and bytes in those that are durable.
     pub(super) recorded: (u64, u64),
     /// Sessions that have ended, those first that ended first.
@@ -65,9 +65,23 @@ pub(super) struct Upload {
     pub(super) holder: Option<Holder>,
     /// When it was begun, or got its last chunk.
     pub(super) last: LogTime,
+    /// Chunks recorded of it, durable or not.
+    recorded: u64,
+    /// One of them that is not full: it can only be the last one.
+    pub(super) short: Option<u32>,
+    /// Bytes in a full one.
+    pub(super) full: u64,
     /// The chunks of it that are durable.
     pub(super) stored: ChunkSet,
     pub(super) stored_bytes: u64,
+}
+
+/// What somebody has of open sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) sessions: usize,
+    /// Chunks recorded of them.
+    pub(super) chunks: u64,
 }
 
 impl Upload {

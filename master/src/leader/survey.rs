@@ -75,6 +75,8 @@ pub struct Listed {
 pub struct Survey {
     /// Files that have a chunk with fewer good reachable copies than wanted.
     pub under_replicated_files: u64,
+    /// Files in the trash that have such a chunk.
+    pub under_replicated_trash: u64,
     /// Files that have a chunk without any good reachable copy.
     pub missing_files: u64,
     /// Files whose record cannot be read: never counted as well.

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) refuse: Option<fn() -> Error>,
     /// What is answered to the next question for a place.
     pub(crate) refuse_place: Option<fn() -> Error>,
+    /// The disk that is retired when a copy on it is to be counted next.
+    pub(crate) retires: Option<DiskId>,
     /// The term in which copies have to be verified.
     pub(crate) term: Term,
     next: u64,
@@ -86,6 +88,7 @@ impl FakeLeader {
             sites,
             refuse: None,
             refuse_place: None,
+            retires: None,
             term: term(1),
             next: 1,
         }));
@@ -362,6 +365,7 @@ impl State {
         if commit.term != self.term {
             return Err(Error::VerifyFirst { term: self.term });
         }
+        self.retire(commit.copies.iter().flat_map(|copies| &copies.disks))?;
         let begin = self.open.remove(&commit.file);
         let begin = begin.ok_or(Error::UploadNotOpen { file: commit.file })?;
         if begin.session.is_some() {

@@ -1,7 +1,7 @@
 //! What the leader of the tests knows of uploads that clients come back to.
 
 use super::leader::{CHUNK_SIZE, NOW, State};
-use mdfs_core::id::FileId;
+use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::records::plan::Refusal;
 use mdfs_core::records::{ChunkRecord, EndedRecord, UploadEnd, UploadRecord, Wanted};
 use mdfs_master::error::Error;
@@ -11,11 +11,26 @@ use mdfs_master::leader::command::{
 };
 
 impl State {
+    /// Retires the disk that is to be, if a copy is said to be there.
+    pub(super) fn retire<'a>(
+        &mut self,
+        disks: impl IntoIterator<Item = &'a DiskId>,
+    ) -> Result<(), Error> {
+        let is_it = |&&disk: &&DiskId| Some(disk) == self.retires;
+        let Some(&disk) = disks.into_iter().find(is_it) else {
+            return Ok(());
+        };
+        self.retires = None;
+        self.sites.retain(|site| site.disk != disk);
+        Err(Error::CopyGone { disk })
+    }
+
     pub(super) fn record(&mut self, chunk: RecordChunk) -> Result<(), Error> {
         let file = chunk.chunk.file;
         if !self.open.contains_key(&file) {
             return Err(Error::UploadNotOpen { file });
         }
+        self.retire(&chunk.disks)?;
         let recorded = self.recorded.entry(file).or_default();
         if let Some(known) = recorded.get(&chunk.chunk.index) {
             if (known.length, known.crc32) != (chunk.length, chunk.crc32) {

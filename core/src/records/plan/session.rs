@@ -4,13 +4,15 @@ use super::{Planned, Refusal};
 use crate::chunk::ChunkId;
 use crate::id::FileId;
 use crate::records::{ChunkRecord, Key, Lookup, UploadRecord, get, put, remove};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// The most chunks of a session: its end is one entry of the log, which names them all.
 pub const MOST_CHUNKS: u32 = 65_536;
 
 /// Plans that a chunk is durable, or, if the record names no disk, that these are its bytes. One that is
-/// durable already stays as it is, unless disks answer for it in a later term: then it is these disks that
-/// have it. That does not prolong the session.
+/// durable already stays as it is, unless other disks answer for it in the same term, because it was stored
+/// once more, or any in a later one: then it is these disks that have it. That does not prolong the session.
 ///
 /// # Errors
 /// If the session is not open, the chunk cannot be one of its file, or other bytes are recorded.
@@ -31,7 +33,16 @@ pub fn plan_chunk(
     if same(&known) != same(record) {
         return Err(Refusal::OtherChunk(chunk));
     }
-    if !record.is_durable() || known.is_durable() && known.term >= record.term {
+    let says_more = |known: &ChunkRecord| match known.term.cmp(&record.term) {
+        Ordering::Less => true,
+        Ordering::Equal => {
+            let disks =
+                |record: &ChunkRecord| record.disks.iter().copied().collect::<BTreeSet<_>>();
+            disks(known) != disks(record)
+        }
+        Ordering::Greater => false,
+    };
+    if !record.is_durable() || known.is_durable() && !says_more(&known) {
         return Ok(done(Vec::new()));
     }
     let stored = match known.is_durable() {

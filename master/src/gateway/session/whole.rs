@@ -48,7 +48,13 @@ pub(in crate::gateway) async fn commit(
         let layout = layout_of(file, &upload, size, &known)?;
         let sums = joined(&known);
         compare(whole, layout.total_bytes(), sums)?;
-        let done = make_sure(shared, open, &upload, known).await?;
+        let done = match make_sure(shared, open, &upload, known).await {
+            Err(error @ Error::CopyGone { .. }) => {
+                outcome = Err(error);
+                continue;
+            }
+            done => done?,
+        };
         outcome = shared
             .leader
             .commit_upload(CommitUpload {
@@ -61,8 +67,13 @@ pub(in crate::gateway) async fn commit(
             })
             .await;
         match &outcome {
-            // Another leader has come: everything is looked at in its term.
-            Err(Error::VerifyFirst { .. } | Error::NoLeader | Error::NoQuorum) => {}
+            // Another leader has come, or a disk has gone: everything is looked at again.
+            Err(
+                Error::VerifyFirst { .. }
+                | Error::NoLeader
+                | Error::NoQuorum
+                | Error::CopyGone { .. },
+            ) => {}
             Ok(_) | Err(_) => break,
         }
     }
@@ -238,7 +249,8 @@ async fn make_sure_of(
         sites,
     };
     let mut durable = Vec::new();
-    let mut all_counted = record.term == term;
+    // Those that were retired are not told.
+    let mut all_counted = record.term == term && sites.len() == record.disks.len();
     for site in sites {
         let counts = record.term == term && site.live
             || verify_copy(chunks.shared(), term, &done(Vec::new()), &site)

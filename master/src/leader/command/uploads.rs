@@ -159,6 +159,13 @@ pub struct KnownChunk {
     pub sites: Vec<Site>,
 }
 
+impl KnownChunk {
+    /// How many of the disks that answered for it can be read now, as far as is known.
+    pub fn live_copies(&self) -> usize {
+        self.sites.iter().filter(|site| site.live).count()
+    }
+}
+
 /// Asks for one page of the sessions that are open.
 #[derive(Clone, Debug)]
 pub struct ListUploads {

@@ -74,7 +74,7 @@ impl Metadata {
             .filter(|directory| directory.version != version)
             .cloned();
         Ok(HeartbeatReply {
-            leader: self.leader(),
+            leader: self.leader(now),
             directory,
             known,
             orders,
@@ -106,8 +106,10 @@ impl Metadata {
         heard && self.catalog.cluster.is_none() && self.fleet.clusters().is_empty()
     }
 
-    fn leader(&self) -> Option<Leader> {
-        let term = self.established?;
+    /// Who leads, if this master does for certain. Disks take it that the leader accepts them: one that
+    /// has lost its leases may be behind another, which remembers more of them.
+    fn leader(&self, now: Now) -> Option<Leader> {
+        let term = self.established.filter(|_| self.log.can_read(now.mono))?;
         Some(Leader {
             term,
             url: self.settings.log.url.clone(),
@@ -148,7 +150,7 @@ impl Metadata {
                 Some(member)
                     if member.announced_until.is_some()
                         && (self.upkeep.returned.contains(&disk)
-                            || self.announced(now, disk).is_none()) =>
+                            || self.announced_by(now, member).is_none()) =>
                 {
                     let record = MemberRecord {
                         announced_until: None,
@@ -269,7 +271,12 @@ impl Metadata {
 
     /// For how long the silence of a member is announced still; none if it is not.
     pub(super) fn announced(&self, now: Now, disk: DiskId) -> Option<Duration> {
-        let until = self.catalog.members.get(&disk)?.announced_until?;
+        self.announced_by(now, self.catalog.members.get(&disk)?)
+    }
+
+    /// The same by one record, which need not be committed.
+    fn announced_by(&self, now: Now, member: &MemberRecord) -> Option<Duration> {
+        let until = member.announced_until?;
         let left = until.since(self.log.log_time(now.mono)?);
         (!left.is_zero()).then_some(left)
     }

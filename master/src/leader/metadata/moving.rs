@@ -142,8 +142,11 @@ impl Metadata {
             let moves = catalog.moves.contains_key(&partition);
             let put = if moves {
                 // What came since the move began is at its goal alone: another one is chosen only
-                // when a disk of it is lost.
-                let lost = |disk: &DiskId| self.fleet.is_dead(*disk, now.mono);
+                // when a disk of it is lost, which one that takes no writes is too: what it has is
+                // copied from it.
+                let lost = |disk: &DiskId| {
+                    self.fleet.is_dead(*disk, now.mono) || self.moving.lost.contains(disk)
+                };
                 if !before.holders(partition).iter().any(lost) {
                     continue;
                 }

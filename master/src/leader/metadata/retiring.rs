@@ -131,6 +131,10 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return;
         };
+        // Of what was not listed nobody knows who has it.
+        if found.unlisted_partitions > 0 {
+            return;
+        }
         // It counted on a disk whose own retirement is not committed yet: the next one does not.
         let mut counted_on = self.search.basis.reachable.iter();
         if counted_on.any(|&disk| !self.planned.is_present(disk)) {
@@ -223,9 +227,11 @@ impl Metadata {
     }
 }
 
-/// Whether nothing lacks a copy, without this disk.
+/// Whether nothing lacks a copy, in the trash or out of it, without this disk.
 fn is_elsewhere(found: &Survey, disk: DiskId) -> bool {
-    found.under_replicated_files == 0
+    found.unlisted_partitions == 0
+        && found.under_replicated_files == 0
+        && found.under_replicated_trash == 0
         && found.unreadable_files == 0
         && !found.sole.contains_key(&disk)
 }

@@ -25,7 +25,7 @@ impl Metadata {
             let open = u64::try_from(open).unwrap_or(u64::MAX);
             Err(Error::TooManyUploads { what, open })
         };
-        let theirs = holder.map_or(0, |holder| self.planned.sessions_of(holder));
+        let theirs = holder.map_or(0, |holder| self.planned.held_by(holder).sessions);
         if self.planned.sessions >= most {
             return full("uploads", self.planned.sessions);
         }
@@ -60,20 +60,11 @@ impl Metadata {
 
     fn plan_chunk(&self, now: Now, chunk: RecordChunk) -> Result<Planned<()>, Error> {
         let at = self.next(now).ok_or(Error::NoLeader)?;
-        let (open, _) = self.planned.recorded;
         let view = self.view()?;
-        let is_new = view.value(&Key::Chunk(chunk.chunk).to_bytes()).is_none();
-        if is_new && open >= self.settings.most_recorded {
-            let what = "chunks of uploads";
-            return Err(Error::TooManyUploads { what, open });
+        if view.value(&Key::Chunk(chunk.chunk).to_bytes()).is_none() {
+            self.check_new_chunk(&chunk)?;
         }
-        // What is on a retired disk is lost.
-        let present = |&disk: &DiskId| self.planned.is_present(disk);
-        if !chunk.disks.iter().all(present) {
-            return Err(Error::Conflict(
-                "a chunk was stored on a disk that is no member".into(),
-            ));
-        }
+        self.check_present(&chunk.disks)?;
         let record = ChunkRecord {
             length: chunk.length,
             crc32: chunk.crc32,
@@ -84,6 +75,43 @@ impl Metadata {
             stored: at.time,
         };
         Ok(plan_chunk(&view, chunk.chunk, &record)?)
+    }
+
+    /// Whether one more chunk may be recorded. One holder leaves half of them to others; and as only the
+    /// last chunk of a file is not full, what is recorded has about as many bytes as it says.
+    fn check_new_chunk(&self, chunk: &RecordChunk) -> Result<(), Error> {
+        let most = self.settings.most_recorded;
+        let full = |what, open| Err(Error::TooManyUploads { what, open });
+        let (open, _) = self.planned.recorded;
+        let Some(upload) = self.planned.uploads.get(&chunk.chunk.file) else {
+            // That it is not open is told by what follows.
+            return Ok(());
+        };
+        let held = |holder| self.planned.held_by(holder).chunks;
+        let theirs = upload.holder.map_or(0, held);
+        if open >= most {
+            return full("chunks of uploads", open);
+        }
+        if theirs >= most.div_ceil(2) {
+            return full("chunks of uploads of one token or address", theirs);
+        }
+        if upload.short.is_some() && chunk.length < upload.full {
+            let why = "another one is not full already, and only the last may be";
+            return Err(Refusal::BadChunk(chunk.chunk, why).into());
+        }
+        Ok(())
+    }
+
+    /// Whether these disks are members still: what is on a retired one is lost.
+    pub(super) fn check_present<'a>(
+        &self,
+        disks: impl IntoIterator<Item = &'a DiskId>,
+    ) -> Result<(), Error> {
+        let gone = |disk: &&DiskId| !self.planned.is_present(**disk);
+        match disks.into_iter().find(gone) {
+            Some(&disk) => Err(Error::CopyGone { disk }),
+            None => Ok(()),
+        }
     }
 
     /// What chunk writes of an open upload need.
@@ -144,7 +172,8 @@ impl Metadata {
             if !record.is_durable() {
                 continue;
             }
-            let sites = record.disks.iter();
+            let disks = record.disks.iter();
+            let sites = disks.filter(|disk| self.planned.is_present(**disk));
             session.chunks.push(KnownChunk {
                 index: chunk.index,
                 sites: sites.filter_map(|&disk| self.site(now, disk)).collect(),

@@ -300,16 +300,7 @@ impl Metadata {
             return Err(Error::VerifyFirst { term });
         }
         let at = self.next(now).ok_or(Error::NoLeader)?;
-        let disks = commit.copies.iter().flat_map(|copies| &copies.disks);
-        // What is on a retired disk is lost.
-        if disks
-            .into_iter()
-            .any(|&disk| !self.planned.is_present(disk))
-        {
-            return Err(Error::Conflict(
-                "a chunk was stored on a disk that is no member".into(),
-            ));
-        }
+        self.check_present(commit.copies.iter().flat_map(|copies| &copies.disks))?;
         let copies = commit.copies.into_iter().map(|copies| Copies {
             first_chunk: copies.first_chunk,
             chunks: copies.chunks,

@@ -145,9 +145,8 @@ impl Pass<'_> {
         self.note_sole(name, sole);
         self.note_home(name, deleted, file, &home);
         if is_trash {
-            return;
-        }
-        if fewest < wanted {
+            self.found.under_replicated_trash += u64::from(fewest < wanted);
+        } else if fewest < wanted {
             self.found.under_replicated_files += 1;
             self.found.missing_files += u64::from(fewest == 0);
             self.note_name(name, fewest, wanted);
@@ -224,11 +223,12 @@ impl Pass<'_> {
                 [disk] => {
                     sole.insert(disk);
                 }
-                // A disk that does not answer may have it, or a damaged copy good blocks.
+                // A disk that does not answer may have it; one elsewhere does, or good blocks of it.
                 [] => {
                     let reachable = &self.request.reachable;
                     let silent = places.all.iter().filter(|disk| !reachable.contains(disk));
-                    sole.extend(silent.copied().chain(self.damaged_at(chunk)));
+                    let listed = self.listed.get(&chunk).into_iter().flatten();
+                    sole.extend(silent.chain(listed).copied());
                 }
                 [..] => {}
             }

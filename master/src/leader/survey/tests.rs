@@ -4,7 +4,9 @@ use mdfs_core::chunk::{ChunkLayout, ChunkSize};
 use mdfs_core::id::Term;
 use mdfs_core::labels::Labels;
 use mdfs_core::log::table::Table;
-use mdfs_core::records::{ChunkRecord, FileRecord, Key, Precondition, UploadRecord, Wanted, put};
+use mdfs_core::records::{
+    ChunkRecord, FileRecord, Key, Precondition, TrashRecord, UploadRecord, Wanted, put,
+};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 
@@ -160,6 +162,40 @@ fn a_disk_that_alone_has_a_recorded_chunk_may_have_the_last_copy() {
     let listed = damaged.lists.get_mut(&disk(3)).unwrap();
     listed.damaged.insert(chunk());
     assert_eq!(sole(&damaged), [disk(1), disk(3)]);
+    // It lies where nobody recorded it.
+    let elsewhere = request(&recorded(&[1, 3]), &[4]);
+    assert_eq!(sole(&elsewhere), [disk(1), disk(3), disk(4)]);
+    // Of a partition that was not listed nobody knows who has what.
+    let mut unlisted = request(&recorded(&[1, 3]), &[1, 3]);
+    unlisted.lists.clear();
+    unlisted.unlisted.insert(chunk().partition());
+    assert_eq!(sole(&unlisted), [disk(1), disk(3)]);
+}
+
+#[test]
+fn the_last_copy_may_be_on_a_disk_that_is_no_place_of_it() {
+    let sole = |request: &SurveyRequest| survey(request).sole.into_keys().collect::<Vec<_>>();
+    let file = stored(&file(2, vec![]));
+    let mut request = request(std::slice::from_ref(&file), &[3]);
+    assert_eq!(sole(&request), [disk(3)]);
+    request.reachable.remove(&disk(2));
+    assert_eq!(sole(&request), [disk(2), disk(3)]);
+}
+
+#[test]
+fn what_is_in_the_trash_and_lacks_copies_is_counted_apart() {
+    let trashed = TrashRecord {
+        name: name(),
+        file: file(2, vec![]),
+    };
+    let key = Key::Trash(LogTime::default(), trashed.file.file);
+    let trashed = put(&key, &trashed).unwrap();
+    let lacking = |on: &[u128]| {
+        let found = survey(&request(std::slice::from_ref(&trashed), on));
+        (found.under_replicated_trash, found.under_replicated_files)
+    };
+    assert_eq!(lacking(&[1]), (1, 0));
+    assert_eq!(lacking(&[1, 2]), (0, 0));
 }
 
 #[test]

@@ -174,6 +174,16 @@ fn a_chunk_has_the_length_of_its_place_and_never_other_bytes() {
             .unwrap()
     };
     let first = known(&world);
+    // It was stored once more, elsewhere.
+    world.record_on(&[3, 2], 1, 2, 5, 1).unwrap();
+    let again = known(&world);
+    assert_eq!(
+        (again.disks, again.stored),
+        (vec![disk(3), disk(2)], first.stored)
+    );
+    let before = world.index;
+    world.record_on(&[2, 3], 1, 2, 5, 1).unwrap();
+    assert_eq!(world.index, before, "the same disks");
     world.record_in(2, 2, 5, 1).unwrap();
     let later = known(&world);
     assert_eq!((later.term.round, later.stored), (2, first.stored));

@@ -101,6 +101,24 @@ fn an_announcement_ends_with_its_time_or_when_the_disk_is_mounted_anew() {
 }
 
 #[test]
+fn an_announcement_that_takes_long_to_commit_holds() {
+    let (mut world, _) = with_files(4, 0);
+    world.cut(&[2, 3]);
+    let order = Order::Announce {
+        worker: "worker-4".to_owned(),
+        lasts: Duration::from_secs(600),
+    };
+    let mut asked = world.ask(|answer| Question::Order(order, answer));
+    world.run(500);
+    assert!(waits(&mut asked));
+    world.heal();
+    world.run(3000);
+    done(asked).unwrap();
+    let workers = done(world.ask(Question::Workers)).unwrap().workers;
+    assert!(workers[3].announced_seconds.is_some());
+}
+
+#[test]
 fn workers_whose_silence_was_announced_do_not_pull_the_brake() {
     let (mut world, files) = with_files(5, 60);
     announce(&mut world, "worker-4", 3600);
@@ -211,6 +229,31 @@ fn a_disk_that_accepts_no_writes_is_copied_from_elsewhere_and_can_be_retired() {
     let state = world.master.catalog.members[&disk(5)].state;
     assert_eq!(state, MemberState::Retired);
     check_whole_without(&mut world, &files);
+}
+
+#[test]
+fn partitions_that_move_to_a_disk_that_comes_to_accept_no_writes_go_elsewhere() {
+    let (mut world, mut files) = with_files(4, 60);
+    world.add(5);
+    while world.status().moving_partitions == 0 {
+        world.run(50);
+    }
+    // Where a file comes meanwhile is where its partition moves to.
+    files.push(world.store("late"));
+    world.worker(5).beat.state = DiskState::ReadOnly;
+    world.beat(5).unwrap();
+    assert!(world.status().moving_partitions > 0);
+    world.run(REPAIR_DELAY + 30_000);
+    let status = world.status();
+    assert_eq!(
+        (status.moving_partitions, status.under_replicated_files),
+        (0, 0)
+    );
+    for info in &files {
+        let mut on = copies(&world, info);
+        on.retain(|&on| on != disk(5));
+        assert_eq!(on.len(), 2, "{}", info.name);
+    }
 }
 
 /// All files have their copies, on other disks than the fifth.
@@ -356,6 +399,55 @@ fn what_is_stored_while_it_is_counted_what_a_retirement_loses_counts_too() {
 }
 
 #[test]
+fn a_count_that_left_something_out_retires_no_disk() {
+    let (mut world, _) = with_files(5, 5);
+    world.hold_surveys = true;
+    let mut asked = world.ask(|answer| Question::Order(retire("worker-5", false), answer));
+    until_surveyed(&mut world);
+    world.survey_found(Survey {
+        unlisted_partitions: 1,
+        ..Survey::default()
+    });
+    assert!(waits(&mut asked));
+    until_surveyed(&mut world);
+    world.survey_found(Survey::default());
+    done(asked).unwrap();
+}
+
+#[test]
+fn a_dead_disk_goes_by_itself_only_when_all_was_counted_and_the_trash_is_whole() {
+    let (mut world, _) = with_files(5, 0);
+    world.kill(4);
+    world.run(LOST);
+    world.hold_surveys = true;
+    let find = |world: &mut World, found: &Survey| {
+        let until = world.now + 12_000;
+        while world.now < until {
+            world.run(50);
+            if world.master.report.is_running() {
+                world.survey_found(found.clone());
+            }
+        }
+        world.master.catalog.members[&disk(4)].state
+    };
+    let unlisted = Survey {
+        unlisted_partitions: 1,
+        ..Survey::default()
+    };
+    let trash = Survey {
+        under_replicated_trash: 1,
+        ..Survey::default()
+    };
+    assert_eq!(find(&mut world, &unlisted), MemberState::Active);
+    order(&mut world, Order::Decommission("worker-4".to_owned())).unwrap();
+    for found in [unlisted, trash] {
+        assert_eq!(find(&mut world, &found), MemberState::Decommissioning);
+        assert!(!world.master.catalog.names(disk(4)));
+    }
+    assert_eq!(find(&mut world, &Survey::default()), MemberState::Retired);
+}
+
+#[test]
 fn what_was_not_committed_when_a_retirement_was_asked_for_counts_too() {
     let (mut world, _) = with_files(5, 5);
     let begin = BeginUpload {
@@ -380,7 +472,9 @@ fn what_is_stored_on_a_retired_disk_is_no_copy() {
     let upload = open(done(world.begin("late")).unwrap());
     try_to_retire(&mut world, "worker-5", true).unwrap();
     let asked = world.commit_on(&upload, &[disk(4), disk(5)]);
-    assert!(matches!(refused(asked), Error::Conflict(_)));
+    let gone = refused(asked);
+    assert!(matches!(gone, Error::CopyGone { disk: on } if on == disk(5)));
+    assert!(gone.code().is_transient());
     done(world.commit_on(&upload, &[disk(3), disk(4)])).unwrap();
 }
 

@@ -24,6 +24,18 @@ fn check_waits_for_quorum<T>(
 }
 
 #[test]
+fn disks_are_told_of_a_leader_only_while_it_has_leases() {
+    let mut world = World::founded();
+    assert!(world.beat(1).unwrap().leader.is_some());
+    world.cut(&[1, 2, 3]);
+    world.run(2500);
+    assert!(world.beat(1).unwrap().leader.is_none());
+    world.heal();
+    world.run(6000);
+    assert!(world.beat(1).unwrap().leader.is_some());
+}
+
+#[test]
 fn changes_are_answered_only_once_a_quorum_holds_them() {
     let mut world = World::founded();
     let upload = open(check_waits_for_quorum(&mut world, |w| w.begin("a")));

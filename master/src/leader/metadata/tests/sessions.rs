@@ -1,7 +1,7 @@
 //! Uploads that clients come back to: what outlives a leader, and what does not outlive its time.
 
 use super::asking::{begin, done, ids, open, refused};
-use super::world::{KEEP_ENDED, MIB, MOST_SESSIONS, World, disk};
+use super::world::{KEEP_ENDED, MIB, MOST_RECORDED, MOST_SESSIONS, World, disk};
 use crate::error::Error;
 use crate::leader::command::{
     BeginUpload, CommitUpload, Copies, FileInfo, FindUpload, FoundUpload, ListUploads, OpenSession,
@@ -313,6 +313,59 @@ fn one_holder_leaves_half_of_all_sessions_to_others_under_every_leader() {
     );
     done(world.abort(opened[0].file)).unwrap();
     done(world.begin_with(by(greedy, "b"))).unwrap();
+}
+
+#[test]
+fn one_holder_leaves_half_of_all_chunks_to_others_under_every_leader() {
+    let mut world = World::founded();
+    let by = |holder, text: &str| BeginUpload {
+        holder: Some(holder),
+        ..session(text)
+    };
+    let greedy = Holder::Token(TokenId::from_u128(7));
+    let opened = ["a", "b"].map(|name| open(done(world.begin_with(by(greedy, name))).unwrap()));
+    world.store_chunk(&opened[0], 0);
+    // Settled and then durable is one chunk.
+    done(world.record(&opened[0], 1, &[])).unwrap();
+    world.store_chunk(&opened[0], 1);
+    world.restart_master();
+    world.run(6000);
+    let full = refused(world.record(&opened[1], 0, &[]));
+    let most = MOST_RECORDED.div_ceil(2);
+    assert_eq!(
+        full.to_string(),
+        format!(
+            "{most} chunks of uploads of one token or address are open, and no more are allowed"
+        )
+    );
+    let other = open(done(world.begin_with(by(Holder::Address(1), "c"))).unwrap());
+    world.store_chunk(&other, 0);
+    done(world.abort(opened[0].file)).unwrap();
+    done(world.record(&opened[1], 0, &[])).unwrap();
+}
+
+#[test]
+fn only_one_chunk_of_a_session_is_not_full() {
+    let mut world = World::founded();
+    let begin = BeginUpload {
+        session: Some(Session {
+            size: None,
+            expires_after: Duration::from_millis(LIVES),
+        }),
+        ..session("a")
+    };
+    let upload = open(done(world.begin_with(begin)).unwrap());
+    let mut short = |index| {
+        let record = RecordChunk {
+            length: 5,
+            ..record(&upload, index, &[])
+        };
+        world.ask(|answer| Question::RecordChunk(record, answer))
+    };
+    done(short(3)).unwrap();
+    done(short(3)).unwrap();
+    assert!(matches!(refused(short(2)), Error::InvalidChunk(_)));
+    world.store_chunk(&upload, 0);
 }
 
 #[test]

@@ -36,6 +36,10 @@ impl Pass<'_> {
     fn last_copies(&self, chunk: ChunkId, record: &ChunkRecord) -> Vec<DiskId> {
         let lists = &self.request.lists;
         let partition = chunk.partition();
+        // What is there is not known: each of them may be the only one that has it.
+        if self.request.unlisted.contains(&partition) {
+            return record.disks.clone();
+        }
         let has = |disk: &DiskId| match lists.get(disk) {
             Some(listed) if listed.partitions.contains(&partition) => {
                 listed.chunks.get(&chunk) == Some(&record.length)
@@ -47,12 +51,13 @@ impl Pass<'_> {
         let disks = record.disks.iter().copied();
         let (there, silent): (Vec<DiskId>, Vec<DiskId>) = disks.partition(answers);
         let good: Vec<DiskId> = there.iter().copied().filter(has).collect();
-        let damaged: Vec<DiskId> = self.damaged_at(chunk).collect();
+        // Whole or damaged, and not only where it is recorded.
+        let listed = self.listed.get(&chunk).map_or(&[][..], Vec::as_slice);
         match (good.len(), there.len()) {
             (1, _) => good,
             // Recorded after the lists were made, it seems: then all copies were durable.
-            (0, 2..) if damaged.is_empty() => Vec::new(),
-            (0, _) => there.into_iter().chain(silent).chain(damaged).collect(),
+            (0, 2..) if listed.is_empty() => Vec::new(),
+            (0, _) => [there, silent, listed.to_vec()].concat(),
             (2.., _) => Vec::new(),
         }
     }
