@@ -5,7 +5,7 @@ use mdfs_core::checksum::{Blake3, Crc32};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -102,12 +102,20 @@ impl Part {
 
     /// What an earlier try left, if it says of which version it is. Reads it all.
     pub(super) async fn left_over(&self) -> Option<LeftOver> {
-        let etag = std::fs::read_to_string(&self.etag_path).ok()?;
+        let mut etag = String::new();
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&self.etag_path);
+        // One byte more than a tag has tells that it is none.
+        let longest = u64::try_from(ETAG_DIGITS).ok()? + 3;
+        opened.ok()?.take(longest).read_to_string(&mut etag).ok()?;
         if !is_etag(&etag) {
             return None;
         }
-        let path = self.path.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(File::open(path)?));
+        let file = self.file().ok()?;
+        let hashed = tokio::task::spawn_blocking(move || hash(file));
         let (bytes, crc) = hashed.await.ok()?.ok()?;
         (bytes > 0).then_some(LeftOver { bytes, crc, etag })
     }
@@ -233,6 +241,8 @@ fn is_etag(text: &str) -> bool {
 }
 
 fn hash(mut file: File) -> io::Result<(u64, Crc32)> {
+    // From the start, wherever the handle, which others share, stood.
+    file.rewind()?;
     let mut buffer = vec![0; 1 << 20];
     let (mut total, mut crc) = (0, Crc32::default());
     loop {
@@ -312,8 +322,8 @@ mod tests {
         assert!(!again.path().exists());
     }
 
-    #[test]
-    fn a_part_is_not_written_through_a_link() {
+    #[tokio::test]
+    async fn a_part_is_not_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
         for ending in [ENDINGS.0, ENDINGS.1] {
@@ -324,6 +334,16 @@ mod tests {
             std::fs::remove_file(link).unwrap();
         }
         assert!(!folder.path().join("elsewhere").exists());
+        // Nor is its version told by one.
+        let part = Part::lock(&target).unwrap();
+        part.begin(0, &format!("\"{}\"", "0".repeat(ETAG_DIGITS)))
+            .unwrap();
+        part.file().unwrap().write_all(b"x").unwrap();
+        assert!(part.left_over().await.is_some());
+        let (etag, elsewhere) = (with_ending(&target, ENDINGS.1), folder.path().join("b"));
+        std::fs::rename(&etag, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &etag).unwrap();
+        assert!(part.left_over().await.is_none());
         let part = Part::lock_hidden(&target).unwrap();
         let name = part.path().file_name().unwrap().to_string_lossy();
         assert!(is_hidden_part(&name) && !is_hidden_part("a.part"));
