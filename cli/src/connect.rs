@@ -29,8 +29,16 @@ struct Target {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
-    url: Option<String>,
+    url: Option<Addresses>,
     token_file: Option<PathBuf>,
+}
+
+/// One master, or several of one cluster.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`url` is an address or a list of addresses")]
+enum Addresses {
+    One(String),
+    Several(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -101,12 +109,15 @@ fn find(global: &Global, home: Option<&Path>, here: &Path) -> Result<Target, Cli
         (None, dev) => dev?,
     };
     let mut target = match known {
-        Some(known) if global.url.is_empty() || global.url == known.urls => known,
-        _ if global.url.is_empty() => return Err(CliError::NoCluster),
-        _ => Target {
-            urls: global.url.clone(),
-            token_file: None,
-        },
+        Some(known) if global.url.is_empty() => known,
+        None if global.url.is_empty() => return Err(CliError::NoCluster),
+        known => {
+            let knows = |known: &Target| global.url.iter().all(|url| known.urls.contains(url));
+            Target {
+                urls: global.url.clone(),
+                token_file: known.filter(knows).and_then(|known| known.token_file),
+            }
+        }
     };
     if let Some(token_file) = &global.token_file {
         target.token_file = Some(token_file.clone());
@@ -122,16 +133,22 @@ fn from_config(given: Option<&Path>, home: Option<&Path>) -> Result<Option<Targe
     let Some(text) = read(&path, given.is_some())? else {
         return Ok(None);
     };
+    let refuse = |what: String| CliError::ConfigFile {
+        path: path.clone(),
+        what,
+    };
     let ConfigFile { url, token_file } =
-        serde_yaml::from_str(&text).map_err(|error| CliError::ConfigFile {
-            path: path.clone(),
-            what: error.to_string(),
-        })?;
+        serde_yaml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+    let urls = match url {
+        None => return Ok(None),
+        Some(Addresses::One(url)) => vec![url],
+        Some(Addresses::Several(urls)) if urls.is_empty() => {
+            return Err(refuse("`url` is a list without an address".to_owned()));
+        }
+        Some(Addresses::Several(urls)) => urls,
+    };
     let token_file = token_file.map(|file| near(&path, file));
-    Ok(url.map(|url| Target {
-        urls: vec![url],
-        token_file,
-    }))
+    Ok(Some(Target { urls, token_file }))
 }
 
 fn from_dev(here: &Path) -> Result<Option<Target>, CliError> {
@@ -265,12 +282,32 @@ mod tests {
         let by_hand = found(&global(&["http://a"], Some("mine"))).unwrap();
         assert_eq!(by_hand, target("http://a", Some("mine".into())));
 
-        std::fs::write(&config, "addres: http://conf").unwrap();
-        assert!(matches!(
-            found(&global(&[], None)),
-            Err(CliError::ConfigFile { .. })
-        ));
+        std::fs::write(&config, "url:\n- http://a\n- http://b\ntoken_file: /t").unwrap();
+        let both = Target {
+            urls: vec!["http://a".to_owned(), "http://b".to_owned()],
+            token_file: Some("/t".into()),
+        };
+        assert_eq!(found(&global(&[], None)).unwrap(), both);
+        let one_of_them = found(&global(&["http://b"], None)).unwrap();
+        assert_eq!(one_of_them, target("http://b", Some("/t".into())));
+        let with_another = found(&global(&["http://b", "http://c"], None)).unwrap();
+        assert_eq!(with_another.token_file, None);
+
+        for wrong in [
+            "addres: http://conf",
+            "url: []",
+            "url: {a: b}",
+            "url:\n- - a",
+        ] {
+            std::fs::write(&config, wrong).unwrap();
+            let refused = found(&global(&[], None));
+            assert!(
+                matches!(refused, Err(CliError::ConfigFile { .. })),
+                "{wrong}"
+            );
+        }
     }
+
     #[test]
     fn a_foreign_folder_gets_no_token_but_its_own() {
         let here = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::log_time::{LogClock, new_request_id};
 use crate::name::file_path;
 use crate::retry::Retry;
+use crate::shown::without_user;
 use crate::silence::Signs;
 use http::HeaderMap;
 use http::header::HeaderValue;
@@ -79,8 +80,9 @@ impl Client {
     /// If there is no URL, one is malformed or not `http`, or the token cannot be sent.
     pub fn new(mut config: ClientConfig) -> Result<Self, Error> {
         for url in &mut config.urls {
-            let parsed = reqwest::Url::parse(url)
-                .map_err(|why| Error::Config(format!("{url:?} is not a URL: {why}")))?;
+            let parsed = reqwest::Url::parse(url).map_err(|why| {
+                Error::Config(format!("{:?} is not a URL: {why}", without_user(url)))
+            })?;
             if !parsed.username().is_empty() || parsed.password().is_some() {
                 // Not repeated: it may hold a secret.
                 return Err(Error::Config(

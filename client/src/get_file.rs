@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::NamedTempFile;
-use tokio::fs::OpenOptions;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
@@ -83,7 +82,7 @@ impl Client {
         let part = |index: u64| {
             let offset = index.saturating_mul(part_bytes);
             let length = part_bytes.min(head.size.saturating_sub(offset));
-            let (head, into, told) = (&head, gathered.path(), &told);
+            let (head, into, told) = (&head, &gathered, &told);
             async move {
                 let crc32 = self.write_part(head, offset, length, into, told).await?;
                 Ok::<_, Error>((index, crc32, length))
@@ -120,11 +119,11 @@ impl Client {
         head: &FileHead,
         offset: u64,
         length: u64,
-        into: &Path,
+        into: &NamedTempFile,
         told: &impl Fn(u64),
     ) -> Result<Crc32, Error> {
         let failed = |source| Error::Target {
-            path: into.to_owned(),
+            path: into.path().to_owned(),
             source,
         };
         let range = GetOptions {
@@ -140,8 +139,8 @@ impl Client {
         if (download.offset(), download.left()) != (offset, length) {
             return Err(Error::protocol(&head.name, "another part than asked for"));
         }
-        let opened = OpenOptions::new().write(true).open(into).await;
-        let mut file = opened.map_err(failed)?;
+        // Refused if the path leads to another file by now. A handle of its own has a place of its own.
+        let mut file = tokio::fs::File::from_std(into.reopen().map_err(failed)?);
         file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
         let mut crc32 = Crc32::default();
         while let Some(bytes) = download.next().await? {

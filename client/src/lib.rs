@@ -100,6 +100,7 @@ mod name;
 mod put;
 mod put_file;
 mod retry;
+mod shown;
 mod silence;
 mod source;
 mod trash;
@@ -121,6 +122,7 @@ pub use mdfs_protocol::problem::Code;
 pub use mdfs_protocol::public as api;
 pub use put::PutOptions;
 pub use put_file::PutFileOptions;
+pub use shown::without_user;
 pub use source::PutBody;
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt;
 use mdfs_core::checksum::Crc32;
+use mdfs_core::id::DiskId;
 use mdfs_master::error::Error;
 use mdfs_protocol::problem::Code;
+use mdfs_protocol::public::{CopyState, Verified, VerifiedWorker, VerifyProblem};
 use std::time::Duration;
 use support::leader::term;
 use support::worker::Faults;
@@ -193,6 +195,51 @@ fn frames(bytes: &[u8], at: usize, meanwhile: impl FnOnce() + Send + 'static) ->
             Ok::<_, std::io::Error>(piece)
         },
     )))
+}
+
+async fn verify(setup: &Setup) -> Verified {
+    let answer = setup.ask("POST", &format!("{FILE}?verify"), "", "").await;
+    assert_eq!(answer.status, 200);
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_copy_that_is_still_to_come_is_no_problem_while_enough_others_are_good() {
+    let (setup, _) = with_file(3).await;
+    setup.leader.state().moving_to = Some(DiskId::from_u128(3));
+    let verified = verify(&setup).await;
+    assert!(verified.good, "{verified:?}");
+    let of_worker = |worker: &VerifiedWorker| (worker.asked, worker.good, worker.moving);
+    let workers: Vec<_> = verified.workers.iter().map(of_worker).collect();
+    assert_eq!(workers, [(3, 3, 0), (3, 3, 0), (3, 0, 3)]);
+
+    // Without one of the others, it is wanted.
+    setup.workers[1]
+        .disk()
+        .sealed
+        .retain(|chunk, _| chunk.index != 1);
+    let verified = verify(&setup).await;
+    assert!(!verified.good);
+    let problem = |problem: &VerifyProblem| (problem.chunk, problem.disk_id, problem.state);
+    let problems: Vec<_> = verified.problems.iter().map(problem).collect();
+    let missing = |disk| (1, DiskId::from_u128(disk), CopyState::Missing);
+    assert_eq!(problems, [missing(2), missing(3)]);
+}
+
+#[tokio::test]
+async fn a_move_that_ends_while_copies_are_verified_loses_none() {
+    let (setup, _) = with_file(3).await;
+    let chunks = std::mem::take(&mut setup.workers[0].disk().sealed);
+    assert_eq!(verify(&setup).await.problems.len(), 3);
+    setup.workers[2].disk().sealed = chunks;
+    setup.leader.state().after_look_up = Some(|state| {
+        let runs = state.files.values_mut().flat_map(|(_, runs)| runs);
+        for run in runs {
+            run.disks = vec![DiskId::from_u128(2), DiskId::from_u128(3)];
+        }
+    });
+    let verified = verify(&setup).await;
+    assert!(verified.good, "{verified:?}");
 }
 
 /// Every chunk is sealed on as many disks as wanted, with the right bytes, and the commit names

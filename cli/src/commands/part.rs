@@ -112,7 +112,15 @@ impl Part {
 
     /// What an earlier try left, if it says of which version it is. Reads it all.
     pub(super) async fn left_over(&self) -> Option<LeftOver> {
-        let etag = std::fs::read_to_string(&self.etag_path).ok()?;
+        let mut etag = String::new();
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&self.etag_path);
+        // One byte more than a tag has tells that it is none.
+        let longest = u64::try_from(ETAG_DIGITS).ok()? + 3;
+        opened.ok()?.take(longest).read_to_string(&mut etag).ok()?;
         if !is_etag(etag.as_bytes()) {
             return None;
         }
@@ -214,6 +222,7 @@ fn is_etag(text: &[u8]) -> bool {
 }
 
 fn hash(mut file: File) -> io::Result<(u64, Crc32)> {
+    // From the start, wherever the handle, which others share, stood.
     file.rewind()?;
     let mut buffer = vec![0; 1 << 20];
     let (mut total, mut crc) = (0, Crc32::default());
@@ -357,8 +366,8 @@ mod tests {
         assert!(!again.path().exists());
     }
 
-    #[test]
-    fn a_part_is_not_written_through_a_link() {
+    #[tokio::test]
+    async fn a_part_is_not_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
         let (path, etag_path) = paths(&target);
@@ -369,6 +378,16 @@ mod tests {
             std::fs::remove_file(link).unwrap();
         }
         assert!(!folder.path().join("elsewhere").exists());
+        // Nor is its version told by one.
+        let part = Part::lock(&target).unwrap();
+        part.begin(0, &format!("\"{}\"", "0".repeat(ETAG_DIGITS)))
+            .unwrap();
+        part.file().unwrap().write_all(b"x").unwrap();
+        assert!(part.left_over().await.is_some());
+        let (etag, elsewhere) = (paths(&target).1, folder.path().join("b"));
+        std::fs::rename(&etag, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &etag).unwrap();
+        assert!(part.left_over().await.is_none());
     }
 
     #[test]

@@ -65,9 +65,11 @@ fn text(verified: &Verified) -> String {
             worker.disk_id.to_string(),
             worker.asked.to_string(),
             worker.good.to_string(),
+            worker.moving.to_string(),
         ]
     });
-    let mut text = format!("{head}{}", table(&["DISK", ">ASKED", ">GOOD"], workers));
+    let columns = ["DISK", ">ASKED", ">GOOD", ">MOVING"];
+    let mut text = format!("{head}{}", table(&columns, workers));
     if !verified.problems.is_empty() {
         let problems = verified.problems.iter().map(|problem| {
             vec![

@@ -28,6 +28,19 @@ impl Client {
         })
     }
 
+    /// Asks a master once whether it takes requests; for that, any token or none will do.
+    ///
+    /// # Errors
+    /// [`Error`]; busy if it does not. Nothing is tried again.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let path = public::HEALTH_READY;
+        let request = |url: &str| self.http.get(format!("{url}{path}"));
+        self.send(path, request).await.map(|_| ())
+    }
+
     /// The counters of a master, as Prometheus reads them.
     ///
     /// # Errors

@@ -83,8 +83,7 @@ impl Source {
 
     fn sites_of(&self, index: u32) -> Vec<Site> {
         let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
-        let holds =
-            |run: &&SitesOfRun| run.first_chunk <= index && index - run.first_chunk < run.chunks;
+        let holds = |run: &&SitesOfRun| run.has(index);
         sites
             .iter()
             .find(holds)

@@ -12,43 +12,82 @@ use mdfs_core::id::DiskId;
 use mdfs_protocol::internal::Stored;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{CopyState, Verified, VerifiedWorker, VerifyProblem};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One copy, and what its worker said of it.
 struct Copy {
     index: u32,
     length: u64,
     disk: DiskId,
+    /// Whether the disk need not have it, as long as enough others do.
+    moving: bool,
     said: Result<Stored, Failure>,
 }
 
 /// Reads every copy of every chunk. Takes as long as the slowest disk needs.
 pub(super) async fn verify(shared: &Shared, view: &FileView) -> Verified {
-    let record = &view.info.record;
-    let mut questions: Vec<BoxFuture<'_, Copy>> = Vec::new();
-    for run in &view.sites {
-        for index in run.first_chunk..run.first_chunk.saturating_add(run.chunks) {
-            let length = record.layout.chunk_len(index).unwrap_or(0);
-            let asked = run.sites.iter().cloned();
-            questions.extend(asked.map(|site| ask(shared, view, index, length, site).boxed()));
-        }
+    let mut copies = read(shared, view, |_| true).await;
+    let lacking: BTreeSet<u32> = copies.iter().filter(lacks).map(|it| it.index).collect();
+    if lacking.is_empty() {
+        return report(view, &copies);
     }
-    // In the order of chunks, so that the copies of one stand together.
-    let copies: Vec<Copy> = stream::iter(questions).buffered(VERIFIES).collect().await;
+    // While disks were reading, chunks may have come to where they belong, and left where they were.
+    let newer = shared.leader.look_up(view.info.name.clone()).await;
+    if let Ok(newer) = newer.as_ref()
+        && newer.info.record.file == view.info.record.file
+    {
+        let moved = |index: u32| {
+            lacking.contains(&index) && disks_of(view, index) != disks_of(newer, index)
+        };
+        let again = read(shared, newer, moved).await;
+        copies.retain(|copy| !moved(copy.index));
+        copies.extend(again);
+        copies.sort_by_key(|copy| copy.index);
+    }
     report(view, &copies)
 }
 
-async fn ask(shared: &Shared, view: &FileView, index: u32, length: u64, site: Site) -> Copy {
+fn lacks(copy: &&Copy) -> bool {
+    let failure = copy.said.as_ref().err();
+    failure.and_then(Failure::code) == Some(Code::ChunkNotFound)
+}
+
+fn disks_of(view: &FileView, index: u32) -> BTreeSet<DiskId> {
+    let run = view.sites.iter().find(|run| run.has(index));
+    let sites = run.into_iter().flat_map(|run| &run.sites);
+    sites.map(|site| site.disk).collect()
+}
+
+/// Has the copies of some chunks read; gives them in the order of chunks.
+async fn read(shared: &Shared, view: &FileView, which: impl Fn(u32) -> bool) -> Vec<Copy> {
+    let mut questions: Vec<BoxFuture<'_, Copy>> = Vec::new();
+    for run in &view.sites {
+        let end = run.first_chunk.saturating_add(run.chunks);
+        for index in (run.first_chunk..end).filter(|&index| which(index)) {
+            let asked = run.sites.iter().map(|site| {
+                let moving = run.moving.contains(&site.disk);
+                ask(shared, view, index, site.clone(), moving).boxed()
+            });
+            questions.extend(asked);
+        }
+    }
+    stream::iter(questions).buffered(VERIFIES).collect().await
+}
+
+async fn ask(shared: &Shared, view: &FileView, index: u32, site: Site, moving: bool) -> Copy {
+    let record = &view.info.record;
     let chunk = ChunkId {
-        file: view.info.record.file,
+        file: record.file,
         index,
     };
+    let length = record.layout.chunk_len(index).unwrap_or(0);
     let within = time_for(length, VERIFY);
     let said = shared.peers.verify(&site, chunk, view.term, within).await;
     Copy {
         index,
         length,
         disk: site.disk,
+        moving,
         said,
     }
 }
@@ -67,18 +106,20 @@ fn report(view: &FileView, copies: &[Copy]) -> Verified {
             .clone()
             .find(|it| copies.iter().all(|c| c.length == it.length));
         let crc32 = crc32.map(|stored| stored.crc32);
-        let mut good = 0;
+        let good = copies.iter().filter(|it| problem(it, crc32).is_none());
+        let good = good.count();
         for copy in copies {
             let worker = workers.entry(copy.disk).or_insert(VerifiedWorker {
                 disk_id: copy.disk,
                 asked: 0,
                 good: 0,
+                moving: 0,
             });
             worker.asked += 1;
             match problem(copy, crc32) {
-                None => {
-                    worker.good += 1;
-                    good += 1;
+                None => worker.good += 1,
+                Some((CopyState::Missing, _)) if copy.moving && good >= wanted => {
+                    worker.moving += 1;
                 }
                 Some((state, detail)) => problems.push(VerifyProblem {
                     chunk: copy.index,

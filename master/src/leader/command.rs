@@ -47,6 +47,16 @@ pub struct SitesOfRun {
     pub chunks: u32,
     /// The disks, the best first.
     pub sites: Vec<Site>,
+    /// Those of them to which, or from which, some of the chunks are moving: they need not have them
+    /// yet, or any more.
+    pub moving: Vec<DiskId>,
+}
+
+impl SitesOfRun {
+    /// Whether a chunk is in the run.
+    pub fn has(&self, chunk: u32) -> bool {
+        self.first_chunk <= chunk && chunk - self.first_chunk < self.chunks
+    }
 }
 
 /// Asks for one page of names.

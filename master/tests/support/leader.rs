@@ -58,6 +58,10 @@ pub(crate) struct State {
     pub(crate) refuse_place: Option<fn() -> Error>,
     /// The disk that is retired when a copy on it is to be counted next.
     pub(crate) retires: Option<DiskId>,
+    /// A disk to which all chunks are moving.
+    pub(crate) moving_to: Option<DiskId>,
+    /// What is so once a file was looked up.
+    pub(crate) after_look_up: Option<fn(&mut State)>,
     /// The term in which copies have to be verified.
     pub(crate) term: Term,
     next: u64,
@@ -89,6 +93,8 @@ impl FakeLeader {
             refuse: None,
             refuse_place: None,
             retires: None,
+            moving_to: None,
+            after_look_up: None,
             term: term(1),
             next: 1,
         }));
@@ -413,15 +419,25 @@ impl State {
             .map(|run| SitesOfRun {
                 first_chunk: run.first_chunk,
                 chunks: run.chunks,
-                sites: run.disks.iter().filter_map(site).collect(),
+                sites: run
+                    .disks
+                    .iter()
+                    .chain(&self.moving_to)
+                    .filter_map(site)
+                    .collect(),
+                moving: self.moving_to.into_iter().collect(),
             })
             .collect();
-        Ok(FileView {
+        let view = FileView {
             info: self.info(&name),
             sites,
             log_time: NOW,
             term: mdfs_core::id::Term::default(),
-        })
+        };
+        if let Some(change) = self.after_look_up.take() {
+            change(self);
+        }
+        Ok(view)
     }
 
     fn status(&self) -> Status {

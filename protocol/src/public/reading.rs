@@ -39,6 +39,10 @@ pub struct VerifiedWorker {
     pub asked: u64,
     /// Those that are good.
     pub good: u64,
+    /// Those that it does not have as they are moving to it or away from it, of which there are as
+    /// many good copies as wanted elsewhere: nothing is wrong with them.
+    #[serde(default)]
+    pub moving: u64,
 }
 
 /// A copy that is not good.

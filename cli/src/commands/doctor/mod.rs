@@ -7,7 +7,7 @@ mod way;
 use super::Context;
 use crate::connect::{Known, known};
 use crate::error::{CliError, Exit};
-use mdfs_client::{Client, ClientConfig};
+use mdfs_client::{Client, ClientConfig, without_user};
 use mdfs_protocol::problem::Code;
 use report::{Check, Report};
 use std::time::Duration;
@@ -24,9 +24,10 @@ pub(crate) async fn execute(context: &Context) -> Result<Exit, CliError> {
             return report.print(context.global.output);
         }
     };
+    let urls: Vec<String> = known.urls.iter().map(|url| without_user(url)).collect();
     report.add(Check::ok(
         "configuration",
-        format!("{} from {}", known.urls.join(", "), known.from),
+        format!("{} from {}", urls.join(", "), known.from),
     ));
     let token = way::token(&mut report, known.token_file.as_deref());
     for url in &known.urls {
@@ -108,10 +109,17 @@ async fn asked(report: &mut Report, client: &Client) {
     let status = match status {
         Ok(status) => status,
         Err(error) if error.code() == Some(Code::Forbidden) => {
-            report.add(
-                Check::skip("cluster", "only an administrator may see its state")
-                    .hint("use a token with the role admin"),
-            );
+            report.add(match client.ready().await {
+                Ok(()) => Check::skip(
+                    "cluster",
+                    "a master takes requests; only an administrator may see whether all is well",
+                )
+                .hint("use a token with the role admin"),
+                Err(error) => {
+                    let error = CliError::from(error);
+                    Check::sick("cluster", error.text()).hint_if(error.hint())
+                }
+            });
             return;
         }
         Err(error) => {

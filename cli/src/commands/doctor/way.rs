@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use super::report::{Check, Report};
+use mdfs_client::without_user;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::date::parse_http_date;
 use mdfs_protocol::token::BearerToken;
@@ -55,12 +56,17 @@ pub(super) fn token(report: &mut Report, file: Option<&Path>) -> Option<String> 
 /// Looks up the name in an address and connects to it.
 pub(super) async fn address(report: &mut Report, url: &str) {
     let Some(place) = place(url) else {
+        let shown = without_user(url);
         report.add(
             Check::fail(
                 "address",
-                format!("{url} is not of the form http://HOST:PORT"),
+                format!("{shown} is not of the form http://HOST:PORT"),
             )
-            .hint("correct --url, MDFS_URL or `url` in the configuration"),
+            .hint(if url.starts_with("https:") {
+                "this program speaks plain HTTP: give it a master's own address, over a VPN or a tunnel"
+            } else {
+                "correct --url, MDFS_URL or `url` in the configuration"
+            }),
         );
         return;
     };
@@ -112,14 +118,11 @@ pub(super) async fn address(report: &mut Report, url: &str) {
                 .hint("does the master run there, and does a firewall let it through?")
         });
     }
-    report.add(transport(url, &addresses));
+    report.add(transport(&addresses));
 }
 
 /// Whether bytes and token can be read on their way.
-fn transport(url: &str, addresses: &[SocketAddr]) -> Check {
-    if url.starts_with("https:") {
-        return Check::ok("transport", "TLS");
-    }
+fn transport(addresses: &[SocketAddr]) -> Check {
     if addresses.iter().all(|address| is_near(address.ip())) {
         return Check::ok(
             "transport",
@@ -127,7 +130,7 @@ fn transport(url: &str, addresses: &[SocketAddr]) -> Check {
         );
     }
     Check::warn("transport", "plain HTTP: the token can be read on its way")
-        .hint("reach the cluster through a proxy with TLS, or a VPN")
+        .hint("reach the cluster over a VPN, or a tunnel such as `ssh -L`")
 }
 
 fn is_near(ip: IpAddr) -> bool {
@@ -139,12 +142,7 @@ fn is_near(ip: IpAddr) -> bool {
 
 /// Host and port of an address.
 fn place(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let usual = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
+    let rest = url.strip_prefix("http://")?;
     let place = rest.split('/').next().filter(|place| !place.is_empty())?;
     let has_port = place.rsplit_once(':').is_some_and(|(_, port)| {
         !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
@@ -155,7 +153,7 @@ fn place(url: &str) -> Option<String> {
     Some(if has_port {
         place.to_owned()
     } else {
-        format!("{place}:{usual}")
+        format!("{place}:80")
     })
 }
 
@@ -210,7 +208,7 @@ mod tests {
         for (url, want) in [
             ("http://a", Some("a:80")),
             ("http://a:8080/x", Some("a:8080")),
-            ("https://a", Some("a:443")),
+            ("https://a", None),
             ("http://[::1]:80", Some("[::1]:80")),
             ("http://[::1]", Some("[::1]:80")),
             ("a:80", None),
@@ -219,6 +217,20 @@ mod tests {
             ("http://a:b@c", None),
         ] {
             assert_eq!(place(url).as_deref(), want, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_in_an_address_is_not_told() {
+        for url in [
+            "http://me:geheim@host:1",
+            "me:geheim@host",
+            "https://me:geheim@host/",
+        ] {
+            let mut report = Report::default();
+            address(&mut report, url).await;
+            let text = serde_json::to_string(&report).unwrap();
+            assert!(text.contains("host") && !text.contains("geheim"), "{text}");
         }
     }
 

@@ -52,7 +52,11 @@ impl Clashes {
 /// # Errors
 /// If nothing can be written there.
 pub(super) fn tells_cases(folder: &Path) -> std::io::Result<bool> {
-    let name = format!(".mdfs-{:016x}.part", std::process::id());
+    // Drawn at random, so that nobody can have put something there.
+    let name = format!(
+        ".mdfs-{:016x}.part",
+        getrandom::u64().map_err(std::io::Error::other)?
+    );
     let lower = folder.join(&name);
     drop(std::fs::File::create_new(&lower)?);
     let tells = !folder.join(name.to_uppercase()).exists();

@@ -10,12 +10,13 @@ use crate::error::Error;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
-use mdfs_core::partition::{Partition, partition_of};
+use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use mdfs_core::records::plan::{
     Refusal, Renamed, copies_of, plan_delete, plan_labels, plan_rename,
 };
-use mdfs_core::records::{FileRecord, Key, Kind, decode, get};
+use mdfs_core::records::{Copies, FileRecord, Key, Kind, decode, get};
 use mdfs_core::time::Timestamp;
+use std::collections::BTreeSet;
 
 impl Metadata {
     pub(super) fn look_up(
@@ -152,11 +153,12 @@ impl Metadata {
         let sites = runs
             .into_iter()
             .map(|run| {
-                let partition = partition_of(record.file, run.first_chunk);
+                let moving = self.moving_of(&record, &run);
                 SitesOfRun {
                     first_chunk: run.first_chunk,
                     chunks: run.chunks,
-                    sites: self.best_first(now, &run.disks, partition, record.version),
+                    sites: self.best_first(now, &run.disks, &moving, record.version),
+                    moving,
                 }
             })
             .collect();
@@ -175,16 +177,35 @@ impl Metadata {
         FileInfo { name, record }
     }
 
-    /// Live disks first, and those that have a moving partition before and after: others may not have
-    /// its chunks yet, or not any more. Among equals another one leads for each version, so that
-    /// readers spread.
-    fn best_first(
-        &self,
-        now: Now,
-        disks: &[DiskId],
-        partition: Partition,
-        version: u64,
-    ) -> Vec<Site> {
+    /// The disks of a run that need not have all of it, as a partition of it is moving: they have a
+    /// copy only before that, or only after.
+    fn moving_of(&self, record: &FileRecord, run: &Copies) -> Vec<DiskId> {
+        let (moves, assignment) = (&self.catalog.moves, &self.catalog.assignment);
+        if moves.is_empty() || run.chunks == 0 {
+            return Vec::new();
+        }
+        let copies = record.replicas.under(self.catalog.replicas()).get();
+        let among = |list: &[DiskId], disk: &DiskId| {
+            list.iter().take(usize::from(copies)).any(|it| it == disk)
+        };
+        let last = run.end().saturating_sub(1);
+        let groups = run.first_chunk / CHUNKS_PER_GROUP..=last / CHUNKS_PER_GROUP;
+        let partitions: BTreeSet<Partition> = groups
+            .map(|group| partition_of(record.file, group * CHUNKS_PER_GROUP))
+            .collect();
+        let comes_or_goes = |disk: &&DiskId| {
+            partitions.iter().any(|partition| {
+                moves.get(partition).is_some_and(|to| {
+                    !(among(to, disk) && among(assignment.holders(*partition), disk))
+                })
+            })
+        };
+        run.disks.iter().filter(comes_or_goes).copied().collect()
+    }
+
+    /// Live disks first, and those of which nothing moves. Among equals another one leads for each
+    /// version, so that readers spread.
+    fn best_first(&self, now: Now, disks: &[DiskId], moving: &[DiskId], version: u64) -> Vec<Site> {
         let mut disks = disks.to_vec();
         if let Some(turn) = usize::try_from(version)
             .ok()
@@ -200,13 +221,7 @@ impl Metadata {
             Liveness::Suspect => 2,
             Liveness::Dead => 3,
         };
-        let catalog = &self.catalog;
-        let moves_to = catalog.moves.get(&partition);
-        let holders = catalog.assignment.holders(partition);
-        let comes_or_goes = |disk: &DiskId| {
-            moves_to.is_some_and(|to| !(to.contains(disk) && holders.contains(disk)))
-        };
-        disks.sort_by_key(|disk| (rank(disk), comes_or_goes(disk)));
+        disks.sort_by_key(|disk| (rank(disk), moving.contains(disk)));
         disks
             .into_iter()
             .filter_map(|disk| self.site(now, disk))

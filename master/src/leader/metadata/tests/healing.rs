@@ -482,6 +482,38 @@ fn while_partitions_move_reads_are_sent_first_to_a_disk_that_has_the_chunk() {
 }
 
 #[test]
+fn a_disk_without_a_chunk_that_moves_is_named_and_the_others_are_enough() {
+    let (mut world, files) = with_files(3, 60);
+    world.add(4);
+    let mut without = 0;
+    for _ in 0..300 {
+        world.run(50);
+        for info in &files {
+            let run = done(world.look_up(info.name.as_str()))
+                .unwrap()
+                .sites
+                .remove(0);
+            let chunk = chunk(info.record.file, 0);
+            let (have, lack): (Vec<_>, Vec<_>) = ids(run.sites)
+                .into_iter()
+                .partition(|disk| has(&world, *disk, chunk));
+            assert!(have.len() >= 2, "{}", info.name);
+            assert!(
+                lack.iter().all(|disk| run.moving.contains(disk)),
+                "{}",
+                info.name
+            );
+            without += lack.len();
+        }
+    }
+    assert!(without > 0);
+    for info in &files {
+        let view = done(world.look_up(info.name.as_str())).unwrap();
+        assert!(view.sites.iter().all(|run| run.moving.is_empty()));
+    }
+}
+
+#[test]
 fn differences_of_too_many_chunks_for_one_list_are_mended_bit_by_bit_and_not_called_whole() {
     let (mut world, files) = with_files(3, 60);
     world.master.settings.most_listed = 8;
