@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    admin, cat, completions, get, ls, mv, policy, put, rm, scrub, sign, stat, token, undelete,
-    uploads, verify,
+    admin, cat, completions, generated, get, ls, mv, policy, put, rm, scrub, sign, stat, token,
+    undelete, uploads, verify,
 };
 use crate::dev::DevArgs;
 use crate::examples;
@@ -183,6 +183,9 @@ pub enum Command {
     /// Run a worker: keeps chunks on a disk
     #[command(after_help = examples::WORKER)]
     Worker(WorkerArgs),
+    /// List the files of the repository that are made from this program, or print one
+    #[command(hide = true)]
+    Generated(generated::Generated),
 }
 
 impl Command {
@@ -218,7 +221,8 @@ impl Command {
             | Command::Repair
             | Command::Doctor
             | Command::Completions(_)
-            | Command::Man(_) => None,
+            | Command::Man(_)
+            | Command::Generated(_) => None,
         }
     }
 

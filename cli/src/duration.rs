@@ -1,5 +1,6 @@
 //! Spans as people write them.
 
+use mdfs_service::settings::Span;
 use std::time::Duration;
 
 /// Reads a span such as `90s`, `30m`, `24h` or `7d`.
@@ -7,23 +8,9 @@ use std::time::Duration;
 /// # Errors
 /// Says what is expected.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a number and one of s, m, h, d, such as 24h".to_owned();
-    let unit = text.chars().last().ok_or_else(expected)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return Err(expected()),
-    };
-    let count: u64 = text
-        .strip_suffix(unit)
-        .and_then(|count| count.parse().ok())
-        .ok_or_else(expected)?;
-    count
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(expected)
+    let span = text.parse::<Span>().ok().map(|span| span.0);
+    span.filter(|span| span.subsec_nanos() == 0)
+        .ok_or_else(|| "expected a number and one of s, m, h, d, such as 24h".to_owned())
 }
 
 #[cfg(test)]
@@ -44,6 +31,7 @@ mod tests {
             "1 h",
             "99999999999999999999s",
             "9223372036854775807d",
+            "1500ms",
         ] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

@@ -3,6 +3,7 @@
 use crate::output::shown;
 use mdfs_client::Error as ClientError;
 use mdfs_protocol::problem::Code;
+use mdfs_service::settings::Faults;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,6 +112,7 @@ impl CliError {
             Self::Usage(_) | Self::ConfigFile { .. } | Self::NoCluster | Self::NotConfirmed => {
                 Exit::Usage
             }
+            Self::Server(error) if error.is::<Faults>() => Exit::Usage,
             Self::File { .. }
             | Self::Stdio { .. }
             | Self::Runtime(_)

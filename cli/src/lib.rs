@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod connect;
 pub mod dev;
 mod duration;
@@ -20,16 +21,23 @@ pub use args::{Cli, Command, Global};
 pub use error::{CliError, Exit};
 pub use output::Format;
 
-use clap::Parser;
 use commands::Context;
+use config::{Refused, Typed};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Does what the arguments say; the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let cli = match config::parse(args.into_iter().collect()) {
+        Ok(Typed::Command(cli)) => *cli,
+        Ok(Typed::Settings(text)) => {
+            return match output::print_text(&text) {
+                Ok(()) => Exit::Ok.into(),
+                Err(error) => failed(&error),
+            };
+        }
+        Err(Refused::File(error)) => return failed(&error),
+        Err(Refused::Arguments(error)) => {
             // Help and version go to stdout and are no mistake; clap knows which is which.
             let shown = error.print();
             let usage = error.use_stderr() || shown.is_err();
@@ -42,11 +50,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match execute(cli) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            error.report();
-            error.exit().into()
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &CliError) -> ExitCode {
+    error.report();
+    error.exit().into()
 }
 
 fn execute(cli: Cli) -> Result<Exit, CliError> {

@@ -364,3 +364,20 @@ impl Plan {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_failed_ends_no_upload_and_a_change_does() {
+        let path = || PathBuf::from("a");
+        let source = std::io::Error::other("the network file system is away");
+        let failed = Error::Source {
+            path: path(),
+            source,
+        };
+        assert!(!is_final(&failed));
+        assert!(is_final(&Error::SourceChanged { path: path() }));
+    }
+}

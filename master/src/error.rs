@@ -2,14 +2,18 @@
 
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term, TokenId};
 use mdfs_protocol::problem::Code;
+use mdfs_service::settings::Faults;
 
 /// Why a master could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting that cannot be used.
+    /// Settings that cannot work.
+    #[error(transparent)]
+    Settings(#[from] Faults),
+    /// A part of the process cannot be made.
     #[error("{0}")]
-    Config(String),
+    Start(String),
     /// The leader knows of no such file.
     #[error("no file named {name:?}")]
     FileNotFound {
@@ -242,9 +246,11 @@ impl Error {
             Error::Busy => Code::Busy,
             Error::Unavailable { .. } => Code::Unavailable,
             Error::DataDamaged { .. } => Code::DataDamaged,
-            Error::Config(_) | Error::Broken(_) | Error::Serve(_) | Error::TaskEnded { .. } => {
-                Code::Internal
-            }
+            Error::Settings(_)
+            | Error::Start(_)
+            | Error::Broken(_)
+            | Error::Serve(_)
+            | Error::TaskEnded { .. } => Code::Internal,
         }
     }
 }

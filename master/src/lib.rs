@@ -7,6 +7,6 @@ pub mod http;
 pub mod leader;
 mod run;
 
-pub use config::Config;
+pub use config::{Config, Failures, Limits};
 pub use error::Error;
 pub use run::run;

@@ -11,15 +11,11 @@ use mdfs_client::link::{Links, Reads};
 use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_service::metrics::Registry;
-use mdfs_service::{Clock, Limits, Tasks, chance, serve};
+use mdfs_service::{Clock, Tasks, chance, serve};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use std::time::Duration;
-
-/// How long a few workers must have been silent before anything is dropped without their word.
-const DROP_AFTER: Duration = Duration::from_secs(600);
 /// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
 /// those of many disks fit in memory.
 const MOST_LISTED: u64 = 500_000;
@@ -51,26 +47,29 @@ pub async fn run(
     let clock = Clock::real();
     let tasks = Tasks::new(stop.clone());
     let links = Links::new(&config.cluster_key, config.cluster, Reads::Large)
-        .map_err(|error| Error::Config(error.to_string()))?;
+        .map_err(|error| Error::Start(error.to_string()))?;
 
+    let limits = config.limits;
     let (questions, inbox) = mpsc::channel(QUESTIONS);
     let leader = LeaderHandle::new(questions);
     let metadata = Metadata::new(Settings {
         cluster: config.cluster,
         log: LeaderSettings {
-            lease: config.lease,
+            lease: limits.lease,
             ..LeaderSettings::new(url.clone())
         },
-        detect: config.detect,
-        hold: config.hold,
-        upload_idle: config.upload_idle,
-        most_sessions: config.most_sessions,
+        detect: limits
+            .detect()
+            .map_err(|error| Error::Start(error.to_string()))?,
+        hold: limits.leader_wait,
+        upload_idle: limits.upload_idle,
+        most_sessions: limits.most_sessions,
         most_recorded: Config::MOST_RECORDED,
         keep_ended: Config::KEEP_ENDED,
-        repair_delay: config.repair_delay,
-        drop_after: DROP_AFTER,
+        repair_delay: limits.repair_delay,
+        drop_after: limits.drop_after,
         most_listed: MOST_LISTED,
-        trash_keep: config.trash_keep,
+        trash_keep: limits.trash_keep,
         incarnation: Incarnation(chance::random_u64()),
         chance: Box::new(chance::random_u128),
     });
@@ -78,7 +77,7 @@ pub async fn run(
         links: links.clone(),
         clock: clock.clone(),
         tasks: tasks.clone(),
-        message_within: config.lease / 2,
+        message_within: limits.lease / 2,
     };
     // Leads until the requests under way have ended, then stops by a signal of its own.
     let resign = CancellationToken::new();
@@ -91,7 +90,7 @@ pub async fn run(
         result
     });
 
-    let limits = gateway_limits(&config);
+    let grace = config.http.grace;
     let gateway = Gateway::new(
         leader.clone(),
         links,
@@ -103,7 +102,8 @@ pub async fn run(
         root: config.root_tokens,
         cluster: vec![config.cluster_key],
         links: config.link_keys,
-        proxies: config.trusted_proxies,
+        proxies: config.http.proxies.to_vec(),
+        failures: limits.failures,
     };
     let registry = Registry::new();
     let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -113,7 +113,7 @@ pub async fn run(
             "Always 1; the version is the label.",
             &version,
         )
-        .map_err(|error| Error::Config(error.to_string()))?
+        .map_err(|error| Error::Start(error.to_string()))?
         .set(1.0);
     let parts = Parts {
         gateway,
@@ -123,16 +123,16 @@ pub async fn run(
         tasks: tasks.clone(),
         registry,
     };
-    let app = App::new(parts).map_err(|error| Error::Config(error.to_string()))?;
+    let app = App::new(parts).map_err(|error| Error::Start(error.to_string()))?;
     tracing::info!(%url, "serving");
-    let served = serve(listener, router(app), limits, stop)
+    let served = serve(listener, router(app), config.http, stop)
         .await
         .map_err(Error::Serve);
 
     resign.cancel();
     // An error here means that the loop is gone already.
     let _ = leading.await;
-    if !tasks.shut_down(config.grace).await {
+    if !tasks.shut_down(grace).await {
         tracing::warn!("tasks were still running when the process stopped");
     }
     served?;
@@ -142,15 +142,5 @@ pub async fn run(
             reason: failed.reason,
         }),
         None => Ok(()),
-    }
-}
-
-fn gateway_limits(config: &Config) -> Limits {
-    Limits {
-        max_connections: config.max_connections,
-        connections_of_one: config.max_connections_of_one,
-        proxies: config.trusted_proxies.clone().into(),
-        grace: config.grace,
-        ..Limits::default()
     }
 }

@@ -706,6 +706,7 @@ async fn bad_parameters_are_named() {
         "/v1/trash?prefix=f",
         "/v1/files/f?checksum=2",
         "/v1/files/f?checksum&replicas",
+        "/v1/files/f?checksums",
         "/v1/files/f?downlod=1",
         "/play/f?chunk_size=65536",
     ] {

@@ -90,9 +90,9 @@ pub struct Heartbeat {
     pub url: String,
     /// The failure domain, if it was given one.
     pub zone: Option<String>,
-    /// Size of the file system, in bytes.
+    /// What chunks may have in all, in bytes: the file system, or less if it was told so.
     pub capacity_bytes: u64,
-    /// What chunks may still use: free bytes less the reserve.
+    /// What chunks may still use: free bytes less the reserve, or what is left of the capacity.
     pub free_bytes: u64,
     /// Sealed chunks on the disk.
     pub chunks: u64,

@@ -376,7 +376,7 @@ pub struct WorkerInfo {
     pub chunk_bytes: u64,
     /// Chunks on it.
     pub chunks: u64,
-    /// Size of its file system.
+    /// What chunks may have in all, in bytes: its file system, or less if it was told so.
     pub capacity_bytes: u64,
     /// What chunks may still use.
     pub free_bytes: u64,

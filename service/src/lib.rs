@@ -1,5 +1,5 @@
 //! What every MDFS server process needs, and nothing of what MDFS does: clock, chance, tracked
-//! tasks, the accept loop, metrics, the limit of open files.
+//! tasks, the accept loop, metrics, the limit of open files, settings and their bounds.
 //!
 //! These are the only places that read clocks, draw chance, start tasks, and know `prometheus`.
 
@@ -8,6 +8,7 @@ pub mod clock;
 mod handles;
 pub mod metrics;
 pub mod serve;
+pub mod settings;
 pub mod tasks;
 
 pub use clock::Clock;

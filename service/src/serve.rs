@@ -10,6 +10,7 @@ pub use addresses::{InvalidNetwork, Network, customer};
 pub use body::BodyError;
 pub use request::{ConnectionClosed, Peer, RequestId, problem_response};
 
+use crate::settings::{Quantity, Setting};
 use addresses::{Addresses, Place};
 use guarded::{Guarded, Shared};
 use hyper::server::conn::http1;
@@ -70,6 +71,43 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// What each limit may be that every role leaves to its user.
+    pub const SETTINGS: &[Setting<Self>] = &[
+        Setting::count(
+            "max_connections",
+            |c| Some(c.max_connections.into()),
+            1,
+            65_536,
+        ),
+        Setting::span(
+            "header_timeout",
+            |c| Some(c.header_timeout.into()),
+            SECOND,
+            MINUTE,
+        ),
+        Setting::span(
+            "idle_timeout",
+            |c| Some(c.idle_timeout.into()),
+            SECOND,
+            HOUR,
+        ),
+        Setting::span("body_stall", |c| Some(c.body_stall.into()), SECOND, HOUR),
+        Setting::size(
+            "body_rate",
+            |c| Some(Quantity::Size(c.body_rate)),
+            1,
+            1 << 30,
+        ),
+        Setting::span("write_stall", |c| Some(c.write_stall.into()), SECOND, HOUR),
+        Setting::span("grace", |c| Some(c.grace.into()), Duration::ZERO, HOUR),
+    ];
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The longest head, in bytes: request line and headers.
 const HEAD_MAX_BYTES: usize = 64 * 1024;

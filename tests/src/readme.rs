@@ -27,13 +27,14 @@ pub fn commands(repository: &Path, name: &str) -> Result<String> {
 /// If there is none, or more than one.
 pub fn printed(page: &Path) -> Result<String> {
     let text = fs::read_to_string(page).with_context(|| format!("read {}", page.display()))?;
-    let mut blocks = text.split("\n```text\n").skip(1);
-    let block = blocks.next().and_then(|rest| rest.split_once("\n```"));
-    let (block, _) = block.with_context(|| format!("{} has no text block", page.display()))?;
+    let blocks = pages::blocks(&text)?.into_iter();
+    let mut blocks = blocks.filter(|block| block.language == "text");
+    let block = blocks.next();
+    let block = block.with_context(|| format!("{} has no text block", page.display()))?;
     ensure!(
         blocks.next().is_none(),
         "{} has two text blocks",
         page.display()
     );
-    Ok(block.to_owned())
+    Ok(block.text)
 }

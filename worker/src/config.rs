@@ -1,19 +1,9 @@
 //! What a worker is started with: one plain struct, checked once, then passed down in parts.
 
-use crate::error::Error;
 use mdfs_protocol::access::ClusterKey;
-use std::num::NonZeroU64;
+use mdfs_service::settings::{Faults, Quantity, Setting, check_url};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The shortest lease a voter may be told to keep: below it, a pause of a busy machine ends leases.
-const LEASE_MIN: Duration = Duration::from_millis(300);
-
-/// The shortest time for a scrub: below it, an empty disk would keep a processor busy.
-const SCRUB_MIN: Duration = Duration::from_secs(1);
-
-/// How long a scrub of the whole disk takes, unless told otherwise.
-pub const SCRUB_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Everything a worker is told at its start. Immutable afterwards.
 #[derive(Clone, Debug)]
@@ -38,15 +28,19 @@ pub struct Config {
     /// Bytes that chunks never use, so that deletes and the log work on a full disk; none means the
     /// store's own rule.
     pub reserve_bytes: Option<u64>,
+    /// Bytes that chunk files may have in all; none means what the file system has.
+    pub capacity_bytes: Option<u64>,
     /// Bytes a second that are copied from other workers at most, to heal or to move; none means as
     /// fast as disks and network are. While clients are there, copies yield to them in any case.
-    pub copy_rate: Option<NonZeroU64>,
+    pub copy_rate: Option<u64>,
     /// Within this time every block of every chunk is read once.
     pub scrub_every: Duration,
     /// How long an accepted append leases this voter to its term.
     pub lease: Duration,
     /// What bounds memory, threads and waiting.
     pub limits: Limits,
+    /// What the HTTP interface bears.
+    pub http: mdfs_service::Limits,
 }
 
 /// What bounds a worker's memory, threads and waiting.
@@ -63,10 +57,14 @@ pub struct Limits {
     pub queue_wait: Duration,
     /// Messages of the metadata log that may wait for the voter.
     pub voter_inbox: usize,
-    /// How long requests may go on after the worker was told to stop.
-    pub grace: Duration,
     /// How often the store looks for what nobody will finish.
     pub sweep_interval: Duration,
+    /// Chunks that may be received at once.
+    pub most_staged: usize,
+    /// How long a chunk being received is kept without a new byte.
+    pub staged_idle: Duration,
+    /// Sealed chunks that are kept open.
+    pub most_open: usize,
 }
 
 impl Default for Limits {
@@ -77,94 +75,161 @@ impl Default for Limits {
             write_buffer_bytes: 32 << 20,
             queue_wait: Duration::from_secs(10),
             voter_inbox: 64,
-            grace: Duration::from_secs(10),
             sweep_interval: Duration::from_secs(60),
+            most_staged: 1024,
+            staged_idle: Duration::from_secs(600),
+            most_open: 512,
         }
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MIB: u64 = 1 << 20;
+
 impl Config {
+    /// How long an accepted append leases a voter to its term, unless told otherwise.
+    pub const LEASE: Duration = Duration::from_secs(3);
+    /// How often a worker beats, unless told otherwise.
+    pub const HEARTBEAT: Duration = Duration::from_secs(1);
+    /// How long a scrub of the whole disk takes, unless told otherwise.
+    pub const SCRUB_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
+    /// How long requests may go on after the worker was told to stop, unless told otherwise.
+    pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// What each setting may be that has bounds, those of [`Limits::SETTINGS`] and of
+    /// [`mdfs_service::Limits::SETTINGS`] aside.
+    pub const SETTINGS: &[Setting<Self>] = &[
+        // Below it, a pause of a busy machine ends leases.
+        Setting::span(
+            "lease",
+            |c| Some(c.lease.into()),
+            Duration::from_millis(300),
+            MINUTE,
+        ),
+        Setting::span(
+            "heartbeat",
+            |c| Some(c.heartbeat_interval.into()),
+            Duration::from_millis(10),
+            HOUR,
+        ),
+        Setting::size(
+            "reserve",
+            |c| c.reserve_bytes.map(Quantity::Size),
+            0,
+            1 << 60,
+        ),
+        Setting::size(
+            "capacity",
+            |c| c.capacity_bytes.map(Quantity::Size),
+            MIB,
+            1 << 60,
+        ),
+        Setting::size("copy_rate", |c| c.copy_rate.map(Quantity::Size), 1, 1 << 40),
+        // Below it, an empty disk would keep a processor busy.
+        Setting::span(
+            "scrub_every",
+            |c| Some(c.scrub_every.into()),
+            SECOND,
+            Duration::from_secs(365 * 24 * 3600),
+        ),
+    ];
+
+    /// The usual spans and bounds.
+    pub fn new(
+        data_dir: PathBuf,
+        name: String,
+        masters: Vec<String>,
+        cluster_key: ClusterKey,
+    ) -> Self {
+        Self {
+            data_dir,
+            name,
+            url: None,
+            zone: None,
+            masters,
+            cluster_key,
+            other_cluster_key: None,
+            heartbeat_interval: Self::HEARTBEAT,
+            reserve_bytes: None,
+            capacity_bytes: None,
+            copy_rate: None,
+            scrub_every: Self::SCRUB_EVERY,
+            lease: Self::LEASE,
+            limits: Limits::default(),
+            http: mdfs_service::Limits {
+                grace: Self::GRACE,
+                congestion: Some(mdfs_client::link::CONGESTION),
+                ..mdfs_service::Limits::default()
+            },
+        }
+    }
+
     /// Checks what one value says about another, and that every value can work at all.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first setting that cannot work, and why.
-    pub fn check(&self) -> Result<(), Error> {
-        let refuse = |setting: &'static str, why: String| Err(Error::Config { setting, why });
-        if self.name.is_empty() || self.name.len() > 253 || self.name.chars().any(char::is_control)
-        {
-            return refuse(
-                "name",
-                "needs 1 to 253 bytes without control characters".to_owned(),
-            );
-        }
-        if self.masters.is_empty() {
-            return refuse("masters", "at least one master is needed".to_owned());
-        }
-        for (setting, url) in self
-            .masters
-            .iter()
-            .map(|m| ("masters", m))
-            .chain(self.url.iter().map(|u| ("url", u)))
-        {
-            if let Err(why) = check_url(url) {
-                return refuse(setting, format!("{url:?} {why}"));
+    /// Names each setting that cannot work, with its value and what it must be.
+    pub fn check(&self) -> Result<(), Faults> {
+        let mut faults = Faults::new();
+        for (setting, text) in [("name", Some(&self.name)), ("zone", self.zone.as_ref())] {
+            let Some(text) = text else { continue };
+            if text.is_empty() || text.len() > 253 || text.chars().any(char::is_control) {
+                let must = "must be 1 to 253 bytes without control characters";
+                faults.note(setting, format_args!("{text:?}"), must);
             }
         }
-        if self.heartbeat_interval < Duration::from_millis(10) {
-            return refuse("heartbeat_interval", "must be at least 10 ms".to_owned());
+        if self.masters.is_empty() {
+            faults.note("master", "empty", "must be at least one URL");
         }
-        if self.scrub_every < SCRUB_MIN {
-            return refuse("scrub_every", "must be at least 1 s".to_owned());
+        for url in &self.masters {
+            check_url("master", url, &mut faults);
         }
-        if self.lease < LEASE_MIN {
-            return refuse(
-                "lease",
-                format!("must be at least {} ms", LEASE_MIN.as_millis()),
-            );
+        if let Some(url) = &self.url {
+            check_url("advertise_url", url, &mut faults);
         }
-        self.limits.check()
+        Setting::check(Self::SETTINGS, self, &mut faults);
+        Setting::check(Limits::SETTINGS, &self.limits, &mut faults);
+        Setting::check(mdfs_service::Limits::SETTINGS, &self.http, &mut faults);
+        faults.none()
     }
 }
 
 impl Limits {
-    fn check(&self) -> Result<(), Error> {
-        let refuse = |setting: &'static str, why: &str| {
-            Err(Error::Config {
-                setting,
-                why: why.to_owned(),
-            })
-        };
-        if !(1..=256).contains(&self.disk_threads) {
-            return refuse("disk_threads", "must be 1 to 256");
-        }
+    /// What each limit may be.
+    pub const SETTINGS: &[Setting<Self>] = &[
+        Setting::count("disk_threads", |c| Some(c.disk_threads.into()), 1, 256),
         // One piece of the largest size must fit, or a request would wait for ever.
-        let memory = (4 << 20)..=(16 << 30);
-        if !memory.contains(&self.read_buffer_bytes) {
-            return refuse("read_buffer_bytes", "must be 4 MiB to 16 GiB");
-        }
-        if !memory.contains(&self.write_buffer_bytes) {
-            return refuse("write_buffer_bytes", "must be 4 MiB to 16 GiB");
-        }
-        if !(1..=4096).contains(&self.voter_inbox) {
-            return refuse("voter_inbox", "must be 1 to 4096");
-        }
-        if self.queue_wait.is_zero() || self.sweep_interval.is_zero() {
-            return refuse("queue_wait", "this and sweep_interval must not be zero");
-        }
-        Ok(())
-    }
-}
-
-/// Tells why a text is no base URL of a server.
-fn check_url(url: &str) -> Result<(), &'static str> {
-    let uri: http::Uri = url.parse().map_err(|_| "is not a URL")?;
-    if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-        return Err("must begin with http:// and a host");
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err("must end after the port");
-    }
-    Ok(())
+        Setting::size(
+            "read_buffer",
+            |c| Some(Quantity::Size(c.read_buffer_bytes)),
+            4 * MIB,
+            16 << 30,
+        ),
+        Setting::size(
+            "write_buffer",
+            |c| Some(Quantity::Size(c.write_buffer_bytes)),
+            4 * MIB,
+            16 << 30,
+        ),
+        Setting::span(
+            "queue_wait",
+            |c| Some(c.queue_wait.into()),
+            Duration::from_millis(1),
+            Duration::from_secs(600),
+        ),
+        Setting::count("log_queue", |c| Some(c.voter_inbox.into()), 1, 4096),
+        Setting::span(
+            "sweep_every",
+            |c| Some(c.sweep_interval.into()),
+            SECOND,
+            DAY,
+        ),
+        Setting::count("max_staged", |c| Some(c.most_staged.into()), 1, 65_536),
+        Setting::span("staged_idle", |c| Some(c.staged_idle.into()), MINUTE, DAY),
+        Setting::count("max_open_chunks", |c| Some(c.most_open.into()), 1, 65_536),
+    ];
 }
 
 #[cfg(test)]
@@ -173,64 +238,58 @@ mod tests {
     use mdfs_protocol::access::Secret;
 
     fn config() -> Config {
-        Config {
-            data_dir: "data".into(),
-            name: "w0".to_owned(),
-            url: None,
-            zone: None,
-            masters: vec!["http://127.0.0.1:8080".to_owned()],
-            cluster_key: ClusterKey::new(&Secret::new(&[b'k'; 32]).unwrap()),
-            other_cluster_key: None,
-            heartbeat_interval: Duration::from_secs(1),
-            reserve_bytes: None,
-            copy_rate: None,
-            scrub_every: SCRUB_EVERY,
-            lease: Duration::from_secs(3),
-            limits: Limits::default(),
-        }
+        let key = ClusterKey::new(&Secret::new(&[b'k'; 32]).unwrap());
+        let masters = vec!["http://127.0.0.1:8080".to_owned()];
+        Config::new("data".into(), "w0".to_owned(), masters, key)
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut Config), want: Option<&str>) {
+    fn check(change: impl FnOnce(&mut Config), want: &[&str]) {
         let mut config = config();
         change(&mut config);
-        let refused = config.check().err().map(|error| match error {
-            Error::Config { setting, .. } => setting,
-            other => panic!("{other}"),
-        });
-        assert_eq!(refused, want);
+        let faults = config.check().err().unwrap_or_default();
+        let found: Vec<_> = faults.all().iter().map(|fault| fault.setting).collect();
+        assert_eq!(found, want);
     }
 
     #[test]
     fn each_setting_that_cannot_work_is_named() {
-        check(|_| {}, None);
-        check(|c| c.url = Some("http://10.0.0.7:8081".to_owned()), None);
-        check(|c| c.name.clear(), Some("name"));
-        check(|c| c.masters.clear(), Some("masters"));
+        check(|_| {}, &[]);
+        check(|c| c.url = Some("http://10.0.0.7:8081".to_owned()), &[]);
+        check(|c| c.name.clear(), &["name"]);
+        check(|c| c.zone = Some("a\n".to_owned()), &["zone"]);
+        check(|c| c.masters.clear(), &["master"]);
+        check(|c| c.masters.push("10.0.0.7:8080".to_owned()), &["master"]);
         check(
-            |c| c.masters.push("10.0.0.7:8080".to_owned()),
-            Some("masters"),
+            |c| c.url = Some("http://h:1/path".to_owned()),
+            &["advertise_url"],
         );
-        check(|c| c.url = Some("http://h:1/path".to_owned()), Some("url"));
-        check(
-            |c| c.heartbeat_interval = Duration::ZERO,
-            Some("heartbeat_interval"),
-        );
-        check(|c| c.lease = Duration::from_millis(1), Some("lease"));
-        check(|c| c.scrub_every = Duration::ZERO, Some("scrub_every"));
-        check(|c| c.limits.disk_threads = 0, Some("disk_threads"));
-        check(
-            |c| c.limits.read_buffer_bytes = 1,
-            Some("read_buffer_bytes"),
-        );
-        check(
-            |c| c.limits.write_buffer_bytes = 1,
-            Some("write_buffer_bytes"),
-        );
-        check(|c| c.limits.voter_inbox = 0, Some("voter_inbox"));
-        check(
-            |c| c.limits.sweep_interval = Duration::ZERO,
-            Some("queue_wait"),
-        );
+        check(|c| c.heartbeat_interval = Duration::ZERO, &["heartbeat"]);
+        check(|c| c.lease = Duration::from_millis(1), &["lease"]);
+        check(|c| c.capacity_bytes = Some(1), &["capacity"]);
+        check(|c| c.copy_rate = Some(0), &["copy_rate"]);
+        check(|c| c.limits.voter_inbox = 0, &["log_queue"]);
+        check(|c| c.http.max_connections = 0, &["max_connections"]);
+    }
+
+    #[test]
+    fn all_settings_that_cannot_work_are_named_at_once() {
+        let many = |c: &mut Config| {
+            c.name.clear();
+            c.scrub_every = Duration::ZERO;
+            c.limits.disk_threads = 0;
+            c.limits.read_buffer_bytes = 1;
+            c.limits.sweep_interval = Duration::ZERO;
+            c.http.body_rate = 0;
+        };
+        let want = [
+            "name",
+            "scrub_every",
+            "disk_threads",
+            "read_buffer",
+            "sweep_every",
+            "body_rate",
+        ];
+        check(many, &want);
     }
 }

@@ -6,19 +6,15 @@ use mdfs_client::link::LinkError;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_protocol::problem::Code;
+use mdfs_service::settings::Faults;
 
 /// Why a worker could not do what it was asked, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting that cannot work.
-    #[error("{setting}: {why}")]
-    Config {
-        /// The setting's name in [`crate::Config`].
-        setting: &'static str,
-        /// What it needs.
-        why: String,
-    },
+    /// Settings that cannot work.
+    #[error(transparent)]
+    Settings(#[from] Faults),
     /// The disk or what is on it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -235,7 +231,7 @@ impl Error {
             | Error::NoGoodCopy { code, .. } => *code,
             Error::Voter(VoterError::Busy | VoterError::Stopping) => Code::Busy,
             Error::Voter(VoterError::Failed) => Code::ReadOnly,
-            Error::Config { .. }
+            Error::Settings(_)
             | Error::CallDied
             | Error::VoterEnded(_)
             | Error::CorruptLog(_)

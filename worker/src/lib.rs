@@ -30,7 +30,7 @@ mod transfer;
 pub mod voter;
 mod worker;
 
-pub use config::{Config, Limits, SCRUB_EVERY};
+pub use config::{Config, Limits};
 pub use directory::Directory;
 pub use error::Error;
 pub use http::router;
@@ -59,7 +59,7 @@ const VOTER_RETRY: Duration = Duration::from_millis(10);
 ///
 /// It answers probes at once, and everything else as soon as the disk is open. Stopping, it tells
 /// the masters, takes no more connections, finishes the requests under way for up to
-/// `limits.grace`, then closes the log and gives the disk back, in this order.
+/// `http.grace`, then closes the log and gives the disk back, in this order.
 ///
 /// # Errors
 /// If a setting cannot work, the disk cannot be opened or is in use, an invariant of the metadata
@@ -81,7 +81,7 @@ pub async fn run(
     })?;
     let url = public_url(worker.config(), address)?;
     let tasks = Tasks::new(CancellationToken::new());
-    let limits = service_limits(worker.config());
+    let limits = worker.config().http.clone();
     let grace = limits.grace;
     let routes = router(worker.clone());
     tasks.spawn("http", |stop| {
@@ -149,7 +149,7 @@ async fn serve_disk(
     worker.leave();
     // Ends when all masters have heard it: nothing is ever sent.
     let _ = tokio::time::timeout(heartbeat::FAREWELL_IN_ALL, farewells.recv()).await;
-    let grace = worker.config().limits.grace;
+    let grace = worker.config().http.grace;
     tasks.shut_down(grace + MARGIN).await;
     close_voter(&node, &mut voter_end).await
 }
@@ -194,13 +194,5 @@ fn public_url(config: &Config, listening: SocketAddr) -> Result<String, Error> {
         Some(url) => Ok(url.trim_end_matches('/').to_owned()),
         None if listening.ip().is_unspecified() => Err(Error::NoUrl { listening }),
         None => Ok(format!("http://{listening}")),
-    }
-}
-
-fn service_limits(config: &Config) -> mdfs_service::Limits {
-    mdfs_service::Limits {
-        grace: config.limits.grace,
-        congestion: Some(mdfs_client::link::CONGESTION),
-        ..mdfs_service::Limits::default()
     }
 }

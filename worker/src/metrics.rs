@@ -129,7 +129,10 @@ impl Metrics {
             chunks: gauge("mdfs_worker_files", "Sealed chunks on the disk")?,
             bytes: gauge("mdfs_worker_bytes_total", "Bytes in sealed chunks")?,
             free: gauge("mdfs_worker_free_bytes", "Bytes that chunks may still use")?,
-            capacity: gauge("mdfs_worker_capacity_bytes", "Size of the file system")?,
+            capacity: gauge(
+                "mdfs_worker_capacity_bytes",
+                "Bytes that chunks may have in all",
+            )?,
             bad_blocks: gauge("mdfs_worker_bad_blocks", "Bad blocks found since the mount")?,
             damaged_chunks: gauge(
                 "mdfs_worker_damaged_chunks",

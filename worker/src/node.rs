@@ -21,6 +21,7 @@ use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
 use mdfs_service::Clock;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ impl Node {
             seals: Seals::default(),
             scrub: Scrub::new(),
             generation: Raising::new(),
-            pace: Pace::new(config.copy_rate),
+            pace: Pace::new(config.copy_rate.and_then(NonZeroU64::new)),
             store,
             voter,
             peers,

@@ -94,6 +94,7 @@ impl Scrub {
             note: ScrubNote {
                 position: None,
                 began: node.clock.wall(),
+                missed: false,
                 whole_since: None,
                 progress: ScrubProgress::default(),
             },
@@ -177,14 +178,17 @@ impl Passes {
     fn begin_pass(&mut self) {
         self.note.position = None;
         self.note.began = self.node.clock.wall();
+        self.note.missed = false;
         self.noted = None;
     }
 
     async fn end_of_pass(&mut self, ordered: bool) {
         let was_empty = self.note.position.is_none();
         let noted = self.noted;
-        self.note.whole_since = Some(self.note.began);
-        self.scrub.whole_since.send_replace(self.note.whole_since);
+        if !self.note.missed {
+            self.note.whole_since = Some(self.note.began);
+            self.scrub.whole_since.send_replace(self.note.whole_since);
+        }
         self.begin_pass();
         if was_empty && !ordered {
             // Nothing to hurry for.
@@ -244,7 +248,7 @@ impl Passes {
     }
 
     /// Reads all blocks of a chunk. How many are bad.
-    async fn read(&self, chunk: ChunkId) -> u64 {
+    async fn read(&mut self, chunk: ChunkId) -> u64 {
         let store = self.node.store.clone();
         let open = match self.call(move || store.open_once(chunk)).await {
             Ok(open) => Arc::new(open),
@@ -263,7 +267,7 @@ impl Passes {
         bad
     }
 
-    async fn read_blocks(&self, open: &Arc<OpenChunk>, offset: u64) -> u64 {
+    async fn read_blocks(&mut self, open: &Arc<OpenChunk>, offset: u64) -> u64 {
         let mut bad = 0;
         let end = (offset + SEGMENT).min(open.len());
         let mut at = offset;
@@ -292,10 +296,11 @@ impl Passes {
     }
 
     /// Counts what a failed read says of the chunk: one that was dropped meanwhile is not damaged.
-    fn bad(&self, chunk: ChunkId, error: &Error) -> u64 {
+    fn bad(&mut self, chunk: ChunkId, error: &Error) -> u64 {
         self.node.note_read_error(error);
         let bad = self.node.store.is_damaged(chunk);
         if !bad {
+            self.note.missed |= self.node.store.held(chunk).is_some();
             tracing::debug!(%chunk, %error, "a chunk was not scrubbed");
         }
         u64::from(bad)

@@ -157,11 +157,17 @@ impl Inner {
     fn open_blocking(&self, disk: Arc<dyn Disk>) -> Result<(Node, VoterEnd), Error> {
         let Config {
             reserve_bytes,
+            capacity_bytes,
             cluster_key,
+            limits,
             ..
         } = &self.config;
         let settings = StoreSettings {
             reserve_bytes: *reserve_bytes,
+            capacity_bytes: *capacity_bytes,
+            most_staged: limits.most_staged,
+            staged_idle: limits.staged_idle,
+            most_open: limits.most_open,
             ..StoreSettings::default()
         };
         let fresh = DiskId::from_u128(chance::random_u128());

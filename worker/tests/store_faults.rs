@@ -151,6 +151,95 @@ fn a_full_disk_refuses_chunks_gives_space_back_and_still_deletes() {
 }
 
 #[test]
+fn chunks_have_no_more_than_the_capacity_also_after_a_mount() {
+    const MIB: u64 = 1 << 20;
+    const CAPACITY: u64 = 3 * MIB;
+    let disk = SimDisk::new();
+    let open = |id| {
+        let settings = StoreSettings {
+            reserve_bytes: Some(0),
+            capacity_bytes: Some(CAPACITY),
+            ..Default::default()
+        };
+        ChunkStore::open(Arc::new(disk.clone()), settings, DiskId::from_u128(id)).unwrap()
+    };
+    let store = open(1);
+    store.adopt(CLUSTER).unwrap();
+    let room = |store: &ChunkStore| {
+        let usage = store.usage().unwrap();
+        assert_eq!(usage.capacity_bytes, CAPACITY);
+        usage.free_bytes
+    };
+    assert_eq!(room(&store), CAPACITY);
+    let bytes = bytes_of(7, SEGMENT);
+    let crc32 = Crc32::of(&bytes);
+    let put = |store: &ChunkStore, file| {
+        store.store_whole(chunk_of(file, 0), &bytes, crc32, &seal_of(&bytes))
+    };
+    put(&store, 9).unwrap();
+    put(&store, 10).unwrap();
+    // The footers count: a third one does not fit, and what does not fit leaves nothing behind.
+    let left = room(&store);
+    assert!((MIB - 8192..MIB).contains(&left), "{left}");
+    assert_eq!(put(&store, 11).unwrap_err().code(), Code::NoSpace);
+    assert_eq!(room(&store), left);
+    let small = bytes_of(8, 1000);
+    let write = || store.write_segment(chunk_of(12, 0), 0, &small, Crc32::of(&small));
+    write().unwrap();
+    let staged = room(&store);
+    assert!(staged < left);
+    // The same segment again is counted once.
+    write().unwrap();
+    assert_eq!(room(&store), staged);
+    store.discard_staged(chunk_of(12, 0)).unwrap();
+    assert_eq!(room(&store), left);
+
+    drop(store);
+    let store = open(2);
+    assert_eq!(room(&store), left);
+    assert_eq!(put(&store, 11).unwrap_err().code(), Code::NoSpace);
+    assert_eq!(store.drop_file(chunk_of(9, 0).file).unwrap(), 1);
+    put(&store, 11).unwrap();
+    assert_eq!(room(&store), left);
+}
+
+#[test]
+fn a_capacity_is_not_exceeded_by_those_who_write_at_once() {
+    const CAPACITY: u64 = 4 << 20;
+    let disk = SimDisk::new();
+    let settings = StoreSettings {
+        reserve_bytes: Some(0),
+        capacity_bytes: Some(CAPACITY),
+        ..Default::default()
+    };
+    let store = ChunkStore::open(Arc::new(disk), settings, DiskId::from_u128(1)).unwrap();
+    store.adopt(CLUSTER).unwrap();
+    let bytes = bytes_of(7, 100_000);
+    let (crc32, seal) = (Crc32::of(&bytes), seal_of(&bytes));
+    let stored = std::thread::scope(|scope| {
+        let put = |thread: u64| {
+            let (store, bytes, seal) = (&store, &bytes, &seal);
+            let file = move |number: u64| chunk_of(100 * thread + number, 0);
+            move || {
+                (0..20)
+                    .filter(|&number| store.store_whole(file(number), bytes, crc32, seal).is_ok())
+                    .count()
+            }
+        };
+        let threads: Vec<_> = (1..5).map(|thread| scope.spawn(put(thread))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum::<usize>()
+    });
+    // Each has a footer of a few thousand bytes.
+    assert!((38..=41).contains(&stored), "{stored}");
+    let usage = store.usage().unwrap();
+    assert_eq!(usage.chunks, stored as u64);
+    assert!(usage.chunk_bytes + usage.free_bytes < CAPACITY);
+}
+
+#[test]
 fn room_is_set_apart_for_large_chunks_but_never_from_the_reserve() {
     const MIB: u64 = 1 << 20;
     let disk = SimDisk::new();

@@ -1,10 +1,12 @@
 //! The project's own commands: `cargo xtask test` runs everything that a change must pass,
-//! `cargo xtask prove NAME` shows that one claim holds.
+//! `cargo xtask prove NAME` shows that one claim holds, `cargo xtask generate` makes the files that come
+//! from the program.
 //!
 //! It depends on nothing else of the workspace, so it builds fast and reports on a tree that does
 //! not compile.
 
 mod child;
+mod generate;
 mod machine;
 mod prove;
 mod tally;
@@ -31,6 +33,12 @@ enum Command {
         /// Leaves out the dependency check, the documentation and the proofs with processes
         #[arg(long)]
         quick: bool,
+    },
+    /// Makes the files that come from the program itself: the page and the samples of settings
+    Generate {
+        /// Changes nothing; fails if a file is not what it would be
+        #[arg(long)]
+        check: bool,
     },
     /// Shows that one claim holds; without a name, lists the claims
     Prove {
@@ -66,6 +74,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Test { quick } => test::run(quick, &arguments.folders),
+        Command::Generate { check } => generate::run(check),
         Command::Prove { name: None, .. } => {
             prove::list();
             Ok(true)

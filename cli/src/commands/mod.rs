@@ -5,6 +5,7 @@ pub(crate) mod cat;
 pub(crate) mod completions;
 mod doctor;
 mod fetch;
+pub(crate) mod generated;
 pub(crate) mod get;
 pub(crate) mod ls;
 pub(crate) mod mv;
@@ -74,6 +75,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Doctor => doctor::execute(context).await,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
+        Command::Generated(generated) => generated.execute(),
         Command::Dev(args) => served(crate::dev::run(args).await),
         Command::Master(args) => served(crate::roles::run_master(args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),

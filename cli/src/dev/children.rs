@@ -5,6 +5,7 @@ use super::state::ProcessState;
 use super::{Plan, Report, ready};
 use anyhow::{Context, Result, anyhow};
 use mdfs_core::id::ClusterId;
+use mdfs_service::settings::Span;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -178,8 +179,8 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
         "--root-token-file".to_owned(),
         path(plan.folder.root_token())?,
     ]);
-    let delay = super::REPAIR_DELAY.as_secs().to_string();
-    arguments.extend(["--repair-delay-seconds".to_owned(), delay]);
+    let delay = Span(super::REPAIR_DELAY).to_string();
+    arguments.extend(["--repair-delay".to_owned(), delay]);
     arguments.extend(["--link-key-file".to_owned(), path(plan.folder.link_key())?]);
     if let Some(cluster) = plan.cluster {
         arguments.extend(["--cluster-id".to_owned(), cluster.to_string()]);
@@ -288,6 +289,8 @@ impl Keeper {
             .args(&self.role.arguments)
             // The C library otherwise keeps a heap for each thread, and freed buffers in all of them.
             .env("MALLOC_ARENA_MAX", "2")
+            // A file for one role would be refused by the other.
+            .env_remove("MDFS_SERVER_CONFIG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)

@@ -103,28 +103,22 @@ fn master_config(plan: &Plan) -> Result<mdfs_master::Config> {
     let key = ClusterKey::new(&read_secret(&plan.folder.cluster_key())?);
     let token = read_secret(&plan.folder.root_token())?;
     let link = LinkKey::new(read_secret(&plan.folder.link_key())?);
-    let config = mdfs_master::Config::new(key, token, link);
+    let usual = mdfs_master::Config::new(key, token, link);
     Ok(mdfs_master::Config {
         cluster: plan.cluster,
-        repair_delay: super::REPAIR_DELAY,
-        ..config
+        limits: mdfs_master::Limits {
+            repair_delay: super::REPAIR_DELAY,
+            ..usual.limits
+        },
+        ..usual
     })
 }
 
 fn worker_config(plan: &Plan, number: u16) -> Result<mdfs_worker::Config> {
-    Ok(mdfs_worker::Config {
-        data_dir: plan.folder.worker(number),
-        name: worker_name(number),
-        url: None,
-        zone: None,
-        masters: vec![plan.url()],
-        cluster_key: ClusterKey::new(&read_secret(&plan.folder.cluster_key())?),
-        other_cluster_key: None,
-        heartbeat_interval: Duration::from_secs(1),
-        reserve_bytes: None,
-        copy_rate: None,
-        scrub_every: mdfs_worker::SCRUB_EVERY,
-        lease: Duration::from_secs(3),
-        limits: mdfs_worker::Limits::default(),
-    })
+    Ok(mdfs_worker::Config::new(
+        plan.folder.worker(number),
+        worker_name(number),
+        vec![plan.url()],
+        ClusterKey::new(&read_secret(&plan.folder.cluster_key())?),
+    ))
 }

@@ -30,6 +30,7 @@ use mdfs_client::link::Links;
 use mdfs_core::id::FileId;
 use mdfs_core::records::Holder;
 use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
+use mdfs_service::settings::Setting;
 use mdfs_service::{Clock, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
@@ -82,6 +83,36 @@ impl Default for Limits {
             seal: Duration::from_secs(30),
         }
     }
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Limits {
+    /// What each limit may be.
+    pub const SETTINGS: &[Setting<Self>] = &[
+        Setting::count("max_reads", |c| Some(c.reads.into()), 1, 65_536),
+        Setting::count("max_writes", |c| Some(c.uploads.into()), 1, 65_536),
+        Setting::count("fast_writes", |c| Some(c.fast_uploads.into()), 0, 65_536),
+        Setting::span("queue_wait", |c| Some(c.turn.into()), MILLI, HOUR),
+        Setting::span(
+            "read_first_byte",
+            |c| Some(c.first_byte.into()),
+            MILLI,
+            HOUR,
+        ),
+        Setting::span("read_stall", |c| Some(c.stall.into()), MILLI, HOUR),
+        Setting::span("read_patience", |c| Some(c.patience.into()), SECOND, HOUR),
+        Setting::span(
+            "worker_avoid",
+            |c| Some(c.grudge.into()),
+            Duration::ZERO,
+            HOUR,
+        ),
+        Setting::span("segment_within", |c| Some(c.segment.into()), SECOND, HOUR),
+        Setting::span("seal_within", |c| Some(c.seal.into()), SECOND, HOUR),
+    ];
 }
 
 /// Moves file bytes. Cheap to clone.

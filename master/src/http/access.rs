@@ -7,6 +7,7 @@ use super::name::decode;
 use super::query;
 use super::rule::Rule;
 use super::throttle::Throttle;
+use crate::config::Failures;
 use crate::error::Error;
 use crate::leader::handle::LeaderHandle;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
@@ -32,6 +33,8 @@ pub struct Access {
     pub links: Vec<LinkKey>,
     /// Proxies whose word on where a request comes from is taken.
     pub proxies: Vec<Network>,
+    /// How many that are wrong are looked at.
+    pub failures: Failures,
 }
 
 /// What tells callers apart.
@@ -81,9 +84,9 @@ const SECRET_PARAMETERS: [&str; 21] = [
 impl Entrance {
     pub(crate) fn new(access: Access, leader: LeaderHandle, clock: Clock) -> Self {
         Self {
+            throttle: Throttle::new(access.failures),
             access,
             known: KnownTokens::new(leader, clock.clone()),
-            throttle: Throttle::new(),
             clock,
         }
     }

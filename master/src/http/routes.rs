@@ -218,6 +218,7 @@ mod tests {
             cluster: vec![cluster],
             links: vec![LinkKey::new(secret(b'l'))],
             proxies: Vec::new(),
+            failures: crate::config::Failures::default(),
         };
         router(
             App::new(Parts {

@@ -5,6 +5,7 @@
 //! who is known: a root token, and a token that was sound when it came here last, are told apart
 //! from wrong ones before anything is counted.
 
+use crate::config::Failures;
 use mdfs_core::time::Timestamp;
 use mdfs_service::chance::random_u128;
 use mdfs_service::serve::customer;
@@ -19,16 +20,14 @@ struct Rate {
     at_once: u64,
 }
 
-/// Failures of one address, or of one network of IPv6 addresses that one customer has.
-const OF_ONE: Rate = Rate {
-    every_millis: 500,
-    at_once: 60,
-};
-/// Failures of all addresses together.
-const OF_ALL: Rate = Rate {
-    every_millis: 5,
-    at_once: 2000,
-};
+impl Rate {
+    fn new(at_once: usize, every: Duration) -> Self {
+        Self {
+            every_millis: u64::try_from(every.as_millis()).unwrap_or(u64::MAX),
+            at_once: at_once as u64,
+        }
+    }
+}
 
 /// Addresses share so many counters: memory has a bound, and who shares one with an attacker waits
 /// with them. Which share one is drawn anew with every start.
@@ -37,6 +36,10 @@ const COUNTERS: usize = 4096;
 /// Counts failures.
 pub(super) struct Throttle {
     key: [u8; 32],
+    /// Failures of one address, or of one network of IPv6 addresses that one customer has.
+    of_one: Rate,
+    /// Failures of all addresses together.
+    of_all: Rate,
     counts: Mutex<Counts>,
 }
 
@@ -50,7 +53,7 @@ struct Counts {
 struct Count(u64);
 
 impl Throttle {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(failures: Failures) -> Self {
         let counts = Counts {
             of_all: Count::default(),
             of_one: vec![Count::default(); COUNTERS],
@@ -61,6 +64,8 @@ impl Throttle {
         high.copy_from_slice(&random_u128().to_le_bytes());
         Self {
             key,
+            of_one: Rate::new(failures.of_one, failures.of_one_every),
+            of_all: Rate::new(failures.of_all, failures.of_all_every),
             counts: Mutex::new(counts),
         }
     }
@@ -72,11 +77,11 @@ impl Throttle {
     /// when to try again.
     pub(super) fn begin(&self, address: IpAddr, now: Timestamp) -> Result<(), Duration> {
         self.with(address, |of_all, of_one| {
-            let all = of_all.room(OF_ALL, now);
-            let one = of_one.room(OF_ONE, now);
+            let all = of_all.room(self.of_all, now);
+            let one = of_one.room(self.of_one, now);
             all.and(one)?;
-            of_all.add(OF_ALL, now);
-            of_one.add(OF_ONE, now);
+            of_all.add(self.of_all, now);
+            of_one.add(self.of_one, now);
             Ok(())
         })
     }
@@ -84,8 +89,8 @@ impl Throttle {
     /// The attempt did not fail.
     pub(super) fn succeeded(&self, address: IpAddr) {
         self.with(address, |of_all, of_one| {
-            of_all.take_back(OF_ALL);
-            of_one.take_back(OF_ONE);
+            of_all.take_back(self.of_all);
+            of_one.take_back(self.of_one);
         });
     }
 
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn one_address_fails_sixty_times_at_once_and_twice_a_second() {
-        let throttle = Throttle::new();
+        let throttle = Throttle::new(Failures::default());
         assert_eq!(allowed(&throttle, "10.0.0.1", 0), 60);
         let wait = throttle.begin(address("10.0.0.1"), at(0)).unwrap_err();
         assert_eq!(wait, Duration::from_millis(500));
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn who_does_not_fail_is_not_counted() {
-        let throttle = Throttle::new();
+        let throttle = Throttle::new(Failures::default());
         for _ in 0..1000 {
             throttle.begin(address("10.0.0.1"), at(0)).unwrap();
             throttle.succeeded(address("10.0.0.1"));
@@ -171,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_network_of_one_customer_is_one_address_and_so_is_a_mapped_one() {
-        let throttle = Throttle::new();
+        let throttle = Throttle::new(Failures::default());
         assert_eq!(allowed(&throttle, "2001:db8:0:1::1", 0), 60);
         assert_eq!(allowed(&throttle, "2001:db8:0:1:ffff::2", 0), 0);
         assert_eq!(allowed(&throttle, "10.1.1.1", 0), 60);
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn all_addresses_together_have_a_bound() {
-        let throttle = Throttle::new();
+        let throttle = Throttle::new(Failures::default());
         let mut all = 0;
         for number in 0..1000_u32 {
             let address = IpAddr::from((number + 1).to_be_bytes());

@@ -162,6 +162,15 @@ impl Fleet {
             })
     }
 
+    /// Whether a disk answers and accepts no writes.
+    pub(super) fn is_read_only(&self, disk: DiskId, now: Timestamp) -> bool {
+        self.liveness(disk, now) == Liveness::Live
+            && self
+                .disks
+                .get(&disk)
+                .is_some_and(|observed| observed.beat.state == DiskState::ReadOnly)
+    }
+
     /// The disks that take much longer than the others to make a chunk durable.
     pub(super) fn slow(&self, now: Timestamp) -> BTreeSet<DiskId> {
         let took = self.disks.iter().filter_map(|(&disk, observed)| {

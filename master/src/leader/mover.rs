@@ -233,6 +233,12 @@ impl Mover {
             .retain(|_, failed| now.since(failed.at) < failed.pause.saturating_mul(2));
     }
 
+    /// A disk accepts no writes: it is not told to drop anything.
+    pub(super) fn drops_nothing(&mut self, disk: DiskId) {
+        self.garbage.remove(&disk);
+        self.excess.remove(&disk);
+    }
+
     /// A disk was mounted anew: it knows of no order.
     pub(super) fn gone(&mut self, disk: DiskId) {
         self.under_way.remove(&disk);

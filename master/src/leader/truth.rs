@@ -58,8 +58,9 @@ impl Losses {
 struct Disk {
     mount: MountId,
     mirror: Option<Mirror>,
-    /// What the last heartbeat said it has counted to.
+    /// What the last heartbeat said it has counted to, and the digest over all of that.
     sequence: u64,
+    root: Digest,
     asked: Option<Timestamp>,
     /// Since when it beats and what it holds is not known.
     unknown_since: Option<Timestamp>,
@@ -90,7 +91,7 @@ impl Truth {
             };
             self.changed = true;
         }
-        known.sequence = report.sequence;
+        (known.sequence, known.root) = (report.sequence, report.root);
         let mut came = Vec::new();
         if let Some(mirror) = &mut known.mirror {
             let Report {
@@ -168,7 +169,13 @@ impl Truth {
             return false;
         };
         if known.mount == said.mount {
-            known.mirror = Some(Mirror::new(said.sequence, digests));
+            let mut mirror = Mirror::new(said.sequence, digests);
+            // Unless it counted on meanwhile, the last heartbeat shows already that this is all.
+            let proven = mirror.take(said.sequence, &[], known.sequence, known.root);
+            if proven.is_ok() && mirror.is_proven_at(known.sequence) {
+                known.unknown_since = None;
+            }
+            known.mirror = Some(mirror);
             self.changed = true;
             self.forget_early(disk);
         }

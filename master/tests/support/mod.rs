@@ -106,6 +106,7 @@ impl Setup {
                 cluster: vec![cluster_key()],
                 links: vec![link_key()],
                 proxies: Vec::new(),
+                failures: mdfs_master::config::Failures::default(),
             },
             clock: clock.clone(),
             tasks: tasks.clone(),

@@ -3,10 +3,15 @@
 use crate::{ask, with_cluster};
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::content::Content;
+use mdfs_tests::proxy::Proxy;
+use mdfs_tests::wait::wait_for;
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_file_of_many_chunks_is_put_in_a_session_with_all_that_is_said_of_it() -> Result<()> {
@@ -88,6 +93,43 @@ fn what_was_stored_by_another_is_gone_on_with_and_open_uploads_are_shown() -> Re
         ensure!(
             cluster.cli_ends(0, &["uploads"])?.text().is_empty(),
             "one is open"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn an_upload_of_what_a_file_was_before_is_ended() -> Result<()> {
+    with_cluster(|cluster| {
+        let path = cluster.folder().join("film.mkv");
+        fs::write(&path, Content::new(3).bytes(0, usize::try_from(8 * MIB)?))?;
+        let state = cluster.folder().join("remembered");
+        let state = state.to_str().context("the folder is UTF-8")?;
+        let put = ["put", "film.mkv", "c", "--chunk-size", "1048576"];
+        let put = [&put[..], &["--state-dir", state]].concat();
+        let open = || -> Result<usize> {
+            let open = ask(cluster, "GET", "/v1/uploads")?.json()?;
+            let open = open.get("uploads").and_then(Value::as_array);
+            Ok(open.context("no list of uploads")?.len())
+        };
+        let proxy = Proxy::start(cluster.url())?;
+        proxy.hold_at(3 * MIB);
+        let mut first = cluster.cli(&put)?;
+        first.env("MDFS_URL", proxy.url());
+        let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let under_way = wait_for("an upload under way", LIMIT, || {
+            Ok((proxy.sent() >= 3 * MIB && open()? == 1).then_some(()))
+        });
+        first.kill()?;
+        first.wait()?;
+        under_way?;
+        let film = Content::new(4).bytes(0, usize::try_from(5 * MIB)?);
+        fs::write(&path, &film)?;
+        cluster.cli_ends(0, &put)?;
+        ensure!(open()? == 0, "the old upload is open");
+        ensure!(
+            cluster.cli_ends(0, &["cat", "c"])?.stdout == film,
+            "it differs"
         );
         Ok(())
     })

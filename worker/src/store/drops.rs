@@ -1,7 +1,7 @@
 //! Dropping chunks, durably, as leaders order it.
 
 use super::error::{Result, io_error};
-use super::footer::chunk_length;
+use super::footer::{chunk_length, tail_length};
 use super::layout;
 use super::{ChunkStore, Inner, lock};
 use mdfs_core::chunk::ChunkId;
@@ -143,11 +143,16 @@ impl ChunkStore {
     }
 
     pub(super) fn uncount(&self, file_bytes: u64) {
-        self.uncount_chunk(chunk_length(file_bytes).unwrap_or(0));
+        self.uncount_bytes(chunk_length(file_bytes).unwrap_or(0), file_bytes);
     }
 
     /// A chunk of that many bytes is not there any more.
     pub(super) fn uncount_chunk(&self, length: u64) {
+        self.uncount_bytes(length, length + tail_length(length));
+    }
+
+    fn uncount_bytes(&self, length: u64, file_bytes: u64) {
+        self.inner.held_bytes.gone(file_bytes);
         // One that vanishes while it is dropped may be counted twice: a figure too low by one, never
         // one below zero.
         let less = |by: u64| move |count: u64| Some(count.saturating_sub(by));

@@ -67,6 +67,14 @@ pub enum Error {
         /// Bytes that chunks may not use.
         reserve_bytes: u64,
     },
+    /// Chunks have as many bytes as they may.
+    #[error("chunks have {held_bytes} of the {capacity_bytes} bytes that they may")]
+    Full {
+        /// Bytes of chunk files, those being received included.
+        held_bytes: u64,
+        /// The most they may have.
+        capacity_bytes: u64,
+    },
     /// Too many chunks are being received at once.
     #[error("{staged} chunks are being received already")]
     TooManyStaged {
@@ -168,7 +176,7 @@ impl Error {
             Self::NotAdopted => Code::NotBootstrapped,
             Self::Fenced { .. } => Code::Fenced,
             Self::ReadOnly => Code::ReadOnly,
-            Self::NoSpace { .. } => Code::NoSpace,
+            Self::NoSpace { .. } | Self::Full { .. } => Code::NoSpace,
             Self::Invalid { .. } => Code::InvalidRequest,
             Self::ChecksumMismatch { .. } => Code::ChecksumMismatch,
             Self::LengthMismatch { .. } => Code::IncompleteBody,

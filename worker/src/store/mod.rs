@@ -5,6 +5,7 @@
 //! Every read verifies every block it touches.
 
 mod cache;
+mod capacity;
 mod drops;
 mod error;
 mod footer;
@@ -30,6 +31,7 @@ use error::io_error;
 
 use crate::disk::{BufferPool, Disk, DiskLock, Space, out_of_handles};
 use cache::OpenChunks;
+use capacity::HeldBytes;
 use error::out_of_space;
 use held::Held;
 use mdfs_core::chunk::ChunkId;
@@ -49,6 +51,8 @@ pub struct StoreSettings {
     /// Bytes of the file system that chunks may not use, so that deletes and the metadata log
     /// always find room. None: 5 % of the file system, at least 1 GiB or 10 %, whichever is less.
     pub reserve_bytes: Option<u64>,
+    /// Bytes that chunk files may have in all, footers included. None: what the file system has.
+    pub capacity_bytes: Option<u64>,
     /// How many chunks may be staged at once.
     pub most_staged: usize,
     /// How long a staged chunk is kept without a new segment.
@@ -63,6 +67,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             reserve_bytes: None,
+            capacity_bytes: None,
             most_staged: 1024,
             staged_idle: Duration::from_secs(600),
             most_open: 512,
@@ -74,9 +79,9 @@ impl Default for StoreSettings {
 /// What a disk has and can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Size of the file system, in bytes.
+    /// What chunks may have in all, in bytes: the file system, or less if that was said.
     pub capacity_bytes: u64,
-    /// What chunks may still use: free bytes less the reserve.
+    /// What chunks may still use: free bytes less the reserve, or less if that was said.
     pub free_bytes: u64,
     /// Sealed chunks, without those known to be damaged as a whole.
     pub chunks: u64,
@@ -125,6 +130,7 @@ struct Inner {
     dirs: Mutex<Dirs>,
     chunks: AtomicU64,
     chunk_bytes: AtomicU64,
+    held_bytes: HeldBytes,
     foreign_files: u64,
     /// Bytes let through that the file system does not count as used yet.
     room_taken: Mutex<u64>,
@@ -275,8 +281,11 @@ impl ChunkStore {
         let (bad_blocks, damaged) = (held.bad_blocks(), held.damaged_chunks());
         drop(held);
         Usage {
-            capacity_bytes: space.total,
-            free_bytes: space.free.saturating_sub(inner.reserve_bytes),
+            capacity_bytes: inner.held_bytes.capacity(space.total),
+            free_bytes: space
+                .free
+                .saturating_sub(inner.reserve_bytes)
+                .min(inner.held_bytes.left()),
             chunks: inner.chunks.load(Ordering::Relaxed).saturating_sub(damaged),
             chunk_bytes: inner.chunk_bytes.load(Ordering::Relaxed),
             bad_blocks,

@@ -1,6 +1,7 @@
 //! Taking a disk into use.
 
 use super::cache::OpenChunks;
+use super::capacity::HeldBytes;
 use super::error::{Error, Result, io_error};
 use super::footer::chunk_length;
 use super::held::Held;
@@ -63,6 +64,7 @@ impl ChunkStore {
         let reserve_bytes = settings
             .reserve_bytes
             .unwrap_or_else(|| default_reserve(space));
+        let capacity_bytes = settings.capacity_bytes;
         Ok(Self {
             inner: Arc::new(Inner {
                 pool: BufferPool::new(settings.idle_buffers),
@@ -72,6 +74,7 @@ impl ChunkStore {
                 disk,
                 settings,
                 reserve_bytes,
+                held_bytes: HeldBytes::new(capacity_bytes, scan.file_bytes),
                 mount: MountId::from_u128(fresh.as_u128()),
                 identity: Mutex::new(identity),
                 identity_change: Mutex::new(()),
@@ -132,6 +135,8 @@ fn remove_staged(disk: &dyn Disk) -> Result<()> {
 struct Scan {
     chunks: u64,
     chunk_bytes: u64,
+    /// With footers.
+    file_bytes: u64,
     foreign_files: u64,
     dirs: Dirs,
     held: Held,
@@ -142,6 +147,7 @@ impl Scan {
         let mut scan = Self {
             chunks: 0,
             chunk_bytes: 0,
+            file_bytes: 0,
             foreign_files: 0,
             dirs: Dirs::default(),
             held: Held::new(),
@@ -177,6 +183,7 @@ impl Scan {
                     }
                     self.chunks += 1;
                     self.chunk_bytes += length.unwrap_or(0);
+                    self.file_bytes += entry.metadata.len;
                     self.held.found_at_mount(chunk, length);
                 }
                 _ => self.foreign(&dir.join(&entry.name)),

@@ -19,6 +19,7 @@ const HAS_POSITION: u32 = 1;
 const HAS_WHOLE_SINCE: u32 = 2;
 const ORDERED: u32 = 4;
 const FINISHED: u32 = 8;
+const MISSED: u32 = 16;
 
 /// How far a scrub has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,9 @@ pub(crate) struct ScrubNote {
     pub(crate) position: Option<ChunkId>,
     /// When that pass began, by the wall clock.
     pub(crate) began: LogTime,
-    /// When the last pass began that came to its end: each chunk was read since, or came since. None
+    /// Whether a chunk could not be read in that pass, though nothing says that it is damaged.
+    pub(crate) missed: bool,
+    /// When the last pass began that came to its end and read everything: each chunk was read since, or came since. None
     /// if that is not known.
     pub(crate) whole_since: Option<LogTime>,
     /// What is told of it.
@@ -85,6 +88,7 @@ impl ScrubNote {
         let Self {
             position,
             began,
+            missed,
             whole_since,
             progress,
         } = *self;
@@ -102,6 +106,7 @@ impl ScrubNote {
             (whole_since.is_some(), HAS_WHOLE_SINCE),
             (ordered, ORDERED),
             (finished, FINISHED),
+            (missed, MISSED),
         ];
         let flags = flags.iter().filter(|(is_set, _)| *is_set);
         let flags: u32 = flags.map(|(_, flag)| flag).sum();
@@ -138,6 +143,7 @@ impl ScrubNote {
         Some(Self {
             position: is_set(HAS_POSITION).then_some(chunk),
             began: LogTime::from_millis(began),
+            missed: is_set(MISSED),
             whole_since: is_set(HAS_WHOLE_SINCE).then_some(whole_since),
             progress: ScrubProgress {
                 ordered: is_set(ORDERED),
@@ -164,6 +170,7 @@ mod tests {
         let note = ScrubNote {
             position: Some(chunk),
             began: LogTime::from_millis(11),
+            missed: true,
             whole_since: Some(LogTime::from_millis(12)),
             progress: ScrubProgress {
                 ordered: true,
@@ -177,6 +184,7 @@ mod tests {
         let blank = ScrubNote {
             position: None,
             began: LogTime::from_millis(11),
+            missed: false,
             whole_since: None,
             progress: ScrubProgress::default(),
         };

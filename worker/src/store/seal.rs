@@ -131,6 +131,7 @@ impl ChunkStore {
         self.inner
             .chunk_bytes
             .fetch_add(seal.length, Ordering::Relaxed);
+        self.inner.held_bytes.sealed(seal.length);
         // It has its place, whether or not that is durable yet: a retry finds it there, and syncs
         // the directory before it is answered.
         self.forget(chunk, staged);

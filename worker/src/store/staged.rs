@@ -29,6 +29,8 @@ pub(super) struct Staged {
     pub(super) writing: BTreeSet<u64>,
     /// Up to here the file system has set room apart for the file.
     granted: u64,
+    /// What each segment is counted as among all that chunks may have.
+    pub(super) counted: BTreeMap<u64, u64>,
     /// Sealed or discarded: whoever waited for it must look again.
     pub(super) closed: bool,
     /// Got a segment since the last sweep.
@@ -103,7 +105,7 @@ impl ChunkStore {
     ///
     /// # Errors
     /// `Invalid` for an offset or length that no segment has; `ChecksumMismatch`, then nothing was
-    /// stored; `NoSpace`, then the chunk's staged bytes are given back; `TooManyStaged`,
+    /// stored; `NoSpace` or `Full`, then the chunk's staged bytes are given back; `TooManyStaged`,
     /// `NotAdopted`, `ReadOnly`; otherwise what the disk says.
     pub fn write_segment(
         &self,
@@ -146,7 +148,7 @@ impl ChunkStore {
             }
             if let Err(error) = put {
                 let is_empty = staged.segments.is_empty() && staged.writing.is_empty();
-                if is_empty || matches!(error, Error::NoSpace { .. }) {
+                if is_empty || matches!(error, Error::NoSpace { .. } | Error::Full { .. }) {
                     // The error that counts is the first one.
                     let _ = self.close(chunk, &mut staged);
                 }
@@ -194,6 +196,7 @@ impl ChunkStore {
         if staged.segments.get(&number) == Some(segment) {
             return Ok(());
         }
+        self.count_staged(&mut staged, number, segment.length)?;
         let path = layout::staged_path(chunk);
         let end = offset + segment.length;
         // Held until the file system counts the bytes itself.
@@ -247,6 +250,9 @@ impl ChunkStore {
     ) -> Result<u64> {
         let written: u64 = staged.segments.values().map(|segment| segment.length).sum();
         let has = written.max(staged.granted).saturating_add(length);
+        if up_to.saturating_sub(has) > self.inner.held_bytes.left() {
+            return Ok(staged.granted);
+        }
         let _room = match self.take_room(up_to.saturating_sub(has)) {
             Ok(room) => room,
             Err(Error::NoSpace { .. }) => return Ok(staged.granted),
@@ -334,6 +340,7 @@ impl ChunkStore {
     /// Takes a staged chunk whose lock is held out of the table, whatever became of its file.
     pub(super) fn forget(&self, chunk: ChunkId, staged: &mut Staged) {
         staged.closed = true;
+        self.inner.held_bytes.closed(staged);
         lock(&self.inner.staged).remove(&chunk);
     }
 

@@ -17,6 +17,7 @@ pub(crate) struct FaultyDisk {
 struct Faults {
     full: AtomicBool,
     failing_sync: AtomicBool,
+    no_handles: AtomicBool,
     hanging: Mutex<bool>,
     released: Condvar,
 }
@@ -37,6 +38,11 @@ impl FaultyDisk {
     /// From now on every sync fails with an I/O error.
     pub(crate) fn fail_syncs(&self) {
         self.faults.failing_sync.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the process has no handle left for a file.
+    pub(crate) fn take_handles(&self, taken: bool) {
+        self.faults.no_handles.store(taken, Ordering::SeqCst);
     }
 
     /// Whether reads hang until it is said again that they do not.
@@ -84,6 +90,9 @@ impl Disk for FaultyDisk {
     }
 
     fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn DiskFile>> {
+        if self.faults.no_handles.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(24));
+        }
         let file = self.real.open(path, write)?;
         Ok(Arc::new(FaultyFile {
             file,

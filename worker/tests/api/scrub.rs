@@ -127,6 +127,37 @@ fn note_of_an_order() -> Vec<u8> {
     note
 }
 
+/// At most so many seconds ago each chunk was read.
+async fn age(api: &Api) -> f64 {
+    let text = String::from_utf8(api.get("/metrics").await.body).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("mdfs_worker_oldest_unverified_seconds "));
+    let (_, seconds) = line.unwrap().rsplit_once(' ').unwrap();
+    seconds.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_in_which_a_chunk_could_not_be_read_has_not_read_everything() {
+    let api = Api::adopted().await;
+    for index in 0..3 {
+        api.store(chunk(index), &content(70)).await;
+    }
+    api.disk.take_handles(true);
+    let scrubbing = start({
+        let worker = api.worker.clone();
+        async move { worker.scrub(CancellationToken::new()).await }
+    });
+    for (taken, want) in [(true, f64::INFINITY), (false, 0.0)] {
+        api.disk.take_handles(taken);
+        api.send(api.post(internal::SCRUB, &())).await;
+        let found = progress(&api, |progress| progress.finished).await;
+        assert_eq!((found.chunks, found.bad_blocks), (3, 0));
+        assert_eq!(age(&api).await, want);
+    }
+    drop(scrubbing);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_survives_a_restart_and_the_age_of_what_was_not_read_is_told() {
     let api = Api::adopted().await;
@@ -135,15 +166,7 @@ async fn an_order_survives_a_restart_and_the_age_of_what_was_not_read_is_told() 
     }
     std::fs::write(api.dir.path().join("scrubbed"), note_of_an_order()).unwrap();
     let api = api.restarted().await;
-    let age = async || {
-        let text = String::from_utf8(api.get("/metrics").await.body).unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("mdfs_worker_oldest_unverified_seconds "));
-        let (_, seconds) = line.unwrap().rsplit_once(' ').unwrap();
-        seconds.parse::<f64>().unwrap()
-    };
-    assert_eq!(age().await, f64::INFINITY);
+    assert_eq!(age(&api).await, f64::INFINITY);
     let scrubbing = start({
         let worker = api.worker.clone();
         async move { worker.scrub(CancellationToken::new()).await }
@@ -160,7 +183,7 @@ async fn an_order_survives_a_restart_and_the_age_of_what_was_not_read_is_told() 
     assert_eq!(ScrubProgress { millis: 0, ..found }, want);
     // Since that pass began, which the note says.
     api.clock.set_wall(LogTime::from_millis(60_005));
-    assert_eq!(age().await, 60.0);
+    assert_eq!(age(&api).await, 60.0);
     drop(scrubbing);
 }
 

@@ -48,23 +48,16 @@ pub(crate) fn chunk(index: u32) -> ChunkId {
 }
 
 pub(crate) fn config(data_dir: &Path) -> Config {
+    let masters = vec!["http://127.0.0.1:1".to_owned()];
     Config {
-        data_dir: data_dir.to_owned(),
-        name: "w0".to_owned(),
-        url: None,
-        zone: None,
-        masters: vec!["http://127.0.0.1:1".to_owned()],
-        cluster_key: key(b'k'),
         other_cluster_key: Some(key(b'o')),
         heartbeat_interval: Duration::from_millis(50),
         reserve_bytes: Some(1 << 20),
-        copy_rate: None,
-        scrub_every: mdfs_worker::SCRUB_EVERY,
-        lease: Duration::from_secs(3),
         limits: Limits {
             queue_wait: Duration::from_millis(200),
             ..Limits::default()
         },
+        ..Config::new(data_dir.to_owned(), "w0".to_owned(), masters, key(b'k'))
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn execute(context: &Context) -> Result<Exit, CliError> {
         way::address(&mut report, url).await;
         master(&mut report, url, token.clone()).await;
     }
+    report.ways_were_tried();
     match client(&known, token) {
         Ok(client) if report.is_reached() => asked(&mut report, &client).await,
         Ok(_) => {}

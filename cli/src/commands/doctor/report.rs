@@ -33,7 +33,6 @@ pub(super) struct Check {
     about: About,
     check: &'static str,
     detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
@@ -112,6 +111,18 @@ impl Report {
         self.reached
     }
 
+    /// Once all ways were tried: if one leads to the cluster, the others are no longer what keeps from
+    /// it, but a master that is missing.
+    pub(super) fn ways_were_tried(&mut self) {
+        if self.reached {
+            for check in &mut self.checks {
+                if check.state == State::Fail && check.check != "token file" {
+                    (check.state, check.about) = (State::Warn, About::Cluster);
+                }
+            }
+        }
+    }
+
     /// Prints it; the exit code says the worst.
     ///
     /// # Errors
@@ -185,6 +196,17 @@ mod tests {
             Exit::Degraded,
         );
         check(&[Check::sick("a", ""), Check::fail("b", "")], Exit::Failed);
+    }
+
+    #[test]
+    fn a_master_that_is_missing_beside_another_is_trouble_of_the_cluster() {
+        let mut report = Report::default();
+        report.add(Check::fail("port", "a"));
+        report.ways_were_tried();
+        assert_eq!(report.exit(), Exit::Failed);
+        report.reached();
+        report.ways_were_tried();
+        assert_eq!(report.exit(), Exit::Degraded);
     }
 
     #[test]

@@ -87,22 +87,30 @@ pub(super) async fn address(report: &mut Report, url: &str) {
         "name",
         format!("{place} is {}", shown.join(", ")),
     ));
+    let mut refused = Vec::new();
+    let mut connects = false;
     for address in &addresses {
         let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
-        let why = match connected {
+        match connected {
             Ok(Ok(_)) => {
                 report.add(Check::ok("port", format!("{address} takes connections")));
-                continue;
+                connects = true;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
-        };
-        let hint = if address.ip().is_loopback() {
-            "is it running? start one with `mdfs dev`"
+            Ok(Err(error)) => refused.push((address, error.to_string())),
+            Err(_) => refused.push((address, "no answer".to_owned())),
+        }
+    }
+    for (address, why) in refused {
+        let why = format!("{address}: {why}");
+        report.add(if connects {
+            // As an address of the other family, behind a name that has both.
+            Check::warn("port", why).hint("other addresses of the same name answer")
+        } else if address.ip().is_loopback() {
+            Check::fail("port", why).hint("is it running? start one with `mdfs dev`")
         } else {
-            "does the master run there, and does a firewall let it through?"
-        };
-        report.add(Check::fail("port", format!("{address}: {why}")).hint(hint));
+            Check::fail("port", why)
+                .hint("does the master run there, and does a firewall let it through?")
+        });
     }
     report.add(transport(url, &addresses));
 }

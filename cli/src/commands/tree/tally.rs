@@ -43,10 +43,8 @@ struct Summary {
     bytes: u64,
     seconds: f64,
     bytes_per_second: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<Failure>,
     /// Those that would go; only when nothing did.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
 }
 
@@ -61,6 +59,7 @@ pub(super) struct Tally {
     words: Words,
     format: Format,
     quiet: bool,
+    subject: String,
     bar: ProgressBar,
     stopped: Option<CliError>,
     summary: Summary,
@@ -73,6 +72,7 @@ impl Tally {
             words,
             format: context.global.output,
             quiet,
+            subject: shown(subject).into_owned(),
             bar: progress::bar(subject, None, quiet || dry_run),
             stopped: None,
             summary: Summary {
@@ -124,6 +124,15 @@ impl Tally {
             }
             Outcome::Stopped(error) => self.stopped = Some(error),
         }
+        let Summary {
+            transferred,
+            skipped,
+            ..
+        } = &self.summary;
+        let (subject, done) = (&self.subject, self.words.done);
+        self.bar.set_message(format!(
+            "{subject}  {done} {transferred}, skipped {skipped}"
+        ));
         Ok(self.stopped.is_none())
     }
 

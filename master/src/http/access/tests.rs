@@ -63,6 +63,7 @@ impl Setup {
             cluster: vec![ClusterKey::new(&secret(b'c'))],
             links: vec![LinkKey::new(secret(b'l')), LinkKey::new(secret(b'm'))],
             proxies: Vec::new(),
+            failures: crate::config::Failures::default(),
         };
         let clock = Clock::manual();
         Self {

@@ -11,7 +11,7 @@ use mdfs_core::id::{DiskId, Term};
 use mdfs_core::records::plan::{plan_home, plan_home_in_trash};
 use mdfs_core::records::{ChunkRecord, Key, get};
 use mdfs_protocol::holdings::{Digests, Known};
-use mdfs_protocol::internal::Heartbeat;
+use mdfs_protocol::internal::{DiskState, Heartbeat};
 use mdfs_protocol::order::Order;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,6 +57,9 @@ impl Metadata {
         if asks {
             let url = beat.url.clone();
             self.effects.push(Effect::Digests { disk, url, term });
+        }
+        if beat.state == DiskState::ReadOnly {
+            self.mover.drops_nothing(disk);
         }
         let copied = self.mover.done(now.mono, disk, term, &beat.done);
         self.note_copies(now, copied);

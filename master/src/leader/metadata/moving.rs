@@ -32,6 +32,8 @@ pub(super) struct Plan {
     /// Disks that are not waited for any more: not before they are heard again, and stay if they come
     /// and go.
     pub(super) lost: BTreeSet<DiskId>,
+    /// Since when disks that answer have accepted no writes.
+    read_only: BTreeMap<DiskId, Timestamp>,
     /// Many disks fell silent at once: nothing is copied for those.
     pub(super) braked: bool,
 }
@@ -160,15 +162,22 @@ impl Metadata {
     }
 
     /// The disks that may hold partitions: those that were told to leave, and those that have been
-    /// silent for longer than a repair waits, may not. When many fall silent at once it is rather
-    /// the network, and nothing is copied for them.
+    /// silent, or have accepted no writes, for longer than a repair waits, may not. When many fall
+    /// silent at once it is rather the network, and nothing is copied for them.
     fn eligible(&mut self, now: Now) -> BTreeSet<DiskId> {
         let members: BTreeMap<DiskId, &MemberRecord> = self.catalog.present().collect();
         // One whose silence was announced is back before anything is copied for it.
         let announced = |disk: DiskId| self.announced(now, disk).is_some();
+        let takes_no_writes = |disk: &DiskId| self.fleet.is_read_only(*disk, now.mono);
+        let mut read_only = BTreeMap::new();
+        for &disk in members.keys().filter(|disk| takes_no_writes(disk)) {
+            let since = self.moving.read_only.get(&disk).copied();
+            read_only.insert(disk, since.unwrap_or(now.mono));
+        }
         let silent: BTreeSet<DiskId> = members
             .keys()
             .filter(|&&disk| self.fleet.is_dead(disk, now.mono) && !announced(disk))
+            .chain(read_only.keys())
             .copied()
             .collect();
         let braked = silent.len() > 1 && silent.len() * 10 > members.len() * 3;
@@ -185,7 +194,11 @@ impl Metadata {
             let gone = silence >= gone_after(*disk) || (before && silence >= dead_after);
             // What comes and goes has to stay before anything is copied back to it.
             let unsteady = before && self.fleet.is_unsteady(*disk, delay);
-            (gone || unsteady) && !announced(*disk)
+            // A start anew may make it take writes again; what it has is read from it meanwhile.
+            let spoilt = read_only
+                .get(disk)
+                .is_some_and(|&since| forced || now.mono.since(since) >= delay);
+            (gone || unsteady || spoilt) && !announced(*disk)
         };
         let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
         let eligible = members
@@ -201,6 +214,7 @@ impl Metadata {
         }
         self.moving.braked = braked;
         self.moving.lost = lost;
+        self.moving.read_only = read_only;
         eligible
     }
 }

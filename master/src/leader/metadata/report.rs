@@ -275,7 +275,9 @@ impl Metadata {
                 if observed.beat.state == DiskState::ReadOnly {
                     say(
                         Health::Degraded,
-                        format!("the disk of worker {name} accepts no writes"),
+                        format!(
+                            "the disk of worker {name} accepts no writes: it is only read from"
+                        ),
                     );
                 }
                 if observed.beat.voter == VoterState::Broken {

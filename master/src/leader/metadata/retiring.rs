@@ -3,6 +3,7 @@
 use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
+use crate::leader::survey::Survey;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
 use mdfs_core::records::plan::Planned;
@@ -212,14 +213,19 @@ impl Metadata {
         };
         let uploads = || self.uploads.values().any(|it| it.may_be_on(disk));
         let nothing_needed = || match self.fleet.liveness(disk, now.mono) {
+            // It cannot be emptied: what is on it is elsewhere too, or not needed.
+            Liveness::Live if self.fleet.is_read_only(disk, now.mono) => is_elsewhere(found, disk),
             Liveness::Live => self.truth.holds_nothing(disk),
             Liveness::Suspect => false,
-            Liveness::Dead => {
-                found.under_replicated_files == 0
-                    && found.unreadable_files == 0
-                    && !found.sole.contains_key(&disk)
-            }
+            Liveness::Dead => is_elsewhere(found, disk),
         };
         !self.catalog.names(disk) && nothing_needed() && !uploads()
     }
+}
+
+/// Whether nothing lacks a copy, without this disk.
+fn is_elsewhere(found: &Survey, disk: DiskId) -> bool {
+    found.under_replicated_files == 0
+        && found.unreadable_files == 0
+        && !found.sole.contains_key(&disk)
 }

@@ -7,6 +7,7 @@ use super::upkeep::CLEAN_AT_ONCE;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::detect::Liveness;
+use mdfs_core::id::FileId;
 use mdfs_core::records::plan::{
     Refusal, Stored, Trashed, plan_expire, plan_purge_name, plan_undelete,
 };
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// moment until disks have dropped their chunks and tell of the room.
 const ROOM_AT_ONCE: usize = 16;
 /// Records of the trash looked at for one page: those of other folders cost time too.
-const LOOKED_AT: usize = 2000;
+pub(super) const LOOKED_AT: usize = 2000;
 /// The least time between two such ends.
 const ROOM_EVERY: Duration = Duration::from_secs(2);
 
@@ -118,10 +119,11 @@ impl Metadata {
             }
             let place = place_of(key).map_err(Refusal::from)?;
             let TrashRecord { name, file } = decode(value).map_err(Refusal::from)?;
-            last = Some(place);
             if !name.as_str().starts_with(&list.prefix) {
+                last = Some(behind(place));
                 continue;
             }
+            last = Some(place);
             page.files.push(TrashedFile {
                 deleted: place.deleted,
                 info: self.told(name, file),
@@ -195,6 +197,13 @@ impl Metadata {
         }
         planned.answer
     }
+}
+
+/// A place behind a file that is not shown and before the next one, which does not tell the file's id:
+/// ids are random, and no two share so many bits at one time.
+fn behind(place: Trashed) -> Trashed {
+    let file = FileId::from_u128(place.file.as_u128() | u128::MAX >> 64);
+    Trashed { file, ..place }
 }
 
 fn place_of(key: &[u8]) -> Result<Trashed, Corrupt> {

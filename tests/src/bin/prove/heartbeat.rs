@@ -349,7 +349,7 @@ fn copy(cluster: &DevCluster, number: u64) -> Result<(String, String, PathBuf)> 
 fn beat_every(cluster: &mut DevCluster, millis: u64) -> Result<()> {
     for process in cluster.role("worker") {
         let mut role = Role::of(&process)?;
-        role.set("--heartbeat-millis", &millis.to_string());
+        role.set("--heartbeat", &format!("{millis}ms"));
         cluster.kill(&process)?;
         cluster.start_by_hand(&role)?;
         whole(cluster)?;

@@ -2,7 +2,7 @@
 
 use super::asking::{begin, done, ids, open, refused, waits};
 use super::healing::{LOST, check_whole, chunk, copies, has, order, with_files};
-use super::world::{IDLE, World, disk};
+use super::world::{IDLE, REPAIR_DELAY, World, disk};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
@@ -10,6 +10,7 @@ use crate::leader::survey::Survey;
 use mdfs_core::id::MountId;
 use mdfs_core::records::MemberState;
 use mdfs_core::ring::ReplicationFactor;
+use mdfs_protocol::internal::DiskState;
 use mdfs_protocol::public::{Health, Task, TaskKind, WorkerState};
 use std::time::Duration;
 
@@ -173,6 +174,49 @@ fn a_decommissioned_worker_waits_for_no_trash_that_lies_on_it_instead_of_elsewhe
     let state = world.master.catalog.members[&disk(5)].state;
     assert_eq!(state, MemberState::Retired);
     assert_eq!(copies(&world, &info).len(), 2);
+}
+
+#[test]
+fn a_disk_that_accepts_no_writes_is_copied_from_elsewhere_and_can_be_retired() {
+    let (mut world, files) = with_files(5, 60);
+    let on_it = |world: &World| {
+        let has_it = |info: &&FileInfo| copies(world, info).contains(&disk(5));
+        files.iter().filter(has_it).count()
+    };
+    let before = on_it(&world);
+    assert!(before > 0);
+    world.worker(5).beat.state = DiskState::ReadOnly;
+    world.run(REPAIR_DELAY - 5000);
+    assert_eq!(world.copies, 0, "it may take writes again");
+    world.run(30_000);
+    // It has what it had, and nobody counts on it.
+    assert_eq!(on_it(&world), before);
+    for info in &files {
+        let view = done(world.look_up(info.name.as_str())).unwrap();
+        let readable = ids(view.sites[0].sites.clone());
+        assert_eq!(readable.len(), 2, "{}", info.name);
+        assert!(!readable.contains(&disk(5)), "{}", info.name);
+    }
+    let status = world.status();
+    assert_eq!(status.under_replicated_files, 0);
+    assert_eq!(status.health, Health::Degraded);
+    let why = "the disk of worker worker-5 accepts no writes: it is only read from";
+    assert!(
+        status.reasons.iter().any(|said| said == why),
+        "{:?}",
+        status.reasons
+    );
+    order(&mut world, Order::Decommission("worker-5".to_owned())).unwrap();
+    world.run(20_000);
+    let state = world.master.catalog.members[&disk(5)].state;
+    assert_eq!(state, MemberState::Retired);
+    check_whole_without(&mut world, &files);
+}
+
+/// All files have their copies, on other disks than the fifth.
+fn check_whole_without(world: &mut World, files: &[FileInfo]) {
+    world.kill(5);
+    check_whole(world, files);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::leader::catalog::prefix;
 use crate::leader::command::{Delete, FileInfo, ListTrash, TrashPage, Undelete};
 use crate::leader::handle::Question;
+use crate::leader::metadata::trash::LOOKED_AT;
 use mdfs_core::id::RequestId;
 use mdfs_core::records::{EtagMatch, Kind, Precondition};
 use mdfs_protocol::internal::DiskState;
@@ -230,6 +231,31 @@ fn the_trash_of_one_folder_shows_nothing_of_another() {
         }
     }
     assert_eq!(found, ["a/1", "a/2"]);
+}
+
+#[test]
+fn a_page_that_ends_among_files_of_others_names_none_of_them() {
+    let mut world = World::founded();
+    let mut of_others = Vec::new();
+    for n in 0..LOOKED_AT + 10 {
+        let text = format!("b/{n}");
+        of_others.push(world.touch(&text).record.file);
+        done(world.delete(&text)).unwrap();
+    }
+    world.run(50);
+    world.touch("a/1");
+    done(world.delete("a/1")).unwrap();
+    let mut list = ListTrash {
+        prefix: "a/".to_owned(),
+        after: None,
+        limit: 10,
+    };
+    let page = world.trash_page(list.clone());
+    assert_eq!(page.files.len(), 0);
+    list.after = page.next;
+    assert!(!of_others.contains(&page.next.unwrap().file));
+    let page = world.trash_page(list);
+    assert_eq!((page.files.len(), page.next), (1, None));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         repair_delay: Duration::from_millis(REPAIR_DELAY),
         drop_after: Duration::from_millis(DROP_AFTER),
         most_listed: 500_000,
-        trash_keep: crate::config::Config::TRASH_KEEP,
+        trash_keep: crate::config::Limits::default().trash_keep,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
