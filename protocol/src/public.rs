@@ -7,7 +7,7 @@ mod tokens;
 mod uploads;
 
 pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
-pub use files::{Checksums, FormFiles, FormResult, SetAttributes};
+pub use files::{Checksums, FormFiles, FormRefused, FormResult, SetAttributes};
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
