@@ -113,6 +113,24 @@ async fn the_audit_log_is_the_history_and_holds_no_secret() {
     root("DELETE", "/v1/files/films/d?%70urge=1", "").await;
     root("DELETE", "/v1/files/films/d?purge=0", "").await;
     root("POST", "/v1/admin/drain", "{\"worker\": \"w1\"}").await;
+    let part = |name: &str| {
+        format!(
+            "--e\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n1\r\n"
+        )
+    };
+    let form = [
+        part("films/f"),
+        part("other/g"),
+        part("films/h"),
+        "--e--\r\n".to_owned(),
+    ]
+    .concat();
+    let of_form = format!("{as_token}\ncontent-type: multipart/form-data; boundary=e");
+    let answer = setup.ask_bare("POST", "/upload", &of_form, form).await;
+    assert_eq!(answer.status, 207);
+    setup
+        .ask_bare("POST", "/upload", &as_token, "no form")
+        .await;
     root("DELETE", &format!("/v1/admin/tokens/{id}"), "").await;
     // Who is not known does nothing.
     let late = "/v1/files/films/e";
@@ -134,6 +152,11 @@ async fn the_audit_log_is_the_history_and_holds_no_secret() {
         "root DELETE /v1/files/{*name}?purge \"films/d\" ok".to_owned(),
         "root DELETE /v1/files/{*name} \"films/d\" file_not_found".to_owned(),
         "root POST /v1/admin/drain \"w1\" ok".to_owned(),
+        // Each file of a form is an act, and what came of it is its own.
+        format!("{id} POST /upload \"films/f\" ok"),
+        format!("{id} POST /upload \"other/g\" forbidden"),
+        format!("{id} POST /upload \"films/h\" ok"),
+        format!("{id} POST /upload \"\" invalid_request"),
         format!("root DELETE /v1/admin/tokens/{{id}} \"{id}\" ok"),
     ];
     assert_eq!(log.acts(), want);

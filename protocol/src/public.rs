@@ -12,7 +12,8 @@ pub use cluster::{
     AtRisk, Bootstrap, Bootstrapped, Health, Status, WorkerInfo, WorkerOrder, WorkerState, Workers,
 };
 pub use files::{
-    Checksums, FileInfo, FormFiles, FormResult, Listing, Rename, SetAttributes, Trash, TrashedFile,
+    Checksums, FileInfo, FormFiles, FormRefused, FormResult, Listing, Rename, SetAttributes, Trash,
+    TrashedFile,
 };
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,

@@ -1,6 +1,6 @@
 //! Who a request comes from: by its token, its link or its cluster key, or nobody.
 
-use super::caller::Caller;
+use super::caller::{Caller, Who};
 use super::error::HttpError;
 use super::known::KnownTokens;
 use super::name::decode;
@@ -133,6 +133,21 @@ impl Entrance {
     /// Has the leader asked about a token anew, whatever is known of it here.
     pub(crate) fn forget(&self, token: TokenId) {
         self.known.forget(token);
+    }
+
+    /// Asks whether a caller is still who they were when their request came.
+    ///
+    /// # Errors
+    /// [`Code::Unauthorized`] if their token has ended; also if no leader can say.
+    pub(crate) async fn still_knows(&self, caller: &Caller) -> Result<(), HttpError> {
+        match caller.who() {
+            Who::Nobody | Who::Server | Who::Root | Who::RootLink => Ok(()),
+            Who::Token(token) | Who::TokenLink(token) => {
+                let holder = self.holder(token, |_| true).await?;
+                let ended = "the token ended while the request went on";
+                holder.map(|_| ()).ok_or_else(|| unauthorized(ended))
+            }
+        }
     }
 
     async fn by_token(

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most characters of a subject that are logged.
 const SUBJECT_MAX_CHARS: usize = 300;
@@ -21,48 +21,56 @@ const ACTS_IN_QUERY: [&str; 5] = ["attributes", "purge", "repair", "undelete", "
 /// What an act is done to, once that is known. An extractor; handlers of routes without a name in
 /// the path say it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Subject(Arc<Mutex<String>>);
+pub(crate) struct Subject(Option<Arc<Deed>>);
 
 impl Subject {
     /// Says what the act is done to; the first word counts.
     pub(crate) fn is(&self, text: &str) {
-        let mut shown: String = text.chars().take(SUBJECT_MAX_CHARS).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        self.set(shown);
-    }
-
-    /// Says what the act is done to as well.
-    pub(crate) fn also(&self, text: &str) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !said.is_empty() {
-            said.push_str(", ");
-        }
-        let left = SUBJECT_MAX_CHARS.saturating_sub(said.chars().count());
-        said.extend(text.chars().take(left));
-        if text.chars().count() > left && !said.ends_with('…') {
-            said.push('…');
-        }
+        self.set(cut(text, SUBJECT_MAX_CHARS));
     }
 
     /// Said before: it stays as it is.
     fn set(&self, shown: String) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_empty() {
-            *said = shown;
+        let Some(deed) = &self.0 else { return };
+        let mut said = deed.lock();
+        if said.subject.is_empty() {
+            said.subject = shown;
         }
     }
 
     /// Says that the act is done to one thing and makes another.
     pub(crate) fn is_pair(&self, from: &str, to: &str) {
-        let half = |text: &str| {
-            let cut: String = text.chars().take(SUBJECT_MAX_CHARS / 2).collect();
-            let more = if cut.len() < text.len() { "…" } else { "" };
-            cut + more
-        };
+        let half = |text| cut(text, SUBJECT_MAX_CHARS / 2);
         self.set(format!("{} -> {}", half(from), half(to)));
     }
+
+    /// Of an act that is done to many things, one after another: says which one is next.
+    pub(crate) fn begins(&self, text: &str) {
+        let Some(deed) = &self.0 else { return };
+        deed.lock().subject = cut(text, SUBJECT_MAX_CHARS);
+    }
+
+    /// Logs what came of the one that is under way.
+    pub(crate) fn ends(&self, code: Option<Code>) {
+        let Some(deed) = &self.0 else { return };
+        let created = StatusCode::CREATED.as_u16();
+        deed.log(
+            code.map_or("ok", Code::as_str),
+            code.map_or(created, Code::status),
+        );
+        let mut said = deed.lock();
+        said.subject.clear();
+        said.is_told = true;
+    }
+}
+
+/// The beginning of a text, with a sign if that is not all.
+fn cut(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl<S: Sync> FromRequestParts<S> for Subject {
@@ -73,12 +81,46 @@ impl<S: Sync> FromRequestParts<S> for Subject {
     }
 }
 
-/// An act under way. Logged when it ends, also when its client does not wait for that.
-pub(super) struct Act {
+/// Who does what.
+#[derive(Debug)]
+struct Deed {
     who: Caller,
     what: String,
     request_id: String,
-    subject: Subject,
+    said: Mutex<Said>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    subject: String,
+    /// Things that it is done to are logged by themselves, and at least one was.
+    is_told: bool,
+}
+
+impl Deed {
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self, result: &str, status: u16) {
+        let subject = self.lock().subject.clone();
+        tracing::info!(
+            target: "audit",
+            who = %self.who,
+            what = self.what,
+            subject = ?subject,
+            result,
+            status,
+            request_id = self.request_id,
+            peer = %self.who.address(),
+            "act"
+        );
+    }
+}
+
+/// An act under way. Logged when it ends, also when its client does not wait for that.
+pub(super) struct Act {
+    deed: Arc<Deed>,
     logged: bool,
 }
 
@@ -108,18 +150,21 @@ impl Act {
                 what.push_str(act);
             }
         }
-        Some(Self {
+        let deed = Deed {
             who: who.clone(),
             what,
             request_id: request_id.to_owned(),
-            subject: Subject::default(),
+            said: Mutex::default(),
+        };
+        Some(Self {
+            deed: Arc::new(deed),
             logged: false,
         })
     }
 
     /// Where what it is done to can be said.
     pub(super) fn subject(&self) -> Subject {
-        self.subject.clone()
+        Subject(Some(Arc::clone(&self.deed)))
     }
 
     /// It ended with this answer.
@@ -129,19 +174,13 @@ impl Act {
 
     fn log(&mut self, result: &str, status: u16) {
         self.logged = true;
-        let said = self.subject.0.lock();
-        let subject = said.unwrap_or_else(PoisonError::into_inner).clone();
-        tracing::info!(
-            target: "audit",
-            who = %self.who,
-            what = self.what,
-            subject = ?subject,
-            result,
-            status,
-            request_id = self.request_id,
-            peer = %self.who.address(),
-            "act"
-        );
+        let is_over = {
+            let said = self.deed.lock();
+            said.is_told && said.subject.is_empty()
+        };
+        if !is_over {
+            self.deed.log(result, status);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mdfs_protocol::problem::{self, Code, Problem};
+use mdfs_protocol::public::{FormRefused, FormResult};
 use std::sync::Arc;
 
 /// After how many seconds a client may try again when an answer is 503.
@@ -25,6 +26,8 @@ pub(crate) struct HttpError {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// What the log says and the client does not see.
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// Of a form of which nothing is stored: what became of each file.
+    files: Vec<FormResult>,
 }
 
 impl HttpError {
@@ -35,6 +38,7 @@ impl HttpError {
             detail: detail.into(),
             headers: Vec::new(),
             source: None,
+            files: Vec::new(),
         }
     }
 
@@ -57,6 +61,11 @@ impl HttpError {
         }
     }
 
+    /// The same, saying what became of each file of a form.
+    pub(crate) fn with_files(self, files: Vec<FormResult>) -> Self {
+        Self { files, ..self }
+    }
+
     /// The stable word.
     pub(crate) fn code(&self) -> Code {
         self.code
@@ -71,6 +80,7 @@ impl From<Error> for HttpError {
             detail: error.to_string(),
             headers: Vec::new(),
             source: (code.status() >= 500).then(|| Arc::new(error) as Arc<_>),
+            files: Vec::new(),
         }
     }
 }
@@ -107,8 +117,11 @@ fn status_of(code: Code) -> StatusCode {
 pub(crate) fn render(error: &HttpError, request_id: &str, had: &HeaderMap) -> Response {
     let status = status_of(error.code);
     log(error, request_id);
-    let problem = problem_of(error, request_id);
-    // A problem is texts and a number: it always encodes.
+    let problem = FormRefused {
+        problem: problem_of(error, request_id),
+        files: error.files.clone(),
+    };
+    // A problem is texts and numbers: it always encodes.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();

@@ -9,8 +9,8 @@ use futures_util::Stream;
 use multer::{Field, Multipart};
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 /// Most parts of a form, files and texts together.
@@ -46,6 +46,8 @@ pub struct Form {
     parts: Multipart<'static>,
     allowance: Arc<Allowance>,
     read: usize,
+    /// The file that was had last.
+    last: FileBytes,
 }
 
 /// A part of a form.
@@ -56,7 +58,7 @@ pub enum Part {
     File(Box<FormFile>),
 }
 
-/// A file in a form. It has to be read, or dropped, before the next part can be had.
+/// A file in a form. What of it is not read when the next part is asked for is read for nobody.
 pub struct FormFile {
     /// Its field.
     pub field: String,
@@ -68,8 +70,18 @@ pub struct FormFile {
     pub bytes: FileBytes,
 }
 
-/// The bytes of a file in a form, piece by piece.
-pub struct FileBytes(Field<'static>);
+/// The bytes of a file in a form, piece by piece. Fails once the next part was asked for.
+pub struct FileBytes(Arc<Mutex<Reading>>);
+
+/// How far a file was read.
+enum Reading {
+    /// Not to its end.
+    Open(Box<Field<'static>>),
+    /// To its end.
+    Whole,
+    /// The form went on without whoever read it.
+    Left,
+}
 
 impl Form {
     /// Reads a form of the type that `content_type` says.
@@ -98,6 +110,7 @@ impl Form {
             parts: Multipart::new(gate, boundary),
             allowance,
             read: 0,
+            last: FileBytes::new(Reading::Whole),
         })
     }
 
@@ -106,6 +119,8 @@ impl Form {
     /// # Errors
     /// See [`FormError`]; nothing more can be read then.
     pub async fn next(&mut self) -> Result<Option<Part>, FormError> {
+        // The library would take the rest of a file for what stands between files.
+        self.last.leave().await?;
         self.allowance.set(BETWEEN_MAX_BYTES);
         let Some(field) = self.parts.next_field().await.map_err(told)? else {
             return Ok(None);
@@ -131,11 +146,13 @@ impl Form {
             None => Ok(Some(Part::Text(name, text(field).await?))),
             Some(file_name) => {
                 self.allowance.set(usize::MAX);
+                let content_type = field.content_type().map(ToString::to_string);
+                self.last = FileBytes::new(Reading::Open(Box::new(field)));
                 Ok(Some(Part::File(Box::new(FormFile {
                     field: name,
                     name: file_name,
-                    content_type: field.content_type().map(ToString::to_string),
-                    bytes: FileBytes(field),
+                    content_type,
+                    bytes: FileBytes(Arc::clone(&self.last.0)),
                 }))))
             }
         }
@@ -143,13 +160,21 @@ impl Form {
 }
 
 impl FileBytes {
-    /// Reads them for nobody.
-    ///
-    /// # Errors
-    /// As [`Form::next`].
-    pub async fn skip(mut self) -> Result<(), FormError> {
-        while let Some(piece) = self.0.chunk().await.map_err(told)? {
-            drop(piece);
+    fn new(reading: Reading) -> Self {
+        Self(Arc::new(Mutex::new(reading)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the rest for nobody.
+    async fn leave(&self) -> Result<(), FormError> {
+        let reading = std::mem::replace(&mut *self.lock(), Reading::Left);
+        if let Reading::Open(mut field) = reading {
+            while let Some(piece) = field.chunk().await.map_err(told)? {
+                drop(piece);
+            }
         }
         Ok(())
     }
@@ -171,8 +196,19 @@ async fn text(mut field: Field<'static>) -> Result<String, FormError> {
 impl Stream for FileBytes {
     type Item = Result<Bytes, FormError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(Pin::new(&mut self.0).poll_next(cx));
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut reading = self.lock();
+        let next = match &mut *reading {
+            Reading::Open(field) => ready!(Pin::new(&mut **field).poll_next(cx)),
+            Reading::Whole => None,
+            Reading::Left => {
+                let left = "the form went on before the file was read";
+                return Poll::Ready(Some(Err(FormError::BrokeOff(left.to_owned()))));
+            }
+        };
+        if next.is_none() {
+            *reading = Reading::Whole;
+        }
         Poll::Ready(next.map(|piece| piece.map_err(told)))
     }
 }

@@ -22,10 +22,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use mdfs_core::access::Role;
+use mdfs_core::access::{Folder, Role};
 use mdfs_core::labels::Labels;
 use mdfs_core::media_type::media_type_of;
-use mdfs_core::name::FileName;
+use mdfs_core::name::{FileName, MAX_NAME_BYTES};
 use mdfs_core::records::Precondition;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{Checksums, FormFiles, FormResult, REQUEST_HEADER, Verified};
@@ -43,6 +43,11 @@ pub(crate) const CHECKSUM: &str = "/get-checksum";
 pub(crate) const VERIFY: &str = "/verify";
 /// `POST`, `DELETE` `?name=`: deletes a file.
 pub(crate) const DELETE: &str = "/delete";
+
+/// So many files of a form are refused by what is known of them before their bytes; then it ends.
+const MOST_REFUSED: usize = 100;
+/// How much of a text that is too long for a name is answered.
+const SHOWN_CHARS: usize = 100;
 
 /// The query of a route whose name stands in it, with these parameters besides.
 fn query(uri: &Uri, others: &[&str]) -> Result<Query, HttpError> {
@@ -122,6 +127,8 @@ pub(crate) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
+    // Whoever may store nothing anywhere is told so before a byte is read.
+    caller.scope(Role::Write)?;
     Query::parse(uri.query().unwrap_or_default())?.only(&[])?;
     if headers.contains_key(REQUEST_HEADER) {
         let detail = format!("{REQUEST_HEADER} names one change, and a form may make many");
@@ -135,9 +142,10 @@ pub(crate) async fn upload(
         caller,
         subject,
         precondition: precondition(&headers)?,
-        folder: String::new(),
+        folder: None,
         name: None,
         done: Vec::new(),
+        refused: 0,
     };
     let end = storing.all(form).await;
     storing.answer(end, request.as_str())
@@ -149,13 +157,18 @@ struct Storing {
     caller: Caller,
     subject: Subject,
     precondition: Precondition,
-    /// Where the files to come belong.
-    folder: String,
+    /// Where the files belong.
+    folder: Option<Folder>,
     /// What the next file is called.
     name: Option<String>,
     /// What became of those that came, by name.
-    done: Vec<(String, Result<FileInfo, HttpError>)>,
+    done: Vec<Done>,
+    /// How many were refused before anybody was asked.
+    refused: usize,
 }
+
+/// What became of a file, and its name, cut.
+type Done = (String, Result<FileInfo, HttpError>);
 
 impl Storing {
     /// Takes one part after another.
@@ -178,26 +191,37 @@ impl Storing {
             let hint = "the form has no file: send it in the field `file`, with a filename";
             return Err(HttpError::invalid(hint));
         }
-        if self.name.is_some() {
-            return Err(HttpError::invalid("form: `name` comes before its `file`"));
+        match self.name {
+            Some(_) => Err(out_of_order("`name` has no file behind it")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Notes what a text says of the files behind it.
     fn told(&mut self, field: &str, text: String) -> Result<(), HttpError> {
         match field {
-            "name" => self.name = Some(text),
-            "path" | "folder" if self.done.is_empty() => {
-                self.folder = text.strip_suffix('/').unwrap_or(&text).to_owned();
+            "name" if self.name.is_some() => {
+                Err(out_of_order("`name` is given twice for one file"))
+            }
+            "name" => {
+                self.name = Some(text);
+                Ok(())
+            }
+            "path" | "folder" if !self.done.is_empty() => {
+                Err(out_of_order(&format!("`{field}` came behind a file")))
+            }
+            "path" | "folder" if self.folder.is_some() => {
+                Err(out_of_order("the folder is given twice"))
             }
             "path" | "folder" => {
-                let detail = format!("form: `{field}` comes before all files");
-                return Err(HttpError::invalid(detail));
+                let folder = Folder::parse(&text);
+                let invalid =
+                    |error| HttpError::new(Code::InvalidName, format!("{field}: {error}"));
+                self.folder = Some(folder.map_err(invalid)?);
+                Ok(())
             }
-            other => return Err(unknown(other)),
+            other => Err(unknown(other)),
         }
-        Ok(())
     }
 
     /// Stores one file, and notes what became of it.
@@ -212,15 +236,23 @@ impl Storing {
             bytes,
         } = file;
         let name = self.name.take().unwrap_or(name);
-        let name = match self.folder.as_str() {
-            "" => name,
-            folder => format!("{folder}/{name}"),
-        };
+        let folder = self.folder.as_ref().map_or("", Folder::as_str);
+        let name = format!("{folder}{name}");
+        self.subject.begins(&name);
+        // A form may last long: who sends it is asked for before each file.
+        if let Err(gone) = self.app.0.entrance.still_knows(&self.caller).await {
+            return self.ended(&name, Err(gone));
+        }
         let begin = match self.begin(&name, content_type.as_deref()) {
             Ok(begin) => begin,
             Err(refused) => {
-                self.done.push((name, Err(refused)));
-                return Ok(bytes.skip().await?);
+                self.refused += 1;
+                self.ended(&name, Err(refused))?;
+                if self.refused < MOST_REFUSED {
+                    return Ok(());
+                }
+                let detail = format!("form: it ends behind {MOST_REFUSED} files that are refused");
+                return Err(HttpError::invalid(detail));
             }
         };
         let upload = Upload {
@@ -231,21 +263,30 @@ impl Storing {
         let body = Body::from_stream(bytes);
         let holder = self.caller.holder();
         let stored = self.app.0.gateway.store(upload, body, holder).await;
-        let stored = stored.map_err(HttpError::from);
+        self.ended(&name, stored.map_err(HttpError::from))
+    }
+
+    /// Notes what became of a file.
+    ///
+    /// # Errors
+    /// If nothing that follows it can be stored either: the form is over, or its sender is not known
+    /// any more, or the cluster cannot.
+    fn ended(&mut self, name: &str, stored: Result<FileInfo, HttpError>) -> Result<(), HttpError> {
+        self.subject
+            .ends(stored.as_ref().err().map(HttpError::code));
         let end = match &stored {
-            // The form is over, or the cluster cannot.
             Err(error) if error.code() == Code::IncompleteBody => Err(error.clone()),
+            Err(error) if error.code() == Code::Unauthorized => Err(error.clone()),
             Err(error) if error.code().status() >= 500 => Err(error.clone()),
             Ok(_) | Err(_) => Ok(()),
         };
-        self.done.push((name, stored));
+        self.done.push((cut(name), stored));
         end
     }
 
     /// Checks what is known of a file before its bytes.
     fn begin(&self, name: &str, content_type: Option<&str>) -> Result<BeginUpload, HttpError> {
         let name: FileName = parse_name(name)?;
-        self.subject.also(name.as_str());
         self.caller.may(Role::Write, &name)?;
         let content_type = match content_type {
             // Browsers say this of everything that they do not know.
@@ -265,29 +306,43 @@ impl Storing {
         })
     }
 
+    /// What is answered when the form has ended so.
+    ///
+    /// # Errors
+    /// If nothing is stored: with what ended the form, or with what became of its first file.
     fn answer(self, end: Result<(), HttpError>, request_id: &str) -> Result<Response, HttpError> {
-        let mut done = self.done;
-        let is_stored = |(_, file): &(String, Result<FileInfo, HttpError>)| file.is_ok();
+        let done = self.done;
+        let is_stored = |(_, file): &Done| file.is_ok();
         let whole = end.is_ok() && done.iter().all(is_stored);
-        if done.len() <= 1 && !(end.is_err() && done.iter().any(is_stored)) {
-            // What ended the form says more than what became of its only file.
-            end?;
-            return match done.pop() {
-                Some((_, file)) => Ok(created(&file?)),
-                None => Err(HttpError::invalid("the form has no file")),
-            };
+        if let [(_, Ok(info))] = done.as_slice()
+            && whole
+        {
+            return Ok(created(info));
         }
+        let first = done
+            .iter()
+            .find_map(|(_, file)| file.as_ref().err())
+            .cloned();
+        let nothing = !done.iter().any(is_stored);
         let failed = |error: &HttpError| problem_of(error, request_id);
-        let file = |(name, file): (String, Result<FileInfo, HttpError>)| match file {
+        let several = done.len() > 1;
+        let file = |(name, file): Done| match file {
             Ok(info) => FormResult::Stored(file_info(&info)),
             Err(error) => FormResult::Refused {
                 name,
                 problem: failed(&error),
             },
         };
+        let files: Vec<_> = done.into_iter().map(file).collect();
+        if nothing && let Some(error) = end.as_ref().err().cloned().or(first) {
+            return Err(match several {
+                true => error.with_files(files),
+                false => error,
+            });
+        }
         let files = FormFiles {
             ended_by: end.err().map(|error| failed(&error)),
-            files: done.into_iter().map(file).collect(),
+            files,
         };
         let status = match whole {
             true => StatusCode::CREATED,
@@ -296,6 +351,23 @@ impl Storing {
         let no_store = [(HeaderName::from_static("cache-control"), "no-store")];
         Ok((status, no_store, Json(files)).into_response())
     }
+}
+
+/// A name as it is answered: whole if it is one.
+fn cut(name: &str) -> String {
+    if name.len() <= MAX_NAME_BYTES {
+        return name.to_owned();
+    }
+    let mut shown: String = name.chars().take(SHOWN_CHARS).collect();
+    shown.push('…');
+    shown
+}
+
+fn out_of_order(what: &str) -> HttpError {
+    HttpError::invalid(format!(
+        "form: {what}; the order is: `path` (or `folder`) once, then the files, each with its `name`, if \
+         it has one, before its `file`"
+    ))
 }
 
 fn unknown(field: &str) -> HttpError {

@@ -98,6 +98,17 @@ pub enum FormResult {
     },
 }
 
+/// The problem of a form of which nothing is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormRefused {
+    /// What ended the form; if it came whole, why its first file is refused.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// Each file that came, in order; empty if there was at most one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FormResult>,
+}
+
 /// One page of a listing, sorted by name bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listing {

@@ -283,7 +283,10 @@ fn short() -> Vec<Operation> {
             201,
             "All are stored: `FileInfo` of the only one, or `FormFiles`.",
         )
-        .json::<FormFiles>(207, "Some are not stored, or the form ended early.")
+        .json::<FormFiles>(
+            207,
+            "Some are stored and some are not, or the form ended early.",
+        )
         .fails(STORED)
         .fails(&[NoQuorum]);
     upload.body = Some(Body::Form);

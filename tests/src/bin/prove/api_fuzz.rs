@@ -18,6 +18,8 @@ pub(crate) fn prove(short: bool, python: Option<&Path>) -> Result<()> {
     let python = python.context("schemathesis is not here: `cargo xtask prove` installs it")?;
     targets(short)?;
     let options = Options {
+        // As many copies as a file may be wanted in: fewer workers answer 503 to more.
+        workers: 7,
         processes: false,
         ..Options::default()
     };
