@@ -114,6 +114,33 @@ fn segments_may_come_twice_and_a_gap_is_not_received() {
 }
 
 #[test]
+fn what_is_left_of_a_longer_try_is_no_part_of_a_chunk() {
+    on_each_disk(|disk| {
+        let store = adopted(disk);
+        let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, SEGMENT + 10));
+        let write = |offset: usize, bytes: &[u8]| {
+            store
+                .write_segment(chunk, offset as u64, bytes, Crc32::of(bytes))
+                .unwrap();
+        };
+        let longer = bytes_of(8, SEGMENT);
+        write(0, &longer);
+        write(SEGMENT, &longer);
+        write(3 * SEGMENT, &longer);
+        let (first, second) = bytes.split_at(SEGMENT);
+        write(0, first);
+        // Of this one not all bytes have come.
+        let short = store.seal(chunk, &seal_of(&bytes)).unwrap_err();
+        assert!(matches!(short, Error::LengthMismatch { .. }), "{short}");
+        write(SEGMENT, second);
+        let stored = store.seal(chunk, &seal_of(&bytes)).unwrap();
+        assert_eq!(store.verify(chunk, true).unwrap(), stored);
+        let usage = store.usage().unwrap();
+        assert_eq!((usage.chunks, usage.staged), (1, 0));
+    });
+}
+
+#[test]
 fn what_does_not_match_is_refused_and_leaves_nothing() {
     on_each_disk(|disk| {
         let store = adopted(disk);

@@ -13,6 +13,7 @@ use mdfs_worker::store::{ChunkStore, Error, StoreSettings};
 use mdfs_worker::voter::VoterStorage;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use support::sim_disk::{Call, Kind, SimDisk, Survives};
@@ -330,6 +331,39 @@ fn an_error_on_a_read_is_an_error_of_that_read_alone() {
     assert_eq!(open.read(0, 10).unwrap(), bytes[..10]);
     let usage = store.usage().unwrap();
     assert_eq!((usage.state, usage.bad_blocks), (DiskState::Healthy, 1));
+}
+
+#[test]
+fn one_bad_sector_is_one_bad_block_however_much_is_read() {
+    let disk = SimDisk::new();
+    let store = adopted(Arc::new(disk.clone()));
+    let (chunk, bytes) = (chunk_of(9, 0), bytes_of(7, 5 * BLOCK));
+    store
+        .store_whole(chunk, &bytes, Crc32::of(&bytes), &seal_of(&bytes))
+        .unwrap();
+    let open = store.open_chunk(chunk).unwrap();
+    // The fourth block cannot be read, together with others or alone.
+    for (offset, length, failing) in [(0, 5 * BLOCK, [0, 4]), (3 * BLOCK, 1, [0, 1])] {
+        let reads = AtomicUsize::new(0);
+        disk.fail(move |call| {
+            let is_read = call.kind == Kind::Read;
+            let fails = is_read && failing.contains(&reads.fetch_add(1, Ordering::SeqCst));
+            fails.then(|| io::Error::from_raw_os_error(5))
+        });
+        let read = open.read(offset as u64, length as u64);
+        assert!(matches!(read, Err(Error::Io { .. })));
+        disk.heal();
+        assert_eq!(store.usage().unwrap().bad_blocks, 1);
+    }
+    // One that fails once is read by the next try.
+    let once = AtomicUsize::new(0);
+    disk.fail(move |call| {
+        let fails = call.kind == Kind::Read && once.fetch_add(1, Ordering::SeqCst) == 0;
+        fails.then(|| io::Error::from_raw_os_error(5))
+    });
+    assert!(open.read(0, BLOCK as u64).is_err());
+    disk.heal();
+    assert_eq!(store.usage().unwrap().bad_blocks, 1);
 }
 
 #[test]

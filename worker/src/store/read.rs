@@ -200,12 +200,13 @@ impl OpenChunk {
         let span = self.span(offset, length)?;
         let store = self.store.upgrade();
         let mut buffer = buffer(store.as_deref());
-        let count = buffer
-            .fill_with(span.whole, |room| self.file.read_at(room, span.first))
-            .map_err(|e| {
-                self.found_bad(span.first / BLOCK);
-                read_failed(&layout::chunk_path(self.chunk))(e)
-            })?;
+        let read = buffer.fill_with(span.whole, |room| self.file.read_at(room, span.first));
+        let count = read.map_err(|error| {
+            if let Some(block) = self.unreadable(&span, &mut buffer) {
+                self.found_bad(block);
+            }
+            read_failed(&layout::chunk_path(self.chunk))(error)
+        })?;
         if count != span.whole {
             let reason = "it is cut";
             if let Some(store) = &store {
@@ -259,6 +260,21 @@ impl OpenChunk {
             wanted: usize::try_from(offset - first).map_err(too_long)?
                 ..usize::try_from(end - first).map_err(too_long)?,
         })
+    }
+
+    /// The first block that cannot be read alone, of those that could not be together.
+    fn unreadable(&self, span: &Span, buffer: &mut AlignedBuffer) -> Option<u64> {
+        let mut rest = span.whole;
+        let blocks = (span.first / BLOCK..).take(span.whole.div_ceil(BLOCK_BYTES as usize));
+        for block in blocks {
+            let len = rest.min(BLOCK_BYTES as usize);
+            let read = |room: &mut [u8]| self.file.read_at(room, block * BLOCK);
+            if buffer.fill_with(len, read).is_err() {
+                return Some(block);
+            }
+            rest -= len;
+        }
+        None
     }
 
     /// Compares blocks in a row, the first of them number `first`, with their checksums. The first

@@ -83,8 +83,13 @@ impl Segment {
 impl Staged {
     /// Bytes received from the chunk's start without a gap.
     pub(super) fn received(&self) -> u64 {
+        self.received_before(u64::MAX)
+    }
+
+    /// The same of the segments before number `end` alone.
+    pub(super) fn received_before(&self, end: u64) -> u64 {
         let mut received = 0;
-        for (number, segment) in &self.segments {
+        for (number, segment) in self.segments.range(..end) {
             if received != number * SEGMENT {
                 break;
             }

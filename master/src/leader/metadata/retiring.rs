@@ -215,7 +215,9 @@ impl Metadata {
         let Some(found) = self.report.counted() else {
             return false;
         };
-        let uploads = || self.uploads.values().any(|it| it.may_be_on(disk));
+        let idle = self.settings.upload_idle;
+        let mut uploads = self.uploads.values();
+        let mut uploads = || uploads.any(|it| it.may_be_on(disk, now.mono, idle));
         let nothing_needed = || match self.fleet.liveness(disk, now.mono) {
             // It cannot be emptied: what is on it is elsewhere too, or not needed.
             Liveness::Live if self.fleet.is_read_only(disk, now.mono) => is_elsewhere(found, disk),

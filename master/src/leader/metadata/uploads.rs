@@ -13,13 +13,16 @@ use mdfs_core::records::plan::{self, Refusal, Stored};
 use mdfs_core::records::{Copies, FileRecord, Key, UploadEnd, UploadRecord, Wanted, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is known of an open upload beside the log.
 #[derive(Debug)]
 pub(super) struct Activity {
     pub(super) last: Timestamp,
-    /// Where its chunks were sent; none if an earlier leader may have sent some elsewhere.
-    disks: Option<BTreeSet<DiskId>>,
+    /// Where this leader had its chunks sent.
+    disks: BTreeSet<DiskId>,
+    /// Since when it is this leader's, if an earlier one may have had chunks sent elsewhere.
+    inherited: Option<Timestamp>,
 }
 
 impl Activity {
@@ -27,15 +30,16 @@ impl Activity {
     pub(super) fn inherited(now: Timestamp) -> Self {
         Self {
             last: now,
-            disks: None,
+            disks: BTreeSet::new(),
+            inherited: Some(now),
         }
     }
 
-    /// Whether a chunk of it may be on a disk.
-    pub(super) fn may_be_on(&self, disk: DiskId) -> bool {
-        self.disks
-            .as_ref()
-            .is_none_or(|disks| disks.contains(&disk))
+    /// Whether a chunk of it may be on its way to a disk, or there. What an earlier leader had sent has
+    /// come, or comes no more, after `idle`: then the disk itself tells of it, or a survey.
+    pub(super) fn may_be_on(&self, disk: DiskId, now: Timestamp, idle: Duration) -> bool {
+        let coming = |since| now.since(since) < idle;
+        self.disks.contains(&disk) || self.inherited.is_some_and(coming)
     }
 }
 
@@ -178,9 +182,7 @@ impl Metadata {
         }
         if let Some(activity) = self.uploads.get_mut(&place.file) {
             activity.last = now.mono;
-            if let Some(disks) = &mut activity.disks {
-                disks.extend(chosen.iter().copied());
-            }
+            activity.disks.extend(chosen.iter().copied());
         }
         if chosen.len() < wanted && live >= wanted {
             self.upkeep.want_room(now.mono, place.bytes);
@@ -257,7 +259,8 @@ impl Metadata {
             Step::UploadAdded(file, _) => {
                 let activity = Activity {
                     last: now.mono,
-                    disks: Some(BTreeSet::new()),
+                    disks: BTreeSet::new(),
+                    inherited: None,
                 };
                 self.uploads.insert(*file, activity);
             }
@@ -357,10 +360,8 @@ impl Metadata {
 
     /// The order to drop a file id, to be given once the log says that nobody needs it.
     pub(super) fn drop_of(&self, file: FileId, term: Term) -> Effect {
-        let sent = self
-            .uploads
-            .get(&file)
-            .and_then(|activity| activity.disks.as_ref());
+        let own = self.uploads.get(&file).filter(|it| it.inherited.is_none());
+        let sent = own.map(|activity| &activity.disks);
         let sites = self
             .planned
             .members

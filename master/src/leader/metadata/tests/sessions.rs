@@ -1,18 +1,19 @@
 //! Uploads that clients come back to: what outlives a leader, and what does not outlive its time.
 
 use super::asking::{begin, done, ids, open, refused};
-use super::world::{KEEP_ENDED, MIB, MOST_RECORDED, MOST_SESSIONS, World, disk};
+use super::healing::order;
+use super::world::{IDLE, KEEP_ENDED, MIB, MOST_RECORDED, MOST_SESSIONS, World, disk};
 use crate::error::Error;
 use crate::leader::command::{
     BeginUpload, CommitUpload, Copies, FileInfo, FindUpload, FoundUpload, ListUploads, OpenSession,
-    OpenUpload, RecordChunk,
+    OpenUpload, Order, RecordChunk,
 };
 use crate::leader::handle::Question;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, TokenId};
 use mdfs_core::records::plan::Refusal;
-use mdfs_core::records::{Holder, Session, UploadEnd};
+use mdfs_core::records::{Holder, MemberState, Session, UploadEnd};
 use mdfs_protocol::public::Health;
 use std::time::Duration;
 
@@ -342,6 +343,26 @@ fn one_holder_leaves_half_of_all_chunks_to_others_under_every_leader() {
     world.store_chunk(&other, 0);
     done(world.abort(opened[0].file)).unwrap();
     done(world.record(&opened[1], 0, &[])).unwrap();
+}
+
+#[test]
+fn a_session_of_an_earlier_leader_keeps_no_empty_disk_from_going() {
+    let mut world = World::founded();
+    world.add(4);
+    world.run(3000);
+    let upload = world.open_session("a");
+    world.store_chunk_on(&upload, 0, &[disk(1), disk(2)]);
+    world.restart_master();
+    world.run(6000);
+    let decommission = Order::Decommission("worker-4".to_owned());
+    order(&mut world, decommission).unwrap();
+    let state = |world: &World| world.master.catalog.members[&disk(4)].state;
+    world.run(IDLE / 2);
+    assert_eq!(state(&world), MemberState::Decommissioning);
+    // What was on its way there has come.
+    world.run(IDLE);
+    assert!(matches!(world.find(upload.file), Ok(FoundUpload::Open(_))));
+    assert_eq!(state(&world), MemberState::Retired);
 }
 
 #[test]
