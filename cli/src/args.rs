@@ -82,7 +82,8 @@ pub enum Command {
     Put(put::Put),
     /// Fetch a file or a folder; goes on where an earlier try broke off
     ///
-    /// Bytes are gathered in FILE.part, which becomes FILE when all have come and the checksum matches.
+    /// Bytes are gathered in a hidden file beside FILE, which becomes FILE when all have come and the
+    /// checksum matches.
     ///
     /// With --recursive, all files under NAME/ go into the folder FILE, with their times of change. What is
     /// there already, by size and time, is skipped, so the same command again fetches the rest and what

@@ -220,6 +220,8 @@ fn exit_of(code: Code) -> Exit {
         | Code::Unavailable
         | Code::Busy
         | Code::NotBootstrapped
+        | Code::TargetTooLong
+        | Code::HeaderTooLong
         | Code::NoSpace => Exit::Failed,
     }
 }

@@ -1,10 +1,12 @@
 //! What the answers of a master say.
 
-use crate::client::FileHead;
+use crate::client::{Client, FileHead};
 use crate::error::Error;
-use http::HeaderMap;
+use crate::silence::within;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use mdfs_protocol::public::{
     ATTRIBUTE_HEADER_PREFIX, BLAKE3_HEADER, CRC_HEADER, REPLICAS_HEADER, SOURCE_MODIFIED_HEADER,
     VERSION_HEADER,
@@ -14,14 +16,66 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    client: Client,
+    /// The place of the master it is from.
+    asked: usize,
+    response: Response,
+}
+
+impl Answer {
+    pub(crate) fn new(client: Client, asked: usize, response: Response) -> Self {
+        Self {
+            client,
+            asked,
+            response,
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The next bytes of the body; none after the last ones. After a failure, the next request goes to
+    /// another master.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn chunk(&mut self, subject: &str) -> Result<Option<Bytes>, Error> {
+        let piece = match within(self.client.config.stall, self.response.chunk()).await {
+            Ok(piece) => piece.map_err(|source| Error::Broken {
+                subject: subject.to_owned(),
+                source: source.without_url(),
+            }),
+            Err(silent) => Err(Error::silent(subject, silent)),
+        };
+        if piece.is_err() {
+            self.client.prefer_another(self.asked);
+        }
+        piece
+    }
+
+    /// The whole body.
+    pub(crate) async fn bytes(mut self, subject: &str) -> Result<Bytes, Error> {
+        let mut all = BytesMut::new();
+        while let Some(bytes) = self.chunk(subject).await? {
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all.freeze())
+    }
+}
+
 pub(crate) async fn document<A: DeserializeOwned>(
     subject: &str,
-    response: Response,
+    answer: Answer,
 ) -> Result<A, Error> {
-    let body = response.bytes().await.map_err(|source| Error::Broken {
-        subject: subject.to_owned(),
-        source: source.without_url(),
-    })?;
+    let body = answer.bytes(subject).await?;
     serde_json::from_slice(&body).map_err(|why| Error::protocol(subject, why))
 }
 

@@ -6,13 +6,14 @@ mod tokens;
 
 pub use probe::Probe;
 
-use crate::answer::{document, file_head, parsed};
+use crate::answer::{Answer, document, file_head, parsed};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::log_time::{LogClock, new_request_id};
 use crate::name::file_path;
 use crate::retry::Retry;
 use crate::shown::without_user;
+use crate::silence::Signs;
 use http::HeaderMap;
 use http::header::HeaderValue;
 use mdfs_core::checksum::{Blake3, Crc32};
@@ -23,7 +24,7 @@ use mdfs_protocol::public::{
     self, Bootstrap, Bootstrapped, FileInfo, LOG_TIME_HEADER, REQUEST_HEADER, Rename, SignRequest,
     SignedLink, Status, Workers,
 };
-use reqwest::{RequestBuilder, Response};
+use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -112,7 +113,6 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .connect_timeout(config.connect_timeout)
-            .read_timeout(config.stall)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(|why| Error::Config(format!("cannot make an HTTP client: {why}")))?;
@@ -266,7 +266,7 @@ impl Client {
     pub(crate) fn id_at_log_time(
         &self,
         name: &str,
-        answer: Result<Response, Error>,
+        answer: Result<Answer, Error>,
     ) -> Result<RequestId, Error> {
         new_request_id(match answer {
             Ok(answer) => LogTime::from_millis(parsed(name, answer.headers(), LOG_TIME_HEADER)?),
@@ -275,16 +275,32 @@ impl Client {
         })
     }
 
+    /// The tries of a call, for so long after the first failure.
+    pub(crate) fn retry(&self, budget: Duration) -> Retry {
+        Retry::new(budget, self.config.urls.len())
+    }
+
     /// Sends a request that may be sent more than once until it is answered.
     pub(crate) async fn repeat(
         &self,
         subject: &str,
         request: impl Fn(&Self, &str) -> RequestBuilder,
-    ) -> Result<Response, Error> {
-        let mut retry = Retry::new(self.config.retry_for);
+    ) -> Result<Answer, Error> {
+        self.repeat_within(self.config.stall, subject, request)
+            .await
+    }
+
+    /// The same with a master that may be silent for as long as `stall`.
+    pub(crate) async fn repeat_within(
+        &self,
+        stall: Duration,
+        subject: &str,
+        request: impl Fn(&Self, &str) -> RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let mut retry = self.retry(self.config.retry_for);
         loop {
-            let result = self.send(subject, |url| request(self, url)).await;
-            match result {
+            let sent = self.send_within(stall, subject, |url| request(self, url));
+            match sent.await {
                 Err(error) if error.is_transient() => {
                     if !retry.pause().await {
                         return Err(error);
@@ -302,20 +318,35 @@ impl Client {
         &self,
         subject: &str,
         request: impl FnOnce(&str) -> RequestBuilder,
-    ) -> Result<Response, Error> {
+    ) -> Result<Answer, Error> {
+        self.send_within(self.config.stall, subject, request).await
+    }
+
+    async fn send_within(
+        &self,
+        stall: Duration,
+        subject: &str,
+        request: impl FnOnce(&str) -> RequestBuilder,
+    ) -> Result<Answer, Error> {
         let asked = self.preferred.load(Ordering::Relaxed);
         let url = self.url(asked);
         let lost = |source: reqwest::Error| lost(subject, url, source);
         let result = async {
-            let response = request(url).send().await.map_err(lost)?;
+            let mut request = request(url).build().map_err(lost)?;
+            let signs = Signs::of(&mut request);
+            let answer = signs.wait(stall, self.http.execute(request)).await;
+            let response = answer
+                .map_err(|silent| Error::silent(subject, silent))?
+                .map_err(lost)?;
             self.log_clock.learn(response.headers());
-            if response.status().is_success() {
-                return Ok(response);
+            let answer = Answer::new(self.clone(), asked, response);
+            if answer.status().is_success() {
+                return Ok(answer);
             }
-            let status = response.status().as_u16();
-            let id = response.headers().get(REQUEST_ID_HEADER).cloned();
+            let status = answer.status().as_u16();
+            let id = answer.headers().get(REQUEST_ID_HEADER).cloned();
             let id = id.as_ref().and_then(|id| id.to_str().ok());
-            let body = response.bytes().await.map_err(lost)?;
+            let body = answer.bytes(subject).await?;
             Err(Error::refused(subject, status, id, &body))
         }
         .await;
@@ -327,7 +358,7 @@ impl Client {
 
     /// The next request goes to the master behind this one, unless one that failed beside it has seen
     /// to that.
-    fn prefer_another(&self, than: usize) {
+    pub(crate) fn prefer_another(&self, than: usize) {
         let next = than + 1;
         let next = if next < self.config.urls.len() {
             next

@@ -9,17 +9,23 @@ pub struct ClientConfig {
     pub urls: Vec<String>,
     /// The bearer token, if there is one.
     pub token: Option<String>,
-    /// How long a call that may safely be repeated is tried again, in all.
+    /// How long a call that may safely be repeated is tried again after its first failure; not at all
+    /// if zero. Otherwise each master is asked at least once, however long another was silent.
     pub retry_for: Duration,
     /// For a connection to a master.
     pub connect_timeout: Duration,
-    /// Without a byte from the master while one is waited for. Longer than a master holds a request
-    /// while there is no leader.
+    /// Without a byte from the master, or one that it takes, while that is waited for; a source of
+    /// bytes that has none to give does not count. Longer than a master holds a request while there is
+    /// no leader.
     pub stall: Duration,
+    /// The same for the answers that need disks to read everything first, such as that of
+    /// [`crate::Client::verify`].
+    pub long_stall: Duration,
 }
 
 impl ClientConfig {
-    /// One master, no token; retries for 15 s, connects within 5 s, waits 60 s for a byte.
+    /// One master, no token; retries for 15 s, connects within 5 s, waits 60 s for a byte, and an
+    /// hour for what disks have to read.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
@@ -27,6 +33,7 @@ impl ClientConfig {
             retry_for: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
             stall: Duration::from_secs(60),
+            long_stall: Duration::from_secs(3600),
         }
     }
 
@@ -55,6 +62,7 @@ impl std::fmt::Debug for ClientConfig {
             retry_for,
             connect_timeout,
             stall,
+            long_stall,
         } = self;
         f.debug_struct("ClientConfig")
             .field("urls", urls)
@@ -62,6 +70,7 @@ impl std::fmt::Debug for ClientConfig {
             .field("retry_for", retry_for)
             .field("connect_timeout", connect_timeout)
             .field("stall", stall)
+            .field("long_stall", long_stall)
             .finish()
     }
 }

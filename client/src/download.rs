@@ -1,17 +1,15 @@
 //! Reading a file as a stream that goes on where a connection broke off.
 
-use crate::answer::file_head;
+use crate::answer::{Answer, file_head};
 use crate::client::{Client, FileHead};
 use crate::error::Error;
 use crate::name::file_path;
-use crate::retry::Retry;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::Code;
-use reqwest::Response;
 use std::ops::{Bound, RangeBounds};
 
 /// Which part of a file to read, and of which version.
@@ -56,7 +54,7 @@ impl GetOptions {
 pub struct Download {
     client: Client,
     head: FileHead,
-    response: Option<Response>,
+    response: Option<Answer>,
     start: u64,
     at: u64,
     end: u64,
@@ -157,13 +155,7 @@ impl Client {
 const UNSATISFIABLE: Code = Code::RangeNotSatisfiable;
 
 impl Download {
-    fn new(
-        client: Client,
-        head: FileHead,
-        response: Option<Response>,
-        start: u64,
-        end: u64,
-    ) -> Self {
+    fn new(client: Client, head: FileHead, response: Option<Answer>, start: u64, end: u64) -> Self {
         Self {
             client,
             head,
@@ -199,7 +191,7 @@ impl Download {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let mut retry = Retry::new(self.client.config.retry_for);
+        let mut retry = self.client.retry(self.client.config.retry_for);
         while self.at < self.end {
             match self.piece().await {
                 Ok(bytes) if bytes.is_empty() => {}
@@ -275,11 +267,7 @@ impl Download {
             Some(response) => response,
             none => none.insert(reopen(&self.client, &self.head, self.at, self.end).await?),
         };
-        let subject = || self.head.name.clone();
-        let piece = response.chunk().await.map_err(|source| Error::Broken {
-            subject: subject(),
-            source: source.without_url(),
-        })?;
+        let piece = response.chunk(&self.head.name).await?;
         // hyper fails a body that ends before its announced length.
         let bytes =
             piece.ok_or_else(|| Error::protocol(&self.head.name, "the body ended early"))?;
@@ -297,7 +285,7 @@ impl Download {
 }
 
 /// Asks for the rest of the same version.
-async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<Response, Error> {
+async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<Answer, Error> {
     let path = file_path(&head.name)?;
     let request = |url: &str| {
         client
@@ -325,7 +313,7 @@ async fn reopen(client: &Client, head: &FileHead, at: u64, end: u64) -> Result<R
 }
 
 /// First byte and end of the part in an answer.
-fn part_of(name: &str, response: &Response) -> Result<(u64, u64), Error> {
+fn part_of(name: &str, response: &Answer) -> Result<(u64, u64), Error> {
     let parse = || {
         let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
         let (first, last) = text

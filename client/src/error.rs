@@ -1,8 +1,10 @@
 //! Why a call of the public API failed.
 
+use crate::silence::Silent;
 use mdfs_core::checksum::Crc32;
 use mdfs_protocol::problem::{Code, Problem};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything that can go wrong with the public API.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +31,7 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// The connection broke, or nothing came for too long; whether a change took effect is unknown.
+    /// The connection broke; whether a change took effect is unknown.
     #[error("{subject}: the transfer broke off")]
     Broken {
         /// What was asked about.
@@ -37,6 +39,15 @@ pub enum Error {
         /// What happened.
         #[source]
         source: reqwest::Error,
+    },
+    /// Nothing came from the master, and it took nothing, for too long; whether a change took effect is
+    /// unknown.
+    #[error("{subject}: nothing came for {} s", .after.as_secs_f64())]
+    Silent {
+        /// What was asked about.
+        subject: String,
+        /// How long.
+        after: Duration,
     },
     /// The bytes that arrived are not those that were sent.
     #[error("{subject}: the CRC-32 is {got}, but should be {want}")]
@@ -109,6 +120,7 @@ impl Error {
             Self::ChecksumMismatch { .. } => Some(Code::ChecksumMismatch),
             Self::Unreachable { .. }
             | Self::Broken { .. }
+            | Self::Silent { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
             | Self::Target { .. }
@@ -122,7 +134,7 @@ impl Error {
     /// Whether the same call may succeed a little later without anybody's help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } => true,
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Silent { .. } => true,
             Self::Refused { code, .. } => code.is_transient(),
             Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
@@ -144,6 +156,7 @@ impl Error {
                 matches!(code, Code::TooFewWorkers | Code::NotBootstrapped)
             }
             Self::Broken { .. }
+            | Self::Silent { .. }
             | Self::ChecksumMismatch { .. }
             | Self::Changed { .. }
             | Self::Source { .. }
@@ -159,6 +172,13 @@ impl Error {
     /// issued lately in the cluster's time.
     pub(crate) fn is_old_request_id(&self) -> bool {
         self.code() == Some(Code::RequestOutsideWindow)
+    }
+
+    pub(crate) fn silent(subject: &str, silent: Silent) -> Self {
+        Self::Silent {
+            subject: subject.to_owned(),
+            after: silent.0,
+        }
     }
 
     pub(crate) fn protocol(subject: &str, what: impl ToString) -> Self {

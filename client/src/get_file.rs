@@ -3,10 +3,11 @@
 use crate::client::{Client, FileHead};
 use crate::download::GetOptions;
 use crate::error::Error;
+use crate::folder::{folder_of, sync_folder};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mdfs_core::checksum::Crc32;
 use std::collections::BTreeMap;
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::io::{self, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -168,20 +169,30 @@ async fn blocking<T: Send + 'static>(
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".mdfs-get-")
+        .suffix(".part")
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder(path))
+        .tempfile_in(folder_of(path))
 }
 
 /// Makes `gathered` durable, and `path`.
 fn publish(gathered: NamedTempFile, path: &Path) -> io::Result<()> {
     gathered.as_file().sync_all()?;
     gathered.persist(path)?;
-    File::open(folder(path))?.sync_all()
+    sync_folder(path)
 }
 
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gathered_has_a_name_that_storing_a_folder_leaves_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let gathered = beside(&folder.path().join("film")).unwrap();
+        let name = gathered.path().file_name().unwrap().to_string_lossy();
+        assert!(
+            name.starts_with(".mdfs-get-") && name.ends_with(".part"),
+            "{name}"
+        );
     }
 }

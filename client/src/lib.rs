@@ -56,9 +56,10 @@
 //!
 //! # What is tried again
 //! A call that may safely come twice is tried again while the failure is one that passes
-//! ([`Error::is_transient`]): for [`ClientConfig::retry_for`] in all, after pauses of 50 ms that grow to
-//! a second, each shortened by chance to as little as a half so that many clients do not come back
-//! at once. Deletions, renames and uploads of bytes and files carry an id by which the cluster knows a
+//! ([`Error::is_transient`]): for [`ClientConfig::retry_for`] after the first failure, and until each
+//! master was asked once, after pauses of 50 ms that grow to a second, each shortened by chance to as
+//! little as a half so that many clients do not come back at once. A master that is silent for
+//! [`ClientConfig::stall`] has failed; an upload may take as long as it needs. Deletions, renames and uploads of bytes and files carry an id by which the cluster knows a
 //! repeated one and gives it the first answer; what can neither be recognised nor sent again, such
 //! as a pipe, is not. A [`Download`] goes on at the byte where its connection broke off, with the same
 //! version of the file; the time without progress counts.
@@ -90,6 +91,7 @@ mod client;
 mod config;
 mod download;
 mod error;
+mod folder;
 mod get_file;
 pub mod link;
 mod listing;
@@ -99,6 +101,7 @@ mod put;
 mod put_file;
 mod retry;
 mod shown;
+mod silence;
 mod source;
 mod trash;
 mod upload;
@@ -108,6 +111,7 @@ pub use client::{Client, FileHead, Probe};
 pub use config::ClientConfig;
 pub use download::{Download, GetOptions};
 pub use error::Error;
+pub use folder::sync_folder;
 pub use get_file::GetFileOptions;
 pub use listing::{ListOptions, Pager};
 pub use mdfs_core::access::{Role, Roles};

@@ -5,7 +5,6 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::log_time::new_request_id;
 use crate::name::file_path;
-use crate::retry::Retry;
 use crate::source::{self, Opened, Pieces, PutBody};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -45,8 +44,8 @@ impl Client {
     /// Stores a file; when this returns, all its copies are durable. An existing file of the name is
     /// replaced.
     ///
-    /// Bytes and files are sent again, for up to [`crate::ClientConfig::retry_for`], after failures
-    /// that pass: the upload has an id by which the cluster knows it again, so it takes effect once.
+    /// Bytes and files are sent again, for up to [`crate::ClientConfig::retry_for`] after the first failure
+    /// and after each that comes later in the file, after failures that pass: the upload has an id by which the cluster knows it again, so it takes effect once.
     /// If the cluster does not take the id because the clocks differ, and for bodies that can be sent
     /// but once, there is no id, and nothing is repeated unless it surely changed nothing.
     ///
@@ -79,7 +78,7 @@ impl Client {
         body: PutBody,
         options: &PutOptions,
     ) -> Result<FileInfo, Error> {
-        let mut retry = Retry::new(self.config.retry_for);
+        let mut retry = self.retry(self.config.retry_for);
         let mut opened = body.open().await?;
         let mut id = match opened.again {
             Some(_) => Some(new_request_id(self.log_clock.now())?),
@@ -106,6 +105,7 @@ impl Client {
             let Some(again) = again else {
                 return Err(error);
             };
+            retry.reached(sent.bytes());
             if id.is_some() && error.is_old_request_id() {
                 id = None;
             } else {
@@ -200,6 +200,10 @@ struct Count {
 impl Sent {
     fn count(&self) -> MutexGuard<'_, Count> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.count().bytes
     }
 
     fn crc(&self) -> Crc32 {

@@ -8,7 +8,6 @@ use crate::answer::document;
 use crate::client::Client;
 use crate::error::Error;
 use crate::put::PutOptions;
-use crate::retry::Retry;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use local::Local;
 use mdfs_core::checksum::Crc32;
@@ -85,7 +84,7 @@ impl Client {
                     file: Some(file),
                     ..
                 }) => {
-                    if self.is_current(&file).await {
+                    if self.is_current(&file).await? {
                         state.discard();
                         return check_sum(&local, file.crc32, options).map(|()| file);
                     }
@@ -119,11 +118,16 @@ impl Client {
         self.go_on(&info, &local, &mut state, options).await
     }
 
-    /// Whether a file is what its name stands for, as far as this client may know.
-    async fn is_current(&self, file: &FileInfo) -> bool {
+    /// Whether a file is what its name stands for, as far as this client may know: who may not ask is
+    /// told so by the commit alone.
+    async fn is_current(&self, file: &FileInfo) -> Result<bool, Error> {
         match self.stat(&file.name).await {
-            Ok(head) => head.version == file.version,
-            Err(error) => error.code() != Some(Code::FileNotFound),
+            Ok(head) => Ok(head.version == file.version),
+            Err(error) => match error.code() {
+                Some(Code::FileNotFound) => Ok(false),
+                Some(Code::Forbidden) => Ok(true),
+                _ => Err(error),
+            },
         }
     }
 
@@ -199,7 +203,7 @@ impl Client {
             crc32: Some(whole),
             blake3: None,
         };
-        let mut retry = Retry::new(COMMIT_RETRY_FOR.max(self.config.retry_for));
+        let mut retry = self.retry(COMMIT_RETRY_FOR.max(self.config.retry_for));
         loop {
             match self.commit_upload(info.id, &whole).await {
                 Err(error) if error.is_transient() && retry.pause().await => {
@@ -212,7 +216,7 @@ impl Client {
 
     /// Whether a chunk is durable; waits while the cluster is about to make it so.
     async fn arrived(&self, id: FileId, index: u32) -> bool {
-        let mut retry = Retry::new(CHUNK_RETRY_FOR);
+        let mut retry = self.retry(CHUNK_RETRY_FOR);
         loop {
             // Who cannot be asked knows nothing: it is sent again.
             let Ok(info) = self.find_upload(id).await else {
@@ -240,7 +244,7 @@ impl Client {
     ) -> Result<(u32, Crc32), Error> {
         let (offset, length) = plan.part(index);
         let subject = upload_path(id);
-        let mut retry = Retry::new(CHUNK_RETRY_FOR.max(self.config.retry_for));
+        let mut retry = self.retry(CHUNK_RETRY_FOR.max(self.config.retry_for));
         let closed = |_| Error::protocol(&subject, "the upload was given up");
         if plan.storing.contains(&index) && self.arrived(id, index).await {
             sent.add(offset, length);
@@ -269,7 +273,7 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            sent.take_back(offset);
+            retry.reached(sent.take_back(offset));
             local.check_unchanged().await?;
             if let Some(failure) = sent.take_failure() {
                 return Err(local.failed(failure));
@@ -368,6 +372,34 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClientConfig;
+    use crate::tests::serve_at;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::head;
+
+    #[tokio::test]
+    async fn a_file_counts_as_stored_only_if_it_is_there_or_may_not_be_asked_for() {
+        let file: FileInfo = serde_json::from_value(serde_json::json!({
+            "name": "a", "version": 5, "file_id": FileId::from_u128(1), "size": 5,
+            "crc32": "00000000", "blake3": "0".repeat(64), "etag": "\"5\"", "content_type": "",
+            "replicas": 2, "chunk_size": 1 << 20, "modified": "", "attributes": {},
+        }))
+        .unwrap();
+        for (status, want) in [
+            (StatusCode::NOT_FOUND, Some(false)),
+            (StatusCode::FORBIDDEN, Some(true)),
+            (StatusCode::SERVICE_UNAVAILABLE, None),
+            (StatusCode::UNAUTHORIZED, None),
+        ] {
+            let answer = head(async move || status);
+            let url = serve_at(Router::new().route("/v1/files/a", answer)).await;
+            let mut config = ClientConfig::new(url);
+            config.retry_for = Duration::ZERO;
+            let client = Client::new(config).unwrap();
+            assert_eq!(client.is_current(&file).await.ok(), want, "{status}");
+        }
+    }
 
     #[test]
     fn a_read_that_failed_ends_no_upload_and_a_change_does() {

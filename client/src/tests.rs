@@ -27,12 +27,16 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+mod silence;
+
 /// What the server does wrong, and how often it was asked.
 #[derive(Clone, Default)]
 struct Fake {
     bytes: Bytes,
     /// Answers that break off after half of what they announce.
     breaks: usize,
+    /// Answers stop after half of what they announce, and do not end.
+    hangs: bool,
     /// First requests that are answered by 503.
     busy: usize,
     /// What the first uploads are answered.
@@ -57,8 +61,6 @@ impl Fake {
     }
 
     async fn client(self) -> Client {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
             .route(
                 public::FILE,
@@ -67,9 +69,7 @@ impl Fake {
             .route(public::TRASH, get(trash))
             .route(public::FILES, get(list))
             .with_state(self);
-        let stop = CancellationToken::new();
-        Tasks::new(stop.clone())
-            .spawn_request("serve", serve(listener, router, Limits::default(), stop));
+        let url = serve_at(router).await;
         Client::new(ClientConfig::new(url).with_token("secret")).unwrap()
     }
 
@@ -95,6 +95,16 @@ impl Fake {
             attributes: std::collections::BTreeMap::new(),
         }
     }
+}
+
+/// Serves `router`; where.
+pub(crate) async fn serve_at(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let serving = serve(listener, router, Limits::default(), stop.clone());
+    Tasks::new(stop).spawn_request("serve", serving);
+    url
 }
 
 fn refuse(code: Code) -> Response {
@@ -150,6 +160,9 @@ async fn read(State(fake): State<Fake>, method: Method, headers: HeaderMap) -> R
     let bytes = fake.bytes.slice(part.clone());
     let body = if method == Method::HEAD {
         Body::empty()
+    } else if fake.hangs {
+        let half = Ok::<_, io::Error>(bytes.slice(..bytes.len() / 2));
+        Body::from_stream(stream::iter([half]).chain(stream::pending()))
     } else if asked - fake.busy < fake.breaks {
         let pieces = [
             Ok(bytes.slice(..bytes.len() / 2)),

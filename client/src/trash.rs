@@ -1,12 +1,11 @@
 //! The trash: what is listed there, comes back from it, or passes it by.
 
-use crate::answer::document;
+use crate::answer::{Answer, document};
 use crate::client::Client;
 use crate::error::Error;
 use crate::name::file_path;
 use mdfs_core::id::RequestId;
 use mdfs_protocol::public::{self, FileInfo, REQUEST_HEADER, Trash};
-use reqwest::Response;
 
 impl Client {
     /// Removes a file for good; if no file has the name, the newest of that name in the trash.
@@ -56,11 +55,7 @@ impl Client {
         document(public::TRASH, self.trash_page(after, limit).await?).await
     }
 
-    async fn trash_page(
-        &self,
-        after: Option<&str>,
-        limit: Option<usize>,
-    ) -> Result<Response, Error> {
+    async fn trash_page(&self, after: Option<&str>, limit: Option<usize>) -> Result<Answer, Error> {
         let mut query = Vec::new();
         query.extend(after.map(|after| ("after", after.to_owned())));
         query.extend(limit.map(|limit| ("limit", limit.to_string())));

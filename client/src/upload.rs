@@ -135,7 +135,8 @@ impl Client {
     }
 
     /// Makes an upload a file, if it is what `whole` says. Tried again safely: a repeated commit gets
-    /// the first answer. May take as long as the disks need to read all chunks.
+    /// the first answer. May take as long as the disks need to read all chunks, at most
+    /// [`crate::ClientConfig::long_stall`].
     ///
     /// # Errors
     /// [`Error`]; `missing_chunks` if some were never stored, `precondition_failed`,
@@ -145,7 +146,10 @@ impl Client {
     /// When the future is dropped, the upload became a file or not; committing again tells.
     pub async fn commit_upload(&self, id: FileId, whole: &CommitUpload) -> Result<FileInfo, Error> {
         let path = format!("{}/commit", upload_path(id));
-        self.post(&path, &path, whole).await
+        let request =
+            |client: &Self, url: &str| client.http.post(format!("{url}{path}")).json(whole);
+        let stall = self.config.long_stall;
+        document(&path, self.repeat_within(stall, &path, request).await?).await
     }
 
     /// Ends an upload without a file. Harmless when it has ended: the answer says how.

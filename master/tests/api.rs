@@ -705,6 +705,8 @@ async fn bad_parameters_are_named() {
         "/v1/trash?after=1-f",
         "/v1/trash?prefix=f",
         "/v1/files/f?checksums",
+        "/v1/files/f?checksum=2",
+        "/v1/files/f?checksum&replicas",
         "/v1/files/f?downlod=1",
         "/play/f?chunk_size=65536",
     ] {
@@ -754,4 +756,63 @@ async fn bad_parameters_are_named() {
         .await;
     rename.fails(Code::TooLarge);
     assert!(setup.leader.state().open.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_file_is_changed_by_a_body_and_shown_everywhere() {
+    let setup = Setup::new(3).await;
+    let target = "/v1/files/film.mkv";
+    let put = "x-mdfs-attribute-year: 1927\ncontent-type: video/webm";
+    let put = setup.ask("PUT", target, put, "bytes").await;
+    let stored: FileInfo = serde_json::from_slice(&put.body).unwrap();
+    let act = async |lines: &str, body: &'static str| {
+        let target = format!("{target}?attributes");
+        setup.ask("POST", &target, lines, body).await
+    };
+    let body = r#"{"attributes": {"title": "Größe"}, "content_type": "video/x-matroska"}"#;
+    let answer = act(&format!("if-match: {}", stored.etag), body).await;
+    let told: FileInfo = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        told.attributes.into_iter().collect::<Vec<_>>(),
+        [("title".into(), "Größe".into())]
+    );
+    assert_eq!(
+        (told.content_type.as_str(), &told.etag),
+        ("video/x-matroska", &stored.etag)
+    );
+    let head = setup.ask("HEAD", target, "", "").await;
+    assert_eq!(
+        head.headers["x-mdfs-attribute-title"].as_bytes(),
+        "Größe".as_bytes()
+    );
+    assert!(!head.headers.contains_key("x-mdfs-attribute-year"));
+    assert_eq!(head.header("content-type"), "video/x-matroska");
+    let list = setup.get("/v1/files", "").await;
+    let list: Listing = serde_json::from_slice(&list.body).unwrap();
+    assert_eq!(list.files[0].attributes["title"], "Größe");
+
+    for bad in [
+        "",
+        "[null, null]",
+        r#"{"attributes": {"A": "b"}}"#,
+        r#"{"content_type": "nonsense"}"#,
+        r#"{"title": "b"}"#,
+    ] {
+        act("", bad).await.fails(Code::InvalidRequest);
+    }
+    let long = format!(r#"{{"attributes": {{"a": "{}"}}}}"#, "v".repeat(2048));
+    let answer = setup
+        .ask("POST", &format!("{target}?attributes"), "", long)
+        .await;
+    answer.fails(Code::InvalidRequest);
+    let two = format!("{target}?attributes&undelete");
+    setup
+        .ask("POST", &two, "", "{}")
+        .await
+        .fails(Code::InvalidRequest);
+    let absent = "/v1/files/absent?attributes";
+    setup
+        .ask("POST", absent, "", "{}")
+        .await
+        .fails(Code::FileNotFound);
 }

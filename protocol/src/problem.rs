@@ -84,6 +84,10 @@ codes! {
     LengthRequired = "length_required" 411 "a content length is needed",
     /// The body is longer than allowed here.
     TooLarge = "too_large" 413 "the body is too large",
+    /// The path and query are longer than any route takes.
+    TargetTooLong = "target_too_long" 414 "the path and query are too long",
+    /// A header is longer than any route takes.
+    HeaderTooLong = "header_too_long" 431 "a header is too long",
     /// No byte of the file lies in the asked ranges.
     RangeNotSatisfiable = "range_not_satisfiable" 416 "the range is beyond the end of the file",
     /// Too many wrong tokens or links came from there, or from everywhere.

@@ -11,7 +11,9 @@ pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, Ta
 pub use cluster::{
     AtRisk, Bootstrap, Bootstrapped, Health, Status, WorkerInfo, WorkerOrder, WorkerState, Workers,
 };
-pub use files::{Checksums, FileInfo, FormFiles, FormResult, Listing, Rename, Trash, TrashedFile};
+pub use files::{
+    Checksums, FileInfo, FormFiles, FormResult, Listing, Rename, SetAttributes, Trash, TrashedFile,
+};
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
@@ -27,8 +29,8 @@ pub use uploads::{
 
 /// A file: `PUT`, `GET`, `HEAD`, `DELETE`; `GET ?replicas` answers [`Replicas`], `GET ?checksum`
 /// [`Checksums`]; `DELETE ?purge` removes it for good, `POST ?undelete`
-/// brings it back from the trash as a [`FileInfo`], and `POST ?verify` has its copies read and
-/// answers [`Verified`].
+/// brings it back from the trash as a [`FileInfo`], `POST ?attributes` [`SetAttributes`] changes what
+/// is said of it, and `POST ?verify` has its copies read and answers [`Verified`].
 pub const FILE: &str = "/v1/files/{*name}";
 /// `GET ?prefix=&delimiter=&after=&limit=`: a [`Listing`].
 pub const FILES: &str = "/v1/files";

@@ -72,7 +72,6 @@ impl JsonSchema for RoleWords {
         json_schema!({
             "type": "array",
             "items": { "type": "string", "enum": words },
-            "uniqueItems": true,
             "minItems": 1,
         })
     }

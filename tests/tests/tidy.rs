@@ -36,6 +36,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mdfs-examples", &["mdfs-client"]),
+    (
+        "mdfs-fuzz",
+        &["mdfs-core", "mdfs-protocol", "mdfs-worker", "mdfs-master"],
+    ),
     ("mdfs-tests", &[]),
     ("xtask", &[]),
 ];
@@ -43,7 +47,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Packages of others that only these of ours may use, tests aside.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("axum", &["mdfs-service", "mdfs-worker", "mdfs-master"]),
-    ("clap", &["mdfs", "mdfs-examples", "mdfs-tests", "xtask"]),
+    (
+        "clap",
+        &["mdfs", "mdfs-examples", "mdfs-fuzz", "mdfs-tests", "xtask"],
+    ),
     ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
     ("reqwest", &["mdfs-client"]),

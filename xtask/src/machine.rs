@@ -107,3 +107,84 @@ pub(crate) fn cargo_deny(root: &Path, folders: &Folders) -> Result<Option<String
     }
     Ok(works(&program).then(|| program.display().to_string()))
 }
+
+/// The release of schemathesis in `tests/api/requirements.txt`.
+const SCHEMATHESIS: &str = "4.32.5";
+
+/// The Python that has schemathesis: the one in the cache folder, where it is installed once. Or why it
+/// cannot be had here.
+///
+/// # Errors
+/// If it can be reached, and is not installed all the same.
+pub(crate) fn schemathesis(root: &Path, folders: &Folders) -> Result<Result<String, String>> {
+    let Some(tools) = folders.tools() else {
+        return Ok(Err(
+            "there is no folder to install schemathesis in".to_owned()
+        ));
+    };
+    let wanted = std::fs::read_to_string(root.join("tests/api/requirements.txt"))?;
+    let folder = tools.join(format!("schemathesis-{SCHEMATHESIS}"));
+    let python = folder.join("bin").join("python3");
+    // Written last: says what is there.
+    let done = folder.join("requirements.txt");
+    if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
+        return Ok(Ok(python.display().to_string()));
+    }
+    println!("installing schemathesis {SCHEMATHESIS}, once for this machine");
+    std::fs::create_dir_all(&tools)?;
+    let place = folder.display().to_string();
+    let make = Bounded::new(3, &["python3", "-m", "venv", "--clear", &place]).quiet();
+    if !make.run(root)?.success {
+        // Debian keeps what a virtual environment needs in a package of its own.
+        if is_root() && has("apt-get") {
+            let install = [
+                "apt-get",
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "python3-venv",
+            ];
+            for words in [&["apt-get", "update"][..], &install] {
+                let step = Bounded::new(10, words).quiet();
+                step.env("DEBIAN_FRONTEND", "noninteractive").run(root)?;
+            }
+        }
+        if !make.run(root)?.success {
+            return Ok(Err(
+                "python3 cannot make a virtual environment here".to_owned()
+            ));
+        }
+    }
+    let program = python.display().to_string();
+    let words = [
+        &program,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--requirement",
+        "tests/api/requirements.txt",
+    ];
+    let install = Bounded::new(10, &words).quiet().run(root)?;
+    if !install.success {
+        let unreachable = [
+            "Could not find a version",
+            "NewConnectionError",
+            "NameResolutionError",
+            "ReadTimeoutError",
+            "ConnectTimeoutError",
+        ];
+        let found = unreachable.iter().any(|word| install.output.contains(word));
+        anyhow::ensure!(
+            found,
+            "schemathesis cannot be installed:\n{}",
+            install.output
+        );
+        return Ok(Err(
+            "PyPI cannot be reached to install schemathesis".to_owned()
+        ));
+    }
+    std::fs::write(done, wanted)?;
+    Ok(Ok(program))
+}

@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         Command::Prove {
             name: Some(name),
             short,
-        } => prove::run(&name, short),
+        } => prove::run(&name, short, &arguments.folders),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

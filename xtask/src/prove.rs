@@ -1,5 +1,6 @@
 //! Claims that can be shown: each has a full form and the short one that the test command runs.
 
+use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
 use crate::workspace::Workspace;
@@ -149,6 +150,13 @@ const PROOFS: &[Proof] = &[
         minutes: 20,
     },
     Proof {
+        name: "api-fuzz",
+        claim: "every route keeps to its description, and every parser to its promises, whatever comes",
+        needs: &[("python3", "python3")],
+        form: Form::Processes,
+        minutes: 50,
+    },
+    Proof {
         name: "slow-clients",
         claim: "a thousand slow clients beside it, a healthy one is served as before, in flat memory",
         needs: &[],
@@ -194,6 +202,10 @@ const PROOFS: &[Proof] = &[
     },
 ];
 
+/// The proof that needs schemathesis, and how it is told where that is.
+pub(crate) const API_FUZZ: &str = "api-fuzz";
+pub(crate) const SCHEMATHESIS: &str = "MDFS_SCHEMATHESIS";
+
 /// Prints every claim with its name.
 pub(crate) fn list() {
     for proof in PROOFS {
@@ -205,7 +217,7 @@ pub(crate) fn list() {
 ///
 /// # Errors
 /// If there is no such claim, or a command cannot be started.
-pub(crate) fn run(name: &str, short: bool) -> Result<bool> {
+pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
     let proof = PROOFS.iter().find(|proof| proof.name == name);
     let proof = proof.with_context(|| {
         let names: Vec<_> = PROOFS.iter().map(|proof| proof.name).collect();
@@ -225,13 +237,22 @@ pub(crate) fn run(name: &str, short: bool) -> Result<bool> {
                 "mdfs",
                 "--package",
                 "mdfs-tests",
+                "--package",
+                "mdfs-fuzz",
             ];
             build.extend((!short).then_some("--release"));
             build.push("--bins");
             if !Bounded::new(40, &build).run(&workspace.root)?.success {
                 return Ok(false);
             }
-            with_processes(&workspace, profile, name, short, proof.minutes).run(&workspace.root)?
+            let mut proof = with_processes(&workspace, profile, name, short, proof.minutes);
+            if name == API_FUZZ {
+                match machine::schemathesis(&workspace.root, folders)? {
+                    Ok(python) => proof = proof.env(SCHEMATHESIS, python),
+                    Err(why) => println!("{why}"),
+                }
+            }
+            proof.run(&workspace.root)?
         }
         (Form::Example { package, example }, false) => {
             let words = [

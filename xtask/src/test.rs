@@ -16,6 +16,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("wget", "wget"),
     ("git", "git"),
+    ("python3", "python3"),
 ];
 
 /// What a part's output is counted by.
@@ -97,6 +98,13 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
             _ if quick => run.skip(&name, "--quick"),
             _ if !built => run.skip(&name, "the build failed"),
             Some((program, _)) => run.skip(&name, &format!("{program} is missing")),
+            None if proof.name == prove::API_FUZZ => match machine::schemathesis(&root, folders)? {
+                Ok(python) => {
+                    let command = proof.command.env(prove::SCHEMATHESIS, python);
+                    run.part(&name, Counted::Whole, command)?;
+                }
+                Err(why) => run.skip(&name, &why),
+            },
             None => {
                 run.part(&name, Counted::Whole, proof.command)?;
             }

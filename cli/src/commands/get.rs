@@ -2,7 +2,7 @@
 
 use super::cat::pour;
 use super::fetch::{Watch, fetch};
-use super::part::Part;
+use super::part::{Part, is_hidden_part};
 use super::tree::{TreeArgs, get_tree};
 use super::{Context, last_part};
 use crate::error::{CliError, Exit};
@@ -75,6 +75,10 @@ fn destination(name: &str, file: Option<PathBuf>) -> Result<PathBuf, CliError> {
         None => PathBuf::from(own),
     };
     match path.file_name() {
+        Some(last) if is_hidden_part(&last.to_string_lossy()) => Err(CliError::Usage(format!(
+            "{} is kept for what is being fetched",
+            shown(&path.to_string_lossy())
+        ))),
         Some(last) if last != ".." && last != "." => Ok(path),
         _ => Err(CliError::Usage(format!(
             "{} cannot be a file",
@@ -100,5 +104,6 @@ mod tests {
         assert_eq!(check("a/b.mkv", Some(here.join("c"))), Some(here.join("c")));
         assert_eq!(check("a/..", None), None);
         assert_eq!(check("a/", None), None);
+        assert_eq!(check("a/.mdfs-0123456789abcdef.part", None), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What was fetched of a file so far, kept beside it until it is whole.
 
 use crate::error::CliError;
+use mdfs_client::sync_folder;
 use mdfs_core::checksum::{Blake3, Crc32};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -11,9 +12,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The longest last part of a path that endings are put behind, in bytes: file systems take 255.
-const NAME_MAX_BYTES: usize = 240;
-/// What the names of parts begin with that stand beside files of any names.
+/// What the names of parts begin with, and nothing else beside which they stand.
 const HIDDEN: &str = ".mdfs-";
 /// What a part and the tag of its version end with.
 const ENDINGS: (&str, &str) = (".part", ".part.etag");
@@ -39,27 +38,17 @@ pub(super) struct LeftOver {
 }
 
 impl Part {
-    /// Opens the part of `target`, makes it if there is none, and locks it.
+    /// Opens the part of `target`, makes it if there is none, and locks it. Its name says what it is, and
+    /// no other file has it.
     ///
     /// # Errors
-    /// If it cannot be opened, or is being gathered by somebody else.
+    /// If it cannot be opened, is being gathered by somebody else, or holds bytes that no fetch left.
     pub(super) fn lock(target: &Path) -> Result<Self, CliError> {
-        Self::lock_as(target, &stem(target))
-    }
-
-    /// The same under a name that says what it is and no other file has, beside files of any names.
-    ///
-    /// # Errors
-    /// As [`Part::lock`].
-    pub(super) fn lock_hidden(target: &Path) -> Result<Self, CliError> {
         let name = target.file_name().unwrap_or_default();
         let mut hash = Blake3::of(name.as_bytes()).to_string();
         hash.truncate(16);
-        Self::lock_as(target, &target.with_file_name(format!("{HIDDEN}{hash}")))
-    }
-
-    fn lock_as(target: &Path, stem: &Path) -> Result<Self, CliError> {
-        let (path, etag_path) = (with_ending(stem, ENDINGS.0), with_ending(stem, ENDINGS.1));
+        let with = |ending| target.with_file_name(format!("{HIDDEN}{hash}{ending}"));
+        let (path, etag_path) = (with(ENDINGS.0), with(ENDINGS.1));
         loop {
             let opened = unfollowed().truncate(false).read(true).open(&path);
             let file = opened.map_err(failed("write", &path))?;
@@ -77,13 +66,34 @@ impl Part {
             }
             // Whoever had the lock before may have moved the file to its place meanwhile.
             if is_at(&file, &path).map_err(failed("read", &path))? {
-                return Ok(Self {
+                let part = Self {
                     target: target.to_owned(),
                     path,
                     etag_path,
                     file,
-                });
+                };
+                return part.is_of_a_fetch().map(|()| part);
             }
+        }
+    }
+
+    /// # Errors
+    /// If the part has bytes and no tag of a version, and so is somebody's own file. A tag without a
+    /// character is what a power cut leaves of one.
+    fn is_of_a_fetch(&self) -> Result<(), CliError> {
+        let length = self.file.metadata().map(|it| it.len());
+        if length.map_err(failed("read", &self.path))? == 0 {
+            return Ok(());
+        }
+        match std::fs::read(&self.etag_path) {
+            Ok(tag) if is_etag(&tag) || tag.iter().all(|byte| *byte == 0) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("read", &self.etag_path)(error))
+            }
+            _ => Err(failed("write", &self.path)(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it has bytes that no fetch left; move it away",
+            ))),
         }
     }
 
@@ -111,7 +121,7 @@ impl Part {
         // One byte more than a tag has tells that it is none.
         let longest = u64::try_from(ETAG_DIGITS).ok()? + 3;
         opened.ok()?.take(longest).read_to_string(&mut etag).ok()?;
-        if !is_etag(&etag) {
+        if !is_etag(etag.as_bytes()) {
             return None;
         }
         let file = self.file().ok()?;
@@ -145,6 +155,9 @@ impl Part {
 
     /// Throws away what was gathered.
     pub(super) fn discard(&self) {
+        if !is_at(&self.file, &self.path).unwrap_or(false) {
+            return;
+        }
         // What cannot be removed is held against its version and checksum by the next fetch.
         let _ = std::fs::remove_file(&self.path);
         let _ = std::fs::remove_file(&self.etag_path);
@@ -162,35 +175,21 @@ impl Part {
     /// Makes the gathered bytes the file, durably.
     ///
     /// # Errors
-    /// If they cannot be made durable or moved.
+    /// If they cannot be made durable or moved, or something else has their place by now.
     pub(super) fn finish(self) -> Result<(), CliError> {
         self.file.sync_all().map_err(failed("write", &self.path))?;
+        if !is_at(&self.file, &self.path).map_err(failed("read", &self.path))? {
+            let moved = io::Error::other("it was moved away meanwhile");
+            return Err(failed("write", &self.path)(moved));
+        }
         std::fs::rename(&self.path, &self.target).map_err(failed("write", &self.target))?;
         // Without its part the tag means nothing.
         let _ = std::fs::remove_file(&self.etag_path);
-        let folder = match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        match synced {
-            // Some file systems have no such thing, and some folders may be written, not read.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput
-                        | io::ErrorKind::Unsupported
-                        | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                Ok(())
-            }
-            synced => synced.map_err(failed("write", folder)),
-        }
+        sync_folder(&self.target).map_err(failed("write", &self.target))
     }
 }
 
-/// Whether a fetch of a folder gathers bytes under this name.
+/// Whether a fetch gathers bytes under this name.
 pub(super) fn is_hidden_part(name: &str) -> bool {
     let ends = name.ends_with(ENDINGS.0) || name.ends_with(ENDINGS.1);
     ends && name.starts_with(HIDDEN)
@@ -204,26 +203,10 @@ fn unfollowed() -> OpenOptions {
     options
 }
 
-/// What the paths of a part begin with: the target's, or a short one where endings would not fit.
-fn stem(target: &Path) -> PathBuf {
-    match target.file_name() {
-        Some(name) if name.len() > NAME_MAX_BYTES => {
-            target.with_file_name(format!("mdfs-{}", Blake3::of(name.as_bytes())))
-        }
-        _ => target.to_owned(),
-    }
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 /// Whether `path` still names the open `file`.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
-    match std::fs::metadata(path) {
+    match std::fs::symlink_metadata(path) {
         Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -231,13 +214,11 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// Whether this is an entity tag of a file; anything else was not written by a fetch.
-fn is_etag(text: &str) -> bool {
+fn is_etag(text: &[u8]) -> bool {
     let inner = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
-    inner.is_some_and(|inner| {
-        inner.len() == ETAG_DIGITS && inner.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+        .strip_prefix(b"\"")
+        .and_then(|text| text.strip_suffix(b"\""));
+    inner.is_some_and(|inner| inner.len() == ETAG_DIGITS && inner.iter().all(u8::is_ascii_hexdigit))
 }
 
 fn hash(mut file: File) -> io::Result<(u64, Crc32)> {
@@ -269,38 +250,101 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 mod tests {
     use super::*;
 
+    /// The part of `target`, and its tag, where nobody holds them.
+    fn paths(target: &Path) -> (PathBuf, PathBuf) {
+        let part = Part::lock(target).unwrap();
+        let paths = (part.path.clone(), part.etag_path.clone());
+        part.discard();
+        paths
+    }
+
+    fn etag() -> String {
+        format!("\"{}\"", "0".repeat(ETAG_DIGITS))
+    }
+
     #[tokio::test]
     async fn a_part_counts_only_with_its_version() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
         let part = Part::lock(&target).unwrap();
         assert!(part.left_over().await.is_none());
-        std::fs::write(folder.path().join("a.part"), "hello").unwrap();
+        std::fs::write(&part.path, "hello").unwrap();
         assert!(part.left_over().await.is_none());
-        let etag_path = folder.path().join("a.part.etag");
-        let digits = "0".repeat(ETAG_DIGITS);
+        let etag = etag();
         for garbage in [
             "".to_owned(),
             "\"7\"".to_owned(),
             "\"".to_owned(),
-            digits.clone(),
-            format!("\"{digits}\"\n"),
-            format!("\"{}x\"", &digits[1..]),
+            "0".repeat(ETAG_DIGITS),
+            format!("{etag}\n"),
+            etag.replace("00\"", "0x\""),
         ] {
-            std::fs::write(&etag_path, &garbage).unwrap();
+            std::fs::write(&part.etag_path, &garbage).unwrap();
             assert!(part.left_over().await.is_none(), "{garbage:?}");
         }
-        std::fs::write(&etag_path, b"\"\xff\"").unwrap();
+        std::fs::write(&part.etag_path, b"\"\xff\"").unwrap();
         assert!(part.left_over().await.is_none());
-        let etag = format!("\"{digits}\"");
-        std::fs::write(&etag_path, &etag).unwrap();
-        let found = part.left_over().await.unwrap();
-        assert_eq!((found.bytes, found.crc), (5, Crc32::of(b"hello")));
-        assert_eq!(found.etag, etag);
+        std::fs::write(&part.etag_path, &etag).unwrap();
+        for _ in 0..2 {
+            let found = part.left_over().await.unwrap();
+            assert_eq!((found.bytes, found.crc), (5, Crc32::of(b"hello")));
+            assert_eq!(found.etag, etag);
+        }
         part.begin(3, &etag).unwrap();
         part.finish().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"hel");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_of_ones_own_beside_a_target_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        let (path, etag_path) = paths(&target);
+        let own = [
+            folder.path().join("a.part"),
+            folder.path().join("a.part.etag"),
+        ];
+        for own in &own {
+            std::fs::write(own, "my own").unwrap();
+        }
+        let part = Part::lock(&target).unwrap();
+        // The other of two names that end alike.
+        let other = Part::lock(&own[0]).unwrap();
+        part.begin(0, &etag()).unwrap();
+        other.begin(0, &etag()).unwrap();
+        other.discard();
+        part.finish().unwrap();
+        for own in &own {
+            assert_eq!(std::fs::read(own).unwrap(), b"my own");
+        }
+        // Even a file of the very name is no part without the tag of a version.
+        std::fs::write(&path, "my own").unwrap();
+        for tag in [None, Some("my own")] {
+            if let Some(tag) = tag {
+                std::fs::write(&etag_path, tag).unwrap();
+            }
+            assert!(Part::lock(&target).is_err(), "{tag:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"my own");
+        }
+        for tag in [etag(), String::new(), "\0\0".to_owned()] {
+            std::fs::write(&etag_path, &tag).unwrap();
+            assert!(Part::lock(&target).is_ok(), "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_a_part_is_not_moved_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        let part = Part::lock(&target).unwrap();
+        let path = part.path.clone();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "another").unwrap();
+        part.discard();
+        assert!(part.finish().is_err());
+        assert!(!target.exists());
+        assert_eq!(std::fs::read(&path).unwrap(), b"another");
     }
 
     #[test]
@@ -312,9 +356,9 @@ mod tests {
         assert!(matches!(error, CliError::File { .. }), "{error:?}");
         assert!(Part::lock(&folder.path().join("b")).is_ok());
         // What moves to its place is no longer the part.
-        let old = first.file().unwrap();
+        let (old, path) = (first.file().unwrap(), first.path.clone());
         first.finish().unwrap();
-        assert!(!is_at(&old, &folder.path().join("a.part")).unwrap());
+        assert!(!is_at(&old, &path).unwrap());
         drop(old);
         let again = Part::lock(&target).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
@@ -326,31 +370,38 @@ mod tests {
     async fn a_part_is_not_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
-        for ending in [ENDINGS.0, ENDINGS.1] {
-            let link = with_ending(&target, ending);
+        let (path, etag_path) = paths(&target);
+        for link in [path, etag_path] {
             std::os::unix::fs::symlink("elsewhere", &link).unwrap();
             let begun = Part::lock(&target).and_then(|part| part.begin(0, "tag"));
-            assert!(begun.is_err(), "{ending}");
+            assert!(begun.is_err(), "{link:?}");
             std::fs::remove_file(link).unwrap();
         }
         assert!(!folder.path().join("elsewhere").exists());
         // Nor is its version told by one.
         let part = Part::lock(&target).unwrap();
-        part.begin(0, &format!("\"{}\"", "0".repeat(ETAG_DIGITS)))
-            .unwrap();
+        part.begin(0, &etag()).unwrap();
         part.file().unwrap().write_all(b"x").unwrap();
         assert!(part.left_over().await.is_some());
-        let (etag, elsewhere) = (with_ending(&target, ENDINGS.1), folder.path().join("b"));
-        std::fs::rename(&etag, &elsewhere).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, &etag).unwrap();
+        let elsewhere = folder.path().join("b");
+        std::fs::rename(&part.etag_path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &part.etag_path).unwrap();
         assert!(part.left_over().await.is_none());
-        let part = Part::lock_hidden(&target).unwrap();
-        let name = part.path().file_name().unwrap().to_string_lossy();
-        assert!(is_hidden_part(&name) && !is_hidden_part("a.part"));
     }
 
     #[test]
-    fn a_name_too_long_for_endings_has_a_short_part() {
+    fn what_is_gathered_is_told_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, etag_path) = paths(&folder.path().join("a"));
+        for path in [path, etag_path] {
+            assert!(is_hidden_part(&path.file_name().unwrap().to_string_lossy()));
+        }
+        assert!(is_hidden_part(".mdfs-get-a1B2c3.part"), "of the library");
+        assert!(!is_hidden_part("a.part"));
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_takes() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a".repeat(255));
         let part = Part::lock(&target).unwrap();

@@ -157,8 +157,8 @@ impl Client {
         self.fetch(public::SCRUB).await
     }
 
-    /// Has all copies of a file read where they are, and compared. Takes as long as the disks need:
-    /// for large files, choose a client whose calls may last.
+    /// Has all copies of a file read where they are, and compared. Takes as long as the disks need,
+    /// at most [`crate::ClientConfig::long_stall`].
     ///
     /// # Errors
     /// [`Error`]; `file_not_found`. A copy that is not good is no error, but in the answer.
@@ -168,7 +168,8 @@ impl Client {
     pub async fn verify(&self, name: &str) -> Result<Verified, Error> {
         let path = file_path(name)?;
         let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?verify"));
-        document(name, self.repeat(name, request).await?).await
+        let stall = self.config.long_stall;
+        document(name, self.repeat_within(stall, name, request).await?).await
     }
 
     /// Which disks have, or are about to have, which chunks of a file, and whether they answer. The

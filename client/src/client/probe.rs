@@ -52,9 +52,7 @@ impl Client {
         let path = public::METRICS;
         let request = |client: &Self, url: &str| client.http.get(format!("{url}{path}"));
         let response = self.repeat(path, request).await?;
-        response.text().await.map_err(|source| Error::Broken {
-            subject: path.to_owned(),
-            source: source.without_url(),
-        })
+        let bytes = response.bytes(path).await?;
+        String::from_utf8(bytes.into()).map_err(|_| Error::protocol(path, "it is no text"))
     }
 }

@@ -3,7 +3,6 @@
 use super::Client;
 use crate::answer::document;
 use crate::error::Error;
-use crate::retry::Retry;
 use mdfs_core::id::TokenId;
 use mdfs_protocol::public::{self, CreatedToken, NewToken, Tokens};
 
@@ -21,7 +20,7 @@ impl Client {
     pub async fn create_token(&self, token: &NewToken) -> Result<CreatedToken, Error> {
         let path = public::TOKENS;
         let request = |url: &str| self.http.post(format!("{url}{path}")).json(token);
-        let mut retry = Retry::new(self.config.retry_for);
+        let mut retry = self.retry(self.config.retry_for);
         loop {
             match self.send(path, request).await {
                 Err(error) if error.did_nothing() && retry.pause().await => {

@@ -41,10 +41,11 @@ impl Sent {
         }
     }
 
-    /// What went out of a chunk has to go out again.
-    pub(super) fn take_back(&self, chunk: u64) {
+    /// What went out of a chunk has to go out again: so many bytes.
+    pub(super) fn take_back(&self, chunk: u64) -> u64 {
         let bytes = self.under_way().remove(&chunk).unwrap_or(0);
         self.0.total.fetch_sub(bytes, Ordering::Relaxed);
+        bytes
     }
 
     /// Keeps `failure`; what is given back ends the request's body.

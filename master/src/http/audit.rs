@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The most characters of a subject that are logged.
 const SUBJECT_MAX_CHARS: usize = 300;
 /// What a query may say about what is done.
-const ACTS_IN_QUERY: [&str; 4] = ["purge", "repair", "undelete", "verify"];
+const ACTS_IN_QUERY: [&str; 5] = ["attributes", "purge", "repair", "undelete", "verify"];
 
 /// What an act is done to, once that is known. An extractor; handlers of routes without a name in
 /// the path say it.

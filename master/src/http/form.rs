@@ -1,6 +1,6 @@
 //! Forms with files in them (`multipart/form-data`), read as they come.
 //!
-//! The library that takes a form apart buffers whatever its source has ready. The [`Gate`] before it
+//! The library that takes a form apart buffers whatever its source has ready. The `Gate` before it
 //! lets through one piece at a time, and only so many bytes where no file's bytes are due: so a form
 //! costs no more memory than what a connection reads at once, and one header.
 

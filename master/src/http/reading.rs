@@ -48,11 +48,14 @@ pub(crate) async fn file(
         Some("" | "1" | "true") => Disposition::Attachment,
         Some(_) => return Err(HttpError::invalid("download: not 0 or 1")),
     };
+    let asked = (query.flag("replicas")?, query.flag("checksum")?);
+    if asked == (true, true) {
+        return Err(HttpError::invalid("either ?replicas or ?checksum"));
+    }
     let view = app.0.leader.look_up(name).await?;
-    match (query.flag("replicas")?, query.flag("checksum")?) {
-        (true, false) => Ok(Json(replicas(&view)).into_response()),
-        (false, true) => Ok(Json(checksums(&view.info)).into_response()),
-        (true, true) => Err(HttpError::invalid("either ?replicas or ?checksum")),
+    match asked {
+        (true, _) => Ok(Json(replicas(&view)).into_response()),
+        (_, true) => Ok(Json(checksums(&view.info)).into_response()),
         (false, false) => bytes(app, view, disposition, caller, method, &headers).await,
     }
 }

@@ -26,7 +26,8 @@ pub(crate) enum Rule {
 }
 
 /// What can be done with a file by `POST`, as the query says it, and the role that it needs.
-pub(crate) const ACTS: [(&str, Role); 2] = [
+pub(crate) const ACTS: [(&str, Role); 3] = [
+    ("attributes", Role::Write),
     // It makes a file of this name, as `PUT` does.
     ("undelete", Role::Write),
     ("verify", Role::Read),

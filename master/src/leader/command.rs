@@ -10,7 +10,7 @@ pub use uploads::{
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::{ClusterId, DiskId, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
-use mdfs_core::records::plan::Trashed;
+use mdfs_core::records::plan::{LabelChange, Trashed};
 use mdfs_core::records::{FileRecord, Precondition, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -133,6 +133,19 @@ pub struct TrashedFile {
     pub deleted: LogTime,
     /// What it was.
     pub info: FileInfo,
+}
+
+/// Changes what is said of a file.
+#[derive(Clone, Debug)]
+pub struct SetLabels {
+    /// Given by a client that may repeat the request.
+    pub request: Option<RequestId>,
+    /// The file.
+    pub name: FileName,
+    /// What is said from now on.
+    pub change: LabelChange,
+    /// What must hold of the present version.
+    pub precondition: Precondition,
 }
 
 /// Moves a file to another name.

@@ -3,7 +3,7 @@
 use super::command::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView,
     FindUpload, FoundUpload, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk, Rename,
-    Site, Token, TrashPage, Undelete, UploadPage,
+    SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
 };
 use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
@@ -39,6 +39,7 @@ pub enum Question {
     Undelete(Undelete, Answer<FileInfo>),
     ListTrash(ListTrash, Answer<TrashPage>),
     Rename(Rename, Answer<FileInfo>),
+    SetLabels(Box<SetLabels>, Answer<FileInfo>),
     Bootstrap(Bootstrap, Answer<Bootstrapped>),
     Order(Order, Answer<()>),
     Token(TokenId, Answer<Option<TokenRecord>>),
@@ -157,6 +158,12 @@ impl LeaderHandle {
         self.ask(|answer| Question::Rename(rename, answer)).await
     }
 
+    /// Changes what is said of a file; the answer is the file as it is now.
+    pub async fn set_labels(&self, set: SetLabels) -> Result<FileInfo, Error> {
+        self.ask(|answer| Question::SetLabels(Box::new(set), answer))
+            .await
+    }
+
     /// Starts the cluster; harmless when it was started with the same disks.
     pub async fn bootstrap(&self, bootstrap: Bootstrap) -> Result<Bootstrapped, Error> {
         self.ask(|answer| Question::Bootstrap(bootstrap, answer))
@@ -254,6 +261,7 @@ impl Question {
             Question::Token(_, answer) => drop(answer.send(Err(error))),
             Question::Tokens(answer) => drop(answer.send(Err(error))),
             Question::RevokeToken(_, answer) => drop(answer.send(Err(error))),
+            Question::SetLabels(_, answer) => drop(answer.send(Err(error))),
             Question::Rename(_, answer) => drop(answer.send(Err(error))),
             Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
             Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),

@@ -247,6 +247,7 @@ impl Metadata {
             Question::Purge(delete, answer) => self.purge(now, deadline, delete, answer),
             Question::Undelete(undelete, answer) => self.undelete(now, deadline, undelete, answer),
             Question::Rename(rename, answer) => self.rename(now, deadline, rename, answer),
+            Question::SetLabels(set, answer) => self.set_labels(now, deadline, *set, answer),
             Question::Order(order, answer) => self.order(now, deadline, order, answer),
             Question::ChangePolicy(change, answer) => {
                 self.change_policy(now, deadline, change, answer);

@@ -10,7 +10,8 @@ use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
     BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView, ListTrash,
-    OpenUpload, Page, Place, RecordChunk, Site, SitesOfRun, Token, TrashPage, TrashedFile,
+    OpenUpload, Page, Place, RecordChunk, SetLabels, Site, SitesOfRun, Token, TrashPage,
+    TrashedFile,
 };
 use mdfs_master::leader::handle::{LeaderHandle, Question};
 use mdfs_protocol::internal::HeartbeatReply;
@@ -179,6 +180,18 @@ impl State {
                     }),
                 };
                 reply!(answer, moved);
+            }
+            Question::SetLabels(set, answer) => {
+                let SetLabels { name, change, .. } = *set;
+                if let Some((file, _)) = self.files.get_mut(&name) {
+                    if let Some(attributes) = change.attributes {
+                        file.labels.attributes = attributes;
+                    }
+                    if let Some(content_type) = change.content_type {
+                        file.content_type = content_type;
+                    }
+                }
+                reply!(answer, self.look_up(name).map(|view| view.info));
             }
             Question::Bootstrap(_, answer) => {
                 reply!(

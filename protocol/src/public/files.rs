@@ -61,6 +61,18 @@ pub struct Checksums {
     pub blake3: Blake3,
 }
 
+/// Changes what is said of a file, `POST …?attributes`; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetAttributes {
+    /// Media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// All attributes of the user's own, at most 2 KiB: those that are not among them go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, String>>,
+}
+
 /// What became of a form with several files, or of one that ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FormFiles {

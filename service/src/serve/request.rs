@@ -178,16 +178,11 @@ pub(super) async fn answer(
 
 fn refuse(finding: Finding, method: &Method, uri: &Uri, id: &RequestId) -> Option<Response> {
     let bad = |reason: &str| Some(problem_response(Code::InvalidRequest, reason, id));
-    let with_status = |status: http::StatusCode, reason: &str| {
-        let mut response = problem_response(Code::TooLarge, reason, id);
-        *response.status_mut() = status;
-        Some(response)
-    };
     match finding {
         Finding::Refused(reason) => return bad(reason),
         Finding::HeaderTooLong => {
-            let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return with_status(status, "a header is longer than 16 KiB");
+            let reason = "a header is longer than 16 KiB";
+            return Some(problem_response(Code::HeaderTooLong, reason, id));
         }
         Finding::Sound | Finding::Chunked => {}
     }
@@ -195,10 +190,8 @@ fn refuse(finding: Finding, method: &Method, uri: &Uri, id: &RequestId) -> Optio
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
     if target_bytes > URI_MAX_BYTES {
-        return with_status(
-            http::StatusCode::URI_TOO_LONG,
-            "the path is longer than 8 KiB",
-        );
+        let reason = "the path is longer than 8 KiB";
+        return Some(problem_response(Code::TargetTooLong, reason, id));
     }
     let is_path = uri.path().starts_with('/');
     if method == Method::CONNECT || uri.scheme().is_some() || uri.authority().is_some() || !is_path

@@ -163,6 +163,39 @@ impl Footer {
     }
 }
 
+/// Reads what stands behind a chunk's bytes, and writes it again. For whoever checks that nothing can
+/// stand there that does harm.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn footer_read_again(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let footer = Footer::decode(bytes)?;
+    footer.encode().ok_or("its name is too long")
+}
+
+/// A sound footer, of a chunk of two blocks.
+pub fn sample_footer() -> Vec<u8> {
+    let length = u64::from(BLOCK_BYTES) + 1;
+    let footer = Footer {
+        cluster: ClusterId::from_u128(1),
+        chunk: ChunkId {
+            file: FileId::from_u128(2),
+            index: 0,
+        },
+        seal: Seal {
+            length,
+            crc32: Crc32(3),
+            hash: ChunkHash([4; 32]),
+            chunk_size: ChunkSize::default(),
+            name: "films/a.mkv".to_owned(),
+            begun_at: 5,
+            file_bytes: Some(length),
+        },
+        blocks: vec![Crc32(6), Crc32(7)],
+    };
+    footer.encode().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

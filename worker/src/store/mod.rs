@@ -20,6 +20,7 @@ mod seal;
 mod staged;
 
 pub use error::{Error, Result};
+pub use footer::{footer_read_again, sample_footer};
 pub use identity::DiskIdentity;
 pub use read::OpenChunk;
 

@@ -165,7 +165,7 @@ async fn file(
     if tree.dry_run {
         return Ok(Some(info.size));
     }
-    let part = Part::lock_hidden(&path)?;
+    let part = Part::lock(&path)?;
     let watch = Watch {
         begin: &|_, _| {},
         add: &|bytes| bar.inc(bytes),

@@ -1,6 +1,6 @@
 //! Puts the description together.
 
-use super::operations::{Body, Content, Operation, Parameter, SCHEMA_OF_NAME};
+use super::operation::{Body, Content, Operation, Parameter, SCHEMA_OF_NAME};
 use crate::http::rule::Rule;
 use mdfs_core::access::Role;
 use mdfs_protocol::link::LINK_SIGNATURE;
@@ -226,7 +226,9 @@ fn parameter(parameter: &Parameter) -> Value {
 
 fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
     let (kind, schema) = match body {
-        Body::Json(schema) => ("application/json", schema(&mut schemas.read).to_value()),
+        Body::Json(schema) | Body::JsonOrNothing(schema) => {
+            ("application/json", schema(&mut schemas.read).to_value())
+        }
         Body::Bytes => ("application/octet-stream", json!({})),
         Body::Form => (
             "multipart/form-data",
@@ -246,7 +248,8 @@ fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
             }),
         ),
     };
-    json!({ "required": true, "content": { kind: { "schema": schema } } })
+    let required = !matches!(body, Body::JsonOrNothing(_));
+    json!({ "required": required, "content": { kind: { "schema": schema } } })
 }
 
 fn responses(operation: &Operation, rule: Rule, schemas: &mut Schemas) -> Value {
@@ -285,8 +288,8 @@ fn responses(operation: &Operation, rule: Rule, schemas: &mut Schemas) -> Value 
         }
     }
     // Before anybody looks at what is asked: the target or a header is too long.
-    codes.insert(414, vec![Code::TooLarge]);
-    codes.insert(431, vec![Code::TooLarge]);
+    codes.insert(414, vec![Code::TargetTooLong]);
+    codes.insert(431, vec![Code::HeaderTooLong]);
     for (status, mut codes) in codes {
         codes.sort_by_key(|code| code.as_str());
         responses.insert(

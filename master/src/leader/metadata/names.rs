@@ -1,7 +1,9 @@
 //! Names: looked up, listed, deleted, moved.
 
 use super::super::catalog::prefix;
-use super::super::command::{Delete, FileInfo, FileView, List, Page, Rename, Site, SitesOfRun};
+use super::super::command::{
+    Delete, FileInfo, FileView, List, Page, Rename, SetLabels, Site, SitesOfRun,
+};
 use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
@@ -9,7 +11,9 @@ use mdfs_core::detect::Liveness;
 use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
-use mdfs_core::records::plan::{Refusal, Renamed, copies_of, plan_delete, plan_rename};
+use mdfs_core::records::plan::{
+    Refusal, Renamed, copies_of, plan_delete, plan_labels, plan_rename,
+};
 use mdfs_core::records::{Copies, FileRecord, Key, Kind, decode, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -87,6 +91,42 @@ impl Metadata {
                 &from,
                 &to,
                 overwrite,
+                at,
+            )?)
+        });
+        let convert = |Renamed { name, record }| FileInfo { name, record };
+        self.carry_out(
+            now,
+            deadline,
+            request,
+            planned,
+            answer,
+            |_| Vec::new(),
+            convert,
+        );
+    }
+
+    pub(super) fn set_labels(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        set: SetLabels,
+        answer: Answer<FileInfo>,
+    ) {
+        let SetLabels {
+            request,
+            name,
+            change,
+            precondition,
+        } = set;
+        let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
+            let view = self.view()?;
+            Ok(plan_labels(
+                &view,
+                request,
+                &name,
+                change,
+                &precondition,
                 at,
             )?)
         });

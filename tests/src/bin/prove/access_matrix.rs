@@ -121,7 +121,11 @@ impl Matrix<'_> {
             return self.cell(caller, method, &target, "", allowed);
         }
         let acts: &[(&str, &str)] = match who.as_str() {
-            "by the query, for the name" => &[("?undelete", "write"), ("?verify", "read")],
+            "by the query, for the name" => &[
+                ("?undelete", "write"),
+                ("?attributes", "write"),
+                ("?verify", "read"),
+            ],
             _ => &[("", "")],
         };
         for name in NAMES {

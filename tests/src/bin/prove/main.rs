@@ -1,6 +1,7 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod access_matrix;
+mod api_fuzz;
 mod cli;
 mod cold_start;
 mod disk_full;
@@ -25,6 +26,7 @@ mod tree;
 mod truth;
 
 use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -34,6 +36,9 @@ struct Arguments {
     /// The small form, which does not judge speed
     #[arg(long)]
     short: bool,
+    /// A Python that has schemathesis
+    #[arg(long, env = "MDFS_SCHEMATHESIS", hide = true)]
+    schemathesis: Option<PathBuf>,
     /// Write what `cli` compares with anew
     #[arg(long)]
     write: bool,
@@ -57,6 +62,7 @@ enum Name {
     DiskFull,
     Truth,
     AccessMatrix,
+    ApiFuzz,
     SlowClients,
     Speed,
 }
@@ -67,7 +73,12 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 fn main() -> ExitCode {
-    let Arguments { name, short, write } = Arguments::parse();
+    let Arguments {
+        name,
+        short,
+        schemathesis,
+        write,
+    } = Arguments::parse();
     let started = mdfs_tests::wait::now();
     let result = match name {
         Name::FirstRun => first_run::prove(short),
@@ -86,6 +97,7 @@ fn main() -> ExitCode {
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),
         Name::AccessMatrix => access_matrix::prove(short),
+        Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
         Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
     };
