@@ -380,13 +380,12 @@ mod tests {
         assert!(!folder.path().join("elsewhere").exists());
         // Nor is its version told by one.
         let part = Part::lock(&target).unwrap();
-        part.begin(0, &format!("\"{}\"", "0".repeat(ETAG_DIGITS)))
-            .unwrap();
+        part.begin(0, &etag()).unwrap();
         part.file().unwrap().write_all(b"x").unwrap();
         assert!(part.left_over().await.is_some());
-        let (etag, elsewhere) = (paths(&target).1, folder.path().join("b"));
-        std::fs::rename(&etag, &elsewhere).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, &etag).unwrap();
+        let elsewhere = folder.path().join("b");
+        std::fs::rename(&part.etag_path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &part.etag_path).unwrap();
         assert!(part.left_over().await.is_none());
     }
 
