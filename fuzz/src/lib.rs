@@ -32,4 +32,5 @@ pub const TARGETS: &[Target] = &[
     targets::compact::HEARTBEAT,
     targets::compact::ENTRY,
     targets::footer::TARGET,
+    targets::segment::TARGET,
 ];

@@ -38,7 +38,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mdfs-examples", &["mdfs-client"]),
     (
         "mdfs-fuzz",
-        &["mdfs-core", "mdfs-protocol", "mdfs-worker", "mdfs-master"],
+        &[
+            "mdfs-core",
+            "mdfs-protocol",
+            "mdfs-service",
+            "mdfs-worker",
+            "mdfs-master",
+        ],
     ),
     ("mdfs-tests", &[]),
     ("xtask", &[]),

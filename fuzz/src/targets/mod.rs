@@ -6,6 +6,7 @@ pub mod form;
 pub mod link;
 pub mod name;
 pub mod range;
+pub mod segment;
 pub mod token;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
