@@ -65,7 +65,7 @@ impl Subject {
 }
 
 /// The beginning of a text, with a sign if that is not all.
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     let mut shown: String = text.chars().take(most).collect();
     if shown.len() < text.len() {
         shown.push('…');

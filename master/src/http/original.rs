@@ -2,7 +2,7 @@
 //! query, and files that come in a form.
 
 use super::App;
-use super::audit::Subject;
+use super::audit::{Subject, cut};
 use super::caller::{Caller, PathName};
 use super::conditions::precondition;
 use super::disposition::Disposition;
@@ -280,7 +280,7 @@ impl Storing {
             Err(error) if error.code().status() >= 500 => Err(error.clone()),
             Ok(_) | Err(_) => Ok(()),
         };
-        self.done.push((cut(name), stored));
+        self.done.push((shown(name), stored));
         end
     }
 
@@ -354,13 +354,11 @@ impl Storing {
 }
 
 /// A name as it is answered: whole if it is one.
-fn cut(name: &str) -> String {
-    if name.len() <= MAX_NAME_BYTES {
-        return name.to_owned();
+fn shown(name: &str) -> String {
+    match name.len() <= MAX_NAME_BYTES {
+        true => name.to_owned(),
+        false => cut(name, SHOWN_CHARS),
     }
-    let mut shown: String = name.chars().take(SHOWN_CHARS).collect();
-    shown.push('…');
-    shown
 }
 
 fn out_of_order(what: &str) -> HttpError {
