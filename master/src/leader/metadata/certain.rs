@@ -69,8 +69,8 @@ impl Metadata {
         }
     }
 
-    /// Carries out a plan: appends it if it changes anything, and answers when it is certain.
-    /// Returns whether an entry was appended.
+    /// Carries out a plan: appends it if it changes anything, with what is to be done once it is
+    /// committed, and answers when it is certain. Returns whether an entry was appended.
     #[expect(
         clippy::too_many_arguments,
         reason = "a plan, whom it answers, and when"
@@ -82,7 +82,7 @@ impl Metadata {
         request: Option<RequestId>,
         planned: Result<Planned<T>, Error>,
         answer: Answer<A>,
-        then: impl FnOnce(&T) -> Vec<Effect>,
+        then: Vec<Effect>,
         convert: impl FnOnce(T) -> A + Send + 'static,
     ) -> bool {
         match planned {
@@ -100,7 +100,6 @@ impl Metadata {
                 puts,
                 answer: result,
             }) => {
-                let then = then(&result);
                 let certain = Box::new(move |certain: Result<(), Error>| {
                     respond(answer, certain.map(|()| convert(result)));
                 });

@@ -18,6 +18,10 @@ use mdfs_core::records::{Copies, FileRecord, Key, Kind, decode, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
+fn file_info(Renamed { name, record }: Renamed) -> FileInfo {
+    FileInfo { name, record }
+}
+
 impl Metadata {
     pub(super) fn look_up(
         &mut self,
@@ -60,15 +64,7 @@ impl Metadata {
             )?)
         });
         let request = delete.request;
-        self.carry_out(
-            now,
-            deadline,
-            request,
-            planned,
-            answer,
-            |()| Vec::new(),
-            |()| (),
-        );
+        self.carry_out(now, deadline, request, planned, answer, Vec::new(), |()| ());
     }
 
     pub(super) fn rename(
@@ -94,15 +90,14 @@ impl Metadata {
                 at,
             )?)
         });
-        let convert = |Renamed { name, record }| FileInfo { name, record };
         self.carry_out(
             now,
             deadline,
             request,
             planned,
             answer,
-            |_| Vec::new(),
-            convert,
+            Vec::new(),
+            file_info,
         );
     }
 
@@ -130,15 +125,14 @@ impl Metadata {
                 at,
             )?)
         });
-        let convert = |Renamed { name, record }| FileInfo { name, record };
         self.carry_out(
             now,
             deadline,
             request,
             planned,
             answer,
-            |_| Vec::new(),
-            convert,
+            Vec::new(),
+            file_info,
         );
     }
 

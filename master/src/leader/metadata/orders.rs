@@ -60,15 +60,7 @@ impl Metadata {
         planned: Result<Planned<()>, Error>,
         answer: Answer<()>,
     ) {
-        self.carry_out(
-            now,
-            deadline,
-            None,
-            planned,
-            answer,
-            |()| Vec::new(),
-            |()| (),
-        );
+        self.carry_out(now, deadline, None, planned, answer, Vec::new(), |()| ());
     }
 
     fn plan_state(&self, worker: &str, state: MemberState) -> Result<Planned<()>, Error> {

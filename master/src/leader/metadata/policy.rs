@@ -43,7 +43,7 @@ impl Metadata {
             None,
             planned,
             answer,
-            |_| Vec::new(),
+            Vec::new(),
             move |record| told(&record, time),
         );
     }

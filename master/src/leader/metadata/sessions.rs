@@ -44,15 +44,7 @@ impl Metadata {
     ) {
         let kept_by_retiring = self.is_kept_by_retiring(now, [&chunk.disks]);
         let planned = self.plan_chunk(now, chunk);
-        let appended = self.carry_out(
-            now,
-            deadline,
-            None,
-            planned,
-            answer,
-            |()| Vec::new(),
-            |()| (),
-        );
+        let appended = self.carry_out(now, deadline, None, planned, answer, Vec::new(), |()| ());
         if appended && kept_by_retiring {
             self.note_kept_by_retiring();
         }

@@ -53,15 +53,7 @@ impl Metadata {
             let present = present.iter().map(|other| (other.id, &other.record));
             Ok(plan_token(token.id, &token.record, present)?)
         });
-        self.carry_out(
-            now,
-            deadline,
-            None,
-            planned,
-            answer,
-            |()| Vec::new(),
-            |()| (),
-        );
+        self.carry_out(now, deadline, None, planned, answer, Vec::new(), |()| ());
     }
 
     pub(super) fn revoke_token(
@@ -76,15 +68,9 @@ impl Metadata {
             .and_then(|view| -> Result<Planned<TokenRecord>, Error> {
                 Ok(plan_revoke(&view, token)?)
             });
-        self.carry_out(
-            now,
-            deadline,
-            None,
-            planned,
-            answer,
-            |_| Vec::new(),
-            |record| record,
-        );
+        self.carry_out(now, deadline, None, planned, answer, Vec::new(), |record| {
+            record
+        });
     }
 }
 

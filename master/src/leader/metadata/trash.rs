@@ -38,15 +38,7 @@ impl Metadata {
             Ok(plan_undelete(&self.view()?, request, &name, newest, at)?)
         });
         let convert = |Stored { name, record }| FileInfo { name, record };
-        self.carry_out(
-            now,
-            deadline,
-            request,
-            planned,
-            answer,
-            |_| Vec::new(),
-            convert,
-        );
+        self.carry_out(now, deadline, request, planned, answer, Vec::new(), convert);
     }
 
     /// Disks are not told: what they hold is compared with the records, and what nobody needs goes.
@@ -74,15 +66,7 @@ impl Metadata {
                 at,
             )?)
         });
-        self.carry_out(
-            now,
-            deadline,
-            request,
-            planned,
-            answer,
-            |()| Vec::new(),
-            |()| (),
-        );
+        self.carry_out(now, deadline, request, planned, answer, Vec::new(), |()| ());
     }
 
     pub(super) fn list_trash(

@@ -67,7 +67,7 @@ impl Metadata {
             begin.request,
             planned,
             answer,
-            |_| drops.into_iter().collect(),
+            drops.into_iter().collect(),
             |(begun, open)| match begun {
                 plan::Begun::Already(Stored { name, record }) => {
                     Begun::Already(FileInfo { name, record })
@@ -239,7 +239,7 @@ impl Metadata {
             None,
             planned,
             answer,
-            |_| Vec::new(),
+            Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
         );
         if appended && kept_by_retiring {
@@ -340,7 +340,7 @@ impl Metadata {
             None,
             planned,
             answer,
-            |_| drops.into_iter().collect(),
+            drops.into_iter().collect(),
             |_| (),
         );
     }
