@@ -1,7 +1,7 @@
 //! Orders to workers: which are under way, and which come next.
 
 use super::progress::Cause;
-use super::survey::{Need, Survey};
+use super::survey::{ExcessCopy, Need, Survey};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::partition::Partition;
@@ -34,8 +34,8 @@ pub(super) struct Mover {
     copies: BTreeMap<DiskId, VecDeque<Task>>,
     /// Chunks that no file has.
     garbage: BTreeMap<DiskId, Vec<ChunkId>>,
-    /// Chunks that are looked at once more before they are dropped, and how many copies are wanted.
-    excess: BTreeMap<DiskId, Vec<(ChunkId, usize)>>,
+    /// Copies that are looked at once more before they are dropped.
+    excess: BTreeMap<DiskId, Vec<ExcessCopy>>,
     under_way: BTreeMap<DiskId, BTreeMap<u64, UnderWay>>,
     /// Copies that failed.
     failed: BTreeMap<(DiskId, ChunkId), Failed>,
@@ -108,7 +108,7 @@ impl Mover {
         now: Timestamp,
         disk: DiskId,
         term: Term,
-        is_excess: impl Fn(ChunkId, usize) -> bool,
+        is_excess: impl Fn(&ExcessCopy) -> bool,
         cause: impl Fn(Partition) -> Cause,
     ) -> Vec<Order> {
         let mut new: Vec<Task> = Vec::new();
@@ -124,8 +124,7 @@ impl Mover {
             let mut chunks = take(&mut self.garbage, disk);
             if chunks.is_empty() {
                 let excess = take(&mut self.excess, disk).into_iter();
-                let excess = excess.filter(|&(chunk, wanted)| is_excess(chunk, wanted));
-                chunks = excess.map(|(chunk, _)| chunk).collect();
+                chunks = excess.filter(is_excess).map(|copy| copy.chunk).collect();
             }
             let under_way = self.under_way.get(&disk).into_iter().flatten();
             let dropping: BTreeSet<ChunkId> = under_way

@@ -96,8 +96,7 @@ pub struct Survey {
     /// Chunks of no file: disks may drop them, whatever happens meanwhile.
     pub garbage: BTreeMap<DiskId, Vec<ChunkId>>,
     /// Copies that are not needed where they are: disks may drop them if that is still so.
-    /// With each, how many copies of it are wanted.
-    pub excess: BTreeMap<DiskId, Vec<(ChunkId, usize)>>,
+    pub excess: BTreeMap<DiskId, Vec<ExcessCopy>>,
     /// Moving partitions whose goal had everything when the lists were made.
     pub moved: BTreeSet<Partition>,
     /// Exceptions of files with a name that have ended: the holders have these chunks.
@@ -133,6 +132,18 @@ pub struct Need {
     pub sources: Vec<DiskId>,
     /// Good copies there are.
     pub good: usize,
+}
+
+/// A copy that is not needed where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExcessCopy {
+    /// Of which chunk.
+    pub chunk: ChunkId,
+    /// How many copies of it are wanted.
+    pub wanted: usize,
+    /// Whether the chunk is in the trash and stays where an exception says, so that not even a holder
+    /// has to have it.
+    pub stays_elsewhere: bool,
 }
 
 /// An exception that has ended.

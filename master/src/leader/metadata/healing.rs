@@ -4,7 +4,7 @@ use super::progress::cause;
 use super::search::Basis;
 use super::{Effect, Metadata, Now};
 use crate::leader::catalog::Catalog;
-use crate::leader::survey::Survey;
+use crate::leader::survey::{ExcessCopy, Survey};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, Term};
@@ -66,9 +66,17 @@ impl Metadata {
         let holds_still = self.holds_still(now);
         let (catalog, planned, truth) = (&self.catalog, &self.planned, &self.truth);
         let policy = self.search.basis.replicas;
-        let is_excess = |chunk: ChunkId, wanted: usize| {
+        let is_excess = |copy: &ExcessCopy| {
+            let ExcessCopy {
+                chunk,
+                wanted,
+                stays_elsewhere,
+            } = *copy;
+            // Where it stays elsewhere, the copies there are enough whatever becomes of the file, and
+            // no exception ends by a survey that knew of an order to drop.
             let is_for = |catalog: &Catalog| {
-                policy != Some(catalog.replicas()) || catalog.keeps(disk, chunk.partition(), wanted)
+                let is_place = !stays_elsewhere && catalog.keeps(disk, chunk.partition(), wanted);
+                policy != Some(catalog.replicas()) || is_place
             };
             holds_still && !truth.may_be_lost(chunk) && !is_for(catalog) && !is_for(planned)
         };

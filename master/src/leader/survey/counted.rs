@@ -1,11 +1,12 @@
 //! The pass over all files.
 
 mod recorded;
+mod trash;
 
 use super::places::{Places, leaving, places};
 use super::{
-    AtRisk, Home, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
-    SurveyRequest,
+    AtRisk, ExcessCopy, Home, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need,
+    Survey, SurveyRequest,
 };
 use crate::leader::catalog::prefix;
 use crate::leader::progress::Amount;
@@ -16,6 +17,7 @@ use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
 use mdfs_core::time::LogTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use trash::Elsewhere;
 
 /// Looks at every file, in the trash or out of it.
 pub fn survey(request: &SurveyRequest) -> Survey {
@@ -101,7 +103,7 @@ impl Pass<'_> {
         let mut fewest = usize::MAX;
         let mut exceptions = file.exceptions.iter().peekable();
         let mut index = 0;
-        let mut home = Vec::new();
+        let mut elsewhere = Elsewhere::default();
         let mut sole = BTreeSet::new();
         while index < file.layout.chunk_count() {
             while exceptions.next_if(|run| run.end() <= index).is_some() {}
@@ -137,13 +139,14 @@ impl Pass<'_> {
                     is_new,
                     is_trash,
                 };
-                self.chunks(&run, &places, &mut home, &mut sole)
+                self.chunks(&run, &places, &mut elsewhere, &mut sole)
             };
             fewest = fewest.min(good);
             index = end;
         }
         self.note_sole(name, sole);
-        self.note_home(name, deleted, file, &home);
+        self.note_home(name, deleted, file, &elsewhere.home);
+        self.note_spare(file, wanted, elsewhere);
         if is_trash {
             self.found.under_replicated_trash += u64::from(fewest < wanted);
         } else if fewest < wanted {
@@ -189,7 +192,7 @@ impl Pass<'_> {
         &mut self,
         run: &Run<'_>,
         places: &Places<'_>,
-        home: &mut Vec<u32>,
+        elsewhere: &mut Elsewhere,
         sole: &mut BTreeSet<DiskId>,
     ) -> usize {
         let mut fewest = usize::MAX;
@@ -234,13 +237,15 @@ impl Pass<'_> {
             }
             let excepted = places.exception.is_some();
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
-                home.push(index);
+                elsewhere.home.push(index);
             }
             // What lies elsewhere stays there while it is in the trash, unless it lacks copies or
             // lies on a disk that is to be emptied.
             let leaves = places.all.iter().any(|disk| self.leaving.contains(disk));
             let stays = excepted && run.is_trash && good.len() >= run.wanted && !leaves;
-            if !stays {
+            if stays {
+                elsewhere.note(chunk, &good, places, run.wanted);
+            } else {
                 self.note_needs(chunk, length, &good, &lacking);
             }
             if !excepted && !lacking.is_empty() || run.is_new {
@@ -322,7 +327,12 @@ impl Pass<'_> {
             }
             self.found.excess_copies += 1;
             if targets_have_it && good.len() >= wanted {
-                note_drop(&mut self.found.excess, disk, (chunk, wanted));
+                let copy = ExcessCopy {
+                    chunk,
+                    wanted,
+                    stays_elsewhere: false,
+                };
+                note_drop(&mut self.found.excess, disk, copy);
             }
         }
     }

@@ -243,6 +243,59 @@ fn an_exception_ends_only_when_the_holders_are_enough() {
 }
 
 #[test]
+fn what_came_home_goes_again_when_the_trash_keeps_the_rest_elsewhere() {
+    let mut file = file(
+        2,
+        vec![Copies {
+            first_chunk: 0,
+            chunks: 2,
+            disks: vec![disk(3), disk(4)],
+        }],
+    );
+    file.size = 2 * MIB;
+    file.layout = ChunkLayout::of_file(file.size, ChunkSize::MIN).unwrap();
+    let second = ChunkId {
+        index: 1,
+        ..chunk()
+    };
+    let deleted = Key::Trash(LogTime::default(), file.file);
+    let trashed = TrashRecord {
+        name: name(),
+        file: file.clone(),
+    };
+    let trashed = put(&deleted, &trashed).unwrap();
+    let found = |record: &mdfs_core::log::message::Put, on: &[u128], second_on: &[u128]| {
+        let mut request = request(std::slice::from_ref(record), on);
+        for &number in second_on {
+            let listed = request.lists.get_mut(&disk(number)).unwrap();
+            listed.chunks.insert(second, MIB);
+        }
+        survey(&request)
+    };
+    let spare = |chunk| ExcessCopy {
+        chunk,
+        wanted: 2,
+        stays_elsewhere: true,
+    };
+
+    let half = found(&trashed, &[1, 2, 3, 4], &[1, 3, 4]);
+    assert_eq!((half.home.len(), half.copies_to_make), (0, 0));
+    assert_eq!(half.excess_copies, 3);
+    assert_eq!(half.excess[&disk(1)], [spare(chunk()), spare(second)]);
+    assert_eq!(half.excess[&disk(2)], [spare(chunk())]);
+    assert!(!half.excess.contains_key(&disk(3)));
+
+    let whole = found(&trashed, &[1, 2, 3, 4], &[1, 2, 3, 4]);
+    assert_eq!((whole.home.len(), whole.excess.len()), (1, 0));
+    // What is needed because a copy elsewhere is gone does not go.
+    let needed = found(&trashed, &[1, 3, 4], &[1, 4]);
+    assert_eq!(needed.excess[&disk(1)], [spare(chunk())]);
+    // With a name it goes on home.
+    let named = found(&stored(&file), &[1, 2, 3, 4], &[1, 3, 4]);
+    assert_eq!((named.excess.len(), named.copies_to_make), (0, 1));
+}
+
+#[test]
 fn a_file_that_came_after_the_lists_is_whole_and_its_chunks_are_needed() {
     let mut file = file(2, vec![]);
     file.version = 11;
