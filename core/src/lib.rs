@@ -11,6 +11,7 @@ pub mod desired;
 pub mod detect;
 pub mod digest;
 pub mod flapping;
+pub mod format;
 pub mod holdings;
 pub mod id;
 pub mod labels;

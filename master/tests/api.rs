@@ -316,12 +316,20 @@ async fn names_that_are_none_are_refused_wherever_they_stand() {
 async fn a_heartbeat_that_is_none_is_refused_and_the_next_one_is_heard() {
     let setup = Setup::new(1).await;
     let caller = format!("authorization: {}", cluster_key().authorization());
-    let beat = postcard::to_stdvec(&idle_beat()).unwrap();
+    let idle = idle_beat();
+    let beat = postcard::to_stdvec(&idle).unwrap();
+    let behind = (
+        idle.formats,
+        idle.lease_millis,
+        idle.voter_last,
+        idle.witness,
+    );
+    let counts = beat.len() - postcard::to_stdvec(&behind).unwrap().len() - 2;
     let cut = beat.split_last().unwrap().1.to_vec();
     let long = [&beat[..], &[0]].concat();
     let mut endless = beat.clone();
     // More changes than there are bytes.
-    endless.splice(beat.len() - 2.., [255, 255, 255, 255, 15, 0]);
+    endless.splice(counts.., [255, 255, 255, 255, 15, 0]);
     for broken in [Vec::new(), b"{}".to_vec(), cut, long, endless] {
         let answer = setup
             .ask_bare("POST", HEARTBEAT, &caller, Body::from(broken))
@@ -370,6 +378,10 @@ fn idle_beat() -> Heartbeat {
         directory_version: 0,
         holdings: Report::default(),
         done: Vec::new(),
+        formats: mdfs_core::format::FORMATS,
+        lease_millis: 3000,
+        voter_last: mdfs_core::log::message::Position::default(),
+        witness: false,
     }
 }
 

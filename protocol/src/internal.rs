@@ -7,7 +7,9 @@
 
 use crate::{holdings, order};
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::format::Formats;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term};
+use mdfs_core::log::message::Position;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,9 @@ pub const FILE_DROP: &str = "/internal/v1/files/{file}/drop";
 /// `POST`: reads every block on the disk now, as fast as clients let it; harmless while that is under
 /// way. `GET`: how far that is. Both answer [`ScrubProgress`].
 pub const SCRUB: &str = "/internal/v1/scrub";
+
+/// How many masters a worker beats at, at most: each costs it a connection, and a beat a second.
+pub const MOST_MASTERS: usize = 16;
 
 /// The CRC-32 of a segment's bytes, 8 hexadecimal digits.
 pub const CRC_HEADER: &str = "x-mdfs-crc32";
@@ -117,6 +122,15 @@ pub struct Heartbeat {
     pub holdings: holdings::Report,
     /// What came of this master's orders since the last beat.
     pub done: Vec<order::Done>,
+    /// The versions that the worker knows of what the log and its records may hold.
+    pub formats: Formats,
+    /// For how long its vote is leased, in milliseconds. A leader that counts on another span must not
+    /// count on this voter.
+    pub lease_millis: u64,
+    /// Where its metadata log ends, durably; zero if it is blank.
+    pub voter_last: Position,
+    /// Whether it may vote and is to hold no chunks.
+    pub witness: bool,
 }
 
 /// What a disk can do.
@@ -143,10 +157,16 @@ pub enum VoterState {
 /// A master's answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatReply {
-    /// The leader, if this master knows one.
+    /// The leader, if this master knows one: itself or another.
     pub leader: Option<Leader>,
+    /// Whether this master leads and takes the disk as it is. Only then is the disk judged: another
+    /// master does not know what the log remembers of it.
+    pub accepted: bool,
     /// The members and where they are, when the worker's version of it is old.
     pub directory: Option<Directory>,
+    /// With a directory: the masters that are known, so that the worker beats at all of them, at most
+    /// [`MOST_MASTERS`].
+    pub masters: Vec<String>,
     /// How far this master knows what the worker holds; none if it need not know.
     pub known: Option<holdings::Known>,
     /// What the worker should do, at most [`order::MOST_ORDERS`].
@@ -165,7 +185,7 @@ pub struct Leader {
 /// Where the disks of the cluster are. Workers send to no other address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
-    /// Differs whenever the content does; zero is "none".
+    /// Differs whenever the content does, or what masters are known; zero is "none".
     pub version: u64,
     /// Every member that was heard of.
     pub disks: Vec<DiskAddress>,

@@ -10,6 +10,7 @@ use crate::orders::{Answers, Orders};
 use crate::transfer::peers::failed_at;
 use crate::worker::Worker;
 use mdfs_client::link::Line;
+use mdfs_core::format::FORMATS;
 use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
@@ -142,7 +143,9 @@ impl Link<'_> {
         })?;
         let HeartbeatReply {
             leader,
+            accepted,
             directory,
+            masters: _,
             known,
             orders,
         } = reply;
@@ -158,7 +161,8 @@ impl Link<'_> {
         for order in orders {
             self.orders.give(order, self.answers);
         }
-        if leader.is_some() {
+        // Not whoever knows a leader: only that one remembers whether the disk is an old copy.
+        if accepted {
             self.node.generation.accepted();
         }
         Ok(leader)
@@ -208,6 +212,10 @@ impl Link<'_> {
             directory_version: self.node.directory.version(),
             holdings,
             done,
+            formats: FORMATS,
+            lease_millis: u64::try_from(config.lease.as_millis()).unwrap_or(u64::MAX),
+            voter_last: self.node.voter.last(),
+            witness: false,
         })
     }
 }

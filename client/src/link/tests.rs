@@ -277,6 +277,10 @@ fn beat() -> Heartbeat {
         directory_version: 0,
         holdings: Report::default(),
         done: Vec::new(),
+        formats: mdfs_core::format::FORMATS,
+        lease_millis: 3000,
+        voter_last: mdfs_core::log::message::Position::default(),
+        witness: false,
     }
 }
 
@@ -294,7 +298,9 @@ async fn a_line_keeps_its_connection_over_refusals_until_the_server_ends_it() {
                 let beat: Heartbeat = postcard::from_bytes(&body).unwrap();
                 let reply = HeartbeatReply {
                     leader: None,
+                    accepted: false,
                     directory: None,
+                    masters: Vec::new(),
                     known: None,
                     orders: Vec::new(),
                 };

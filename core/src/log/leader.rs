@@ -45,6 +45,8 @@ pub struct Leader {
     members: BTreeSet<DiskId>,
     /// Another master, to which voters lease.
     leader_url: Option<String>,
+    /// The term it leads in, if there is such a master.
+    leader_term: Term,
     order: Option<Order>,
     resigned: bool,
     state: State,
@@ -73,6 +75,7 @@ impl Leader {
             seen: BTreeSet::new(),
             members: BTreeSet::new(),
             leader_url: None,
+            leader_term: Term::default(),
             order: None,
             resigned: false,
             state: State::Waiting(Waiting::default()),
@@ -215,6 +218,14 @@ impl Leader {
         match self.leading() {
             Some(_) => Some(&self.settings.url),
             None => self.leader_url.as_deref(),
+        }
+    }
+
+    /// The term and URL of another master that leads, as voters told last: it may lead no more.
+    pub fn follows(&self) -> Option<(Term, &str)> {
+        match self.active_term() {
+            Some(_) => None,
+            None => Some((self.leader_term, self.leader_url.as_deref()?)),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::id::{ClusterId, DiskId, Generation};
 use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What holds for the whole cluster: its identity, and its policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,11 +24,33 @@ pub struct ClusterRecord {
     pub trash_keep_seconds: u64,
     /// How long after it was asked for a lower number of copies holds, in seconds of log time.
     pub lower_after_seconds: u64,
+    /// The disks that the cluster was started with: only the same order to start it is repeated in vain.
+    pub founders: BTreeSet<DiskId>,
+    /// The version of what the log and its records may hold: what every server of the cluster knows.
+    pub format: u32,
+    /// What was given up when the log was rebuilt from what was left of it; none if it never was.
+    pub recovery: Option<Recovery>,
+    /// How many disks should vote.
+    pub voters_wanted: u8,
+    /// So many copies of a chunk suffice to acknowledge it while no more can be made; none if all are
+    /// needed.
+    pub min_write_copies: Option<u8>,
 }
 
 impl ClusterRecord {
     /// How long it usually takes until a lower number of copies holds: long enough to take it back.
     pub const LOWER_AFTER_SECONDS: u64 = 600;
+}
+
+/// A loss that somebody vouched for: what the lost disks alone had is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// When the log was rebuilt.
+    pub since: LogTime,
+    /// The voters that were given up.
+    pub lost: BTreeSet<DiskId>,
+    /// Whether no voter was left, so that the records come from what is written behind the chunks.
+    pub all_voters_lost: bool,
 }
 
 /// A lower number of copies that is to hold.

@@ -14,7 +14,7 @@ mod token;
 mod upload;
 
 pub use cluster::{
-    ClusterRecord, Lowering, MemberRecord, MemberState, MoveRecord, PartitionRecord,
+    ClusterRecord, Lowering, MemberRecord, MemberState, MoveRecord, PartitionRecord, Recovery,
 };
 pub use file::{Copies, FileRecord, TrashRecord, Wanted};
 pub use key::{Key, Kind};

@@ -102,6 +102,13 @@ fn beat() -> Heartbeat {
             id: 1,
             failure: None,
         }],
+        formats: mdfs_core::format::FORMATS,
+        lease_millis: 3000,
+        voter_last: mdfs_core::log::message::Position {
+            term: term(),
+            index: 7,
+        },
+        witness: false,
     }
 }
 

@@ -209,7 +209,9 @@ impl State {
                     answer,
                     Ok(HeartbeatReply {
                         leader: None,
+                        accepted: false,
                         directory: None,
+                        masters: Vec::new(),
                         known: None,
                         orders: Vec::new()
                     })

@@ -8,16 +8,16 @@ mod tables;
 
 pub use tables::Tables;
 
-use mdfs_core::log::message::{Reply, Request};
+use mdfs_core::log::message::{Position, Reply, Request};
 use mdfs_core::log::persist::{Answer, Persist, TableRead};
 use mdfs_core::log::violation::Violation;
 use mdfs_core::log::voter::Voter;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::VoterState;
 use mdfs_service::Clock;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -62,6 +62,7 @@ pub enum VoterEnded {
 pub struct VoterHandle {
     inbox: SyncSender<Item>,
     broken: Arc<AtomicBool>,
+    last: Arc<Mutex<Position>>,
 }
 
 /// Tells when the voter's thread has ended.
@@ -113,7 +114,12 @@ impl VoterHandle {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// The same, as the masters are told.
+    /// Where the log on its disk ended when something was last written to it.
+    pub(crate) fn last(&self) -> Position {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same as [`Self::is_broken`], as the masters are told.
     pub(crate) fn state(&self) -> VoterState {
         match self.is_broken() {
             true => VoterState::Broken,
@@ -155,6 +161,7 @@ pub fn start<T: Tables>(
     failed: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<(VoterHandle, VoterEnd)> {
     let broken = Arc::new(AtomicBool::new(false));
+    let last = Arc::new(Mutex::new(voter.last()));
     let mut driver = Driver {
         voter,
         tables,
@@ -163,8 +170,9 @@ pub fn start<T: Tables>(
         waiting: Vec::new(),
         batch: Vec::new(),
         broken: Arc::clone(&broken),
+        last: Arc::clone(&last),
     };
-    spawn(inbox, broken, move |receiver| {
+    spawn(inbox, broken, last, move |receiver| {
         let mut failed = Some(failed);
         // The tables are closed when this returns: the disk's lock may be given back then.
         driver.run(receiver, || {
@@ -181,7 +189,8 @@ pub fn start<T: Tables>(
 /// # Errors
 /// If the thread cannot be started.
 pub fn start_refusing(inbox: usize) -> std::io::Result<(VoterHandle, VoterEnd)> {
-    spawn(inbox, Arc::new(AtomicBool::new(true)), |receiver| {
+    let broken = Arc::new(AtomicBool::new(true));
+    spawn(inbox, broken, Arc::default(), |receiver| {
         while let Ok(Item::Ask(Message { asker, .. })) = receiver.recv() {
             answer(asker, Err(VoterError::Failed));
         }
@@ -192,6 +201,7 @@ pub fn start_refusing(inbox: usize) -> std::io::Result<(VoterHandle, VoterEnd)> 
 fn spawn(
     inbox: usize,
     broken: Arc<AtomicBool>,
+    last: Arc<Mutex<Position>>,
     run: impl FnOnce(&Receiver<Item>) -> Result<(), VoterEnded> + Send + 'static,
 ) -> std::io::Result<(VoterHandle, VoterEnd)> {
     let (inbox, receiver) = sync_channel(inbox);
@@ -203,7 +213,12 @@ fn spawn(
             // Nobody waits any more when the worker was dropped.
             let _ = ended.send(result);
         })?;
-    Ok((VoterHandle { inbox, broken }, VoterEnd(end)))
+    let handle = VoterHandle {
+        inbox,
+        broken,
+        last,
+    };
+    Ok((handle, VoterEnd(end)))
 }
 
 struct Driver<T> {
@@ -218,6 +233,8 @@ struct Driver<T> {
     synced_at: Timestamp,
     /// The disk failed: the voter is not stepped any more.
     broken: Arc<AtomicBool>,
+    /// Where the log ends on the disk.
+    last: Arc<Mutex<Position>>,
 }
 
 impl<T: Tables> Driver<T> {
@@ -335,6 +352,8 @@ impl<T: Tables> Driver<T> {
             if let Err(error) = written {
                 tracing::error!(%error, "cannot write the metadata log");
                 self.fail(failed);
+            } else if !self.is_broken() {
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = self.voter.last();
             }
         }
         let broken = self.is_broken();

@@ -36,6 +36,8 @@ pub(crate) struct Heard {
     pub(crate) beats: BTreeMap<DiskId, Heartbeat>,
     /// Whether beats are answered as by a leader.
     pub(crate) leads: bool,
+    /// Whether they are answered as by a master that knows another leader.
+    pub(crate) follows: bool,
     /// Whether beats are refused, as those of a foreign or old disk are.
     pub(crate) refuses: bool,
     /// The only file that the master knows.
@@ -83,13 +85,15 @@ async fn heartbeat(State(master): State<Master>, body: Bytes) -> Response {
             })
             .collect(),
     });
-    let leader = heard.leads.then(|| Leader {
+    let leader = (heard.leads || heard.follows).then(|| Leader {
         term: term(1),
         url: "http://leader".to_owned(),
     });
     let reply = HeartbeatReply {
         leader,
+        accepted: heard.leads,
         directory,
+        masters: Vec::new(),
         known,
         orders,
     };

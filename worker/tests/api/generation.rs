@@ -32,6 +32,29 @@ async fn a_generation_rises_once_a_leader_accepts_the_disk_and_at_a_clean_stop()
 }
 
 #[tokio::test]
+async fn a_follower_that_names_the_leader_accepts_no_disk() {
+    let mut cluster = Cluster::start().await;
+    cluster.master.send_modify(|heard| heard.follows = true);
+    let worker = cluster.worker().await;
+    let disk = worker.peer.disk;
+    for _ in 0..3 {
+        let _ = cluster.heard.borrow_and_update();
+        cluster.heard.changed().await.unwrap();
+    }
+    cluster.beat(disk, shows(1)).await;
+    // The clean stop raises nothing either: no leader has judged this mount.
+    worker.stop().await;
+    assert_eq!(
+        cluster
+            .beat(disk, |beat| beat.leaving)
+            .await
+            .identity
+            .generation,
+        Generation(1)
+    );
+}
+
+#[tokio::test]
 async fn a_refused_disk_stays_as_it_is_however_often_it_is_mounted() {
     let mut cluster = Cluster::start().await;
     cluster.master.send_modify(|heard| {

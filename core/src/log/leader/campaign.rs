@@ -134,6 +134,8 @@ impl Leader {
         }
         if vote.leader_url.is_some() {
             self.leader_url.clone_from(&vote.leader_url);
+            // While a lease runs nothing else is promised.
+            self.leader_term = vote.promised;
         }
         poll.votes.insert(from, vote);
         self.consider(now, effects);

@@ -115,12 +115,13 @@ impl Leader {
             seen: _,
             members: _,
             leader_url,
+            leader_term,
             order,
             resigned,
             state,
             mutants,
         } = self;
-        (incarnation, random, round, leader_url).hash(hasher);
+        (incarnation, random, round, leader_url, leader_term).hash(hasher);
         (order, resigned, mutants).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         match state {

@@ -128,6 +128,11 @@ mod tests {
             repair_delay_seconds: 300,
             trash_keep_seconds: 1000,
             lower_after_seconds: 600,
+            founders: std::collections::BTreeSet::new(),
+            format: 1,
+            recovery: None,
+            voters_wanted: 1,
+            min_write_copies: None,
         };
         let mut table = Table::default();
         table.apply(&put(&Key::Cluster, &record).unwrap());

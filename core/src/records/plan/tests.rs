@@ -56,6 +56,11 @@ impl World {
             trash_keep_seconds: 1000,
             lower_after_seconds: 600,
             chunk_size: ChunkSize::MIN,
+            founders: (1..=3).map(disk).collect(),
+            format: 1,
+            recovery: None,
+            voters_wanted: 3,
+            min_write_copies: None,
         };
         let members: Vec<_> = (1..=3)
             .map(|n| NewMember {

@@ -27,6 +27,10 @@ fn beat(disk: u128, cluster: Option<u128>, port: u16) -> Heartbeat {
         directory_version: 0,
         holdings: Default::default(),
         done: Vec::new(),
+        formats: mdfs_core::format::FORMATS,
+        lease_millis: 3000,
+        voter_last: mdfs_core::log::message::Position::default(),
+        witness: false,
     }
 }
 

@@ -9,6 +9,7 @@ use super::certain::Held;
 use super::membership::ADOPT_AGAIN;
 use super::{Effect, Metadata, Now, respond};
 use crate::error::Error;
+use mdfs_core::format::FORMATS;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_core::log::leader as log;
 use mdfs_core::records::ClusterRecord;
@@ -276,6 +277,11 @@ impl Metadata {
             trash_keep_seconds: self.settings.trash_keep.as_secs(),
             lower_after_seconds: ClusterRecord::LOWER_AFTER_SECONDS,
             chunk_size: founding.order.chunk_size,
+            founders: founding.disks.clone(),
+            format: FORMATS.least,
+            recovery: None,
+            voters_wanted: u8::try_from(founding.disks.len()).unwrap_or(u8::MAX),
+            min_write_copies: None,
         };
         let members: Vec<_> = founding
             .disks

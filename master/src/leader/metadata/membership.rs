@@ -73,9 +73,12 @@ impl Metadata {
             .map(|cluster| self.fleet.directory(cluster))
             .filter(|directory| directory.version != version)
             .cloned();
+        let leading = self.leader(now);
         Ok(HeartbeatReply {
-            leader: self.leader(now),
+            accepted: leading.is_some(),
+            leader: leading.or_else(|| self.known_leader()),
             directory,
+            masters: Vec::new(),
             known,
             orders,
         })
@@ -114,6 +117,13 @@ impl Metadata {
             term,
             url: self.settings.log.url.clone(),
         })
+    }
+
+    /// Who leads as far as voters told this master, which follows.
+    fn known_leader(&self) -> Option<Leader> {
+        let (term, url) = self.log.follows()?;
+        let url = url.to_owned();
+        Some(Leader { term, url })
     }
 
     fn tell_log_who_is_there(&mut self, now: Now) {

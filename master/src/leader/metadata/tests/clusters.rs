@@ -76,6 +76,7 @@ fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
 fn the_directory_names_the_disks_of_the_cluster_and_only_when_it_is_new() {
     let mut world = World::founded();
     let reply = world.beat(1).unwrap();
+    assert!(reply.accepted);
     let directory = reply.directory.unwrap();
     assert_eq!(directory.disks.len(), 3);
     assert!(
@@ -88,4 +89,19 @@ fn the_directory_names_the_disks_of_the_cluster_and_only_when_it_is_new() {
     world.worker(3).beat.url = "http://elsewhere".to_owned();
     world.run(1000);
     assert!(world.beat(1).unwrap().directory.is_some());
+}
+
+#[test]
+fn a_follower_that_names_the_leader_accepts_no_disk() {
+    let mut world = World::founded();
+    // The voters are still leased to the one before.
+    world.restart_master();
+    world.run(500);
+    let reply = world.beat(1).unwrap();
+    assert_eq!(reply.leader.unwrap().url, "http://master-1");
+    assert!(!reply.accepted);
+    world.run(HOLD);
+    let reply = world.beat(1).unwrap();
+    assert_eq!(reply.leader.unwrap().url, "http://master-2");
+    assert!(reply.accepted);
 }

@@ -98,6 +98,10 @@ fn lie(truth: Heartbeat) -> impl Strategy<Value = Heartbeat> {
             directory_version: sizes.0,
             holdings,
             done,
+            formats: truth.formats,
+            lease_millis: sizes.0,
+            voter_last: truth.voter_last,
+            witness: read_only,
         }
     })
 }
