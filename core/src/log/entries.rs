@@ -30,7 +30,15 @@ pub(super) struct Log {
     entries: VecDeque<Entry>,
     bytes: usize,
     /// The config entries among `entries`, in order.
-    configs: VecDeque<(u64, Config)>,
+    configs: VecDeque<Named>,
+}
+
+/// A config, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Named {
+    index: u64,
+    config: Config,
+    forced: bool,
 }
 
 impl Log {
@@ -61,10 +69,10 @@ impl Log {
             return Some(self.base.clone());
         }
         let entry = self.entry(index)?;
-        let mut configs = self.configs.iter().rev().filter(|(at, _)| *at <= index);
+        let mut configs = self.configs.iter().rev();
         let config = configs
-            .next()
-            .map_or(&self.base.config, |(_, config)| config);
+            .find(|named| named.index <= index)
+            .map_or(&self.base.config, |named| &named.config);
         Some(Base {
             position: entry.position(),
             config: config.clone(),
@@ -123,18 +131,41 @@ impl Log {
         page
     }
 
-    /// Appends the entry; false, and nothing done, if it does not follow the last.
+    /// Appends the entry; false, and nothing done, if it does not follow the last, or names voters
+    /// of whom more than one is not as before.
     pub(super) fn push(&mut self, entry: Entry) -> bool {
         let last = self.last();
-        let follows = entry.index == last.index.wrapping_add(1) && entry.term >= last.term;
+        let follows = entry.index == last.index.wrapping_add(1)
+            && entry.term >= last.term
+            && self.is_step(&entry.change);
         if follows {
             self.bytes = self.bytes.saturating_add(entry.size_bytes());
-            if let Change::Config(config) = &entry.change {
-                self.configs.push_back((entry.index, config.clone()));
+            if let Some(config) = entry.change.config() {
+                self.configs.push_back(Named {
+                    index: entry.index,
+                    config: config.clone(),
+                    forced: matches!(entry.change, Change::Forced { .. }),
+                });
             }
             self.entries.push_back(entry);
         }
         follows
+    }
+
+    /// Whether the quorums before and after the change meet: one voter came or went. The first
+    /// config follows none, and one that was forced none that is asked.
+    fn is_step(&self, change: &Change) -> bool {
+        match change {
+            Change::Blank | Change::Records(_) => true,
+            Change::Config(config) => {
+                let before = self
+                    .configs
+                    .back()
+                    .map_or(&self.base.config, |named| &named.config);
+                before.voters.is_empty() || before.is_one_step_from(config)
+            }
+            Change::Forced { config, lost } => config.voters.is_disjoint(lost),
+        }
     }
 
     /// Removes the entries from `index` on.
@@ -144,7 +175,7 @@ impl Log {
                 return;
             };
             self.bytes = self.bytes.saturating_sub(entry.size_bytes());
-            if matches!(entry.change, Change::Config(_)) {
+            if entry.change.config().is_some() {
                 self.configs.pop_back();
             }
         }
@@ -182,16 +213,18 @@ impl Log {
                 config: self.base.config.clone(),
                 index: self.base.position.index,
                 previous: None,
+                forced: false,
             },
-            Some((index, config)) => {
+            Some(newest) => {
                 let previous = configs
                     .next()
-                    .map_or(&self.base.config, |(_, config)| config);
-                let previous = (!previous.voters.is_empty()).then(|| previous.clone());
+                    .map_or(&self.base.config, |named| &named.config);
+                let asked = !newest.forced && !previous.voters.is_empty();
                 Membership {
-                    config: config.clone(),
-                    index: *index,
-                    previous,
+                    config: newest.config.clone(),
+                    index: newest.index,
+                    previous: asked.then(|| previous.clone()),
+                    forced: newest.forced,
                 }
             }
         }
@@ -220,9 +253,9 @@ impl Log {
         self.bytes = self.bytes.saturating_sub(entry.size_bytes());
         self.base.position = entry.position();
         self.base.time = entry.time;
-        if let Change::Config(config) = entry.change {
+        if let Some(config) = entry.change.config() {
             self.configs.pop_front();
-            self.base.config = config;
+            self.base.config = config.clone();
         }
     }
 }

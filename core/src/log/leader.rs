@@ -14,8 +14,11 @@ mod replicate;
 mod replies;
 #[cfg(test)]
 mod tests;
+mod voters;
 
 pub use event::{BootstrapRefusal, Effect, Event, LeaderSettings, NotLeading};
+
+pub use voters::VotersRefused;
 
 use crate::id::{DiskId, Incarnation, RequestId, Term};
 use crate::log::membership::Membership;

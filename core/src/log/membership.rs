@@ -13,8 +13,10 @@ pub struct Membership {
     /// The index of its entry.
     pub index: u64,
     /// The config before it; `None` when the log no longer tells, because both are committed, and
-    /// for the first.
+    /// for the first, and for one that was forced.
     pub previous: Option<Config>,
+    /// It was forced: the one before it has no say.
+    pub forced: bool,
 }
 
 impl Membership {
@@ -24,7 +26,16 @@ impl Membership {
         Quorums {
             config: self.config.clone(),
             previous: if open { self.previous.clone() } else { None },
-            founding: open && self.index == 1,
+            whole: (open && (self.forced || self.index == 1)).then_some(self.index),
+        }
+    }
+
+    /// The quorums that hold from the entry on by which this config would become `next`.
+    pub fn quorums_with(&self, next: &Config) -> Quorums {
+        Quorums {
+            config: next.clone(),
+            previous: Some(self.config.clone()),
+            whole: None,
         }
     }
 }
@@ -34,8 +45,9 @@ impl Membership {
 pub struct Quorums {
     config: Config,
     previous: Option<Config>,
-    /// The first config is not known committed: it commits only on all of its voters.
-    founding: bool,
+    /// The index of the newest config, while it is not known committed and commits only on all of
+    /// its voters: the first one, or one that was forced.
+    whole: Option<u64>,
 }
 
 impl Quorums {
@@ -47,7 +59,15 @@ impl Quorums {
         Self {
             config,
             previous: None,
-            founding: true,
+            whole: Some(1),
+        }
+    }
+
+    /// Without the old config: wrong, for models to notice.
+    pub(super) fn new_only(self) -> Self {
+        Self {
+            previous: None,
+            ..self
         }
     }
 
@@ -69,7 +89,7 @@ impl Quorums {
     /// needs.
     pub fn commits(&self, has: impl Fn(DiskId) -> bool) -> bool {
         self.configs().all(|config| {
-            let needed = if self.founding {
+            let needed = if self.whole.is_some() {
                 config.voters.len()
             } else {
                 config.commit_quorum()
@@ -80,10 +100,13 @@ impl Quorums {
 
     /// Whether the log up to `index` is on enough voters, each holding it up to `held`.
     pub fn hold(&self, index: u64, held: impl Fn(DiskId) -> u64) -> bool {
-        // Only the first entry needs all voters; what follows it needs it committed.
-        let founded = !self.founding || self.commits(|disk| held(disk) >= 1);
+        // Only the config's own entry needs all voters; what follows it needs it committed, and
+        // what a forced one follows commits with it: its old voters are not there to ask.
+        let founded = self
+            .whole
+            .is_none_or(|whole| self.commits(|disk| held(disk) >= whole));
         let plain = Self {
-            founding: false,
+            whole: None,
             ..self.clone()
         };
         founded && plain.commits(|disk| held(disk) >= index)
@@ -124,6 +147,7 @@ mod tests {
             config: config(&[1, 2]),
             index: 4,
             previous: None,
+            forced: false,
         }
         .quorums(4);
         check(&pair, &[], false, false);
@@ -138,6 +162,7 @@ mod tests {
             config: config(&[1, 2, 3]),
             index: 7,
             previous: Some(config(&[1, 2])),
+            forced: false,
         };
         check(&membership.quorums(6), &[2, 3], true, false);
         check(&membership.quorums(6), &[1, 2], true, true);
@@ -150,6 +175,7 @@ mod tests {
             config: config(&[1, 2, 3]),
             index: 1,
             previous: None,
+            forced: false,
         };
         check(&first.quorums(0), &[1, 2], true, false);
         check(&first.quorums(0), &[1, 2, 3], true, true);
@@ -161,6 +187,24 @@ mod tests {
                 .quorums(0)
                 .hold(5, |disk| if disk.as_u128() == 3 { 0 } else { 5 })
         );
+    }
+
+    #[test]
+    fn a_forced_config_asks_its_own_voters_only_and_all_of_them() {
+        let forced = Membership {
+            config: config(&[1, 2]),
+            index: 9,
+            previous: None,
+            forced: true,
+        };
+        check(&forced.quorums(8), &[1], true, false);
+        check(&forced.quorums(8), &[1, 2], true, true);
+        let held = |disk: DiskId| if disk.as_u128() == 2 { 9 } else { 12 };
+        assert!(forced.quorums(8).hold(9, held));
+        assert!(!forced.quorums(8).hold(10, held));
+        // What comes before it commits with it, not on the strength of anybody before.
+        assert!(!forced.quorums(8).hold(8, |_| 8));
+        check(&forced.quorums(9), &[1], true, false);
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl Config {
     pub fn read_quorum(&self) -> usize {
         self.voters.len() + 1 - self.commit_quorum()
     }
+
+    /// Whether exactly one voter came or went between the two.
+    pub fn is_one_step_from(&self, other: &Self) -> bool {
+        self.voters.symmetric_difference(&other.voters).count() == 1
+    }
 }
 
 /// One record written or removed. Voters store it without understanding it.
@@ -67,6 +72,24 @@ pub enum Change {
     Config(Config),
     /// Effects the leader computed; applied in order, all at once.
     Records(Vec<Put>),
+    /// The voters from here on, without the consent of those before: somebody vouched that the
+    /// lost ones run nowhere. Committed only on all of its voters.
+    Forced {
+        /// Those that are left.
+        config: Config,
+        /// The voters that are given up.
+        lost: BTreeSet<DiskId>,
+    },
+}
+
+impl Change {
+    /// The voters that it names.
+    pub fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Blank | Self::Records(_) => None,
+            Self::Config(config) | Self::Forced { config, lost: _ } => Some(config),
+        }
+    }
 }
 
 /// One entry of the log.
@@ -88,7 +111,7 @@ impl Entry {
     /// The records it writes and removes.
     pub fn puts(&self) -> &[Put] {
         match &self.change {
-            Change::Blank | Change::Config(_) => &[],
+            Change::Blank | Change::Config(_) | Change::Forced { .. } => &[],
             Change::Records(puts) => puts,
         }
     }
@@ -114,6 +137,7 @@ impl Entry {
         let change = match &self.change {
             Change::Blank => 0,
             Change::Config(config) => 16 * config.voters.len(),
+            Change::Forced { config, lost } => 16 * (config.voters.len() + lost.len()),
             Change::Records(puts) => puts
                 .iter()
                 .map(|put| 16 + put.key.len() + put.value.as_ref().map_or(0, Vec::len))

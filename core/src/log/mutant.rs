@@ -11,6 +11,22 @@ pub enum Mutant {
     ReadBeforeOwnEntry,
     /// Append does not mind the lease of another term.
     AppendIgnoresLease,
+    /// While the newest config is open, it alone suffices for a commit.
+    NoJointCommit,
+    /// While the newest config is open, it alone suffices for leases and read checks.
+    NoJointLease,
+    /// While the newest config is open, it alone suffices for an election.
+    NoJointElection,
+    /// The voters are changed before an entry of the own term is committed.
+    ConfigBeforeOwnEntry,
+    /// The voters are changed while the change before is open.
+    TwoOpenConfigs,
+    /// Load is served whatever was promised meanwhile.
+    LoadUnguarded,
+    /// A late table takes the place of a log that goes further.
+    LateSnapshotDropsSuffix,
+    /// What a leader says is committed counts for entries that it did not name.
+    CommitNotMinned,
 }
 
 /// The rules that are broken.

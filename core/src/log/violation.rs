@@ -24,7 +24,7 @@ pub enum Violation {
         /// The leader's term.
         term: Term,
     },
-    /// Entries in a message do not follow each other.
+    /// Entries in a message do not follow each other, or change more than one voter at a time.
     #[error("entry {index} of term {term} does not follow its predecessor")]
     OutOfOrder {
         /// The leader's term.
@@ -41,6 +41,14 @@ pub enum Violation {
         index: u64,
         /// Where the leader's log ends.
         last: u64,
+    },
+    /// A leader changed the voters while its change before was not committed.
+    #[error("the leader of term {term} changed the voters in entry {index} before it might")]
+    TwoConfigs {
+        /// The leader's term.
+        term: Term,
+        /// The later change.
+        index: u64,
     },
     /// A voter knows more to be committed than the log chosen from a quorum of promises holds.
     #[error("committed up to {commit}, the log chosen for term {term} ends at {last}")]

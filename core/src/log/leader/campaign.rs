@@ -6,6 +6,7 @@ use super::{BootstrapRefusal, Effect, Leader, State};
 use crate::id::{DiskId, Term};
 use crate::log::entries::Log;
 use crate::log::message::{Request, Vote};
+use crate::log::mutant::Mutant;
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,6 +256,11 @@ impl Leader {
                 return;
             }
             let quorums = vote.membership.quorums(commit);
+            let quorums = if self.mutants.has(Mutant::NoJointElection) {
+                quorums.new_only()
+            } else {
+                quorums
+            };
             if quorums.promises(|disk| promises.contains_key(&disk)) {
                 let (source, end) = (*source, vote.last);
                 let loading = Loading::start(now, source, end, preparing.clone(), &self.settings);

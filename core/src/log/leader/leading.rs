@@ -28,6 +28,8 @@ pub(super) struct Leading {
     /// The first voters, while no log has them.
     pub(super) founding: Option<BTreeSet<DiskId>>,
     pub(super) peers: BTreeMap<DiskId, Peer>,
+    /// They get the log, and count for nothing.
+    pub(super) learners: BTreeSet<DiskId>,
     /// The number of the last Append or Snapshot sent to anybody.
     pub(super) sends: u64,
     pub(super) reads: VecDeque<Read>,
@@ -110,6 +112,7 @@ impl Leading {
             first_own: None,
             founding: None,
             peers: BTreeMap::new(),
+            learners: BTreeSet::new(),
             sends: 0,
             reads: VecDeque::new(),
             mutants,
@@ -152,6 +155,7 @@ impl Leading {
                     config,
                     index: 1,
                     previous: None,
+                    forced: false,
                 }
             }
             None => self.log.membership(),
@@ -178,6 +182,15 @@ impl Leading {
         self.membership().quorums(self.commit)
     }
 
+    /// The quorums of leases and of read checks.
+    fn lease_quorums(&self) -> Quorums {
+        let quorums = self.quorums();
+        if self.mutants.has(Mutant::NoJointLease) {
+            return quorums.new_only();
+        }
+        quorums
+    }
+
     /// Whether an entry of the own term is committed.
     pub(super) fn is_established(&self) -> bool {
         self.first_own.is_some_and(|first| self.commit >= first)
@@ -191,7 +204,7 @@ impl Leading {
         let known = self.is_established()
             || self.inherited_committed
             || self.mutants.has(Mutant::ReadBeforeOwnEntry);
-        known && self.quorums().promises(|disk| self.leases(disk, now))
+        known && self.lease_quorums().promises(|disk| self.leases(disk, now))
     }
 
     /// Appends an entry of this term.
@@ -240,7 +253,11 @@ impl Leading {
         };
         // A committed config may make a smaller quorum suffice for what follows it.
         loop {
-            let quorums = self.quorums();
+            let quorums = if self.mutants.has(Mutant::NoJointCommit) {
+                self.quorums().new_only()
+            } else {
+                self.quorums()
+            };
             let held = |disk| self.peers.get(&disk).map_or(0, |peer| peer.matched);
             let mut candidates: Vec<u64> = self.peers.values().map(|peer| peer.matched).collect();
             candidates.sort_unstable();
@@ -271,26 +288,14 @@ impl Leading {
         self.commit = up_to;
     }
 
-    /// Everybody who gets the log, and nobody else.
-    fn refresh_peers(&mut self, now: Timestamp) {
-        let members = self.quorums().voters();
-        let next = self.log.last().index.saturating_add(1);
-        self.peers.retain(|disk, _| members.contains(disk));
-        for disk in members {
-            self.peers
-                .entry(disk)
-                .or_insert_with(|| Peer::new(next, now));
-        }
-    }
-
     /// Whether the voter is leased to this term for certain.
-    fn leases(&self, disk: DiskId, now: Timestamp) -> bool {
+    pub(super) fn leases(&self, disk: DiskId, now: Timestamp) -> bool {
         let until = self.peers.get(&disk).and_then(|peer| peer.leased_until);
         until.is_some_and(|until| now < until)
     }
 
-    fn leases_for_writes(&self, now: Timestamp) -> bool {
-        self.quorums().commits(|disk| self.leases(disk, now))
+    pub(super) fn leases_for_writes(&self, now: Timestamp) -> bool {
+        self.lease_quorums().commits(|disk| self.leases(disk, now))
     }
 
     pub(super) fn read(
@@ -316,7 +321,7 @@ impl Leading {
             return;
         }
         let leased = self.can_read(now);
-        let quorums = self.quorums();
+        let quorums = self.lease_quorums();
         let established = self.is_established() || self.mutants.has(Mutant::ReadBeforeOwnEntry);
         let peers = &self.peers;
         self.reads.retain(|read| {

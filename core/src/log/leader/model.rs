@@ -179,6 +179,7 @@ fn hash_peer(peer: &Peer, reads: &VecDeque<Read>, hasher: &mut impl Hasher) {
         answered,
         due,
         pause_until,
+        silent_since,
         snapshot,
     } = peer;
     let sent_after = |send: u64| reads.iter().filter(|read| send > read.after).count();
@@ -187,7 +188,8 @@ fn hash_peer(peer: &Peer, reads: &VecDeque<Read>, hasher: &mut impl Hasher) {
         (sent_after(*send), at, previous)
     });
     (matched, next, flight, leased_until).hash(hasher);
-    (sent_after(*answered), due, pause_until, snapshot).hash(hasher);
+    (sent_after(*answered), due, pause_until).hash(hasher);
+    (silent_since, snapshot).hash(hasher);
 }
 
 fn hash_leading(leading: &Leading, hasher: &mut impl Hasher) {
@@ -201,6 +203,7 @@ fn hash_leading(leading: &Leading, hasher: &mut impl Hasher) {
         first_own,
         founding,
         peers: _,
+        learners: _,
         sends: _,
         reads,
         clock,

@@ -21,6 +21,8 @@ pub(super) struct Peer {
     pub(super) due: Timestamp,
     /// Nothing is sent before: the last send failed.
     pub(super) pause_until: Timestamp,
+    /// Nothing reached it, or no answer came back, since then.
+    pub(super) silent_since: Option<Timestamp>,
     /// The table it is being sent.
     pub(super) snapshot: Option<Sending>,
 }
@@ -58,6 +60,7 @@ impl Peer {
             answered: 0,
             due: now,
             pause_until: Timestamp::default(),
+            silent_since: None,
             snapshot: None,
         }
     }

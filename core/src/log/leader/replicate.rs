@@ -31,6 +31,7 @@ impl Leading {
     pub(super) fn unreachable(&mut self, now: Timestamp, disk: DiskId, settings: &LeaderSettings) {
         if let Some(peer) = self.peers.get_mut(&disk) {
             peer.in_flight = None;
+            peer.silent_since = peer.silent_since.or(Some(now));
             peer.pause_until = now.plus(PAUSE.min(settings.heartbeat));
         }
     }

@@ -114,6 +114,7 @@ impl Leader {
             }
             State::Leading(leading) if leading.term() == term => {
                 leading.unreachable(now, from, &self.settings);
+                leading.hear(from);
             }
             State::Waiting(_) | State::Preparing(_) | State::Loading(_) | State::Leading(_) => {}
         }
@@ -133,6 +134,13 @@ fn highest_told(reply: &Reply) -> Term {
 }
 
 impl Leading {
+    /// The disk answers, whatever it said.
+    fn hear(&mut self, disk: DiskId) {
+        if let Some(peer) = self.peers.get_mut(&disk) {
+            peer.silent_since = None;
+        }
+    }
+
     fn accepted(
         &mut self,
         now: Timestamp,
@@ -151,9 +159,11 @@ impl Leading {
                 last,
             });
         }
+        self.check_configs()?;
         let Some(peer) = self.peers.get_mut(&from) else {
             return Ok(());
         };
+        peer.silent_since = None;
         // What a voter holds it holds, however late it says so; the rest counts only for the
         // message under way.
         if let What::Holds(index) = what {

@@ -5,6 +5,8 @@ use crate::log::persist::{Answer, DurableVoter, Persist};
 use crate::log::voter::{Voter, VoterSettings};
 use std::collections::BTreeMap;
 
+mod voters;
+
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Masters and voters whose messages arrive at once, unless a disk is down.

@@ -3,6 +3,7 @@
 use super::Voter;
 use crate::id::Term;
 use crate::log::message::{Append, Entry, Position, Reply};
+use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
@@ -33,7 +34,12 @@ impl Voter {
             return Ok(Output::with(persist, reply));
         }
         self.take(term, entries, &mut persist)?;
-        self.commit = self.commit.max(commit.min(last_named));
+        let told = if self.mutants.has(Mutant::CommitNotMinned) {
+            commit.min(self.log.last().index)
+        } else {
+            commit.min(last_named)
+        };
+        self.commit = self.commit.max(told);
         if persist.sync {
             self.apply_committed(&mut persist);
         }

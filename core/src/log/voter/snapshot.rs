@@ -2,6 +2,7 @@
 
 use super::Voter;
 use crate::log::message::{Position, Reply, SnapshotPage};
+use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::time::Timestamp;
 
@@ -73,7 +74,9 @@ impl Voter {
         }
         self.staging = None;
         // What follows a matching entry may be committed on the strength of this voter: it stays.
-        if self.log.position(position.index) != Some(position) {
+        let matches = self.log.position(position.index) == Some(position)
+            && !self.mutants.has(Mutant::LateSnapshotDropsSuffix);
+        if !matches {
             self.log.cut_from(position.index);
             persist.cut_from = Some(position.index);
         }

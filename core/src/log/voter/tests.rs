@@ -331,3 +331,26 @@ fn a_disk_that_no_voter_wrote_is_refused() {
         })
     );
 }
+
+#[test]
+fn a_change_of_more_than_one_voter_is_a_broken_invariant() {
+    let config = |index: u64, voters: &[u128]| Entry {
+        change: Change::Config(Config {
+            voters: voters.iter().copied().map(DiskId::from_u128).collect(),
+        }),
+        ..entry(1, index)
+    };
+    let mut voter = blank();
+    let steps = [config(1, &[1]), config(2, &[1, 2])];
+    assert!(
+        voter
+            .step(seconds(0), append(1, at(1, 0), &steps, 0))
+            .is_ok()
+    );
+    let leap = append(1, at(1, 2), &[config(3, &[3])], 0);
+    let broken = voter.step(seconds(0), leap);
+    assert!(
+        matches!(broken, Err(Violation::OutOfOrder { index: 3, .. })),
+        "{broken:?}"
+    );
+}
