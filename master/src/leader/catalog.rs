@@ -1,16 +1,14 @@
 //! What the leader derives from the records and keeps at hand: counts, members, who holds what.
 
+mod occupied;
 mod uploads;
 mod wanted;
 
-use super::progress::Amount;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
-use mdfs_core::name::FileName;
-use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
-use mdfs_core::records::plan::Trashed;
+use mdfs_core::partition::Partition;
 use mdfs_core::records::{
     ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Holder, Key, Kind, Lookup,
     MemberRecord, MemberState, MoveRecord, PartitionRecord, Session, TrashRecord, UploadRecord,
@@ -42,9 +40,6 @@ pub(super) struct Catalog {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) trashed_files: u64,
-    /// Where what is in the trash stands, by name and version. Of two files of one name the one
-    /// that came there later has the higher version.
-    trash: BTreeMap<(FileName, u64), Trashed>,
     /// Bytes in each partition, trash included, counted once.
     pub(super) load: BytesPerPartition,
     /// What disks should hold for all files, trash included.
@@ -126,7 +121,6 @@ impl Default for Catalog {
             files: 0,
             bytes: 0,
             trashed_files: 0,
-            trash: BTreeMap::new(),
             load: BytesPerPartition::empty(),
             desired: Desired::default(),
             chunks: vec![0; Partition::COUNT],
@@ -179,21 +173,13 @@ impl Catalog {
                 self.bytes = self.bytes.saturating_sub(file.size);
                 self.vacate(file);
             }
-            Step::TrashAdded(deleted, trashed) => {
-                let TrashRecord { name, file } = &**trashed;
-                let place = Trashed {
-                    deleted: *deleted,
-                    file: file.file,
-                };
-                self.trash.insert((name.clone(), file.version), place);
+            Step::TrashAdded(_, trashed) => {
                 self.trashed_files += 1;
-                self.occupy(file);
+                self.occupy(&trashed.file);
             }
             Step::TrashRemoved(trashed) => {
-                let TrashRecord { name, file } = &**trashed;
-                self.trash.remove(&(name.clone(), file.version));
                 self.trashed_files = self.trashed_files.saturating_sub(1);
-                self.vacate(file);
+                self.vacate(&trashed.file);
             }
             Step::UploadAdded(file, record) => self.add_upload(*file, record),
             Step::UploadRemoved(file) => self.remove_upload(*file),
@@ -206,13 +192,6 @@ impl Catalog {
                 self.ended.remove(&(*ended, *file));
             }
         }
-    }
-
-    /// Where the newest file of this name in the trash stands.
-    pub(super) fn newest_in_trash(&self, name: &FileName) -> Option<Trashed> {
-        let of_name = (name.clone(), 0)..=(name.clone(), u64::MAX);
-        let newest = self.trash.range(of_name).next_back();
-        newest.map(|(_, &place)| place)
     }
 
     /// Whether a disk may take part, as far as these records say: it belongs to this cluster or to
@@ -256,55 +235,6 @@ impl Catalog {
     pub(super) fn accepts(&self, disk: DiskId) -> bool {
         let member = self.members.get(&disk);
         member.is_some_and(|member| member.state == MemberState::Active)
-    }
-
-    /// Whether no file, in the trash or out of it, has a chunk in the partition.
-    pub(super) fn is_vacant(&self, partition: Partition) -> bool {
-        self.occupants
-            .get(partition.index())
-            .is_some_and(|&files| files == 0)
-    }
-
-    /// How much is in a partition, trash included, counted once.
-    pub(super) fn amount(&self, partition: Partition) -> Amount {
-        Amount {
-            chunks: self.chunks.get(partition.index()).copied().unwrap_or(0),
-            bytes: self.load.get(partition),
-        }
-    }
-
-    fn occupy(&mut self, file: &FileRecord) {
-        self.desired.add(file);
-        if let Some(copies) = file.replicas.explicit() {
-            *self.explicit.entry(copies).or_default() += 1;
-        }
-        for (partition, chunks, bytes) in groups(file) {
-            self.load.add(partition, bytes);
-            if let Some(count) = self.chunks.get_mut(partition.index()) {
-                *count = count.saturating_add(chunks);
-            }
-            if let Some(files) = self.occupants.get_mut(partition.index()) {
-                *files += 1;
-            }
-        }
-    }
-
-    fn vacate(&mut self, file: &FileRecord) {
-        self.desired.remove(file);
-        if let Some(copies) = file.replicas.explicit() {
-            let files = self.explicit.entry(copies).or_default();
-            *files = files.saturating_sub(1);
-            self.explicit.retain(|_, files| *files > 0);
-        }
-        for (partition, chunks, bytes) in groups(file) {
-            self.load.remove(partition, bytes);
-            if let Some(count) = self.chunks.get_mut(partition.index()) {
-                *count = count.saturating_sub(chunks);
-            }
-            if let Some(files) = self.occupants.get_mut(partition.index()) {
-                *files = files.saturating_sub(1);
-            }
-        }
     }
 }
 
@@ -354,31 +284,6 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
         Key::Cluster | Key::Partition(_) | Key::Request(_) | Key::Token(_) => return Ok(()),
     });
     Ok(())
-}
-
-/// The partitions a file's chunks are in, and its chunks and bytes in each. A partition may come
-/// twice.
-fn groups(file: &FileRecord) -> impl Iterator<Item = (Partition, u64, u64)> + '_ {
-    let chunks = file.layout.chunk_count();
-    let size = file.chunk_size.bytes();
-    (0..chunks.div_ceil(CHUNKS_PER_GROUP)).map(move |group| {
-        let first = group.saturating_mul(CHUNKS_PER_GROUP);
-        let start = u64::from(first).saturating_mul(size);
-        let full = u64::from(CHUNKS_PER_GROUP).saturating_mul(size);
-        let bytes = file.size.saturating_sub(start).min(full);
-        (
-            partition_of(
-                file.file,
-                ChunkId {
-                    file: file.file,
-                    index: first,
-                }
-                .index,
-            ),
-            u64::from(CHUNKS_PER_GROUP.min(chunks.saturating_sub(first))),
-            bytes,
-        )
-    })
 }
 
 /// The prefix of all keys of a kind.

@@ -37,6 +37,7 @@ use super::fleet::Fleet;
 use super::handle::{Answer, Question};
 use super::mover::Mover;
 use super::progress::Progress;
+use super::trashed::TrashPlaces;
 use super::truth::Truth;
 use crate::error::Error;
 use certain::{Certain, Held, Read, Waiting};
@@ -100,6 +101,8 @@ pub struct Metadata {
     catalog: Catalog,
     /// As the whole log would leave it: what changes are planned with.
     planned: Catalog,
+    /// As `planned`.
+    trash: TrashPlaces,
     /// Steps of entries that are not committed yet.
     steps: BTreeMap<u64, Vec<Step>>,
     fleet: Fleet,
@@ -139,6 +142,7 @@ impl Metadata {
             established: None,
             catalog: Catalog::default(),
             planned: Catalog::default(),
+            trash: TrashPlaces::default(),
             steps: BTreeMap::new(),
             waiting: BTreeMap::new(),
             reads: BTreeMap::new(),

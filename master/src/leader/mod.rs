@@ -9,4 +9,5 @@ pub mod metadata;
 mod mover;
 mod progress;
 pub mod survey;
+mod trashed;
 mod truth;

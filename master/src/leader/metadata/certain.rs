@@ -54,6 +54,7 @@ impl Metadata {
             Ok((index, effects)) => {
                 for step in &steps {
                     self.planned.apply(step);
+                    self.trash.apply(step);
                     self.note_upload(now, step);
                 }
                 self.steps.insert(index, steps);

@@ -1,12 +1,14 @@
 //! What the log wants done, and what follows from it.
 
 use super::super::catalog::{Catalog, Step};
+use super::super::trashed::TrashPlaces;
 use super::certain::Held;
 use super::{Effect, Metadata, Now, uploads};
 use crate::error::Error;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader as log;
 use mdfs_core::log::message::Request;
+use mdfs_core::log::table::View;
 use mdfs_core::records::{Corrupt, MemberState};
 
 impl Metadata {
@@ -64,12 +66,12 @@ impl Metadata {
             return;
         }
         self.reload();
-        match self
-            .log
-            .view()
-            .map(|view| Catalog::of(view.range(&[], None)))
-        {
-            Some(Ok(planned)) => self.planned = planned,
+        let planned = |view: View<'_>| {
+            let catalog = Catalog::of(view.range(&[], None))?;
+            Ok((catalog, TrashPlaces::of(&view)?))
+        };
+        match self.log.view().map(planned) {
+            Some(Ok((planned, trash))) => (self.planned, self.trash) = (planned, trash),
             Some(Err(corrupt)) => return self.cannot_read(&corrupt),
             None => return,
         }

@@ -34,7 +34,7 @@ impl Metadata {
     ) {
         let Undelete { request, name } = undelete;
         let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
-            let newest = self.planned.newest_in_trash(&name);
+            let newest = self.trash.newest(&name);
             Ok(plan_undelete(&self.view()?, request, &name, newest, at)?)
         });
         let convert = |Stored { name, record }| FileInfo { name, record };
@@ -55,7 +55,7 @@ impl Metadata {
             precondition,
         } = delete;
         let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
-            let newest = self.planned.newest_in_trash(&name);
+            let newest = self.trash.newest(&name);
             let view = self.view()?;
             Ok(plan_purge_name(
                 &view,

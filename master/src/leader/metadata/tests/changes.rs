@@ -15,9 +15,14 @@ fn begin_as(text: &str, request: RequestId) -> BeginUpload {
 }
 
 /// All that is derived from the records: as of the commit, and as planned.
-fn derived(world: &World) -> (String, String) {
+fn derived(world: &World) -> (String, String, String) {
     let (committed, planned) = (&world.master.catalog, &world.master.planned);
-    (format!("{committed:?}"), format!("{planned:?}"))
+    let trash = &world.master.trash;
+    (
+        format!("{committed:?}"),
+        format!("{planned:?}"),
+        format!("{trash:?}"),
+    )
 }
 
 #[test]
