@@ -1,11 +1,12 @@
-//! What every MDFS server process needs, and nothing of what MDFS does: clock, chance, tracked
-//! tasks, the accept loop, metrics, the limit of open files, settings and their bounds.
+//! What every MDFS server process needs, and nothing of what MDFS does: clock, chance, threads,
+//! tracked tasks, the accept loop, metrics, the limit of open files, settings and their bounds.
 //!
 //! These are the only places that read clocks, draw chance, start tasks, and know `prometheus`.
 
 pub mod chance;
 pub mod clock;
 mod handles;
+mod machine;
 pub mod metrics;
 pub mod serve;
 pub mod settings;
@@ -13,5 +14,6 @@ pub mod tasks;
 
 pub use clock::Clock;
 pub use handles::raise_handle_limit;
+pub use machine::{CallDied, Chance, Inline, Machine, Threads};
 pub use serve::{ConnectionClosed, InvalidNetwork, Limits, Network, Peer, RequestId, serve};
 pub use tasks::Tasks;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,8 @@ pub struct Tasks {
     stop: CancellationToken,
     tracker: TaskTracker,
     failed: Arc<Mutex<Option<Failed>>>,
+    /// Ends all tasks where they are.
+    killed: Option<CancellationToken>,
 }
 
 /// The first long task that ended although nobody asked for it.
@@ -54,6 +56,23 @@ impl Tasks {
             stop,
             tracker: TaskTracker::new(),
             failed: Arc::default(),
+            killed: None,
+        }
+    }
+
+    /// As [`Tasks::new`], for a process that can be killed within this one: see [`Tasks::kill`].
+    pub fn killable(stop: CancellationToken) -> Self {
+        Self {
+            killed: Some(CancellationToken::new()),
+            ..Self::new(stop)
+        }
+    }
+
+    /// Drops all tasks where they are, as a kill of the process would; also those that are started
+    /// later. Does nothing to tasks that are not killable.
+    pub fn kill(&self) {
+        if let Some(killed) = &self.killed {
+            killed.cancel();
         }
     }
 
@@ -138,7 +157,23 @@ impl Tasks {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        tokio::spawn(self.tracker.track_future(task))
+        let Some(killed) = self.killed.clone() else {
+            return tokio::spawn(self.tracker.track_future(task));
+        };
+        let aborted = Arc::new(Mutex::new(None::<AbortHandle>));
+        let own = Arc::clone(&aborted);
+        let handle = tokio::spawn(self.tracker.track_future(async move {
+            if let Some(output) = killed.run_until_cancelled_owned(task).await {
+                return output;
+            }
+            // Whoever awaits the handle hears that the task was ended.
+            if let Some(own) = own.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                own.abort();
+            }
+            std::future::pending().await
+        }));
+        *aborted.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.abort_handle());
+        handle
     }
 }
 
@@ -197,6 +232,25 @@ mod tests {
             7
         );
         assert!(!tasks.stop().is_cancelled());
+        assert_eq!(tasks.failed(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn killed_tasks_are_dropped_where_they_are() {
+        let tasks = Tasks::killable(CancellationToken::new());
+        let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+        let handle = tasks.spawn_request("request", async {
+            let _held = held;
+            std::future::pending::<()>().await
+        });
+        tasks.spawn("deaf", |_| std::future::pending::<()>());
+        tokio::task::yield_now().await;
+        tasks.kill();
+        assert!(handle.await.unwrap_err().is_cancelled());
+        assert!(dropped.await.is_err());
+        let later = tasks.spawn_request("late", async { 7 });
+        assert!(later.await.unwrap_err().is_cancelled());
+        assert!(tasks.shut_down(GRACE).await);
         assert_eq!(tasks.failed(), None);
     }
 
