@@ -7,6 +7,7 @@
 mod error;
 mod line;
 mod masters;
+mod network;
 mod peer;
 mod pieces;
 mod send;
@@ -15,6 +16,7 @@ mod transport;
 
 pub use error::LinkError;
 pub use line::Line;
+pub use network::{CarriedBody, CarryError, Network, Route};
 pub use peer::{Peer, Reads};
 pub use pieces::Pieces;
 pub use stream::ChunkStream;
@@ -64,11 +66,24 @@ impl Links {
         cluster: Option<ClusterId>,
         reads: Reads,
     ) -> Result<Self, LinkError> {
+        Self::on(&Network::real(), key, cluster, reads)
+    }
+
+    /// As [`Links::new`], on this network.
+    ///
+    /// # Errors
+    /// As [`Links::new`].
+    pub fn on(
+        network: &Network,
+        key: &ClusterKey,
+        cluster: Option<ClusterId>,
+        reads: Reads,
+    ) -> Result<Self, LinkError> {
         let mut authorization = HeaderValue::from_str(&key.authorization())
             .map_err(|error| LinkError::protocol("the cluster key", error))?;
         authorization.set_sensitive(true);
         let links = Self {
-            transport: Transport::new(reads.bytes()),
+            transport: Transport::new(network, reads.bytes()),
             authorization,
             cluster: Arc::default(),
             reads,

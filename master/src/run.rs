@@ -7,13 +7,15 @@ use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
-use mdfs_client::link::{Links, Reads};
+use axum::Router;
+use mdfs_client::link::{Links, Network, Reads};
 use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_service::metrics::Registry;
-use mdfs_service::{Clock, Tasks, chance, serve};
+use mdfs_service::{Machine, Tasks, serve};
+use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
@@ -37,110 +39,169 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    config.check()?;
     mdfs_service::raise_handle_limit();
     let address = listener.local_addr().map_err(Error::Serve)?;
-    let url = config
-        .url
-        .clone()
-        .unwrap_or_else(|| format!("http://{address}"));
-    let clock = Clock::real();
-    let tasks = Tasks::new(stop.clone());
-    let links = Links::new(&config.cluster_key, config.cluster, Reads::Large)
-        .map_err(|error| Error::Start(error.to_string()))?;
-
-    let limits = config.limits;
-    let (questions, inbox) = mpsc::channel(QUESTIONS);
-    let leader = LeaderHandle::new(questions);
-    let metadata = Metadata::new(Settings {
-        cluster: config.cluster,
-        log: LeaderSettings {
-            lease: limits.lease,
-            ..LeaderSettings::new(url.clone())
-        },
-        detect: limits
-            .detect()
-            .map_err(|error| Error::Start(error.to_string()))?,
-        hold: limits.leader_wait,
-        upload_idle: limits.upload_idle,
-        most_sessions: limits.most_sessions,
-        most_recorded: Config::MOST_RECORDED,
-        keep_ended: Config::KEEP_ENDED,
-        repair_delay: limits.repair_delay,
-        drop_after: limits.drop_after,
-        most_listed: MOST_LISTED,
-        trash_keep: limits.trash_keep,
-        incarnation: Incarnation(chance::random_u64()),
-        chance: Box::new(chance::random_u128),
-    });
-    let outside = Outside {
-        links: links.clone(),
-        clock: clock.clone(),
-        tasks: tasks.clone(),
-        message_within: limits.lease / 2,
+    let url = config.url.clone();
+    let url = url.unwrap_or_else(|| format!("http://{address}"));
+    let http = config.http.clone();
+    let surroundings = Surroundings {
+        machine: Machine::real(),
+        network: Network::real(),
+        tasks: Tasks::new(stop.clone()),
     };
-    // Leads until the requests under way have ended, then stops by a signal of its own.
-    let resign = CancellationToken::new();
-    let resigned = resign.clone();
-    let (ended, leading) = tokio::sync::oneshot::channel();
-    tasks.spawn("leader", move |_| async move {
-        let result = drive(metadata, inbox, outside, resigned).await;
-        // Nobody waits for it unless the process is stopping.
-        let _ = ended.send(());
-        result
-    });
-
-    let grace = config.http.grace;
-    let gateway = Gateway::new(
-        leader.clone(),
-        links,
-        clock.clone(),
-        tasks.clone(),
-        config.gateway,
-    );
-    let access = Access {
-        root: config.root_tokens,
-        cluster: vec![config.cluster_key],
-        links: config.link_keys,
-        proxies: config.http.proxies.to_vec(),
-        failures: limits.failures,
-    };
-    let registry = Registry::new();
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
-    registry
-        .gauge(
-            "mdfs_build_info",
-            "Always 1; the version is the label.",
-            &version,
-        )
-        .map_err(|error| Error::Start(error.to_string()))?
-        .set(1.0);
-    let parts = Parts {
-        gateway,
-        leader,
-        access,
-        clock,
-        tasks: tasks.clone(),
-        registry,
-    };
-    let app = App::new(parts).map_err(|error| Error::Start(error.to_string()))?;
+    let master = Running::start(config, url.clone(), surroundings)?;
     tracing::info!(%url, "serving");
-    let served = serve(listener, router(app), config.http, stop)
+    let served = serve(listener, master.router(), http, stop)
         .await
         .map_err(Error::Serve);
+    let stopped = master.stop().await;
+    served.and(stopped)
+}
 
-    resign.cancel();
-    // An error here means that the loop is gone already.
-    let _ = leading.await;
-    if !tasks.shut_down(grace).await {
-        tracing::warn!("tasks were still running when the process stopped");
+/// What a master runs on.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Clock, chance and threads.
+    pub machine: Machine,
+    /// The way to other servers.
+    pub network: Network,
+    /// The tasks of the process. They, and the leader's loop, follow its stop signal.
+    pub tasks: Tasks,
+}
+
+/// A master that runs, without a listener.
+#[derive(Debug)]
+pub struct Running {
+    app: App,
+    tasks: Tasks,
+    grace: Duration,
+    /// Leads until the requests under way have ended, then stops by this.
+    resign: CancellationToken,
+    /// The leader's loop has ended.
+    leading: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Starts a master that others reach at `url`. Called in a runtime.
+    ///
+    /// # Errors
+    /// If the configuration is refused.
+    pub fn start(config: Config, url: String, surroundings: Surroundings) -> Result<Self, Error> {
+        config.check()?;
+        let Surroundings {
+            machine,
+            network,
+            tasks,
+        } = surroundings;
+        let links = Links::on(&network, &config.cluster_key, config.cluster, Reads::Large)
+            .map_err(|error| Error::Start(error.to_string()))?;
+
+        let limits = config.limits;
+        let (questions, inbox) = mpsc::channel(QUESTIONS);
+        let leader = LeaderHandle::new(questions);
+        let chance = machine.chance.clone();
+        let metadata = Metadata::new(Settings {
+            cluster: config.cluster,
+            log: LeaderSettings {
+                lease: limits.lease,
+                ..LeaderSettings::new(url)
+            },
+            detect: limits
+                .detect()
+                .map_err(|error| Error::Start(error.to_string()))?,
+            hold: limits.leader_wait,
+            upload_idle: limits.upload_idle,
+            most_sessions: limits.most_sessions,
+            most_recorded: Config::MOST_RECORDED,
+            keep_ended: Config::KEEP_ENDED,
+            repair_delay: limits.repair_delay,
+            drop_after: limits.drop_after,
+            most_listed: MOST_LISTED,
+            trash_keep: limits.trash_keep,
+            incarnation: Incarnation(chance.random_u64()),
+            chance: Box::new(move || chance.random_u128()),
+        });
+        let outside = Outside {
+            links: links.clone(),
+            machine: machine.clone(),
+            tasks: tasks.clone(),
+            message_within: limits.lease / 2,
+        };
+        let resign = CancellationToken::new();
+        let resigned = resign.clone();
+        let (ended, leading) = oneshot::channel();
+        tasks.spawn("leader", move |_| async move {
+            let result = drive(metadata, inbox, outside, resigned).await;
+            // Nobody waits for it unless the process is stopping.
+            let _ = ended.send(());
+            result
+        });
+
+        let grace = config.http.grace;
+        let gateway = Gateway::new(
+            leader.clone(),
+            links,
+            machine.clock.clone(),
+            tasks.clone(),
+            config.gateway,
+        );
+        let access = Access {
+            root: config.root_tokens,
+            cluster: vec![config.cluster_key],
+            links: config.link_keys,
+            proxies: config.http.proxies.to_vec(),
+            failures: limits.failures,
+        };
+        let registry = Registry::new();
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry
+            .gauge(
+                "mdfs_build_info",
+                "Always 1; the version is the label.",
+                &version,
+            )
+            .map_err(|error| Error::Start(error.to_string()))?
+            .set(1.0);
+        let parts = Parts {
+            gateway,
+            leader,
+            access,
+            machine,
+            tasks: tasks.clone(),
+            registry,
+        };
+        let app = App::new(parts).map_err(|error| Error::Start(error.to_string()))?;
+        Ok(Self {
+            app,
+            tasks,
+            grace,
+            resign,
+            leading,
+        })
     }
-    served?;
-    match tasks.failed() {
-        Some(failed) => Err(Error::TaskEnded {
-            name: failed.name,
-            reason: failed.reason,
-        }),
-        None => Ok(()),
+
+    /// Its HTTP interface.
+    pub fn router(&self) -> Router {
+        router(self.app.clone())
+    }
+
+    /// Gives the leases back and waits for all tasks, once no more requests come.
+    ///
+    /// # Errors
+    /// If a task of the process ended by itself.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.resign.cancel();
+        // An error here means that the loop is gone already.
+        let _ = self.leading.await;
+        if !self.tasks.shut_down(self.grace).await {
+            tracing::warn!("tasks were still running when the process stopped");
+        }
+        match self.tasks.failed() {
+            Some(failed) => Err(Error::TaskEnded {
+                name: failed.name,
+                reason: failed.reason,
+            }),
+            None => Ok(()),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! A connection of one's own, for calls to one server that follow each other all the time.
 
 use super::error::Silent;
+use super::network::Answered;
 use super::pieces::{Pieces, PiecesBody};
 use super::send::{OCTETS, encode};
-use super::transport::{Stream, Transport, collect};
+use super::transport::{Pool, Stream, Transport, carry, collect};
 use super::{LinkError, Links};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -81,6 +82,22 @@ impl Line {
         // The same timer moves on: most of what one costs is that it is the next to fire.
         timer.as_mut().reset(Instant::now() + within);
         let call = async {
+            let pool = match &links.transport {
+                Transport::Real(pool) => pool,
+                Transport::Simulated(route) => {
+                    let uri = format!("{}{HEARTBEAT}", url.trim_end_matches('/'));
+                    let uri = uri.parse().map_err(|why| LinkError::protocol(url, why))?;
+                    let request = links.head(Method::POST, uri, None);
+                    let request = request
+                        .header(CONTENT_TYPE, OCTETS)
+                        .body(PiecesBody::from(Pieces::from(body)))
+                        .map_err(|why| LinkError::protocol(url, why))?;
+                    let response = carry(route.as_ref(), url, request).await?;
+                    let status = response.status();
+                    let answer = collect(url, response.into_body()).await?;
+                    return understand(url, status, &answer);
+                }
+            };
             // It comes back only after a whole answer.
             let usable = match open.take() {
                 Some(mut line) => line.is_usable().await.then_some(line),
@@ -88,7 +105,7 @@ impl Line {
             };
             let mut line = match usable {
                 Some(line) => line,
-                None => Open::connect(&links.transport, url).await?,
+                None => Open::connect(pool, url).await?,
             };
             let request = links
                 .head(Method::POST, line.target.clone(), None)
@@ -98,10 +115,7 @@ impl Line {
                 .map_err(|why| LinkError::protocol(url, why))?;
             let (status, answer) = line.exchange(url, request).await?;
             *open = Some(line);
-            if !status.is_success() {
-                return Err(LinkError::refused(url, status, &answer));
-            }
-            postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
+            understand(url, status, &answer)
         };
         tokio::select! {
             biased;
@@ -111,8 +125,15 @@ impl Line {
     }
 }
 
+fn understand(url: &str, status: StatusCode, answer: &[u8]) -> Result<HeartbeatReply, LinkError> {
+    if !status.is_success() {
+        return Err(LinkError::refused(url, status, answer));
+    }
+    postcard::from_bytes(answer).map_err(|why| LinkError::protocol(url, why))
+}
+
 impl Open {
-    async fn connect(transport: &Transport, url: &str) -> Result<Self, LinkError> {
+    async fn connect(pool: &Pool, url: &str) -> Result<Self, LinkError> {
         let wrong = |why: &dyn fmt::Display| LinkError::protocol(url, why);
         let uri = format!("{}{HEARTBEAT}", url.trim_end_matches('/'));
         let uri: Uri = uri.parse().map_err(|why| wrong(&why))?;
@@ -122,7 +143,7 @@ impl Open {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|why| wrong(&why))?;
         let path = uri.path_and_query().cloned();
         let target = path.map_or_else(|| Uri::from_static(HEARTBEAT), Uri::from);
-        let stream = transport.connect(url, uri).await?;
+        let stream = pool.connect(url, uri).await?;
         let made = http1::handshake(stream).await;
         let (sender, connection) = made.map_err(|error| LinkError::unreachable(url, error))?;
         Ok(Self {
@@ -159,7 +180,7 @@ impl Open {
             let sent = sender.send_request(request).await;
             let response = sent.map_err(|error| LinkError::unreachable(url, error))?;
             let status = response.status();
-            let body = collect(url, response.into_body()).await?;
+            let body = collect(url, Answered::Real(response.into_body())).await?;
             Ok::<_, LinkError>((status, body))
         });
         poll_fn(|cx| {

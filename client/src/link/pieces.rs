@@ -56,6 +56,13 @@ pub(super) struct PiecesBody {
     left: u64,
 }
 
+impl PiecesBody {
+    /// The bytes, of which none was given yet.
+    pub(super) fn into_pieces(self) -> Pieces {
+        self.pieces
+    }
+}
+
 impl From<Pieces> for PiecesBody {
     fn from(pieces: Pieces) -> Self {
         let left = u64::try_from(pieces.len()).unwrap_or(u64::MAX);

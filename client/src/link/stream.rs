@@ -1,10 +1,10 @@
 //! The bytes of a chunk as they come in.
 
 use super::error::{EndedEarly, LinkError, Silent};
+use super::network::Answered;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::Body;
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 #[derive(Debug)]
 pub struct ChunkStream {
     url: String,
-    body: Incoming,
+    body: Answered,
     left: u64,
     stall: Duration,
     timer: Pin<Box<Sleep>>,
@@ -28,7 +28,7 @@ pub struct ChunkStream {
 }
 
 impl ChunkStream {
-    pub(super) fn new(url: String, body: Incoming, length: u64, stall: Duration) -> Self {
+    pub(super) fn new(url: String, body: Answered, length: u64, stall: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep(stall));
         Self {
             url,

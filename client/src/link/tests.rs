@@ -7,6 +7,7 @@ use axum::routing::{any, get, post, put};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
+use http_body_util::BodyExt;
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::{Generation, Incarnation};
 use mdfs_protocol::access::Secret;
@@ -356,4 +357,49 @@ async fn a_line_keeps_its_connection_over_refusals_until_the_server_ends_it() {
     assert!(error.unwrap_err().is_unreachable());
     let error = links.line("not a url").heartbeat(&beat(), WITHIN).await;
     assert!(matches!(error.unwrap_err(), LinkError::Protocol { .. }));
+}
+
+/// Answers every call with its path, or not at all.
+#[derive(Debug)]
+struct Echo {
+    broken: bool,
+}
+
+impl Route for Echo {
+    fn carry(
+        &self,
+        request: http::Request<Pieces>,
+    ) -> futures_util::future::BoxFuture<'static, Result<http::Response<CarriedBody>, CarryError>>
+    {
+        let broken = self.broken;
+        Box::pin(async move {
+            if broken {
+                return Err("the cable is cut".into());
+            }
+            let digest = format!(
+                "{{\"received\":{},\"durable\":false}}",
+                request.body().len()
+            );
+            let body =
+                http_body_util::Full::new(Bytes::from(staged)).map_err(|never| match never {});
+            Ok(http::Response::new(CarriedBody::new(body)))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_for_the_network_carries_every_call() {
+    let peer = Peer {
+        disk: DiskId::from_u128(9),
+        url: "http://nowhere:1".to_owned(),
+    };
+    for broken in [false, true] {
+        let network = Network::simulated(Arc::new(Echo { broken }));
+        let links = Links::on(&network, &key(), None, Reads::Large).unwrap();
+        let staged = links.staged(&peer, chunk(), WITHIN).await;
+        match broken {
+            false => assert_eq!(staged.unwrap().received, 0),
+            true => assert!(staged.unwrap_err().is_unreachable()),
+        }
+    }
 }

@@ -1,15 +1,16 @@
 //! HTTP/1.1 between servers: one pool of connections, large reads, a time limit on every wait.
 
 use super::error::{LinkError, Silent};
+use super::network::{Answered, Network, Route, whole};
 use super::pieces::PiecesBody;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tower::ServiceExt;
@@ -33,35 +34,25 @@ type Connector = MapResponse<HttpConnector, fn(Stream) -> Stream>;
 
 /// The connections to all servers. A clone shares them.
 #[derive(Clone, Debug)]
-pub(super) struct Transport {
+pub(super) enum Transport {
+    Real(Box<Pool>),
+    Simulated(Arc<dyn Route>),
+}
+
+/// Connections of the system.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
     client: Client<Connector, PiecesBody>,
     connector: Connector,
 }
 
 impl Transport {
-    /// Connections that read up to so many bytes at a time.
-    pub(super) fn new(read_bytes: usize) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        connector.set_keepalive(Some(KEEPALIVE.0));
-        connector.set_keepalive_interval(Some(KEEPALIVE.1));
-        connector.set_keepalive_retries(Some(KEEPALIVE.2));
-        let connector = connector.map_response(near as fn(_) -> _);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_SERVER)
-            .http1_max_buf_size(read_bytes)
-            .build(connector.clone());
-        Self { client, connector }
-    }
-
-    /// A new connection, in at most a second. The caller limits the time for all of it.
-    pub(super) async fn connect(&self, url: &str, uri: Uri) -> Result<Stream, LinkError> {
-        let connected = self.connector.clone().oneshot(uri).await;
-        connected.map_err(|error| LinkError::unreachable(url, error))
+    /// Connections on a network that read up to so many bytes at a time.
+    pub(super) fn new(network: &Network, read_bytes: usize) -> Self {
+        match &network.0 {
+            Some(route) => Self::Simulated(Arc::clone(route)),
+            None => Self::Real(Box::new(Pool::new(read_bytes))),
+        }
     }
 
     /// Sends a request and gives the answer's head and its body still to be read; a refusal is an
@@ -71,7 +62,7 @@ impl Transport {
         url: &str,
         request: Request<PiecesBody>,
         within: Duration,
-    ) -> Result<Response<Incoming>, LinkError> {
+    ) -> Result<Response<Answered>, LinkError> {
         in_time(url, within, self.exchange(url, request)).await
     }
 
@@ -94,9 +85,15 @@ impl Transport {
         &self,
         url: &str,
         request: Request<PiecesBody>,
-    ) -> Result<Response<Incoming>, LinkError> {
-        let sent = self.client.request(request).await;
-        let response = sent.map_err(|error| LinkError::unreachable(url, error))?;
+    ) -> Result<Response<Answered>, LinkError> {
+        let response = match self {
+            Self::Real(pool) => {
+                let sent = pool.client.request(request).await;
+                let response = sent.map_err(|error| LinkError::unreachable(url, error))?;
+                response.map(Answered::Real)
+            }
+            Self::Simulated(route) => carry(route.as_ref(), url, request).await?,
+        };
         if response.status().is_success() {
             return Ok(response);
         }
@@ -106,13 +103,50 @@ impl Transport {
     }
 }
 
+/// Has a request carried.
+pub(super) async fn carry(
+    route: &dyn Route,
+    url: &str,
+    request: Request<PiecesBody>,
+) -> Result<Response<Answered>, LinkError> {
+    let carried = route.carry(whole(request)).await;
+    let response = carried.map_err(|error| LinkError::unreachable(url, error))?;
+    Ok(response.map(Answered::Carried))
+}
+
+impl Pool {
+    fn new(read_bytes: usize) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_keepalive(Some(KEEPALIVE.0));
+        connector.set_keepalive_interval(Some(KEEPALIVE.1));
+        connector.set_keepalive_retries(Some(KEEPALIVE.2));
+        let connector = connector.map_response(near as fn(_) -> _);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_SERVER)
+            .http1_max_buf_size(read_bytes)
+            .build(connector.clone());
+        Self { client, connector }
+    }
+
+    /// A new connection, in at most a second. The caller limits the time for all of it.
+    pub(super) async fn connect(&self, url: &str, uri: Uri) -> Result<Stream, LinkError> {
+        let connected = self.connector.clone().oneshot(uri).await;
+        connected.map_err(|error| LinkError::unreachable(url, error))
+    }
+}
+
 fn near(connection: Stream) -> Stream {
     // The system's own choice serves as well, if slower.
     let _ = rustix::net::sockopt::set_tcp_congestion(connection.inner(), super::CONGESTION);
     connection
 }
 
-pub(super) async fn collect(url: &str, body: Incoming) -> Result<Bytes, LinkError> {
+pub(super) async fn collect(url: &str, body: Answered) -> Result<Bytes, LinkError> {
     match Limited::new(body, ANSWER_MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {

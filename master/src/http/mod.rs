@@ -42,7 +42,7 @@ use crate::gateway::Gateway;
 use crate::leader::handle::LeaderHandle;
 use access::Entrance;
 use mdfs_service::metrics::{MetricError, Registry};
-use mdfs_service::{Clock, Tasks};
+use mdfs_service::{Chance, Clock, Machine, Tasks};
 use metrics::HttpMetrics;
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ pub struct Parts {
     pub leader: LeaderHandle,
     /// Who may do what.
     pub access: Access,
-    /// For the expiry of links, and the dates of answers.
-    pub clock: Clock,
+    /// Its clock is for the expiry of links and the dates of answers, its chance for tokens.
+    pub machine: Machine,
     /// The tasks of the process; once they are told to stop, the master is not ready.
     pub tasks: Tasks,
     /// Where the metrics of the HTTP interface are registered, and what `/metrics` shows.
@@ -73,6 +73,7 @@ struct Inner {
     leader: LeaderHandle,
     entrance: Entrance,
     clock: Clock,
+    chance: Chance,
     tasks: Tasks,
     metrics: HttpMetrics,
 }
@@ -87,10 +88,11 @@ impl App {
             gateway,
             leader,
             access,
-            clock,
+            machine,
             tasks,
             registry,
         } = parts;
+        let Machine { clock, chance, .. } = machine;
         let metrics = HttpMetrics::new(registry, &routes::labels())?;
         let entrance = Entrance::new(access, leader.clone(), clock.clone());
         Ok(Self(Arc::new(Inner {
@@ -98,6 +100,7 @@ impl App {
             leader,
             entrance,
             clock,
+            chance,
             tasks,
             metrics,
         })))

@@ -225,7 +225,7 @@ mod tests {
                 gateway,
                 leader,
                 access,
-                clock,
+                machine: clock.into(),
                 tasks,
                 registry,
             })

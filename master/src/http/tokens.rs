@@ -21,7 +21,6 @@ use mdfs_protocol::public::{
     CreatedToken, LABEL_MAX_BYTES, NewToken, TOKEN_MAX_SECONDS, TokenInfo, Tokens,
 };
 use mdfs_protocol::token::BearerToken;
-use mdfs_service::chance::random_u128;
 use std::time::Duration;
 
 /// Makes a token, of no more than the caller may do and for no longer. Its secret is in this answer
@@ -56,10 +55,9 @@ pub(crate) async fn create(
     let now = app.0.clock.wall();
     let wanted = now.plus(Duration::from_secs(expires_seconds));
     let mut bits = [0; 32];
-    let (low, high) = bits.split_at_mut(16);
-    low.copy_from_slice(&random_u128().to_le_bytes());
-    high.copy_from_slice(&random_u128().to_le_bytes());
-    let token = BearerToken::new(TokenId::from_u128(random_u128()), bits);
+    let chance = &app.0.chance;
+    chance.fill(&mut bits);
+    let token = BearerToken::new(TokenId::from_u128(chance.random_u128()), bits);
     subject.is(&token.id().to_string());
     let record = TokenRecord {
         hash: token.hash(),

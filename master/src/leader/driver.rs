@@ -7,7 +7,7 @@ use crate::error::Error;
 use mdfs_client::link::{Links, Peer};
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_protocol::holdings::{DigestsRequest, ListRequest};
-use mdfs_service::{Clock, Tasks};
+use mdfs_service::{Machine, Tasks};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -34,8 +34,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct Outside {
     /// The way to the workers.
     pub links: Links,
-    /// The clock.
-    pub clock: Clock,
+    /// Clock and threads.
+    pub machine: Machine,
     /// The tasks of the process.
     pub tasks: Tasks,
     /// In which a voter must have answered a message of the log.
@@ -110,8 +110,8 @@ async fn farewell(metadata: &mut Metadata, outside: &Outside) {
 impl Outside {
     fn now(&self) -> Now {
         Now {
-            mono: self.clock.now(),
-            wall: self.clock.wall(),
+            mono: self.machine.clock.now(),
+            wall: self.machine.clock.wall(),
         }
     }
 
@@ -123,6 +123,7 @@ impl Outside {
         events: &mpsc::Sender<Event>,
     ) -> Result<(), Error> {
         let (links, events) = (self.links.clone(), events.clone());
+        let threads = self.machine.threads.clone();
         match effect {
             Effect::Send { disk, url, request } => {
                 if let Some(cluster) = metadata.cluster() {
@@ -191,7 +192,7 @@ impl Outside {
                 let _ = events.send(event).await;
             }),
             Effect::Survey(request) => self.start("survey", async move {
-                let found = tokio::task::spawn_blocking(move || survey(&request)).await;
+                let found = threads.run(move || survey(&request)).await;
                 // A survey that panics leaves the figures unknown, not as they were.
                 let _ = events.send(Event::Surveyed(found.ok())).await;
             }),

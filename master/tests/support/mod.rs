@@ -108,7 +108,7 @@ impl Setup {
                 proxies: Vec::new(),
                 failures: mdfs_master::config::Failures::default(),
             },
-            clock: clock.clone(),
+            machine: clock.clone().into(),
             tasks: tasks.clone(),
             registry: Registry::new(),
         };
