@@ -11,6 +11,7 @@ mod crew;
 use crate::error::Error;
 use bytes::Bytes;
 use crew::Crew;
+use mdfs_service::Threads;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,18 +28,20 @@ pub(crate) struct DiskThreads {
     wait: Duration,
     /// Somebody waited in vain, and no call has ended since.
     stuck: Arc<AtomicBool>,
-    /// Who carries the calls out; none means the runtime's threads for blocking calls.
+    /// Who carries the calls out; none means the machine's threads for blocking calls.
     crew: Option<Crew>,
+    machine: Threads,
 }
 
 impl DiskThreads {
     /// At most `threads` calls at once; others wait up to `wait`.
-    pub(crate) fn new(threads: usize, wait: Duration) -> Self {
+    pub(crate) fn new(machine: &Threads, threads: usize, wait: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(threads)),
             wait,
             stuck: Arc::default(),
             crew: None,
+            machine: machine.clone(),
         }
     }
 
@@ -46,11 +49,14 @@ impl DiskThreads {
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub(crate) fn yielding(threads: usize, wait: Duration) -> io::Result<Self> {
-        let crew = Some(Crew::hire(threads)?);
+    pub(crate) fn yielding(machine: &Threads, threads: usize, wait: Duration) -> io::Result<Self> {
+        let crew = match machine.as_inline() {
+            None => Some(Crew::hire(threads)?),
+            Some(_) => None,
+        };
         Ok(Self {
             crew,
-            ..Self::new(threads, wait)
+            ..Self::new(machine, threads, wait)
         })
     }
 
@@ -83,7 +89,7 @@ impl DiskThreads {
         };
         match &self.crew {
             Some(crew) => crew.carry_out(call)?,
-            None => drop(tokio::task::spawn_blocking(call)),
+            None => self.machine.start(call),
         }
         ended.await.map_err(|_| Error::CallDied)
     }
@@ -215,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hung_call_keeps_its_place_and_others_are_told_to_come_back() {
-        let threads = DiskThreads::new(1, Duration::from_millis(20));
+        let threads = DiskThreads::new(&Threads::real(), 1, Duration::from_millis(20));
         let (release, hung) = std::sync::mpsc::channel::<()>();
         let first = threads.run(move || hung.recv().is_ok());
         let mut first = Box::pin(first);

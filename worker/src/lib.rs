@@ -36,11 +36,12 @@ pub use error::Error;
 pub use http::router;
 pub use worker::Worker;
 
+use crate::disk::Disk;
 use crate::heartbeat::Beats;
 use crate::node::Node;
 use crate::orders::Orders;
 use crate::voter::driver::VoterEnd;
-use mdfs_service::{Clock, Tasks};
+use mdfs_service::{Machine, Tasks};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     mdfs_service::raise_handle_limit();
-    let worker = Worker::new(config, Clock::real())?;
+    let worker = Worker::new(config, Machine::real())?;
     let address = listener.local_addr().map_err(|source| Error::System {
         operation: "tell the listener's address",
         source,
@@ -87,7 +88,7 @@ pub async fn run(
     tasks.spawn("http", |stop| {
         mdfs_service::serve(listener, routes, limits, stop)
     });
-    let result = serve_disk(&worker, &url, &tasks, &stop).await;
+    let result = serve_disk(&worker, None, &url, &tasks, &stop).await;
     let in_time = tasks.shut_down(grace + MARGIN).await;
     if !in_time {
         tracing::warn!("stopped before all requests had ended");
@@ -101,17 +102,29 @@ pub async fn run(
     }
 }
 
-/// Opens the disk and keeps the worker going; on return the tasks still run.
-async fn serve_disk(
+/// Opens the disk and keeps a worker going whose [`router`] is served elsewhere, at `url`, until `stop`
+/// fires: [`run`] without the listener. The disk is `disk`, or else what is in the data directory. When
+/// it returns, `tasks` have been stopped, unless it failed.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve_disk(
     worker: &Worker,
+    disk: Option<Arc<dyn Disk>>,
     url: &str,
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
+    let opening = async {
+        match disk {
+            Some(disk) => worker.open_on(disk).await,
+            None => worker.open().await,
+        }
+    };
     let mut voter_end = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
-        opened = worker.open() => opened?,
+        opened = opening => opened?,
     };
     let node = worker.node()?;
     let orders = Orders::new();

@@ -20,7 +20,7 @@ use mdfs_core::time::Timestamp;
 use mdfs_protocol::holdings::{Known, Report};
 use mdfs_protocol::internal::Identity;
 use mdfs_protocol::problem::Code;
-use mdfs_service::Clock;
+use mdfs_service::{Clock, Machine, Threads};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) peers: Peers,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Clock,
+    pub(crate) threads: Threads,
     pub(crate) buffers: BufferPool,
     /// Readers and writers wait in queues of their own: a slow sync delays no read.
     pub(crate) read_threads: DiskThreads,
@@ -63,18 +64,18 @@ impl Node {
         voter: VoterHandle,
         peers: Peers,
         metrics: Arc<Metrics>,
-        clock: Clock,
+        machine: &Machine,
         config: &Config,
     ) -> Result<Self, Error> {
         let limits = &config.limits;
         let every = config.heartbeat_interval.min(PROBE_EVERY);
-        let probe = Probe::start(Arc::clone(store.disk()), clock.clone(), every);
+        let probe = Probe::start(Arc::clone(store.disk()), machine, every);
         let probe = probe.map_err(|source| Error::System {
             operation: "ask the disk for its room",
             source,
         })?;
-        let threads = || DiskThreads::new(limits.disk_threads, limits.queue_wait);
-        let yielding = DiskThreads::yielding(YIELDING_THREADS, limits.queue_wait);
+        let threads = || DiskThreads::new(&machine.threads, limits.disk_threads, limits.queue_wait);
+        let yielding = DiskThreads::yielding(&machine.threads, YIELDING_THREADS, limits.queue_wait);
         let yielding_threads = yielding.map_err(|source| Error::System {
             operation: "start threads",
             source,
@@ -90,7 +91,8 @@ impl Node {
             voter,
             peers,
             metrics,
-            clock,
+            clock: machine.clock.clone(),
+            threads: machine.threads.clone(),
             read_threads: threads(),
             write_threads: threads(),
             yielding_threads,

@@ -4,7 +4,7 @@
 use crate::disk::{Disk, Space};
 use crate::error::Error;
 use mdfs_core::time::Timestamp;
-use mdfs_service::Clock;
+use mdfs_service::{Clock, Inline, Machine};
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ pub(crate) struct Probe {
     clock: Clock,
     every: Duration,
     /// Held for its drop, which ends the thread.
-    _stop: SyncSender<()>,
+    _stop: Option<SyncSender<()>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,25 +34,40 @@ impl Probe {
     ///
     /// # Errors
     /// If the disk does not say how much room it has, or the system refuses a thread.
-    pub(crate) fn start(disk: Arc<dyn Disk>, clock: Clock, every: Duration) -> io::Result<Self> {
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
+        machine: &Machine,
+        every: Duration,
+    ) -> io::Result<Self> {
+        let Machine { clock, threads, .. } = machine;
         let said = Said {
             at: clock.now(),
             space: disk.space()?,
         };
         let latest = Arc::new(Mutex::new(said));
-        // Nothing is ever sent.
-        let (stop, stopped) = sync_channel(0);
         let asker = Asker {
             disk,
             clock: clock.clone(),
             latest: Arc::clone(&latest),
         };
-        std::thread::Builder::new()
-            .name("mdfs-probe".to_owned())
-            .spawn(move || asker.run(&stopped, every))?;
+        let stop = match threads.as_inline() {
+            None => {
+                // Nothing is ever sent.
+                let (stop, stopped) = sync_channel(0);
+                std::thread::Builder::new()
+                    .name("mdfs-probe".to_owned())
+                    .spawn(move || asker.run(&stopped, every))?;
+                Some(stop)
+            }
+            Some(inline) => {
+                let asking = asker.run_inline(inline.clone(), every);
+                drop(inline.tasks().spawn_request("probe", asking));
+                None
+            }
+        };
         Ok(Self {
             latest,
-            clock,
+            clock: clock.clone(),
             every,
             _stop: stop,
         })
@@ -82,14 +97,27 @@ struct Asker {
 impl Asker {
     fn run(self, stopped: &Receiver<()>, every: Duration) {
         while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-            match self.disk.space() {
-                Ok(space) => {
-                    let at = self.clock.now();
-                    *lock(&self.latest) = Said { at, space };
-                }
-                // What it said before grows old.
-                Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
+            self.ask();
+        }
+    }
+
+    /// As [`Asker::run`], without a thread: until the process is killed, or stops.
+    async fn run_inline(self, inline: Inline, every: Duration) {
+        let stop = inline.tasks().stop();
+        while tokio::time::timeout(every, stop.cancelled()).await.is_err() {
+            inline.pause().await;
+            self.ask();
+        }
+    }
+
+    fn ask(&self) {
+        match self.disk.space() {
+            Ok(space) => {
+                let at = self.clock.now();
+                *lock(&self.latest) = Said { at, space };
             }
+            // What it said before grows old.
+            Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
         }
     }
 }
@@ -111,7 +139,7 @@ mod tests {
         let clock = Clock::manual();
         // It is not asked again within this test.
         let every = Duration::from_secs(3600);
-        let probe = Probe::start(disk, clock.clone(), every).unwrap();
+        let probe = Probe::start(disk, &clock.clone().into(), every).unwrap();
         clock.advance(every + PATIENCE);
         assert!(probe.space().unwrap().total > 0);
         clock.advance(Duration::from_millis(1));
@@ -123,7 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Arc::new(RealDisk::new(dir.path(), false));
         let clock = Clock::manual();
-        let probe = Probe::start(disk, clock.clone(), Duration::from_millis(1)).unwrap();
+        let probe = Probe::start(disk, &clock.clone().into(), Duration::from_millis(1)).unwrap();
         clock.advance(Duration::from_secs(3600));
         // What it says now is of now.
         while probe.space().is_err() {

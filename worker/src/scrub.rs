@@ -90,7 +90,7 @@ impl Scrub {
         let passes = Passes {
             orders: self.progress.subscribe(),
             scrub: self,
-            threads: DiskThreads::new(1, WAIT),
+            threads: DiskThreads::new(&node.threads, 1, WAIT),
             note: ScrubNote {
                 position: None,
                 began: node.clock.wall(),

@@ -10,10 +10,11 @@ use crate::store::{self, ChunkStore, StoreSettings};
 use crate::transfer::peers::Peers;
 use crate::voter::VoterStorage;
 use crate::voter::driver::{self, VoterEnd, VoterHandle};
+use mdfs_client::link::Network;
 use mdfs_core::id::DiskId;
 use mdfs_core::log::voter::{Voter, VoterSettings};
 use mdfs_protocol::access::ClusterKey;
-use mdfs_service::{Clock, chance};
+use mdfs_service::{CallDied, Machine};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub struct Worker {
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    clock: Clock,
+    machine: Machine,
+    network: Network,
     metrics: Arc<Metrics>,
     directory: Directory,
     node: OnceLock<Arc<Node>>,
@@ -41,7 +43,15 @@ impl Worker {
     ///
     /// # Errors
     /// If a setting cannot work.
-    pub fn new(config: Config, clock: Clock) -> Result<Self, Error> {
+    pub fn new(config: Config, machine: impl Into<Machine>) -> Result<Self, Error> {
+        Self::on(config, machine.into(), Network::real())
+    }
+
+    /// As [`Worker::new`], on a network.
+    ///
+    /// # Errors
+    /// If a setting cannot work.
+    pub fn on(config: Config, machine: Machine, network: Network) -> Result<Self, Error> {
         config.check()?;
         let metrics = Arc::new(Metrics::new()?);
         let directory = Directory::default();
@@ -49,7 +59,8 @@ impl Worker {
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
-                clock,
+                machine,
+                network,
                 metrics,
                 directory,
                 node,
@@ -70,10 +81,10 @@ impl Worker {
     /// The disk may be opened and closed again after the future was dropped.
     pub async fn open(&self) -> Result<VoterEnd, Error> {
         let data_dir = self.inner.config.data_dir.clone();
-        let made = tokio::task::spawn_blocking(move || make_dir(&data_dir));
+        let made = self.inner.machine.threads.run(move || make_dir(&data_dir));
         let operation = "make the data directory";
         made.await
-            .map_err(|_| Error::CallDied)?
+            .map_err(|CallDied| Error::CallDied)?
             .map_err(|source| Error::System { operation, source })?;
         let disk = RealDisk::new(self.inner.config.data_dir.clone(), true);
         self.open_on(Arc::new(disk)).await
@@ -85,8 +96,9 @@ impl Worker {
     /// As [`Worker::open`].
     pub async fn open_on(&self, disk: Arc<dyn Disk>) -> Result<VoterEnd, Error> {
         let inner = Arc::clone(&self.inner);
-        let opened = tokio::task::spawn_blocking(move || inner.open_blocking(disk));
-        let (node, end) = opened.await.map_err(|_| Error::CallDied)??;
+        let threads = &self.inner.machine.threads;
+        let opened = threads.run(move || inner.open_blocking(disk));
+        let (node, end) = opened.await.map_err(|CallDied| Error::CallDied)??;
         let _ = self.inner.node.set(Arc::new(node));
         Ok(end)
     }
@@ -170,14 +182,14 @@ impl Inner {
             most_open: limits.most_open,
             ..StoreSettings::default()
         };
-        let fresh = DiskId::from_u128(chance::random_u128());
+        let fresh = DiskId::from_u128(self.machine.chance.random_u128());
         let store = ChunkStore::open(disk, settings, fresh)?;
         let (handle, end) = self.start_voter(&store)?;
         let cluster = store.identity().cluster;
-        let peers = Peers::new(cluster_key, cluster, self.directory.clone())?;
+        let peers = Peers::new(&self.network, cluster_key, cluster, self.directory.clone())?;
         let metrics = Arc::clone(&self.metrics);
-        let (clock, config) = (self.clock.clone(), &self.config);
-        let node = Node::new(store, handle, peers, metrics, clock, config)?;
+        let (machine, config) = (&self.machine, &self.config);
+        let node = Node::new(store, handle, peers, metrics, machine, config)?;
         let identity = node.identity();
         tracing::info!(
             disk = %identity.disk,
@@ -197,7 +209,7 @@ impl Inner {
         };
         let open = || -> Result<_, Error> {
             let storage = VoterStorage::open(store)?;
-            let voter = Voter::restore(storage.load()?, self.clock.now(), settings)?;
+            let voter = Voter::restore(storage.load()?, self.machine.clock.now(), settings)?;
             Ok((voter, storage))
         };
         let started = match open() {
@@ -205,8 +217,8 @@ impl Inner {
                 // The store the tables are on knows of their failure itself: it makes the disk
                 // read-only.
                 let failed = || tracing::error!("the voter takes no part in the log any more");
-                let clock = self.clock.clone();
-                driver::start(voter, storage, clock, limits.voter_inbox, failed)
+                let machine = self.machine.clone();
+                driver::start(voter, storage, machine, limits.voter_inbox, failed)
             }
             Err(error) if is_log_damage(&error) => {
                 let cause = error::chain(&error);
@@ -216,7 +228,7 @@ impl Inner {
                     "the metadata log of this disk cannot be used: the voter refuses all that it \
                      is asked, the chunks are served"
                 );
-                driver::start_refusing(limits.voter_inbox)
+                driver::start_refusing(&self.machine.threads, limits.voter_inbox)
             }
             Err(error) => return Err(error),
         };

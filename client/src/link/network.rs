@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -46,7 +46,7 @@ pub trait Route: Debug + Send + Sync {
 }
 
 /// The bytes of an answer that was carried.
-pub type CarriedBody = UnsyncBoxBody<Bytes, CarryError>;
+pub type CarriedBody = BoxBody<Bytes, CarryError>;
 
 /// Why something was not carried.
 pub type CarryError = Box<dyn StdError + Send + Sync>;

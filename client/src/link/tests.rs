@@ -376,10 +376,7 @@ impl Route for Echo {
             if broken {
                 return Err("the cable is cut".into());
             }
-            let digest = format!(
-                "{{\"received\":{},\"durable\":false}}",
-                request.body().len()
-            );
+            let staged = format!("{{\"received\":{}}}", request.body().len());
             let body =
                 http_body_util::Full::new(Bytes::from(staged)).map_err(|never| match never {});
             Ok(http::Response::new(CarriedBody::new(body)))

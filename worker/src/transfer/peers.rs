@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::error::Error;
 use bytes::Bytes;
-use mdfs_client::link::{ChunkStream, Line, LinkError, Links, Peer, Reads};
+use mdfs_client::link::{ChunkStream, Line, LinkError, Links, Network, Peer, Reads};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::{ChunkId, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Term};
@@ -42,12 +42,13 @@ impl Peers {
     /// # Errors
     /// If the key cannot be sent.
     pub(crate) fn new(
+        network: &Network,
         key: &ClusterKey,
         cluster: Option<ClusterId>,
         directory: Directory,
     ) -> Result<Self, Error> {
         Ok(Self {
-            links: Links::new(key, cluster, Reads::Small).map_err(Error::Links)?,
+            links: Links::on(network, key, cluster, Reads::Small).map_err(Error::Links)?,
             directory,
         })
     }

@@ -4,22 +4,27 @@
 //! changed in one transaction, and answers. No answer leaves before what it states is durable, and
 //! none that states nothing new waits for the disk.
 
+mod error;
+mod inbox;
+mod refusing;
 mod tables;
 
+pub use error::{VoterEnded, VoterError};
+pub use refusing::start_refusing;
 pub use tables::Tables;
 
+use inbox::{Inbox, NotTaken, spawn, spawn_inline};
 use mdfs_core::log::message::{Position, Reply, Request};
 use mdfs_core::log::persist::{Answer, Persist, TableRead};
-use mdfs_core::log::violation::Violation;
 use mdfs_core::log::voter::Voter;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::VoterState;
-use mdfs_service::Clock;
+use mdfs_service::{Clock, Inline, Machine};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long nothing is synced before what is committed is applied to the table.
 const QUIET: Duration = Duration::from_secs(1);
@@ -31,36 +36,10 @@ const BATCH_MESSAGES: usize = 64;
 /// changes is in memory until it ends.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Why a voter did not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VoterError {
-    /// Its queue is full.
-    #[error("too many messages wait for the voter")]
-    Busy,
-    /// Its disk failed or its log is damaged: it answers nothing any more, since it cannot know what
-    /// it promised.
-    #[error("the voter's disk failed or its log is damaged, it takes no part in the log any more")]
-    Failed,
-    /// The worker is stopping.
-    #[error("the voter is stopping")]
-    Stopping,
-}
-
-/// Why the voter's thread ended by itself.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VoterEnded {
-    /// An invariant of the log is broken; the process must stop.
-    #[error("the metadata log is broken")]
-    Violation(#[from] Violation),
-    /// The thread panicked; the process must stop.
-    #[error("the voter's thread died")]
-    Died,
-}
-
 /// Sends requests to the voter. Clones send to the same one; it ends when all are gone.
 #[derive(Clone, Debug)]
 pub struct VoterHandle {
-    inbox: SyncSender<Item>,
+    inbox: Inbox,
     broken: Arc<AtomicBool>,
     last: Arc<Mutex<Position>>,
 }
@@ -103,8 +82,8 @@ impl VoterHandle {
         };
         match self.inbox.try_send(Item::Ask(message)) {
             Ok(()) => answered.await.unwrap_or(Err(VoterError::Stopping)),
-            Err(TrySendError::Full(_)) => Err(VoterError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(VoterError::Stopping),
+            Err(NotTaken::Full) => Err(VoterError::Busy),
+            Err(NotTaken::Ended) => Err(VoterError::Stopping),
         }
     }
 
@@ -130,7 +109,7 @@ impl VoterHandle {
     /// Asks the voter to end once it has answered what waits. False if its queue is full; then ask
     /// again.
     pub fn stop(&self) -> bool {
-        !matches!(self.inbox.try_send(Item::Stop), Err(TrySendError::Full(_)))
+        !matches!(self.inbox.try_send(Item::Stop), Err(NotTaken::Full))
     }
 }
 
@@ -156,69 +135,43 @@ impl VoterEnd {
 pub fn start<T: Tables>(
     voter: Voter,
     tables: T,
-    clock: Clock,
+    machine: impl Into<Machine>,
     inbox: usize,
     failed: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<(VoterHandle, VoterEnd)> {
+    let Machine { clock, threads, .. } = machine.into();
     let broken = Arc::new(AtomicBool::new(false));
     let last = Arc::new(Mutex::new(voter.last()));
-    let mut driver = Driver {
+    let driver = Driver {
         voter,
         tables,
         synced_at: clock.now(),
         clock,
         waiting: Vec::new(),
         batch: Vec::new(),
+        unsettled: false,
         broken: Arc::clone(&broken),
         last: Arc::clone(&last),
     };
-    spawn(inbox, broken, last, move |receiver| {
-        let mut failed = Some(failed);
-        // The tables are closed when this returns: the disk's lock may be given back then.
-        driver.run(receiver, || {
-            if let Some(failed) = failed.take() {
-                failed();
-            }
-        })
-    })
-}
-
-/// Starts what stands in for a voter that must not vote, because its log is gone or damaged: it
-/// answers every request with [`VoterError::Failed`] until it is stopped.
-///
-/// # Errors
-/// If the thread cannot be started.
-pub fn start_refusing(inbox: usize) -> std::io::Result<(VoterHandle, VoterEnd)> {
-    let broken = Arc::new(AtomicBool::new(true));
-    spawn(inbox, broken, Arc::default(), |receiver| {
-        while let Ok(Item::Ask(Message { asker, .. })) = receiver.recv() {
-            answer(asker, Err(VoterError::Failed));
+    let mut failed = Some(failed);
+    let failed = move || {
+        if let Some(failed) = failed.take() {
+            failed();
         }
-        Ok(())
-    })
-}
-
-fn spawn(
-    inbox: usize,
-    broken: Arc<AtomicBool>,
-    last: Arc<Mutex<Position>>,
-    run: impl FnOnce(&Receiver<Item>) -> Result<(), VoterEnded> + Send + 'static,
-) -> std::io::Result<(VoterHandle, VoterEnd)> {
-    let (inbox, receiver) = sync_channel(inbox);
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("voter".to_owned())
-        .spawn(move || {
-            let result = run(&receiver);
-            // Nobody waits any more when the worker was dropped.
-            let _ = ended.send(result);
-        })?;
-    let handle = VoterHandle {
-        inbox,
-        broken,
-        last,
     };
-    Ok((handle, VoterEnd(end)))
+    // The tables are closed when either returns: the disk's lock may be given back then.
+    match threads.as_inline() {
+        None => spawn(inbox, broken, last, move |receiver| {
+            driver.run(receiver, failed)
+        }),
+        Some(inline) => Ok(spawn_inline(
+            inbox,
+            broken,
+            last,
+            inline,
+            |receiver, inline| driver.run_inline(receiver, inline, failed),
+        )),
+    }
 }
 
 struct Driver<T> {
@@ -231,6 +184,8 @@ struct Driver<T> {
     waiting: Vec<(Asker, Reply)>,
     /// When something was last made durable.
     synced_at: Timestamp,
+    /// Something may be committed and not applied yet.
+    unsettled: bool,
     /// The disk failed: the voter is not stepped any more.
     broken: Arc<AtomicBool>,
     /// Where the log ends on the disk.
@@ -238,32 +193,70 @@ struct Driver<T> {
 }
 
 impl<T: Tables> Driver<T> {
-    fn run(&mut self, inbox: &Receiver<Item>, mut failed: impl FnMut()) -> Result<(), VoterEnded> {
-        let mut unsettled = false;
+    fn run(mut self, inbox: &Receiver<Item>, mut failed: impl FnMut()) -> Result<(), VoterEnded> {
         loop {
             let first = match inbox.recv_timeout(QUIET) {
                 Ok(item) => item,
-                Err(RecvTimeoutError::Timeout) if !unsettled => continue,
                 Err(RecvTimeoutError::Timeout) => {
-                    unsettled = false;
-                    self.settle(&mut failed);
+                    self.rest(&mut failed);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => Item::Stop,
             };
-            unsettled = true;
-            let stop = self.take_batch(first, inbox, &mut failed)?;
-            self.flush(&mut failed);
-            if stop {
-                self.settle(&mut failed);
+            if self.turn(first, || inbox.try_recv().ok(), &mut failed)? {
                 return Ok(());
             }
-            // Heartbeats alone come too often for the queue to stay empty so long.
-            if self.clock.now().since(self.synced_at) >= QUIET {
-                unsettled = false;
-                self.settle(&mut failed);
+        }
+    }
+
+    /// As [`Driver::run`], without a thread.
+    async fn run_inline(
+        mut self,
+        mut inbox: mpsc::Receiver<Item>,
+        inline: Inline,
+        mut failed: impl FnMut(),
+    ) -> Result<(), VoterEnded> {
+        loop {
+            let first = match tokio::time::timeout(QUIET, inbox.recv()).await {
+                Ok(item) => item.unwrap_or(Item::Stop),
+                Err(_) => {
+                    self.rest(&mut failed);
+                    continue;
+                }
+            };
+            inline.pause().await;
+            if self.turn(first, || inbox.try_recv().ok(), &mut failed)? {
+                return Ok(());
             }
         }
+    }
+
+    /// Nothing came for a while.
+    fn rest(&mut self, failed: &mut impl FnMut()) {
+        if std::mem::take(&mut self.unsettled) {
+            self.settle(failed);
+        }
+    }
+
+    /// Takes what is there, makes it durable and answers. Whether the voter was asked to stop.
+    fn turn(
+        &mut self,
+        first: Item,
+        next: impl FnMut() -> Option<Item>,
+        failed: &mut impl FnMut(),
+    ) -> Result<bool, VoterEnded> {
+        self.unsettled = true;
+        let stop = self.take_batch(first, next, failed)?;
+        self.flush(failed);
+        if stop {
+            self.settle(failed);
+            return Ok(true);
+        }
+        // Heartbeats alone come too often for the queue to stay empty so long.
+        if self.clock.now().since(self.synced_at) >= QUIET {
+            self.rest(failed);
+        }
+        Ok(false)
     }
 
     /// Steps the voter with what is in the queue, up to a bound on what one transaction takes.
@@ -271,7 +264,7 @@ impl<T: Tables> Driver<T> {
     fn take_batch(
         &mut self,
         first: Item,
-        inbox: &Receiver<Item>,
+        mut more: impl FnMut() -> Option<Item>,
         failed: &mut impl FnMut(),
     ) -> Result<bool, VoterEnded> {
         let mut next = Some(first);
@@ -286,7 +279,7 @@ impl<T: Tables> Driver<T> {
             if messages >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
                 break;
             }
-            next = inbox.try_recv().ok();
+            next = more();
         }
         Ok(false)
     }

@@ -252,7 +252,7 @@ async fn heartbeats_do_not_keep_what_is_committed_from_the_table() {
 
 #[tokio::test]
 async fn what_stands_in_for_a_voter_refuses_until_it_is_stopped() {
-    let (voter, mut end) = start_refusing(1).unwrap();
+    let (voter, mut end) = start_refusing(&mdfs_service::Threads::real(), 1).unwrap();
     assert!(voter.is_broken());
     for request in [append(1), Request::PreVote { term: term(2) }] {
         assert_eq!(voter.ask(request, 100).await, Err(VoterError::Failed));
