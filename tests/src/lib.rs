@@ -10,6 +10,7 @@ pub mod dev_cluster;
 pub mod disks;
 pub mod film;
 pub mod http;
+pub mod linear;
 pub mod nginx;
 pub mod pages;
 pub mod players;
