@@ -44,6 +44,9 @@ enum Addresses {
 #[derive(Deserialize)]
 struct DevFile {
     url: String,
+    /// All masters; a file of an earlier version has none.
+    #[serde(default)]
+    urls: Vec<String>,
     token_file: PathBuf,
 }
 
@@ -156,22 +159,26 @@ fn from_dev(here: &Path) -> Result<Option<Target>, CliError> {
     let Some(text) = read(&path, false)? else {
         return Ok(None);
     };
-    let DevFile { url, token_file } =
-        serde_json::from_str(&text).map_err(|error| CliError::ConfigFile {
-            path: path.clone(),
-            what: error.to_string(),
-        })?;
+    let DevFile {
+        url,
+        urls,
+        token_file,
+    } = serde_json::from_str(&text).map_err(|error| CliError::ConfigFile {
+        path: path.clone(),
+        what: error.to_string(),
+    })?;
     let refuse = |what: &str| CliError::ConfigFile {
         path: path.clone(),
         what: what.to_owned(),
     };
-    if !is_on_this_machine(&url) {
+    let urls = if urls.is_empty() { vec![url] } else { urls };
+    if !urls.iter().all(|url| is_on_this_machine(url)) {
         return Err(refuse("its url is not http://ADDRESS:PORT on this machine"));
     }
     let token_file = inside(&path, &token_file)
         .ok_or_else(|| refuse("its token file is not a file in the same folder"))?;
     Ok(Some(Target {
-        urls: vec![url],
+        urls,
         token_file: Some(token_file),
     }))
 }
@@ -347,6 +354,15 @@ mod tests {
             let named = found(url, token_file, &global(&["http://a"], None)).unwrap();
             assert_eq!(named, target("http://a", None));
         }
+        let several = |urls: &[&str]| {
+            let dev = serde_json::json!({"url": urls[0], "urls": urls, "token_file": "own"});
+            std::fs::write(here.path().join(DEV_FILE), dev.to_string()).unwrap();
+            find(&plain, None, here.path())
+        };
+        let both = [here_url, "http://127.0.0.1:81"];
+        assert_eq!(several(&both).unwrap().urls, both);
+        let refused = several(&[here_url, "http://10.0.0.1:80"]);
+        assert!(matches!(refused, Err(CliError::ConfigFile { .. })));
         let with_token = found(here_url, "own", &global(&[], Some("mine")));
         assert!(matches!(with_token, Err(CliError::Usage(_))));
         let by_hand = found(here_url, "own", &global(&[here_url], Some("mine"))).unwrap();

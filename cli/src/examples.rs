@@ -3,7 +3,8 @@
 pub(crate) const DEV: &str = "\
 Examples:
   mdfs dev
-  mdfs dev --workers 4 --processes --data /srv/mdfs-data";
+  mdfs dev --workers 4 --processes --data /srv/mdfs-data
+  mdfs dev --masters 2 --processes";
 pub(crate) const PUT: &str = "\
 Examples:
   mdfs put film.mkv films/

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod log;
+mod masters;
 mod memory;
 mod state;
 
@@ -32,6 +33,8 @@ const MARK: &str = "MDFS_TEST_MARK";
 /// How a cluster is started.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How many masters.
+    pub masters: u32,
     /// How many workers.
     pub workers: u32,
     /// Whether every role is a process of its own.
@@ -52,6 +55,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            masters: 1,
             workers: 3,
             processes: true,
             restart: true,
@@ -100,8 +104,9 @@ impl DevCluster {
         } else {
             memory::mounted(&mounts)?
         };
-        let workers = options.workers.to_string();
-        command.args(["dev", "--port", "0", "--workers", &workers, "--data"]);
+        let (masters, workers) = (options.masters.to_string(), options.workers.to_string());
+        command.args(["dev", "--port", "0", "--masters", &masters]);
+        command.args(["--workers", &workers, "--data"]);
         command
             .arg(&data)
             .arg("--state-file")
@@ -117,6 +122,7 @@ impl DevCluster {
             .context("start mdfs")?;
         let state = State {
             url: String::new(),
+            urls: Vec::new(),
             token_file: PathBuf::new(),
             cluster_id: String::new(),
             processes: Vec::new(),

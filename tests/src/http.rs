@@ -82,6 +82,17 @@ impl Connection {
         })
     }
 
+    /// How long the server may say nothing, and take nothing, from now on.
+    ///
+    /// # Errors
+    /// If that is no time at all.
+    pub fn bear_silence_for(&mut self, time: Duration) -> Result<()> {
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(Some(time))?;
+        stream.set_write_timeout(Some(time))?;
+        Ok(())
+    }
+
     /// The connection as it is, for what is no request and answer. Nothing may have been read.
     pub fn into_stream(self) -> TcpStream {
         self.stream.into_inner()

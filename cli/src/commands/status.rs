@@ -37,11 +37,14 @@ fn text(status: &Status) -> String {
     let cluster = status
         .cluster_id
         .map_or("not bootstrapped".to_owned(), |id| id.to_string());
-    let leader = status.term.clone().unwrap_or_else(|| "none".to_owned());
+    let none = || "none".to_owned();
+    let leader = status.leader_url.clone().unwrap_or_else(none);
+    let term = status.term.clone().unwrap_or_else(none);
     let mut lines = vec![
         ("health", word(status.health).to_owned()),
         ("cluster", cluster),
-        ("leader's term", leader),
+        ("leader", leader),
+        ("leader's term", term),
         (
             "workers",
             format!("{} of {} live", status.live_workers, status.workers),

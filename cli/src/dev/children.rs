@@ -1,6 +1,6 @@
 //! A development cluster whose servers are processes of their own, so that one can be killed.
 
-use super::folder::worker_name;
+use super::folder::{master_name, worker_name};
 use super::state::ProcessState;
 use super::{Plan, Report, ready};
 use anyhow::{Context, Result, anyhow};
@@ -40,7 +40,7 @@ struct Change {
     pid: Option<u32>,
 }
 
-/// Runs master and workers as children until `stop` fires. Whatever happens to this process, the
+/// Runs masters and workers as children until `stop` fires. Whatever happens to this process, the
 /// kernel ends the children with it.
 pub(super) async fn run(
     plan: Plan,
@@ -52,14 +52,9 @@ pub(super) async fn run(
     let roles = roles(&plan)?;
     let tasks = mdfs_service::Tasks::new(CancellationToken::new());
     let (changed, mut changes) = mpsc::channel(EVENTS);
-    let (stop_master, stop_workers) = (CancellationToken::new(), CancellationToken::new());
-    let mut keepers: Vec<(String, JoinHandle<Result<()>>)> = Vec::new();
+    let mut keepers: Vec<Kept> = Vec::new();
     for (number, role) in roles.iter().enumerate() {
-        let stop = if role.role == "master" {
-            &stop_master
-        } else {
-            &stop_workers
-        };
+        let stop = CancellationToken::new();
         let keeper = Keeper {
             program: program.clone(),
             role: role.clone(),
@@ -68,10 +63,9 @@ pub(super) async fn run(
             changed: changed.clone(),
             stop: stop.clone(),
         };
-        keepers.push((
-            role.name.clone(),
-            tasks.spawn_request("keeper", keeper.keep()),
-        ));
+        let keeper = tasks.spawn_request("keeper", keeper.keep());
+        let name = role.name.clone();
+        keepers.push(Kept { name, stop, keeper });
     }
     drop(changed);
 
@@ -116,19 +110,39 @@ pub(super) async fn run(
         result = bring_up => result,
     };
 
-    stop_master.cancel();
+    let mut workers = keepers.split_off(plan.masters.len());
     let mut results = Vec::new();
-    // The first is the master: workers answer it until it has stopped.
-    for (name, keeper) in keepers {
-        let result = keeper
-            .await
-            .with_context(|| format!("the keeper of {name} panicked"));
-        results.push(result.and_then(|kept| kept).with_context(|| name));
-        stop_workers.cancel();
+    // Workers answer the masters until the last of these, who leads, has stopped.
+    for number in ready::stop_order(&plan).await {
+        if let Some(master) = keepers.get_mut(number) {
+            results.push(master.end().await);
+        }
+    }
+    workers.iter().for_each(|worker| worker.stop.cancel());
+    for worker in &mut workers {
+        results.push(worker.end().await);
     }
     tasks.shut_down(Duration::from_secs(5)).await;
     served?;
     results.into_iter().collect()
+}
+
+/// A process and who keeps it.
+struct Kept {
+    name: String,
+    stop: CancellationToken,
+    keeper: JoinHandle<Result<()>>,
+}
+
+impl Kept {
+    /// Stops it and waits until it has ended.
+    async fn end(&mut self) -> Result<()> {
+        self.stop.cancel();
+        let name = &self.name;
+        let kept = (&mut self.keeper).await;
+        kept.with_context(|| format!("the keeper of {name} panicked"))?
+            .with_context(|| name.clone())
+    }
 }
 
 fn write_down(
@@ -149,7 +163,7 @@ fn write_down(
     report.write(cluster, processes.collect())
 }
 
-/// The master, then the workers, each with an address that stays the same over its restarts.
+/// The masters, then the workers, each with an address that stays the same over its restarts.
 fn roles(plan: &Plan) -> Result<Vec<Role>> {
     let path = |path: PathBuf| {
         path.into_os_string()
@@ -158,7 +172,7 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
     };
     let key = path(plan.folder.cluster_key())?;
     let parent = std::process::id().to_string();
-    let threads = threads_each(usize::from(plan.workers) + 1).to_string();
+    let threads = threads_each(usize::from(plan.workers) + plan.masters.len()).to_string();
     let shared = |address: SocketAddr| {
         let flags = [
             ("--listen", address.to_string()),
@@ -173,25 +187,28 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
             .chain(plan.log_json.then(|| "--log-json".to_owned()))
             .collect::<Vec<_>>()
     };
-    let mut arguments = vec!["master".to_owned()];
-    arguments.extend(shared(plan.master));
-    arguments.extend([
-        "--root-token-file".to_owned(),
-        path(plan.folder.root_token())?,
-    ]);
-    let delay = Span(super::REPAIR_DELAY).to_string();
-    arguments.extend(["--repair-delay".to_owned(), delay]);
-    arguments.extend(["--link-key-file".to_owned(), path(plan.folder.link_key())?]);
-    if let Some(cluster) = plan.cluster {
-        arguments.extend(["--cluster-id".to_owned(), cluster.to_string()]);
+    let mut roles = Vec::new();
+    for (number, &address) in plan.masters.iter().enumerate() {
+        let mut arguments = vec!["master".to_owned()];
+        arguments.extend(shared(address));
+        arguments.extend([
+            "--root-token-file".to_owned(),
+            path(plan.folder.root_token())?,
+        ]);
+        let delay = Span(super::REPAIR_DELAY).to_string();
+        arguments.extend(["--repair-delay".to_owned(), delay]);
+        arguments.extend(["--link-key-file".to_owned(), path(plan.folder.link_key())?]);
+        if let Some(cluster) = plan.cluster {
+            arguments.extend(["--cluster-id".to_owned(), cluster.to_string()]);
+        }
+        roles.push(Role {
+            role: "master",
+            name: master_name(number),
+            data_dir: None,
+            address,
+            arguments,
+        });
     }
-    let mut roles = vec![Role {
-        role: "master",
-        name: "master-0".to_owned(),
-        data_dir: None,
-        address: plan.master,
-        arguments,
-    }];
     let addresses = free_addresses(usize::from(plan.workers))?;
     for (number, address) in (0..plan.workers).zip(addresses) {
         let data_dir = plan.folder.worker(number);
@@ -199,7 +216,8 @@ fn roles(plan: &Plan) -> Result<Vec<Role>> {
         arguments.extend(shared(address));
         arguments.extend(["--data-dir".to_owned(), path(data_dir.clone())?]);
         arguments.extend(["--name".to_owned(), worker_name(number)]);
-        arguments.extend(["--master".to_owned(), plan.url()]);
+        let masters = plan.urls().into_iter();
+        arguments.extend(masters.flat_map(|url| ["--master".to_owned(), url]));
         let name = worker_name(number);
         roles.push(Role {
             role: "worker",

@@ -102,6 +102,11 @@ impl Folder {
     }
 }
 
+/// What a master is called; they are numbered from 0 too.
+pub(super) fn master_name(number: usize) -> String {
+    format!("master-{number}")
+}
+
 /// What a worker is called.
 pub(super) fn worker_name(number: u16) -> String {
     format!("worker-{number}")

@@ -1,6 +1,6 @@
 //! A development cluster whose servers all run in this process.
 
-use super::folder::worker_name;
+use super::folder::{master_name, worker_name};
 use super::state::ProcessState;
 use super::{Plan, Report, ready};
 use crate::roles::{listen, read_secret};
@@ -13,17 +13,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Runs master and workers until `stop` fires or one of them ends; then stops the others: the
-/// master first, while the workers can still answer it.
+/// Runs masters and workers until `stop` fires or one of them ends; then stops the others: the
+/// masters first, while the workers can still answer them, and of these the leader last.
 pub(super) async fn run(
     plan: Plan,
     report: Report,
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     stop: CancellationToken,
 ) -> Result<()> {
     let tasks = mdfs_service::Tasks::new(CancellationToken::new());
     let ended = CancellationToken::new();
-    let (stop_master, stop_workers) = (CancellationToken::new(), CancellationToken::new());
+    let stop_workers = CancellationToken::new();
     let mut servers: Vec<(String, JoinHandle<Result<()>>)> = Vec::new();
     let mut urls = Vec::new();
     for number in 0..plan.workers {
@@ -39,13 +39,18 @@ pub(super) async fn run(
         });
         servers.push((worker_name(number), server));
     }
-    let config = master_config(&plan)?;
-    let (stop_it, end) = (stop_master.clone(), ended.clone());
-    let master = tasks.spawn_request("master", async move {
-        let result = mdfs_master::run(config, listener, stop_it).await;
-        end.cancel();
-        Ok(result?)
-    });
+    let mut masters: Vec<(CancellationToken, JoinHandle<Result<()>>)> = Vec::new();
+    for listener in listeners {
+        let config = master_config(&plan)?;
+        let stop = CancellationToken::new();
+        let (stop_it, end) = (stop.clone(), ended.clone());
+        let master = tasks.spawn_request("master", async move {
+            let result = mdfs_master::run(config, listener, stop_it).await;
+            end.cancel();
+            Ok(result?)
+        });
+        masters.push((stop, master));
+    }
 
     let serve = async {
         let ready = ready::bring_up(&plan, &urls).await?;
@@ -60,18 +65,23 @@ pub(super) async fn run(
         result = serve => result,
     };
 
-    stop_master.cancel();
-    let mut results = vec![outcome("master", master).await];
+    let mut results = Vec::new();
+    for number in ready::stop_order(&plan).await {
+        if let Some((stop, master)) = masters.get_mut(number) {
+            stop.cancel();
+            results.push(outcome(&master_name(number), master).await);
+        }
+    }
     stop_workers.cancel();
-    for (name, server) in servers {
-        results.push(outcome(&name, server).await);
+    for (name, mut server) in servers {
+        results.push(outcome(&name, &mut server).await);
     }
     tasks.shut_down(Duration::from_secs(5)).await;
     results.into_iter().collect::<Result<Vec<()>>>()?;
     served
 }
 
-async fn outcome(name: &str, server: JoinHandle<Result<()>>) -> Result<()> {
+async fn outcome(name: &str, server: &mut JoinHandle<Result<()>>) -> Result<()> {
     server
         .await
         .with_context(|| format!("{name} panicked"))?
@@ -80,13 +90,14 @@ async fn outcome(name: &str, server: JoinHandle<Result<()>>) -> Result<()> {
 
 fn states(plan: &Plan, worker_urls: &[String]) -> Vec<ProcessState> {
     let pid = std::process::id();
-    let master = ProcessState {
+    let masters = plan.urls().into_iter().enumerate();
+    let masters = masters.map(|(number, url)| ProcessState {
         role: "master".to_owned(),
-        name: "master-0".to_owned(),
+        name: master_name(number),
         pid,
         data_dir: None,
-        url: plan.url(),
-    };
+        url,
+    });
     let workers = (0..plan.workers)
         .zip(worker_urls)
         .map(|(number, url)| ProcessState {
@@ -96,7 +107,7 @@ fn states(plan: &Plan, worker_urls: &[String]) -> Vec<ProcessState> {
             data_dir: Some(plan.folder.worker(number)),
             url: url.clone(),
         });
-    std::iter::once(master).chain(workers).collect()
+    masters.chain(workers).collect()
 }
 
 fn master_config(plan: &Plan) -> Result<mdfs_master::Config> {
@@ -118,7 +129,7 @@ fn worker_config(plan: &Plan, number: u16) -> Result<mdfs_worker::Config> {
     Ok(mdfs_worker::Config::new(
         plan.folder.worker(number),
         worker_name(number),
-        vec![plan.url()],
+        plan.urls(),
         ClusterKey::new(&read_secret(&plan.folder.cluster_key())?),
     ))
 }

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 /// A running development cluster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DevState {
-    /// Where the API answers.
+    /// Where the API answers: the first of the masters.
     pub(crate) url: String,
+    /// All masters, the first included; the next run gives them the same addresses.
+    #[serde(default)]
+    pub(crate) urls: Vec<String>,
     /// The file that holds the root token.
     pub(crate) token_file: PathBuf,
     /// The cluster.

@@ -476,6 +476,7 @@ impl State {
             replicas: 2,
             chunk_size: 0,
             term: None,
+            leader_url: None,
             commit: 0,
         }
     }

@@ -102,6 +102,9 @@ pub struct Status {
     pub chunk_size: u64,
     /// The leader's term, as text.
     pub term: Option<String>,
+    /// Where the master that leads answers, as far as the one that says this knows.
+    #[serde(default)]
+    pub leader_url: Option<String>,
     /// The last committed index of the log.
     pub commit: u64,
 }

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 /// What `--state-file` says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct State {
-    /// Where the API is.
+    /// Where the API is: at the first master.
     pub url: String,
+    /// All masters.
+    pub urls: Vec<String>,
     /// The file with the token that may do everything.
     pub token_file: PathBuf,
     /// The cluster's identity.
@@ -19,7 +21,7 @@ pub struct State {
 }
 
 /// One process of a cluster.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Process {
     /// `master`, `worker`, or what the one process of a cluster without `--processes` is called.
     pub role: String,

@@ -137,6 +137,7 @@ impl Metadata {
                 .get(),
             chunk_size: record.map_or(0, |record| record.chunk_size.bytes()),
             term: self.log.term().map(|term| term.to_string()),
+            leader_url: self.log.leader_url().map(ToOwned::to_owned),
             commit: self.log.commit().unwrap_or(0),
         };
         self.judge(now, &mut status);
