@@ -1,6 +1,7 @@
 //! Everything that can go wrong in a master. Knows nothing of HTTP.
 
 use mdfs_core::id::{ClusterId, DiskId, FileId, Generation, Term, TokenId};
+use mdfs_protocol::internal::Leader;
 use mdfs_protocol::problem::Code;
 use mdfs_service::settings::Faults;
 
@@ -59,7 +60,7 @@ pub enum Error {
     #[error("{open} {what} are open, and no more are allowed")]
     TooManyUploads {
         /// Of what.
-        what: &'static str,
+        what: String,
         /// How many there are.
         open: u64,
     },
@@ -110,6 +111,13 @@ pub enum Error {
     /// Nobody leads, or this master cannot reach who does.
     #[error("no leader can answer at the moment")]
     NoLeader,
+    /// This master does not lead, and nothing was done: who leads may be asked the same. Told to the
+    /// rest of this master and to other masters only.
+    #[error("another master leads")]
+    NotLeader {
+        /// Who, as far as this master knows.
+        hint: Option<Leader>,
+    },
     /// The leader cannot reach enough voters to write.
     #[error("not enough voters are reachable")]
     NoQuorum,
@@ -236,7 +244,7 @@ impl Error {
             Error::InvalidChunk(_) => Code::InvalidRequest,
             Error::MissingChunks { .. } => Code::MissingChunks,
             Error::RequestTooOld => Code::RequestOutsideWindow,
-            Error::VerifyFirst { .. } | Error::NoLeader => Code::NoLeader,
+            Error::VerifyFirst { .. } | Error::NoLeader | Error::NotLeader { .. } => Code::NoLeader,
             Error::TooFewWorkers { .. } => Code::TooFewWorkers,
             Error::NoSpace { .. } => Code::NoSpace,
             Error::VoterStays { .. } => Code::Conflict,

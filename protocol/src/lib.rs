@@ -5,6 +5,7 @@
 //! error looks on either.
 
 pub mod access;
+pub mod ask;
 pub mod date;
 pub mod holdings;
 pub mod internal;

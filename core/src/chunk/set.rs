@@ -1,9 +1,10 @@
 //! A set of chunks, kept as runs.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Numbers of chunks, kept as runs: one that is filled from its start takes one, whatever its size.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkSet {
     /// How many from each number on; no run touches the next.
     runs: BTreeMap<u32, u32>,

@@ -8,6 +8,7 @@ pub mod handle;
 pub mod metadata;
 mod mover;
 mod progress;
+mod refused;
 pub mod survey;
 mod trashed;
 mod truth;

@@ -6,9 +6,10 @@ use crate::id::RequestId;
 use crate::labels::Attributes;
 use crate::name::FileName;
 use crate::records::{FileRecord, Key, Lookup, Outcome, Precondition, put};
+use serde::{Deserialize, Serialize};
 
 /// What is to be said of a file from now on; what is left out stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelChange {
     /// Media type.
     pub content_type: Option<String>,

@@ -5,10 +5,11 @@ use crate::chunk::ChunkSize;
 use crate::records::{ClusterRecord, Key, Lookup, Lowering, get, put};
 use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What is to change; nothing else does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyChange {
     /// Copies of each chunk of files that did not ask for another number.
     pub replicas: Option<ReplicationFactor>,

@@ -11,9 +11,10 @@ use crate::records::{
     FileRecord, Key, Lookup, Outcome, Precondition, TrashRecord, get, put, remove,
 };
 use crate::time::LogTime;
+use serde::{Deserialize, Serialize};
 
 /// Where a record stands in the trash. Sorts by age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trashed {
     /// When it came there.
     pub deleted: LogTime,

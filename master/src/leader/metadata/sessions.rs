@@ -21,8 +21,8 @@ impl Metadata {
     /// Whether one more session may be opened. One holder leaves half of them to others.
     pub(super) fn check_quota(&self, holder: Option<Holder>) -> Result<(), Error> {
         let most = self.settings.most_sessions;
-        let full = |what, open: usize| {
-            let open = u64::try_from(open).unwrap_or(u64::MAX);
+        let full = |what: &str, open: usize| {
+            let (what, open) = (what.to_owned(), u64::try_from(open).unwrap_or(u64::MAX));
             Err(Error::TooManyUploads { what, open })
         };
         let theirs = holder.map_or(0, |holder| self.planned.held_by(holder).sessions);
@@ -73,7 +73,10 @@ impl Metadata {
     /// last chunk of a file is not full, what is recorded has about as many bytes as it says.
     fn check_new_chunk(&self, chunk: &RecordChunk) -> Result<(), Error> {
         let most = self.settings.most_recorded;
-        let full = |what, open| Err(Error::TooManyUploads { what, open });
+        let full = |what: &str, open| {
+            let what = what.to_owned();
+            Err(Error::TooManyUploads { what, open })
+        };
         let (open, _) = self.planned.recorded;
         let Some(upload) = self.planned.uploads.get(&chunk.chunk.file) else {
             // That it is not open is told by what follows.

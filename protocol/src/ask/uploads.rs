@@ -9,9 +9,10 @@ use mdfs_core::name::FileName;
 use mdfs_core::records::{ChunkRecord, EndedRecord, Holder, Precondition, Session, UploadRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
+use serde::{Deserialize, Serialize};
 
 /// Opens an upload: nothing of it is visible before it is committed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeginUpload {
     /// Given by a client that may repeat the request.
     pub request: Option<RequestId>,
@@ -34,7 +35,7 @@ pub struct BeginUpload {
 }
 
 /// What came of a [`BeginUpload`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Begun {
     /// Go on: store chunks, then commit.
     Open(OpenUpload),
@@ -43,7 +44,7 @@ pub enum Begun {
 }
 
 /// An open upload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenUpload {
     /// The new version's id.
     pub file: FileId,
@@ -58,7 +59,7 @@ pub struct OpenUpload {
 }
 
 /// Asks where a chunk of an open upload should go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The upload.
     pub file: FileId,
@@ -71,7 +72,7 @@ pub struct Place {
 }
 
 /// A disk and where its worker answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// The disk.
     pub disk: DiskId,
@@ -82,7 +83,7 @@ pub struct Site {
 }
 
 /// Which disks hold a run of chunks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copies {
     /// The first chunk of the run.
     pub first_chunk: u32,
@@ -93,7 +94,7 @@ pub struct Copies {
 }
 
 /// Says that a chunk of a session is durable as often as wanted; without disks, that these are its bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordChunk {
     /// The chunk.
     pub chunk: ChunkId,
@@ -112,7 +113,7 @@ pub struct RecordChunk {
 }
 
 /// Asks what is known of a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindUpload {
     /// The upload.
     pub file: FileId,
@@ -123,7 +124,7 @@ pub struct FindUpload {
 }
 
 /// A session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FoundUpload {
     /// It takes chunks.
     Open(Box<OpenSession>),
@@ -132,7 +133,7 @@ pub enum FoundUpload {
 }
 
 /// A session that takes chunks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenSession {
     /// What chunk writes need, in the leader's present term.
     pub open: OpenUpload,
@@ -149,7 +150,7 @@ pub struct OpenSession {
 }
 
 /// A durable chunk of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownChunk {
     /// Its number.
     pub index: u32,
@@ -167,7 +168,7 @@ impl KnownChunk {
 }
 
 /// Asks for one page of the sessions that are open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListUploads {
     /// Of names that begin with this only.
     pub prefix: String,
@@ -178,7 +179,7 @@ pub struct ListUploads {
 }
 
 /// One page of open sessions, sorted by id.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadPage {
     /// The sessions, without their chunks.
     pub uploads: Vec<OpenSession>,
@@ -187,7 +188,7 @@ pub struct UploadPage {
 }
 
 /// Makes an upload a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitUpload {
     /// The upload.
     pub file: FileId,

@@ -1,0 +1,284 @@
+//! Every question and answer reads back as it was.
+
+use super::*;
+use mdfs_core::access::Grant;
+use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::chunk::{ChunkLayout, ChunkSet, ChunkSize};
+use mdfs_core::id::{ClusterId, DiskId, Incarnation, RequestId, Term};
+use mdfs_core::labels::Labels;
+use mdfs_core::records::plan::{LabelChange, Trashed};
+use mdfs_core::records::{FileRecord, Precondition, Session, TokenHash, UploadRecord, Wanted};
+use mdfs_core::ring::ReplicationFactor;
+use mdfs_core::time::LogTime;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::time::Duration;
+
+#[track_caller]
+fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let bytes = postcard::to_stdvec(value).unwrap();
+    let (read, rest) = postcard::take_from_bytes::<T>(&bytes).unwrap();
+    assert_eq!((&read, rest), (value, &[][..]));
+    let cut = bytes.split_last().map_or(&[][..], |(_, cut)| cut);
+    assert!(postcard::from_bytes::<T>(cut).is_err(), "{value:?}");
+}
+
+fn name(text: &str) -> FileName {
+    FileName::parse(text).unwrap()
+}
+
+fn term() -> Term {
+    let incarnation = Incarnation(3);
+    Term {
+        round: 2,
+        incarnation,
+    }
+}
+
+fn request() -> Option<RequestId> {
+    Some(RequestId::issue(LogTime::from_millis(5), 6))
+}
+
+fn delete(request: Option<RequestId>) -> Delete {
+    Delete {
+        request,
+        name: name("a/b"),
+        precondition: Precondition::default(),
+    }
+}
+
+fn begin(request: Option<RequestId>, session: Option<Session>) -> Asked {
+    Asked::BeginUpload(Box::new(BeginUpload {
+        request,
+        name: name("ä"),
+        chunk_size: Some(ChunkSize::MIN),
+        replicas: Some(ReplicationFactor::DEFAULT),
+        content_type: "video/mp4".to_owned(),
+        labels: Labels::default(),
+        precondition: Precondition::default(),
+        session,
+        holder: None,
+    }))
+}
+
+fn file() -> FileInfo {
+    let record = FileRecord {
+        version: 9,
+        file: FileId::from_u128(1),
+        size: 3,
+        layout: ChunkLayout::of_file(3, ChunkSize::MIN).unwrap(),
+        chunk_size: ChunkSize::MIN,
+        replicas: Wanted::exactly(ReplicationFactor::DEFAULT),
+        crc32: Crc32::default(),
+        blake3: Blake3::of(b"abc"),
+        content_type: "text/plain".to_owned(),
+        labels: Labels::default(),
+        modified: LogTime::from_millis(4),
+        exceptions: Vec::new(),
+    };
+    let name = name("a");
+    FileInfo { name, record }
+}
+
+fn site() -> Site {
+    Site {
+        disk: DiskId::from_u128(7),
+        url: "http://w".to_owned(),
+        live: true,
+    }
+}
+
+fn token() -> Token {
+    let record = TokenRecord {
+        hash: TokenHash([7; 32]),
+        label: "ci".to_owned(),
+        grant: Grant::all(),
+        created: LogTime::from_millis(1),
+        expires: LogTime::from_millis(2),
+    };
+    Token {
+        id: TokenId::from_u128(8),
+        record,
+    }
+}
+
+fn open() -> OpenUpload {
+    OpenUpload {
+        file: FileId::from_u128(1),
+        term: term(),
+        begun_at: 3,
+        chunk_size: ChunkSize::MIN,
+        replicas: ReplicationFactor::DEFAULT,
+    }
+}
+
+fn session() -> OpenSession {
+    let mut stored = ChunkSet::default();
+    stored.insert(2);
+    let replicas = Wanted::exactly(ReplicationFactor::DEFAULT);
+    let record = UploadRecord {
+        begun_at: 3,
+        begun: LogTime::from_millis(1),
+        name: name("a"),
+        chunk_size: ChunkSize::MIN,
+        replicas,
+        content_type: String::new(),
+        labels: Labels::default(),
+        precondition: Precondition::default(),
+        request: None,
+        session: None,
+        holder: None,
+    };
+    OpenSession {
+        open: open(),
+        record,
+        stored,
+        stored_bytes: 5,
+        expires: LogTime::from_millis(9),
+        chunks: Vec::new(),
+    }
+}
+
+/// Each question, and whether it may be asked again.
+fn questions() -> Vec<(Asked, bool)> {
+    let file = FileId::from_u128(1);
+    let session = Session {
+        size: Some(5),
+        expires_after: Duration::from_secs(60),
+    };
+    let rename = |request| Rename {
+        request,
+        from: name("a"),
+        to: name("b"),
+        overwrite: true,
+    };
+    let labels = |request| SetLabels {
+        request,
+        name: name("a"),
+        change: LabelChange::default(),
+        precondition: Precondition::default(),
+    };
+    let undelete = |request| Undelete {
+        request,
+        name: name("a"),
+    };
+    let retire = Order::Retire {
+        worker: "w".to_owned(),
+        lost: false,
+    };
+    let trashed = Trashed {
+        deleted: LogTime::from_millis(1),
+        file,
+    };
+    let url = "http://m".to_owned();
+    let formats = mdfs_core::format::FORMATS;
+    vec![
+        (begin(None, None), true),
+        (begin(request(), Some(session)), true),
+        (begin(None, Some(session)), false),
+        (
+            Asked::Place(Place {
+                file,
+                chunk: 1,
+                bytes: 2,
+                avoid: vec![DiskId::from_u128(4)],
+            }),
+            true,
+        ),
+        (
+            Asked::FindUpload(FindUpload {
+                file,
+                chunks_from: 1,
+                most_chunks: 100,
+            }),
+            true,
+        ),
+        (Asked::AbortUpload(file), true),
+        (Asked::Lookup(name("a")), true),
+        (Asked::List(List::default()), true),
+        (Asked::Delete(delete(None)), false),
+        (Asked::Delete(delete(request())), true),
+        (Asked::Purge(delete(None)), false),
+        (Asked::Purge(delete(request())), true),
+        (Asked::Undelete(undelete(None)), false),
+        (Asked::Undelete(undelete(request())), true),
+        (
+            Asked::ListTrash(ListTrash {
+                prefix: "a".to_owned(),
+                after: Some(trashed),
+                limit: 10,
+            }),
+            true,
+        ),
+        (Asked::Rename(rename(None)), false),
+        (Asked::Rename(rename(request())), true),
+        (Asked::SetLabels(Box::new(labels(None))), false),
+        (Asked::SetLabels(Box::new(labels(request()))), true),
+        (Asked::Order(retire), false),
+        (Asked::Token(TokenId::from_u128(1)), true),
+        (Asked::Tokens, true),
+        (Asked::AddToken(Box::new(token())), false),
+        (Asked::RevokeToken(TokenId::from_u128(1)), false),
+        (Asked::Status, true),
+        (Asked::Workers, true),
+        (Asked::Tasks, true),
+        (Asked::Policy, true),
+        (Asked::ChangePolicy(PolicyChange::default()), false),
+        (Asked::Hello(Hello { url, formats }), true),
+    ]
+}
+
+#[test]
+fn questions_read_back_and_only_those_are_repeated_that_change_nothing_more() {
+    for (asked, repeatable) in questions() {
+        check(&asked);
+        assert_eq!(asked.is_repeatable(), repeatable, "{asked:?}");
+    }
+}
+
+#[test]
+fn answers_read_back() {
+    let view = FileView {
+        info: file(),
+        sites: vec![SitesOfRun {
+            first_chunk: 0,
+            chunks: 1,
+            sites: vec![site()],
+            moving: Vec::new(),
+        }],
+        log_time: LogTime::from_millis(8),
+        term: term(),
+    };
+    let hint = Some(Leader {
+        term: term(),
+        url: "http://m".to_owned(),
+    });
+    let cluster = ClusterId::from_u128(5);
+    for told in [
+        Told::Done,
+        Told::Begun(Box::new(Begun::Open(open()))),
+        Told::Begun(Box::new(Begun::Already(file()))),
+        Told::Sites(vec![site()]),
+        Told::Upload(Box::new(FoundUpload::Open(Box::new(session())))),
+        Told::Uploads(UploadPage {
+            uploads: vec![session()],
+            next: Some(FileId::from_u128(2)),
+        }),
+        Told::File(Box::new(file())),
+        Told::View(Box::new(view)),
+        Told::Page(Page::default()),
+        Told::Trash(TrashPage::default()),
+        Told::Bootstrapped(Bootstrapped { cluster }),
+        Told::Token(None),
+        Told::Token(Some(Box::new(token().record))),
+        Told::Revoked(Box::new(token().record)),
+        Told::Tokens(vec![token()]),
+        Told::Workers(Workers {
+            workers: Vec::new(),
+        }),
+        Told::Refused(Refused::VerifyFirst { term: term() }),
+        Told::NotLeader { hint },
+    ] {
+        check(&told);
+    }
+}
