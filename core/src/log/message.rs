@@ -188,10 +188,11 @@ pub enum LoadFrom {
         /// The last key already held.
         after: Option<Vec<u8>>,
     },
-    /// The log behind this index.
+    /// The log behind this place. A log that does not have it, or begins behind it, is served as
+    /// [`LoadFrom::Table`] from the start.
     Log {
-        /// The last index already held.
-        after: u64,
+        /// The last entry already held.
+        after: Position,
     },
 }
 
@@ -210,6 +211,9 @@ pub struct Append {
     pub send: u64,
     /// Where the leader is reached, for other masters.
     pub leader_url: String,
+    /// How long a lease the leader counts on, in milliseconds: a voter that leases itself for
+    /// another span refuses.
+    pub lease_millis: u64,
 }
 
 impl Append {
@@ -239,6 +243,8 @@ pub struct SnapshotPage {
     pub send: u64,
     /// Where the leader is reached.
     pub leader_url: String,
+    /// As in [`Append`].
+    pub lease_millis: u64,
 }
 
 /// What a voter answers.
@@ -299,6 +305,16 @@ pub enum Reply {
         /// The term asked in.
         term: Term,
     },
+    /// To Append and Snapshot: leader and voter were told leases of different lengths, so a leader
+    /// might count on one that is over. Nothing was promised or leased.
+    OtherLease {
+        /// The term asked in.
+        term: Term,
+        /// As in the request.
+        send: u64,
+        /// For how long the voter leases itself, in milliseconds.
+        lease_millis: u64,
+    },
 }
 
 /// Answer to PreVote and Prepare.
@@ -333,7 +349,7 @@ pub struct Loaded {
     pub applied: u64,
     /// Where the log begins: the first entry it holds follows this place.
     pub base: Base,
-    /// Where the page begins.
+    /// Where the page begins: not where it was asked to if the log does not have that place.
     pub from: LoadFrom,
     /// Records in order of their keys.
     pub records: Vec<Record>,

@@ -239,9 +239,12 @@ impl Voter {
         // Once settled, nothing changes while the promise stands: the pages are of one state.
         let persist = self.settle();
         let base = self.log.base().clone();
-        let after = match &from {
-            LoadFrom::Table { .. } => base.position.index,
-            LoadFrom::Log { after } => (*after).max(base.position.index),
+        let (from, after) = match from {
+            LoadFrom::Log { after } if self.log.position(after.index) == Some(after) => {
+                (from, after.index)
+            }
+            LoadFrom::Log { .. } => (LoadFrom::Table { after: None }, base.position.index),
+            LoadFrom::Table { .. } => (from, base.position.index),
         };
         let entries = self.log.page(after, PAGE_BYTES);
         let end = entries.last().map_or(after, |entry| entry.index);
@@ -300,6 +303,17 @@ impl Voter {
             promised: self.promised,
             lease_left,
         }
+    }
+
+    /// The answer to a leader that counts on leases of another length. A lower term is told of the
+    /// higher one all the same.
+    fn other_span(&self, term: Term, send: u64, lease_millis: u64) -> Option<Reply> {
+        let own = u64::try_from(self.settings.lease.as_millis()).unwrap_or(u64::MAX);
+        (own != lease_millis && term >= self.promised).then_some(Reply::OtherLease {
+            term,
+            send,
+            lease_millis: own,
+        })
     }
 
     /// The tests of term and lease that Append and Snapshot share. On success the voter has

@@ -85,6 +85,18 @@ pub fn disk_id(number: usize) -> DiskId {
     DiskId::from_u128(number as u128 + 1)
 }
 
+/// The leader counts on the lease that voters give, of no length.
+fn believe_no_lease(request: &mut Request) {
+    match request {
+        Request::Append(append) => append.lease_millis = 0,
+        Request::Snapshot(page) => page.lease_millis = 0,
+        Request::PreVote { .. }
+        | Request::Prepare { .. }
+        | Request::Load { .. }
+        | Request::Release { .. } => {}
+    }
+}
+
 fn disk_number(id: DiskId) -> usize {
     usize::try_from(id.as_u128()).map_or(usize::MAX, |id| id.wrapping_sub(1))
 }
@@ -301,8 +313,12 @@ impl World {
                     request: Request::Release { .. },
                     ..
                 } if !bounds.releases => {}
-                Effect::Send { to, request } => {
+                Effect::Send { to, mut request } => {
                     let to = disk_number(to);
+                    if !bounds.leases {
+                        // What leaders believe is not what voters do: see there.
+                        believe_no_lease(&mut request);
+                    }
                     let below = match &request {
                         Request::Snapshot(page) => {
                             self.masters[master].seen_up_to(page.base.position.index)

@@ -8,6 +8,7 @@ mod error;
 mod inbox;
 mod refusing;
 mod tables;
+mod warning;
 
 pub use error::{VoterEnded, VoterError};
 pub use refusing::start_refusing;
@@ -25,6 +26,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use warning::Warning;
 
 /// How long nothing is synced before what is committed is applied to the table.
 const QUIET: Duration = Duration::from_secs(1);
@@ -146,6 +148,7 @@ pub fn start<T: Tables>(
         voter,
         tables,
         synced_at: clock.now(),
+        warning: Warning::default(),
         clock,
         waiting: Vec::new(),
         batch: Vec::new(),
@@ -186,6 +189,7 @@ struct Driver<T> {
     synced_at: Timestamp,
     /// Something may be committed and not applied yet.
     unsettled: bool,
+    warning: Warning,
     /// The disk failed: the voter is not stepped any more.
     broken: Arc<AtomicBool>,
     /// Where the log ends on the disk.
@@ -295,7 +299,11 @@ impl<T: Tables> Driver<T> {
             answer(asker, Err(VoterError::Failed));
             return Ok(());
         }
-        let output = self.voter.step(self.clock.now(), request)?;
+        let now = self.clock.now();
+        let output = self.voter.step(now, request)?;
+        if let Answer::Ready(reply) = &output.answer {
+            self.warning.look_at(now, reply);
+        }
         self.batch.extend(output.persist);
         match output.answer {
             // Nothing is on its way to the disk that this answer could rest on.

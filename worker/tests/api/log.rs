@@ -50,6 +50,7 @@ fn append(round: u64, index: u64) -> Request {
         commit: 0,
         send: 7,
         leader_url: "http://leader".to_owned(),
+        lease_millis: 3000,
     })
 }
 

@@ -232,6 +232,7 @@ impl World {
                     commit: *commit,
                     send: 1,
                     leader_url: String::new(),
+                    lease_millis: 3000,
                 }));
             }
             Step::Put(chunk, len) => put(&store, *chunk, *len),

@@ -40,6 +40,11 @@ impl LeaderSettings {
             url,
         }
     }
+
+    /// The lease in milliseconds, as voters are told.
+    pub(super) fn lease_millis(&self) -> u64 {
+        u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// What can happen to a leader from outside; requests come by its methods.

@@ -83,6 +83,7 @@ impl Loading {
                 commit: 0,
                 send: 0,
                 leader_url: settings.url.clone(),
+                lease_millis: settings.lease_millis(),
             };
             effects.push(Effect::Send {
                 to,
@@ -122,11 +123,9 @@ impl Loading {
             let after = page.records.into_iter().next_back().map(|(key, _)| key);
             self.next = LoadFrom::Table { after };
         } else {
-            let base = self
-                .state
-                .as_ref()
-                .map_or(0, |(base, _)| base.position.index);
-            let after = self.entries.last().map_or(base, |entry| entry.index);
+            let base = self.state.as_ref().map(|(base, _)| base.position);
+            let last = self.entries.last().map(Entry::position);
+            let after = last.or(base).unwrap_or_default();
             self.next = LoadFrom::Log { after };
         }
         true

@@ -111,6 +111,7 @@ impl Leading {
                     last: !more,
                     send,
                     leader_url: settings.url.clone(),
+                    lease_millis: settings.lease_millis(),
                 };
                 (Request::Snapshot(page), sending.base.position.index)
             }
@@ -133,6 +134,7 @@ impl Leading {
                     commit: self.commit,
                     send,
                     leader_url: settings.url.clone(),
+                    lease_millis: settings.lease_millis(),
                 };
                 (Request::Append(append), previous.index)
             }

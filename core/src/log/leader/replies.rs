@@ -76,6 +76,14 @@ impl Leader {
             } => {
                 self.refused(now, from, term, send, effects);
             }
+            Reply::OtherLease {
+                term,
+                send,
+                lease_millis: _,
+            } => {
+                // A voter less, until somebody mends the settings.
+                self.refused(now, from, term, send, effects);
+            }
             Reply::Released { term: _ } => {}
         }
     }
@@ -129,7 +137,7 @@ fn highest_told(reply: &Reply) -> Term {
         Reply::Appended { higher, .. }
         | Reply::Mismatch { higher, .. }
         | Reply::Staged { higher, .. } => higher.unwrap_or_default(),
-        Reply::Loaded(_) | Reply::Released { .. } => Term::default(),
+        Reply::Loaded(_) | Reply::Released { .. } | Reply::OtherLease { .. } => Term::default(),
     }
 }
 

@@ -19,7 +19,11 @@ impl Voter {
             commit,
             send,
             leader_url,
+            lease_millis,
         } = append;
+        if let Some(refusal) = self.other_span(term, send, lease_millis) {
+            return Ok(Output::answer(refusal));
+        }
         let mut persist = Persist::default();
         if !self.admit(now, term, leader_url, &mut persist) {
             return Ok(Output::answer(self.refusal(now, term, send)));

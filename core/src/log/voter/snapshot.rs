@@ -24,7 +24,11 @@ impl Voter {
             last,
             send,
             leader_url,
+            lease_millis,
         } = page;
+        if let Some(refusal) = self.other_span(term, send, lease_millis) {
+            return Output::answer(refusal);
+        }
         let position = base.position;
         let mut persist = Persist::default();
         // Every page is tested, so the promise is checked right before the swap too.

@@ -48,6 +48,7 @@ fn append(round: u64, previous: Position, entries: &[Entry], commit: u64) -> Req
         commit,
         send: 1,
         leader_url: "m".into(),
+        lease_millis: 3000,
     })
 }
 
@@ -79,6 +80,7 @@ fn check_append(voter: &mut Voter, now: Timestamp, request: Request, want: &str)
                 Reply::Appended { index, .. } => format!("holds {index}{synced}"),
                 Reply::Mismatch { hint, .. } => format!("mismatch {hint}{synced}"),
                 Reply::Refused { promised, .. } => format!("refused {}", promised.round),
+                Reply::OtherLease { lease_millis, .. } => format!("leases {lease_millis}"),
                 other => format!("{other:?}"),
             }
         }
@@ -193,6 +195,79 @@ fn a_lease_keeps_other_terms_out_and_its_holder_is_told() {
 }
 
 #[test]
+fn a_leader_that_counts_on_other_leases_gets_neither_promise_nor_lease() {
+    let mut voter = blank();
+    let with = |round, lease_millis| match append(round, at(0, 0), &[entry(1, 1)], 0) {
+        Request::Append(append) => Request::Append(Append {
+            lease_millis,
+            ..append
+        }),
+        other => other,
+    };
+    check_append(&mut voter, seconds(0), with(1, 3001), "leases 3000");
+    assert_eq!(
+        (voter.promised(), voter.leader(seconds(0))),
+        (Term::default(), None)
+    );
+    check_append(&mut voter, seconds(0), with(2, 3000), "holds 1");
+    // A deposed leader hears of the higher term first.
+    check_append(&mut voter, seconds(0), with(1, 2999), "refused 2");
+    let Request::Append(append) = with(3, 2999) else {
+        panic!("an append")
+    };
+    let page = SnapshotPage {
+        term: append.term,
+        base: Base::default(),
+        page: 0,
+        records: Vec::new(),
+        last: true,
+        send: 1,
+        leader_url: String::new(),
+        lease_millis: append.lease_millis,
+    };
+    check_append(
+        &mut voter,
+        seconds(9),
+        Request::Snapshot(page),
+        "leases 3000",
+    );
+    assert_eq!(voter.promised(), term(2));
+}
+
+#[test]
+fn load_goes_on_behind_an_entry_the_log_has_and_else_begins_with_the_table() {
+    let mut voter = blank();
+    let entries = [entry(1, 1), entry(1, 2), entry(2, 3)];
+    check_append(
+        &mut voter,
+        seconds(0),
+        append(2, at(0, 0), &entries, 2),
+        "holds 3",
+    );
+    let mut load = |after| {
+        let request = Request::Load {
+            term: term(2),
+            from: LoadFrom::Log { after },
+            send: 1,
+        };
+        let loaded = match voter.step(seconds(1), request).unwrap().answer {
+            Answer::Ready(reply) => *reply,
+            Answer::Read(read) => read.finish(Vec::new(), false),
+        };
+        let Reply::Loaded(loaded) = loaded else {
+            panic!("not loaded")
+        };
+        (loaded.from, loaded.entries.len(), loaded.applied)
+    };
+    let log = |after| LoadFrom::Log { after };
+    let table = LoadFrom::Table { after: None };
+    assert_eq!(load(at(1, 2)), (log(at(1, 2)), 1, 2));
+    assert_eq!(load(at(2, 3)), (log(at(2, 3)), 0, 2));
+    assert_eq!(load(at(2, 2)), (table.clone(), 3, 2));
+    assert_eq!(load(at(2, 4)), (table, 3, 2));
+}
+
+#[test]
 fn a_restart_keeps_the_promise_and_assumes_its_lease() {
     let mut voter = blank();
     check_append(
@@ -230,6 +305,7 @@ fn a_snapshot_is_swapped_in_with_its_last_page() {
             last,
             send: 1,
             leader_url: String::new(),
+            lease_millis: 3000,
         })
     };
     let mut step = |request| voter.step(seconds(0), request).unwrap();
@@ -278,6 +354,7 @@ fn a_late_snapshot_keeps_what_follows_its_entry() {
             last: true,
             send: 1,
             leader_url: String::new(),
+            lease_millis: 3000,
         };
         let output = voter.step(seconds(5), Request::Snapshot(page)).unwrap();
         (

@@ -92,6 +92,7 @@ fn append(index: u64) -> Request {
         commit: 0,
         send: index,
         leader_url: String::new(),
+        lease_millis: 3000,
     })
 }
 
