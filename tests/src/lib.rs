@@ -9,6 +9,7 @@ pub mod content;
 pub mod dev_cluster;
 pub mod disks;
 pub mod film;
+pub mod history;
 pub mod http;
 pub mod linear;
 pub mod nginx;

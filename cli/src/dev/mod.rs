@@ -95,7 +95,10 @@ pub async fn run(args: DevArgs) -> Result<()> {
         );
     }
     let before = folder.read_state()?;
-    let ports = before.iter().flat_map(|state| &state.urls).map(|url| port_of(url));
+    let ports = before
+        .iter()
+        .flat_map(|state| &state.urls)
+        .map(|url| port_of(url));
     let listeners = listen_all(&args, &ports.collect::<Vec<_>>()).await?;
     let masters = listeners.iter().map(TcpListener::local_addr);
     let masters = masters.collect::<std::io::Result<_>>();

@@ -15,6 +15,7 @@ mod heartbeat;
 mod invariants;
 mod kill_master;
 mod kill_worker;
+mod leader_kill;
 mod no_revival;
 mod printed;
 mod ranges;
@@ -50,6 +51,7 @@ enum Name {
     RoundTrip,
     KillWorker,
     KillMaster,
+    LeaderKill,
     HealWorker,
     HealRot,
     NoRevival,
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Name::RoundTrip => round_trip::prove(short),
         Name::KillWorker => kill_worker::prove(short),
         Name::KillMaster => kill_master::prove(short),
+        Name::LeaderKill => leader_kill::prove(short),
         Name::HealWorker => heal_worker::prove(short),
         Name::HealRot => heal_rot::prove(short),
         Name::NoRevival => no_revival::prove(short),
