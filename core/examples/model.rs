@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p mdfs-core --features mutants --example model`. It ends with an error if
 //! an invariant breaks, if a run does not see all states within its bounds, or if a broken rule
-//! goes unnoticed; else with `PROVED model`. With an argument it makes only the runs whose names contain
+//! goes unnoticed; else with `PROVED model`. With `members` it makes the runs in which the voters change,
+//! and ends with `PROVED model-members`. With another argument it makes only the runs whose names contain
 //! that text, and proves nothing.
 
 #[path = "../tests/model/mod.rs"]
@@ -14,13 +15,23 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let part = std::env::args().nth(1).unwrap_or_default();
+    let asked = std::env::args().nth(1).unwrap_or_default();
+    let members = asked == "members";
+    let part = if members { String::new() } else { asked };
     let named = |bounds: &Bounds| bounds.name.contains(&part);
+    let (runs, mutants) = if members {
+        (model::members::full(), member_mutants())
+    } else if part.is_empty() {
+        (model::runs::full(), mutants())
+    } else {
+        let runs = [model::runs::full(), model::members::full()].concat();
+        (runs, [mutants(), member_mutants()].concat())
+    };
     let mut failed = false;
     println!("| run | {BOUNDS} | states | distinct | depth | time | result |");
     let columns = 6 + BOUNDS.split(" | ").count();
     println!("|{}", "---|".repeat(columns));
-    for bounds in model::runs::full().into_iter().filter(named) {
+    for bounds in runs.into_iter().filter(named) {
         let found = model::explore(&bounds, threads);
         let good = found.broken.is_empty() && found.whole && found.alive;
         failed |= !good;
@@ -33,7 +44,7 @@ fn main() -> ExitCode {
         };
         print_row(&bounds, &found, &result);
     }
-    for bounds in mutants().into_iter().filter(named) {
+    for bounds in mutants.into_iter().filter(named) {
         let found = model::explore(&bounds, threads);
         failed |= found.broken.is_empty();
         let caught = found.broken.first().map(|(invariant, steps)| {
@@ -49,7 +60,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if part.is_empty() && cfg!(feature = "mutants") {
-        println!("PROVED model");
+        println!("PROVED {}", if members { "model-members" } else { "model" });
     }
     ExitCode::SUCCESS
 }
@@ -59,6 +70,13 @@ fn mutants() -> Vec<Bounds> {
     #[cfg(feature = "mutants")]
     let outer = [outer, model::runs::inner_mutants()].concat();
     outer
+}
+
+fn member_mutants() -> Vec<Bounds> {
+    #[cfg(feature = "mutants")]
+    return model::members::mutants();
+    #[cfg(not(feature = "mutants"))]
+    Vec::new()
 }
 
 fn print_row(bounds: &Bounds, found: &Found, result: &str) {

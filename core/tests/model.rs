@@ -22,6 +22,20 @@ fn no_invariant_breaks_within_small_bounds() {
 }
 
 #[test]
+fn no_invariant_breaks_while_members_change() {
+    for bounds in model::members::short() {
+        let found = model::explore(&bounds, 2);
+        assert!(
+            found.broken.is_empty(),
+            "{}: {:?}",
+            found.name,
+            found.broken
+        );
+        assert!(found.whole && found.alive, "{}", found.name);
+    }
+}
+
+#[test]
 fn every_broken_rule_is_noticed() {
     for bounds in model::runs::mutants() {
         let found = model::explore(&bounds, 2);

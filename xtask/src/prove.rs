@@ -10,10 +10,12 @@ use anyhow::{Context, Result};
 enum Form {
     /// A proof of `mdfs-tests` with real processes.
     Processes,
-    /// An example of a package; its short form is the test target of the same name.
+    /// An example of a package; its short form is the test target of the same name. Only the part of
+    /// either that is named, if one is.
     Example {
         package: &'static str,
         example: &'static str,
+        part: Option<&'static str>,
     },
 }
 
@@ -170,6 +172,7 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-worker",
             example: "power_cut",
+            part: None,
         },
         minutes: 60,
     },
@@ -180,6 +183,18 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-core",
             example: "model",
+            part: None,
+        },
+        minutes: 120,
+    },
+    Proof {
+        name: "model-members",
+        claim: "the metadata log keeps its promises while its voters change, one at a time or by force",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "model",
+            part: Some("members"),
         },
         minutes: 120,
     },
@@ -190,6 +205,7 @@ const PROOFS: &[Proof] = &[
         form: Form::Example {
             package: "mdfs-core",
             example: "ring",
+            part: None,
         },
         minutes: 30,
     },
@@ -254,8 +270,15 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
             }
             proof.run(&workspace.root)?
         }
-        (Form::Example { package, example }, false) => {
-            let words = [
+        (
+            Form::Example {
+                package,
+                example,
+                part,
+            },
+            false,
+        ) => {
+            let mut words = vec![
                 "cargo",
                 "run",
                 "--release",
@@ -264,10 +287,19 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 "--example",
                 example,
             ];
+            words.extend(part.iter().flat_map(|part| ["--", part]));
             Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
-        (Form::Example { package, example }, true) => {
-            let words = ["cargo", "test", "--package", package, "--test", example];
+        (
+            Form::Example {
+                package,
+                example,
+                part,
+            },
+            true,
+        ) => {
+            let mut words = vec!["cargo", "test", "--package", package, "--test", example];
+            words.extend(part.iter().flat_map(|part| ["--", part]));
             Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
     };

@@ -158,14 +158,20 @@ impl Log {
         match change {
             Change::Blank | Change::Records(_) => true,
             Change::Config(config) => {
-                let before = self
-                    .configs
-                    .back()
-                    .map_or(&self.base.config, |named| &named.config);
-                before.voters.is_empty() || before.is_one_step_from(config)
+                let before = self.config();
+                let steps = before.voters.is_empty() || before.is_one_step_from(config);
+                steps && config.epoch == before.epoch
             }
-            Change::Forced { config, lost } => config.voters.is_disjoint(lost),
+            Change::Forced { config, lost } => {
+                config.voters.is_disjoint(lost) && config.epoch > self.config().epoch
+            }
         }
+    }
+
+    /// The newest config.
+    pub(super) fn config(&self) -> &Config {
+        let newest = self.configs.back();
+        newest.map_or(&self.base.config, |named| &named.config)
     }
 
     /// Removes the entries from `index` on.

@@ -55,6 +55,7 @@ impl Quorums {
     pub fn founding(voters: &BTreeSet<DiskId>) -> Self {
         let config = Config {
             voters: voters.clone(),
+            epoch: 0,
         };
         Self {
             config,
@@ -128,6 +129,7 @@ mod tests {
     fn config(voters: &[u128]) -> Config {
         Config {
             voters: voters.iter().copied().map(DiskId::from_u128).collect(),
+            epoch: 0,
         }
     }
 

@@ -23,6 +23,9 @@ pub struct Position {
 pub struct Config {
     /// Their disks, 1 to 5.
     pub voters: BTreeSet<DiskId>,
+    /// How often voters were forced before. Whoever was elected through a disk that was given up
+    /// knows of fewer, and who knows of more does not follow it.
+    pub epoch: u32,
 }
 
 impl Config {
@@ -207,6 +210,8 @@ pub struct Append {
     pub entries: Vec<Entry>,
     /// The leader's commit index.
     pub commit: u64,
+    /// Of the newest config in the leader's log.
+    pub epoch: u32,
     /// Echoed in the answer: tells the leader when this was sent.
     pub send: u64,
     /// Where the leader is reached, for other masters.
@@ -233,6 +238,8 @@ pub struct SnapshotPage {
     pub term: Term,
     /// The committed entry up to which the table is applied: the base of the log that follows.
     pub base: Base,
+    /// Of the newest config in the leader's log, which may stand behind the base.
+    pub epoch: u32,
     /// The number of this page, from 0.
     pub page: u64,
     /// Records in order of their keys.
@@ -289,7 +296,8 @@ pub enum Reply {
         /// A higher term that this voter refused while its lease ran.
         higher: Option<Term>,
     },
-    /// To Load, Append and Snapshot: the term is too low, or another term's lease runs.
+    /// To Load, Append and Snapshot: the term is too low, or another term's lease runs. If neither
+    /// is told, voters were forced whom the sender does not know.
     Refused {
         /// The term asked in.
         term: Term,

@@ -17,16 +17,10 @@ pub enum Mutant {
     NoJointLease,
     /// While the newest config is open, it alone suffices for an election.
     NoJointElection,
-    /// The voters are changed before an entry of the own term is committed.
-    ConfigBeforeOwnEntry,
+    /// Voters follow a leader that does not know that voters were forced.
+    EpochIgnored,
     /// The voters are changed while the change before is open.
     TwoOpenConfigs,
-    /// Load is served whatever was promised meanwhile.
-    LoadUnguarded,
-    /// A late table takes the place of a log that goes further.
-    LateSnapshotDropsSuffix,
-    /// What a leader says is committed counts for entries that it did not name.
-    CommitNotMinned,
 }
 
 /// The rules that are broken.

@@ -231,8 +231,7 @@ impl Voter {
     }
 
     fn load(&mut self, now: Timestamp, term: Term, from: LoadFrom, send: u64) -> Output {
-        let guarded = term == self.promised && self.other_lease(now, term).is_none()
-            || self.mutants.has(Mutant::LoadUnguarded);
+        let guarded = term == self.promised && self.other_lease(now, term).is_none();
         if !guarded {
             return Output::answer(self.refusal(now, term, send));
         }
@@ -322,10 +321,14 @@ impl Voter {
         &mut self,
         now: Timestamp,
         term: Term,
+        epoch: u32,
         leader_url: String,
         persist: &mut Persist,
     ) -> bool {
-        if term < self.promised {
+        // Elected through a disk that was given up, in whatever term: its log lacks what was
+        // committed since without that disk.
+        let outdated = epoch < self.log.config().epoch && !self.mutants.has(Mutant::EpochIgnored);
+        if term < self.promised || outdated {
             return false;
         }
         if self.other_lease(now, term).is_some() && !self.mutants.has(Mutant::AppendIgnoresLease) {

@@ -34,14 +34,22 @@ pub enum MasterFault {
 }
 
 /// Names the columns of [`Bounds::list`].
-pub const BOUNDS: &str = "voters | masters | terms | requests + repeats | reads | \
+pub const BOUNDS: &str = "disks | voters | changes + forced | masters | terms | requests + repeats | reads | \
     restarts of voters + masters | clock | window | in flight | answers";
 
 /// What is explored, and what is broken.
 #[derive(Clone, Debug)]
 pub struct Bounds {
     pub name: &'static str,
+    /// All disks; those that do not vote at first are blank.
     pub voters: u128,
+    /// The voters one after the other, from the founders on; only those if it is empty, and then
+    /// they are all disks.
+    pub path: &'static [&'static [u128]],
+    /// How often leaders go on along `path`.
+    pub changes: u8,
+    /// How often the last of the founders is lost, and given up without its consent.
+    pub forces: u8,
     pub masters: usize,
     /// Campaigns of all masters together: the number of terms.
     pub campaigns: u8,
@@ -89,6 +97,8 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Left {
     pub campaigns: u8,
+    pub changes: u8,
+    pub forces: u8,
     pub requests: u8,
     pub repeats: u8,
     pub reads: u8,
@@ -109,8 +119,11 @@ impl Bounds {
         let duplicates = if self.duplicates { "+" } else { "" };
         let leases = if self.leases { "leases" } else { "-" };
         format!(
-            "{} | {} | {} | {}+{} | {} | {}+{} | {} {} | {} | {}{} | {}",
+            "{} | {} | {}+{} | {} | {} | {}+{} | {} | {}+{} | {} {} | {} | {}{} | {}",
             self.voters,
+            self.voters_in_words(),
+            self.changes,
+            self.forces,
             self.masters,
             self.campaigns,
             self.requests,
@@ -125,6 +138,19 @@ impl Bounds {
             duplicates,
             answers
         )
+    }
+
+    fn voters_in_words(&self) -> String {
+        let numbers = |voters: &&[u128]| {
+            let voters = voters.iter().map(u128::to_string);
+            voters.collect::<Vec<_>>().join("")
+        };
+        let words: Vec<String> = self.path.iter().map(numbers).collect();
+        if words.is_empty() {
+            "all".to_owned()
+        } else {
+            words.join(" to ")
+        }
     }
 
     pub fn voter_settings(&self) -> VoterSettings {
@@ -196,6 +222,37 @@ impl Bounds {
         (1..=self.voters).map(DiskId::from_u128).collect()
     }
 
+    /// The first voters.
+    pub fn founders(&self) -> BTreeSet<DiskId> {
+        match self.path.first() {
+            Some(founders) => disks(founders),
+            None => self.all_disks(),
+        }
+    }
+
+    /// What comes behind these voters.
+    pub fn next_voters(&self, voters: &BTreeSet<DiskId>) -> Option<BTreeSet<DiskId>> {
+        let at = self.path.iter().position(|named| disks(named) == *voters)?;
+        self.path.get(at + 1).map(|next| disks(next))
+    }
+
+    /// The disk that is lost and given up.
+    pub fn lost_disk(&self) -> Option<DiskId> {
+        self.founders().last().copied()
+    }
+
+    /// In which of the configs each disk votes: only disks that are alike in that are
+    /// interchangeable.
+    fn roles(&self) -> Vec<u64> {
+        let role = |disk: DiskId| {
+            let votes = self.path.iter().map(|named| disks(named).contains(&disk));
+            let configs = votes.fold(1, |role, votes| role << 1 | u64::from(votes));
+            let lost = self.forces > 0 && self.lost_disk() == Some(disk);
+            configs << 1 | u64::from(lost)
+        };
+        self.all_disks().into_iter().map(role).collect()
+    }
+
     /// A founded cluster without masters: the first config is committed on all voters.
     pub fn first_world(&self) -> World {
         let founder = Term {
@@ -208,7 +265,8 @@ impl Bounds {
             time: LogTime::default(),
             request: None,
             change: Change::Config(Config {
-                voters: self.all_disks(),
+                voters: self.founders(),
+                epoch: 0,
             }),
         };
         let voter = DurableVoter {
@@ -222,12 +280,18 @@ impl Bounds {
             ..Stored::default()
         };
         let began = Timestamp::default();
-        let disk = Disk::start(stored, began, self.voter_settings(), self.mutant);
-        let disks = match disk {
-            Ok(disk) => (0..self.voters).map(|_| Arc::new(disk.clone())).collect(),
-            Err(_) => Vec::new(),
+        let start = |disk: DiskId| {
+            let votes = self.founders().contains(&disk);
+            let stored = if votes {
+                stored.clone()
+            } else {
+                Stored::default()
+            };
+            Disk::start(stored, began, self.voter_settings(), self.mutant)
         };
-        let mut disks: Vec<Arc<Disk>> = disks;
+        let disks = self.all_disks().into_iter().map(start);
+        let mut disks: Vec<Arc<Disk>> = disks.flatten().map(Arc::new).collect();
+        let promised = disks.iter().map(|disk| disk.voter.promised()).collect();
         if self.straggler {
             self.add_straggler(&mut disks, founder);
         }
@@ -247,12 +311,15 @@ impl Bounds {
                         request: None,
                     },
                     by: founder,
+                    epoch: 0,
                 }],
-                promised: vec![founder; usize::try_from(self.voters).unwrap_or(0)],
+                promised,
                 ..History::default()
             }),
             left: Left {
                 campaigns: self.campaigns,
+                changes: self.changes,
+                forces: self.forces,
                 requests: self.requests,
                 repeats: self.repeats,
                 reads: self.reads,
@@ -262,6 +329,7 @@ impl Bounds {
                 looks: self.looks,
             },
             processes: self.masters as u64,
+            roles: Arc::new(self.roles()),
             print: 0,
             parts: Parts::default(),
         };
@@ -269,6 +337,10 @@ impl Bounds {
         world.fingerprint(&before);
         world
     }
+}
+
+fn disks(numbers: &[u128]) -> BTreeSet<DiskId> {
+    numbers.iter().copied().map(DiskId::from_u128).collect()
 }
 
 #[cfg(feature = "mutants")]

@@ -4,7 +4,7 @@ use super::bounds::Bounds;
 use super::disk::Stored;
 use super::world::{Master, World, hash_of};
 use mdfs_core::id::{RequestId, Term};
-use mdfs_core::log::message::Entry;
+use mdfs_core::log::message::{Change, Entry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub struct Committed {
     pub entry: Seen,
     /// The term of the leader that committed it first.
     pub by: Term,
+    /// How often voters had been forced in that leader's log.
+    pub epoch: u32,
 }
 
 impl Seen {
@@ -101,7 +103,12 @@ impl Master {
         }
     }
 
-    /// M3: a leader's log holds what was committed in lower terms.
+    fn epoch(&self) -> u32 {
+        self.leader.membership().map_or(0, |it| it.config.epoch)
+    }
+
+    /// M3: a leader's log holds what was committed in lower terms. But for one that was elected
+    /// through a disk that was given up since: nobody follows it any more.
     fn holds(&self, committed: &[Committed]) -> bool {
         let Some(own) = self.leader.term() else {
             return true;
@@ -109,7 +116,7 @@ impl Master {
         committed
             .iter()
             .zip(1..)
-            .filter(|(known, _)| known.by < own)
+            .filter(|(known, _)| known.by < own && known.epoch <= self.epoch())
             .all(|(known, index)| self.seen(index).as_ref() == Some(&known.entry))
     }
 
@@ -159,6 +166,7 @@ impl World {
         let mut broken = None;
         let mut committed = self.history.committed.clone();
         let by = leader.term().unwrap_or_default();
+        let epoch = self.masters[master].epoch();
         for (entry, at) in self.masters[master].seen_up_to(up_to).iter().zip(0..) {
             match committed.get(at) {
                 Some(known) if known.entry != *entry => broken = Some("M3"),
@@ -166,6 +174,7 @@ impl World {
                 None => committed.push(Committed {
                     entry: entry.clone(),
                     by,
+                    epoch,
                 }),
             }
         }
@@ -218,11 +227,15 @@ impl World {
             .filter(|(other, _)| *other != disk)
             .all(|(_, other)| same_where_equal(&log, &other.live.whole_log()));
         let fits = own.live.table_fits(&log);
+        let open = own.live.open_changes(&self.history.committed);
         if promised < self.history.promised[disk] && bounds.check_promises {
             self.broken("M4");
         }
         if !matches {
             self.broken("M2");
+        }
+        if open > 1 {
+            self.broken("I13");
         }
         if !fits {
             self.broken("table");
@@ -238,6 +251,17 @@ impl Stored {
     fn whole_log(&self) -> Vec<Seen> {
         let held = self.voter.entries.iter().map(Seen::of);
         self.below.iter().cloned().chain(held).collect()
+    }
+
+    /// The changes of the voters that are not committed.
+    fn open_changes(&self, committed: &[Committed]) -> usize {
+        let open = |entry: &&Entry| {
+            let at = usize::try_from(entry.index.saturating_sub(1)).unwrap_or(usize::MAX);
+            let known = committed.get(at);
+            matches!(entry.change, Change::Config(_))
+                && known.is_none_or(|known| known.entry != Seen::of(entry))
+        };
+        self.voter.entries.iter().filter(open).count()
     }
 
     /// The table holds what the log says, as far as it is applied.

@@ -8,13 +8,16 @@
 )]
 
 pub mod bounds;
+pub mod changes;
 pub mod disk;
 pub mod history;
+pub mod members;
 pub mod print;
 pub mod runs;
 pub mod world;
 
 use bounds::{Bounds, TICK};
+use mdfs_core::id::DiskId;
 use mdfs_core::log::leader::Event;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::sync::Arc;
@@ -22,12 +25,24 @@ use std::time::{Duration, Instant};
 use world::{Envelope, World};
 
 /// The invariants that are checked, as metadata's design numbers them; `table` stands for tables
-/// that hold what the log says, `assertion` for the checks inside the machines.
-pub const INVARIANTS: [&str; 8] = ["M1", "M2", "M3", "M4", "M5", "M6", "table", "assertion"];
+/// that hold what the log says, `I13` for changes of voters one at a time, `assertion` for the checks
+/// inside the machines.
+pub const INVARIANTS: [&str; 9] = [
+    "M1",
+    "M2",
+    "M3",
+    "M4",
+    "M5",
+    "M6",
+    "I13",
+    "table",
+    "assertion",
+];
 
 const COMMITTED: &str = "all requests are committed";
 const LED: &str = "each campaign brings a leader";
 const READ: &str = "a read is answered by a later leader";
+const CHANGED: &str = "the last voters are committed";
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +60,9 @@ pub enum Action {
     Request(usize, u8),
     Repeat(usize),
     Read(usize),
+    Teach(usize),
+    Change(usize),
+    Force(usize),
     RestartDisk(usize),
     RestartMaster(usize),
 }
@@ -92,6 +110,22 @@ impl Model for Bounds {
                 if left.repeats > 0 && left.requests < self.requests {
                     actions.push(Action::Repeat(master));
                 }
+            }
+            if leader.is_established()
+                && left.changes > 0
+                && let Some(voters) = leader.membership().map(|it| it.config.voters)
+                && let Some(next) = self.next_voters(&voters)
+            {
+                let gets = leader.replicated().unwrap_or_default();
+                let taught = |disk: &DiskId| gets.iter().any(|(known, _)| known == disk);
+                actions.push(if next.iter().all(taught) {
+                    Action::Change(master)
+                } else {
+                    Action::Teach(master)
+                });
+            }
+            if leader.term().is_some() && left.forces > 0 {
+                actions.push(Action::Force(master));
             }
             if leader.term().is_some() && left.reads > 0 {
                 actions.push(Action::Read(master));
@@ -152,6 +186,21 @@ impl Model for Bounds {
                 }
             }
             Action::Read(master) => world.read(self, master),
+            Action::Teach(master) => {
+                if !world.teach(self, master) {
+                    return None;
+                }
+            }
+            Action::Change(master) => {
+                if !world.change(self, master) {
+                    return None;
+                }
+            }
+            Action::Force(master) => {
+                if !world.force(self, master) {
+                    return None;
+                }
+            }
             Action::RestartDisk(disk) => world.restart_disk(self, disk),
             Action::RestartMaster(master) => world.restart_master(self, master),
         }
@@ -167,6 +216,9 @@ impl Model for Bounds {
             Property::always("M4", |_, world: &World| world.history.broken != Some("M4")),
             Property::always("M5", |_, world: &World| world.history.broken != Some("M5")),
             Property::always("M6", |_, world: &World| world.history.broken != Some("M6")),
+            Property::always("I13", |_, world: &World| {
+                world.history.broken != Some("I13")
+            }),
             Property::always("table", |_, world: &World| {
                 world.history.broken != Some("table")
             }),
@@ -184,6 +236,18 @@ impl Model for Bounds {
             }),
             Property::sometimes(READ, |bounds: &Self, world: &World| {
                 bounds.reads == 0 || world.history.late_read
+            }),
+            Property::sometimes(CHANGED, |bounds: &Self, world: &World| {
+                let Some(last) = bounds.path.last() else {
+                    return true;
+                };
+                world.masters.iter().any(|master| {
+                    let leader = &master.leader;
+                    leader.membership().is_some_and(|it| {
+                        let voters = it.config.voters.iter().map(|disk| disk.as_u128());
+                        leader.commit() >= Some(it.index) && voters.eq(last.iter().copied())
+                    })
+                })
             }),
         ]
     }
@@ -229,7 +293,7 @@ pub fn explore(bounds: &Bounds, threads: usize) -> Found {
         depth: checker.max_depth(),
         took,
         broken: broken.collect(),
-        alive: [COMMITTED, LED, READ]
+        alive: [COMMITTED, LED, READ, CHANGED]
             .into_iter()
             .all(|goal| discoveries.contains_key(goal)),
     }

@@ -101,7 +101,8 @@ impl World {
             .map(|master| self.parts.known[master * count + disk])
             .collect();
         let own = self.parts.disks[disk];
-        hash_of(&(own, known, messages, self.history.promised[disk]))
+        let role = self.roles[disk];
+        hash_of(&(role, own, known, messages, self.history.promised[disk]))
     }
 }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 const LEAST: Bounds = Bounds {
     name: "",
     voters: 1,
+    path: &[],
+    changes: 0,
+    forces: 0,
     masters: 2,
     campaigns: 2,
     requests: 1,
@@ -36,14 +39,14 @@ const LEAST: Bounds = Bounds {
 };
 
 /// Answers at once or never; only the order of messages matters, not time.
-const ORDER: Bounds = Bounds {
+pub const ORDER: Bounds = Bounds {
     late_answers: false,
     leases: false,
     ..LEAST
 };
 
 /// One request under way from each master to each voter. It may be lost, but not its answer.
-const HEARD: Bounds = Bounds {
+pub const HEARD: Bounds = Bounds {
     in_flight: 1,
     lost_answers: false,
     ..ORDER

@@ -63,6 +63,8 @@ pub struct World {
     pub history: Arc<History>,
     pub left: Left,
     pub processes: u64,
+    /// By disk: disks with other roles are never mistaken for each other.
+    pub roles: Arc<Vec<u64>>,
     /// The same for worlds that differ by the names of disks only.
     pub print: u64,
     /// What `print` was made from.
@@ -105,9 +107,10 @@ impl World {
     pub fn campaign(&mut self, bounds: &Bounds, master: usize) {
         self.left.campaigns -= 1;
         let now = self.now;
-        self.act(bounds, master, &[], |leader| {
-            leader.campaign(now, bounds.all_disks())
-        });
+        let holders = self.disks.iter().zip(bounds.all_disks());
+        let holders = holders.filter(|(disk, _)| disk.voter.last().index > 0);
+        let asked = holders.map(|(_, disk)| disk).collect();
+        self.act(bounds, master, &[], |leader| leader.campaign(now, asked));
     }
 
     /// The master loads from another voter with an equal log; false if it may not.
@@ -215,7 +218,7 @@ impl World {
     }
 
     /// A master does something; `loaded` is the log that comes to it, from its beginning.
-    fn act(
+    pub fn act(
         &mut self,
         bounds: &Bounds,
         master: usize,
@@ -362,6 +365,9 @@ impl World {
                 Arc::make_mut(master).leader.forget_past(now);
             }
         }
+        let mut messages = std::mem::take(&mut self.messages);
+        messages.retain(|envelope| !self.is_lost(bounds, &envelope.message));
+        self.messages = messages;
         let (masters, disks) = (&self.masters, &self.disks);
         self.messages.retain(|message| match &message.message {
             Message::Request {

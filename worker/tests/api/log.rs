@@ -48,6 +48,7 @@ fn append(round: u64, index: u64) -> Request {
         previous,
         entries: vec![entry],
         commit: 0,
+        epoch: 0,
         send: 7,
         leader_url: "http://leader".to_owned(),
         lease_millis: 3000,

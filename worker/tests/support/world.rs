@@ -82,7 +82,7 @@ pub(crate) fn story() -> Vec<Step> {
         append(
             1,
             (0, 0),
-            vec![entry(1, 1, Change::Config(Config { voters }))],
+            vec![entry(1, 1, Change::Config(Config { voters, epoch: 0 }))],
             0,
         ),
         Step::Admit(2),
@@ -230,6 +230,7 @@ impl World {
                     },
                     entries: entries.clone(),
                     commit: *commit,
+                    epoch: 0,
                     send: 1,
                     leader_url: String::new(),
                     lease_millis: 3000,

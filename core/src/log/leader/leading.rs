@@ -150,6 +150,7 @@ impl Leading {
             Some(voters) => {
                 let config = Config {
                     voters: voters.clone(),
+                    epoch: 0,
                 };
                 Membership {
                     config,
@@ -238,7 +239,7 @@ impl Leading {
             return;
         }
         let change = match self.founding.take() {
-            Some(voters) => Change::Config(Config { voters }),
+            Some(voters) => Change::Config(Config { voters, epoch: 0 }),
             None => Change::Blank,
         };
         self.first_own = Some(self.push(now, None, change));

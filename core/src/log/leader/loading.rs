@@ -74,6 +74,8 @@ impl Loading {
             return;
         }
         self.next_lease = now.plus(settings.heartbeat);
+        let promises = self.preparing.promises.values();
+        let epoch = promises.map(|vote| vote.membership.config.epoch).max();
         for to in self.leased() {
             // It names nothing: whenever it arrives, it contradicts no log.
             let append = Append {
@@ -81,6 +83,7 @@ impl Loading {
                 previous: Position::default(),
                 entries: Vec::new(),
                 commit: 0,
+                epoch: epoch.unwrap_or_default(),
                 send: 0,
                 leader_url: settings.url.clone(),
                 lease_millis: settings.lease_millis(),

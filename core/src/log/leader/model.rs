@@ -5,12 +5,13 @@ use super::campaign::Preparing;
 use super::leading::{Leading, Read};
 use super::loading::Loading;
 use super::peer::{Flight, Peer};
-use super::{Effect, Leader, State, Waiting};
+use super::{Effect, Leader, State, VotersRefused, Waiting};
 use crate::id::{DiskId, RequestId, Term};
 use crate::log::message::Position;
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 impl Leader {
     /// Campaigns at once, as if a quorum had just answered PreVote with yes. For models.
@@ -83,6 +84,29 @@ impl Leader {
         })
     }
 
+    /// Forces the voters, as if the lost ones had been silent for two leases. For models.
+    ///
+    /// # Errors
+    /// As [`Leader::force_voters`].
+    #[doc(hidden)]
+    pub fn force_at_once(
+        &mut self,
+        now: Timestamp,
+        survivors: BTreeSet<DiskId>,
+        lost: BTreeSet<DiskId>,
+    ) -> Result<Vec<Effect>, VotersRefused> {
+        if let State::Leading(leading) = &mut self.state {
+            for disk in &lost {
+                if let Some(peer) = leading.peers.get_mut(disk) {
+                    peer.leased_until = None;
+                    peer.silent_since = Some(now);
+                }
+            }
+        }
+        let forced = self.force_after(now, survivors, lost, Vec::new(), Duration::ZERO);
+        forced.map(|(_, effects)| effects)
+    }
+
     /// Hashes what this master knows of one disk, the disk's name left out. For models.
     #[doc(hidden)]
     pub fn hash_disk(&self, disk: DiskId, hasher: &mut impl Hasher) {
@@ -96,6 +120,7 @@ impl Leader {
                 (loading.source == disk).hash(hasher);
             }
             State::Leading(leading) => {
+                leading.learners.contains(&disk).hash(hasher);
                 if let Some(peer) = leading.peers.get(&disk) {
                     hash_peer(peer, &leading.reads, hasher);
                 }

@@ -106,6 +106,7 @@ impl Leading {
                 let page = SnapshotPage {
                     term: self.term,
                     base: sending.base.clone(),
+                    epoch: self.log.config().epoch,
                     page: sending.page,
                     records,
                     last: !more,
@@ -132,6 +133,7 @@ impl Leading {
                     previous,
                     entries,
                     commit: self.commit,
+                    epoch: self.log.config().epoch,
                     send,
                     leader_url: settings.url.clone(),
                     lease_millis: settings.lease_millis(),

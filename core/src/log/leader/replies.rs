@@ -71,10 +71,16 @@ impl Leader {
             Reply::Refused {
                 term,
                 send,
-                promised: _,
-                lease_left: _,
+                promised,
+                lease_left,
             } => {
-                self.refused(now, from, term, send, effects);
+                let leads = self.leading().is_some_and(|leading| leading.term() == term);
+                if leads && promised <= term && lease_left.is_none() {
+                    // Voters were forced, and this log does not have it.
+                    self.step_down(now, effects);
+                } else {
+                    self.refused(now, from, term, send, effects);
+                }
             }
             Reply::OtherLease {
                 term,

@@ -107,7 +107,8 @@ impl Leader {
         let State::Leading(leading) = &mut self.state else {
             return Err(VotersRefused::Follower);
         };
-        let config = Config { voters: to };
+        let epoch = leading.log.config().epoch;
+        let config = Config { voters: to, epoch };
         leading.check_change(now, &config)?;
         let index = leading.push(now, None, Change::Config(config));
         Ok((index, self.changed_voters(now)))
@@ -117,7 +118,8 @@ impl Leader {
     /// are lost. For a pair of which one is lost for ever, which could not be voted out.
     ///
     /// The caller vouches that the lost disks run nowhere, now and ever after: a leader that they
-    /// follow could answer reads from what was before. `puts` should make them retired. The two
+    /// follow could answer reads from what was before. One that they elected earlier may be there
+    /// still; the survivors do not follow it, whatever its term ([`Config::epoch`]). `puts` should make them retired. The two
     /// entries commit when all survivors hold them.
     ///
     /// Returns the index of the second one.
@@ -131,14 +133,31 @@ impl Leader {
         lost: BTreeSet<DiskId>,
         puts: Vec<Put>,
     ) -> Result<(u64, Vec<Effect>), VotersRefused> {
+        let silence = self.settings.lease.saturating_mul(2);
+        self.force_after(now, survivors, lost, puts, silence)
+    }
+
+    /// Like [`Leader::force_voters`], if nothing was heard of the lost for that long.
+    pub(super) fn force_after(
+        &mut self,
+        now: Timestamp,
+        survivors: BTreeSet<DiskId>,
+        lost: BTreeSet<DiskId>,
+        puts: Vec<Put>,
+        silence: Duration,
+    ) -> Result<(u64, Vec<Effect>), VotersRefused> {
         let State::Leading(leading) = &mut self.state else {
             return Err(VotersRefused::Follower);
         };
-        leading.check_force(now, &survivors, &lost, self.settings.lease)?;
+        leading.check_force(now, &survivors, &lost, silence)?;
         // Both in one step: nobody inherits the second without the first.
         let first = leading.push(now, None, Change::Records(puts));
         leading.first_own = leading.first_own.or(Some(first));
-        let config = Config { voters: survivors };
+        let epoch = leading.log.config().epoch.saturating_add(1);
+        let config = Config {
+            voters: survivors,
+            epoch,
+        };
         let index = leading.push(now, None, Change::Forced { config, lost });
         Ok((index, self.changed_voters(now)))
     }
@@ -157,8 +176,7 @@ impl Leader {
 
 impl Leading {
     fn check_change(&self, now: Timestamp, to: &Config) -> Result<(), VotersRefused> {
-        let early = self.mutants.has(Mutant::ConfigBeforeOwnEntry) && self.first_own.is_some();
-        if !self.is_established() && !early {
+        if !self.is_established() {
             return Err(VotersRefused::NotEstablished);
         }
         let membership = self.membership();
@@ -192,7 +210,7 @@ impl Leading {
         now: Timestamp,
         survivors: &BTreeSet<DiskId>,
         lost: &BTreeSet<DiskId>,
-        lease: Duration,
+        silence: Duration,
     ) -> Result<(), VotersRefused> {
         if self.founding.is_some() {
             return Err(VotersRefused::NotEstablished);
@@ -217,7 +235,7 @@ impl Leading {
         }
         for &disk in lost {
             let silent = self.peers.get(&disk).and_then(|peer| peer.silent_since);
-            if silent.is_none_or(|since| now.since(since) < lease.saturating_mul(2)) {
+            if silent.is_none_or(|since| now.since(since) < silence) {
                 return Err(VotersRefused::Heard { disk });
             }
         }

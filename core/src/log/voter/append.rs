@@ -3,7 +3,6 @@
 use super::Voter;
 use crate::id::Term;
 use crate::log::message::{Append, Entry, Position, Reply};
-use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
@@ -17,6 +16,7 @@ impl Voter {
             previous,
             entries,
             commit,
+            epoch,
             send,
             leader_url,
             lease_millis,
@@ -25,7 +25,7 @@ impl Voter {
             return Ok(Output::answer(refusal));
         }
         let mut persist = Persist::default();
-        if !self.admit(now, term, leader_url, &mut persist) {
+        if !self.admit(now, term, epoch, leader_url, &mut persist) {
             return Ok(Output::answer(self.refusal(now, term, send)));
         }
         if let Some(hint) = self.mismatch(term, previous)? {
@@ -38,12 +38,7 @@ impl Voter {
             return Ok(Output::with(persist, reply));
         }
         self.take(term, entries, &mut persist)?;
-        let told = if self.mutants.has(Mutant::CommitNotMinned) {
-            commit.min(self.log.last().index)
-        } else {
-            commit.min(last_named)
-        };
-        self.commit = self.commit.max(told);
+        self.commit = self.commit.max(commit.min(last_named));
         if persist.sync {
             self.apply_committed(&mut persist);
         }

@@ -2,7 +2,6 @@
 
 use super::Voter;
 use crate::log::message::{Position, Reply, SnapshotPage};
-use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::time::Timestamp;
 
@@ -19,6 +18,7 @@ impl Voter {
         let SnapshotPage {
             term,
             base,
+            epoch,
             page,
             records,
             last,
@@ -32,7 +32,7 @@ impl Voter {
         let position = base.position;
         let mut persist = Persist::default();
         // Every page is tested, so the promise is checked right before the swap too.
-        if !self.admit(now, term, leader_url, &mut persist) {
+        if !self.admit(now, term, epoch, leader_url, &mut persist) {
             return Output::answer(self.refusal(now, term, send));
         }
         let higher = self.higher;
@@ -78,9 +78,7 @@ impl Voter {
         }
         self.staging = None;
         // What follows a matching entry may be committed on the strength of this voter: it stays.
-        let matches = self.log.position(position.index) == Some(position)
-            && !self.mutants.has(Mutant::LateSnapshotDropsSuffix);
-        if !matches {
+        if self.log.position(position.index) != Some(position) {
             self.log.cut_from(position.index);
             persist.cut_from = Some(position.index);
         }

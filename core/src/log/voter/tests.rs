@@ -25,6 +25,7 @@ fn entry(round: u64, index: u64) -> Entry {
     let change = match index {
         1 => Change::Config(Config {
             voters: [DiskId::from_u128(1)].into(),
+            epoch: 0,
         }),
         _ => Change::Records(vec![Put {
             key: vec![1],
@@ -46,6 +47,7 @@ fn append(round: u64, previous: Position, entries: &[Entry], commit: u64) -> Req
         previous,
         entries: entries.to_vec(),
         commit,
+        epoch: 0,
         send: 1,
         leader_url: "m".into(),
         lease_millis: 3000,
@@ -218,6 +220,7 @@ fn a_leader_that_counts_on_other_leases_gets_neither_promise_nor_lease() {
     let page = SnapshotPage {
         term: append.term,
         base: Base::default(),
+        epoch: 0,
         page: 0,
         records: Vec::new(),
         last: true,
@@ -300,6 +303,7 @@ fn a_snapshot_is_swapped_in_with_its_last_page() {
                 position: at(1, 9),
                 ..Base::default()
             },
+            epoch: 0,
             page,
             records: vec![(vec![1], vec![2])],
             last,
@@ -349,6 +353,7 @@ fn a_late_snapshot_keeps_what_follows_its_entry() {
                 position: at(round, index),
                 ..Base::default()
             },
+            epoch: 0,
             page: 0,
             records: Vec::new(),
             last: true,
@@ -414,6 +419,7 @@ fn a_change_of_more_than_one_voter_is_a_broken_invariant() {
     let config = |index: u64, voters: &[u128]| Entry {
         change: Change::Config(Config {
             voters: voters.iter().copied().map(DiskId::from_u128).collect(),
+            epoch: 0,
         }),
         ..entry(1, index)
     };
@@ -429,5 +435,44 @@ fn a_change_of_more_than_one_voter_is_a_broken_invariant() {
     assert!(
         matches!(broken, Err(Violation::OutOfOrder { index: 3, .. })),
         "{broken:?}"
+    );
+}
+
+#[test]
+fn who_does_not_know_that_voters_were_forced_is_not_followed_in_any_term() {
+    let forced = Entry {
+        change: Change::Forced {
+            config: Config {
+                voters: [DiskId::from_u128(1)].into(),
+                epoch: 1,
+            },
+            lost: [DiskId::from_u128(2)].into(),
+        },
+        ..entry(1, 2)
+    };
+    let mut voter = blank();
+    let log = [entry(1, 1), forced];
+    assert!(voter.step(seconds(0), append(1, at(1, 0), &log, 0)).is_ok());
+    let refused = voter.step(seconds(9), append(7, at(1, 1), &[], 1)).unwrap();
+    let reply = Reply::Refused {
+        term: term(7),
+        send: 1,
+        promised: term(1),
+        lease_left: None,
+    };
+    assert_eq!(refused.answer, Answer::Ready(Box::new(reply)));
+    assert_eq!((voter.promised(), refused.persist), (term(1), None));
+    // A leader with this voter's promise has this voter's log.
+    voter
+        .step(seconds(9), Request::Prepare { term: term(8) })
+        .unwrap();
+    let Request::Append(knows) = append(8, at(1, 2), &[], 2) else {
+        panic!("an Append")
+    };
+    let knows = Request::Append(Append { epoch: 1, ..knows });
+    let followed = voter.step(seconds(9), knows).unwrap();
+    assert!(
+        matches!(&followed.answer, Answer::Ready(reply) if matches!(**reply, Reply::Appended { .. })),
+        "{followed:?}"
     );
 }

@@ -90,6 +90,7 @@ fn append(index: u64) -> Request {
         previous,
         entries: vec![entry],
         commit: 0,
+        epoch: 0,
         send: index,
         leader_url: String::new(),
         lease_millis: 3000,
@@ -239,6 +240,7 @@ async fn heartbeats_do_not_keep_what_is_committed_from_the_table() {
         Request::Append(Append {
             entries: Vec::new(),
             commit: 1,
+            epoch: 0,
             ..append
         })
     };
