@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    admin, cat, completions, generated, get, ls, mv, policy, put, rm, scrub, sign, stat, token,
-    undelete, uploads, verify,
+    admin, administer, cat, completions, generated, get, ls, mv, policy, put, rm, scrub, sign,
+    stat, token, undelete, uploads, verify,
 };
 use crate::dev::DevArgs;
 use crate::examples;
@@ -169,6 +169,9 @@ pub enum Command {
     /// Make missing copies now, also those of lost workers that are still waited for
     #[command(after_help = examples::REPAIR)]
     Repair,
+    /// Rare acts: all records out and in
+    #[command(after_help = examples::ADMIN)]
+    Admin(administer::Admin),
     /// Check this machine, the way to the cluster, and the cluster; say what to do
     #[command(after_help = examples::DOCTOR)]
     Doctor,
@@ -220,6 +223,7 @@ impl Command {
             | Command::Announce(_)
             | Command::Rebalance
             | Command::Repair
+            | Command::Admin(_)
             | Command::Doctor
             | Command::Completions(_)
             | Command::Man(_)

@@ -194,7 +194,7 @@ fn exit_of(code: Code) -> Exit {
         }
         Code::Unauthorized | Code::Forbidden | Code::TooManyFailures => Exit::Denied,
         Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
-        Code::InvalidName | Code::InvalidRequest => Exit::Usage,
+        Code::InvalidName | Code::InvalidRequest | Code::InvalidExport => Exit::Usage,
         Code::IncompleteBody
         | Code::RouteNotFound
         | Code::ChunkNotFound

@@ -106,6 +106,11 @@ Examples:
 pub(crate) const REPAIR: &str = "\
 Examples:
   mdfs repair && mdfs tasks";
+pub(crate) const ADMIN: &str = "\
+Examples:
+  mdfs admin export records.jsonl
+  mdfs admin export --tokens - | gzip > records.jsonl.gz
+  mdfs admin import records.jsonl";
 pub(crate) const DOCTOR: &str = "\
 Examples:
   mdfs doctor

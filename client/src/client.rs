@@ -322,7 +322,7 @@ impl Client {
         self.send_within(self.config.stall, subject, request).await
     }
 
-    async fn send_within(
+    pub(crate) async fn send_within(
         &self,
         stall: Duration,
         subject: &str,

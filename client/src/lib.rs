@@ -39,6 +39,8 @@
 //! | rename, delete, bring back | [`Client::rename`], [`Client::delete`], [`Client::undelete`], [`Client::trash`] |
 //! | let others in | [`Client::sign`], [`Client::create_token`] |
 //! | run a cluster | [`Client::status`], [`Client::workers`], [`Client::drain`], [`Client::policy`] and their neighbours |
+//! | keep all records elsewhere | [`Client::export`], [`Client::import`] |
+//! | keep all records elsewhere | [`Client::export`], [`Client::import`] |
 //!
 //! What goes in and comes out as a document is in [`api`].
 //!
@@ -103,6 +105,7 @@ mod retry;
 mod shown;
 mod silence;
 mod source;
+mod transfer;
 mod trash;
 mod upload;
 
@@ -124,6 +127,7 @@ pub use put::PutOptions;
 pub use put_file::PutFileOptions;
 pub use shown::without_user;
 pub use source::PutBody;
+pub use transfer::{Export, ImportOptions};
 
 #[cfg(test)]
 mod tests;

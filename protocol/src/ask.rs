@@ -6,8 +6,8 @@ mod refused;
 mod uploads;
 
 pub use commands::{
-    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, List, ListTrash, Order, Page, Rename,
-    SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
+    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, List, ListTrash, Order, Page,
+    Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
 };
 pub use refused::Refused;
 pub use uploads::{
@@ -21,7 +21,7 @@ use mdfs_core::format::Formats;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
-use mdfs_core::records::plan::PolicyChange;
+use mdfs_core::records::plan::{ImportResult, PolicyChange};
 use serde::{Deserialize, Serialize};
 
 /// `POST` [`Asked`] to a master: one question, as another master would ask its own leader. Answers
@@ -85,6 +85,8 @@ pub enum Asked {
     ChangePolicy(PolicyChange),
     /// A master that follows says that it is there. Answers [`Told::Done`].
     Hello(Hello),
+    /// Takes in some files of an export. Answers [`Told::Imported`].
+    Import(Import),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -110,7 +112,9 @@ impl Asked {
             Asked::Order(_)
             | Asked::AddToken(_)
             | Asked::RevokeToken(_)
-            | Asked::ChangePolicy(_) => false,
+            | Asked::ChangePolicy(_)
+            // Others may have taken the names since.
+            | Asked::Import(_) => false,
             Asked::Place(_)
             | Asked::RecordChunk(_)
             | Asked::FindUpload(_)
@@ -176,6 +180,8 @@ pub enum Told {
         /// Who leads instead, as far as it knows.
         hint: Option<Leader>,
     },
+    /// What came of an import.
+    Imported(ImportResult),
 }
 
 #[cfg(test)]

@@ -16,3 +16,4 @@ pub mod problem;
 pub mod public;
 pub mod schema;
 pub mod token;
+pub mod transfer;

@@ -49,6 +49,9 @@ codes! {
     IncompleteBody = "incomplete_body" 400 "the body ended early",
     /// The client's checksum differs from that of the bytes received.
     ChecksumMismatch = "checksum_mismatch" 400 "the checksum does not match the bytes",
+    /// An export that cannot be read, or broke off. What stands before the line that is named was taken
+    /// in, if it was complete in itself.
+    InvalidExport = "invalid_export" 400 "the export cannot be read",
     /// No token, or none that is known.
     Unauthorized = "unauthorized" 401 "a valid token is needed",
     /// A known caller who may not do this.

@@ -7,7 +7,9 @@ mod reading;
 mod tokens;
 mod uploads;
 
-pub use admin::{Announce, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks};
+pub use admin::{
+    Announce, Imported, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks,
+};
 pub use cluster::{
     AtRisk, Bootstrap, Bootstrapped, Health, Status, WorkerInfo, WorkerOrder, WorkerState, Workers,
 };
@@ -63,6 +65,10 @@ pub const DECOMMISSION: &str = "/v1/admin/decommission";
 pub const RETIRE: &str = "/v1/admin/retire";
 /// `GET`: the [`Policy`] of the cluster. `POST` [`PolicyChange`]: changes it, and answers it.
 pub const POLICY: &str = "/v1/admin/policy";
+/// `GET ?tokens=`: all records, in the form of [`crate::transfer`].
+pub const EXPORT: &str = "/v1/admin/export";
+/// `POST ?overwrite=&policy=&other_cluster=`: takes in what is missing of an export; answers an [`Imported`].
+pub const IMPORT: &str = "/v1/admin/import";
 /// `GET`: what goes on in the background, [`Tasks`].
 pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.

@@ -1,6 +1,7 @@
 //! The commands for people, one a file.
 
 pub(crate) mod admin;
+pub(crate) mod administer;
 pub(crate) mod cat;
 pub(crate) mod completions;
 mod doctor;
@@ -19,6 +20,7 @@ pub(crate) mod stat;
 mod status;
 mod tasks;
 pub(crate) mod token;
+mod transfer;
 mod tree;
 pub(crate) mod undelete;
 pub(crate) mod uploads;
@@ -72,6 +74,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Scrub(scrub) => scrub.execute(context).await,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,
+        Command::Admin(admin) => admin.execute(context).await,
         Command::Doctor => doctor::execute(context).await,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),

@@ -49,27 +49,32 @@ pub(crate) async fn change_policy(
     State(app): State<App>,
     body: Body,
 ) -> Result<Json<Policy>, HttpError> {
+    let change = change_of(json(body).await?)?;
+    Ok(Json(app.0.leader.change_policy(change).await?))
+}
+
+/// A change of the policy, if its values are of those that can be.
+pub(crate) fn change_of(change: PolicyChange) -> Result<plan::PolicyChange, HttpError> {
     let PolicyChange {
         replicas,
         chunk_size,
         repair_delay_seconds,
         trash_keep_seconds,
         lower_after_seconds,
-    } = json(body).await?;
+    } = change;
     let up_to = |what: &str, seconds: Option<u64>, days: u64| match seconds {
         Some(seconds) if seconds > days * 86_400 => Err(HttpError::invalid(format!(
             "{what} must be at most {days} days"
         ))),
         Some(_) | None => Ok(seconds),
     };
-    let change = plan::PolicyChange {
+    Ok(plan::PolicyChange {
         replicas: parsed(replicas, ReplicationFactor::new)?,
         chunk_size: parsed(chunk_size, ChunkSize::new)?,
         repair_delay_seconds: up_to("repair_delay_seconds", repair_delay_seconds, 30)?,
         trash_keep_seconds: up_to("trash_keep_seconds", trash_keep_seconds, 3650)?,
         lower_after_seconds: up_to("lower_after_seconds", lower_after_seconds, 30)?,
-    };
-    Ok(Json(app.0.leader.change_policy(change).await?))
+    })
 }
 
 /// What a value stands for, if there is one.

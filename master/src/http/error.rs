@@ -66,6 +66,12 @@ impl HttpError {
         Self { files, ..self }
     }
 
+    /// The same, saying more.
+    pub(crate) fn with_detail(mut self, more: &str) -> Self {
+        self.detail = format!("{}; {more}", self.detail);
+        self
+    }
+
     /// The stable word.
     pub(crate) fn code(&self) -> Code {
         self.code

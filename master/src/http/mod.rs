@@ -30,6 +30,7 @@ mod signing;
 mod storing;
 mod throttle;
 mod tokens;
+mod transfer;
 mod trash;
 mod uploads;
 mod wire;
@@ -45,6 +46,7 @@ use mdfs_service::metrics::{MetricError, Registry};
 use mdfs_service::{Chance, Clock, Machine, Tasks};
 use metrics::HttpMetrics;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the handlers work with.
 #[derive(Debug)]
@@ -76,6 +78,8 @@ struct Inner {
     chance: Chance,
     tasks: Tasks,
     metrics: HttpMetrics,
+    /// One for each export and import that may be under way.
+    transfers: Arc<Semaphore>,
 }
 
 impl App {
@@ -103,6 +107,7 @@ impl App {
             chance,
             tasks,
             metrics,
+            transfers: Arc::new(Semaphore::new(transfer::MOST_TRANSFERS)),
         })))
     }
 }

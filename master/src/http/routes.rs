@@ -4,7 +4,7 @@ use super::error::HttpError;
 use super::rule::Rule;
 use super::{
     App, acting, admin, files, guard, heartbeat, look_up, openapi, original, probes, reading,
-    signing, storing, tokens, trash, uploads,
+    signing, storing, tokens, transfer, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -88,6 +88,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::ANNOUNCE, ADMIN, POST => admin::announce),
         route!(public::POLICY, ADMIN, GET => admin::policy, POST => admin::change_policy),
         route!(public::REPAIR, ADMIN, POST => admin::repair),
+        route!(public::EXPORT, ADMIN, GET => transfer::export),
+        route!(public::IMPORT, ADMIN, POST => transfer::import),
         route!(public::TOKENS, ADMIN, GET => tokens::list, POST => tokens::create),
         route!(public::TOKEN, ADMIN, DELETE => tokens::revoke),
         route!(openapi::PATH, Rule::Holder, GET => openapi::answer),

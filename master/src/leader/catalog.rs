@@ -97,7 +97,7 @@ pub(super) enum Step {
     FileAdded(Box<FileRecord>),
     FileRemoved(Box<FileRecord>),
     TrashAdded(LogTime, Box<TrashRecord>),
-    TrashRemoved(Box<TrashRecord>),
+    TrashRemoved(LogTime, Box<TrashRecord>),
     UploadAdded(FileId, Box<UploadRecord>),
     UploadRemoved(FileId),
     ChunkAdded(ChunkId, Box<ChunkRecord>),
@@ -177,7 +177,7 @@ impl Catalog {
                 self.trashed_files += 1;
                 self.occupy(&trashed.file);
             }
-            Step::TrashRemoved(trashed) => {
+            Step::TrashRemoved(_, trashed) => {
                 self.trashed_files = self.trashed_files.saturating_sub(1);
                 self.vacate(&trashed.file);
             }
@@ -279,7 +279,7 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
         Key::Upload(file) => Step::UploadRemoved(*file),
         Key::Chunk(chunk) => Step::ChunkRemoved(*chunk, Box::new(decode(value)?)),
         Key::Ended(file) => Step::EndedRemoved(*file, decode::<EndedRecord>(value)?.ended),
-        Key::Trash(..) => Step::TrashRemoved(Box::new(decode(value)?)),
+        Key::Trash(deleted, _) => Step::TrashRemoved(*deleted, Box::new(decode(value)?)),
         // What takes their place says it all.
         Key::Cluster | Key::Partition(_) | Key::Request(_) | Key::Token(_) => return Ok(()),
     });

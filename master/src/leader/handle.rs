@@ -1,15 +1,15 @@
 //! How the rest of a master reaches the leader's loop.
 
 use super::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, FileInfo, FileView,
-    FindUpload, FoundUpload, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk, Rename,
-    SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo, FileView,
+    FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk,
+    Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
 };
 use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
-use mdfs_core::records::plan::PolicyChange;
+use mdfs_core::records::plan::{ImportResult, PolicyChange};
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
 use mdfs_protocol::public::{Policy, Status, Tasks, Workers};
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +52,8 @@ pub enum Question {
     Tasks(Answer<Tasks>),
     Policy(Answer<Policy>),
     ChangePolicy(PolicyChange, Answer<Policy>),
+    Export(Answer<Export>),
+    Import(Import, Answer<ImportResult>),
 }
 
 /// How the rest of a master reaches the leader's loop. Cheap to clone.
@@ -229,6 +231,16 @@ impl LeaderHandle {
             .await
     }
 
+    /// All committed records, as they are at one point of the log.
+    pub async fn export(&self) -> Result<Export, Error> {
+        self.ask(Question::Export).await
+    }
+
+    /// Takes in some files of an export. Harmless when it did before.
+    pub async fn import(&self, import: Import) -> Result<ImportResult, Error> {
+        self.ask(|answer| Question::Import(import, answer)).await
+    }
+
     /// What the mover does; of scrubs the workers know.
     pub async fn tasks(&self) -> Result<Tasks, Error> {
         self.ask(Question::Tasks).await
@@ -268,6 +280,8 @@ impl Question {
             Question::Status(answer) => drop(answer.send(Err(error))),
             Question::Workers(answer) => drop(answer.send(Err(error))),
             Question::Tasks(answer) => drop(answer.send(Err(error))),
+            Question::Export(answer) => drop(answer.send(Err(error))),
+            Question::Import(_, answer) => drop(answer.send(Err(error))),
             Question::Policy(answer) | Question::ChangePolicy(_, answer) => {
                 drop(answer.send(Err(error)));
             }

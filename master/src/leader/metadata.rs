@@ -25,6 +25,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod transfer;
 mod trash;
 mod upkeep;
 mod uploads;
@@ -217,6 +218,7 @@ impl Metadata {
             Question::Tokens(answer) => self.tokens(now, deadline, answer),
             Question::Tasks(answer) => self.tasks(now, deadline, answer),
             Question::Policy(answer) => self.policy(now, deadline, answer),
+            Question::Export(answer) => self.export(now, deadline, answer),
             Question::Status(answer) => respond(answer, Ok(self.status(now))),
             Question::Heartbeat(beat, closed, answer) => {
                 let reply = self.hear(now, *beat, closed);
@@ -256,6 +258,7 @@ impl Metadata {
             Question::ChangePolicy(change, answer) => {
                 self.change_policy(now, deadline, change, answer);
             }
+            Question::Import(import, answer) => self.import(now, deadline, import, answer),
             Question::AddToken(token, answer) => self.add_token(now, deadline, *token, answer),
             Question::RevokeToken(token, answer) => {
                 self.revoke_token(now, deadline, token, answer);
@@ -270,6 +273,7 @@ impl Metadata {
             | Question::Tokens(_)
             | Question::Tasks(_)
             | Question::Policy(_)
+            | Question::Export(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

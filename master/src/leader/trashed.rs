@@ -1,11 +1,13 @@
 //! Where what is in the trash stands, by name.
 
 use super::catalog::{Step, prefix};
+use mdfs_core::id::FileId;
 use mdfs_core::log::table::View;
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Trashed;
 use mdfs_core::records::{Corrupt, Key, Kind, TrashRecord, decode};
-use std::collections::BTreeMap;
+use mdfs_core::time::LogTime;
+use std::collections::BTreeSet;
 
 /// The places of files in the trash, where records stand by age.
 ///
@@ -13,9 +15,9 @@ use std::collections::BTreeMap;
 /// the one thing beside the table that grows with the number of files, so there is one of it.
 #[derive(Debug, Default)]
 pub(super) struct TrashPlaces {
-    /// By name and version. Of two files of one name the one that came there later has the higher
-    /// version.
-    places: BTreeMap<(FileName, u64), Trashed>,
+    /// With the versions of the files: of two of one name the one that came there later has the higher
+    /// one, if they came within one millisecond.
+    places: BTreeSet<(FileName, LogTime, u64, FileId)>,
 }
 
 impl TrashPlaces {
@@ -25,8 +27,8 @@ impl TrashPlaces {
         for (key, value) in view.range(&prefix(Kind::Trash), None) {
             if let Key::Trash(deleted, file) = Key::from_bytes(key)? {
                 let TrashRecord { name, file: record } = decode(value)?;
-                let place = Trashed { deleted, file };
-                places.places.insert((name, record.version), place);
+                let place = (name, deleted, record.version, file);
+                places.places.insert(place);
             }
         }
         Ok(places)
@@ -36,16 +38,10 @@ impl TrashPlaces {
     pub(super) fn apply(&mut self, step: &Step) {
         match step {
             Step::TrashAdded(deleted, trashed) => {
-                let TrashRecord { name, file } = &**trashed;
-                let place = Trashed {
-                    deleted: *deleted,
-                    file: file.file,
-                };
-                self.places.insert((name.clone(), file.version), place);
+                self.places.insert(place(*deleted, trashed));
             }
-            Step::TrashRemoved(trashed) => {
-                let TrashRecord { name, file } = &**trashed;
-                self.places.remove(&(name.clone(), file.version));
+            Step::TrashRemoved(deleted, trashed) => {
+                self.places.remove(&place(*deleted, trashed));
             }
             Step::Cluster(_)
             | Step::Member(..)
@@ -64,8 +60,19 @@ impl TrashPlaces {
 
     /// Where the newest file of this name stands.
     pub(super) fn newest(&self, name: &FileName) -> Option<Trashed> {
-        let of_name = (name.clone(), 0)..=(name.clone(), u64::MAX);
-        let newest = self.places.range(of_name).next_back();
-        newest.map(|(_, &place)| place)
+        let first = (name.clone(), LogTime::default(), 0, FileId::from_u128(0));
+        let end = (
+            name.clone(),
+            LogTime::from_millis(u64::MAX),
+            u64::MAX,
+            FileId::from_u128(u128::MAX),
+        );
+        let newest = self.places.range(first..=end).next_back();
+        newest.map(|&(_, deleted, _, file)| Trashed { deleted, file })
     }
+}
+
+fn place(deleted: LogTime, trashed: &TrashRecord) -> (FileName, LogTime, u64, FileId) {
+    let TrashRecord { name, file } = trashed;
+    (name.clone(), deleted, file.version, file.file)
 }

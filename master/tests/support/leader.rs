@@ -2,16 +2,17 @@
 
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation, RequestId, Term, TokenId};
+use mdfs_core::log::table::Table;
 use mdfs_core::name::FileName;
-use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{FileRecord, TokenRecord, Wanted};
+use mdfs_core::records::plan::{At, ImportResult, Trashed, plan_import};
+use mdfs_core::records::{ClusterRecord, FileRecord, Key, TokenRecord, Wanted, put};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
-    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView, ListTrash,
-    OpenUpload, Page, Place, RecordChunk, SetLabels, Site, SitesOfRun, Token, TrashPage,
-    TrashedFile,
+    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo, FileView,
+    Import, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site, SitesOfRun, Token,
+    TrashPage, TrashedFile,
 };
 use mdfs_master::leader::handle::{LeaderHandle, Question};
 use mdfs_protocol::internal::HeartbeatReply;
@@ -62,6 +63,8 @@ pub(crate) struct State {
     pub(crate) moving_to: Option<DiskId>,
     /// What is so once a file was looked up.
     pub(crate) after_look_up: Option<fn(&mut State)>,
+    /// What is exported, and imported into.
+    pub(crate) records: Table,
     /// The term in which copies have to be verified.
     pub(crate) term: Term,
     next: u64,
@@ -71,6 +74,30 @@ pub(crate) fn term(round: u64) -> Term {
     Term {
         round,
         incarnation: Incarnation(7),
+    }
+}
+
+/// The records of a cluster without files.
+fn records() -> Table {
+    let mut records = Table::default();
+    records.apply(&put(&Key::Cluster, &cluster_record()).unwrap());
+    records
+}
+
+pub(crate) fn cluster_record() -> ClusterRecord {
+    ClusterRecord {
+        cluster: ClusterId::from_u128(1),
+        replicas: ReplicationFactor::DEFAULT,
+        lowering: None,
+        chunk_size: CHUNK_SIZE,
+        repair_delay_seconds: 300,
+        trash_keep_seconds: 1000,
+        lower_after_seconds: 600,
+        founders: [DiskId::from_u128(1)].into(),
+        format: 1,
+        recovery: None,
+        voters_wanted: 3,
+        min_write_copies: None,
     }
 }
 
@@ -95,6 +122,7 @@ impl FakeLeader {
             retires: None,
             moving_to: None,
             after_look_up: None,
+            records: records(),
             term: term(1),
             next: 1,
         }));
@@ -238,6 +266,16 @@ impl State {
                 let revoked = self.tokens.remove(&token);
                 reply!(answer, revoked.ok_or(Error::TokenNotFound { token }));
             }
+            Question::Export(answer) => reply!(
+                answer,
+                Ok(Export {
+                    table: self.records.clone(),
+                    cluster: cluster_record(),
+                    index: self.next,
+                    log_time: NOW,
+                })
+            ),
+            Question::Import(import, answer) => reply!(answer, Ok(self.import(import))),
             Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(
                 answer,
@@ -246,6 +284,19 @@ impl State {
                 })
             ),
         }
+    }
+
+    fn import(&mut self, import: Import) -> ImportResult {
+        self.next += 1;
+        let at = At {
+            index: self.next,
+            time: NOW,
+        };
+        let planned = plan_import(&self.records, import.files, import.overwrite, at).unwrap();
+        for put in &planned.puts {
+            self.records.apply(put);
+        }
+        planned.answer
     }
 
     fn delete(&mut self, delete: Delete, purge: bool) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use super::Site;
 use mdfs_core::chunk::ChunkSize;
 use mdfs_core::id::{ClusterId, DiskId, RequestId, Term, TokenId};
 use mdfs_core::name::FileName;
-use mdfs_core::records::plan::{LabelChange, Trashed};
+use mdfs_core::records::plan::{Imported, LabelChange, Trashed};
 use mdfs_core::records::{FileRecord, Precondition, TokenRecord};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -172,6 +172,15 @@ pub struct Bootstrap {
 pub struct Bootstrapped {
     /// Its identity.
     pub cluster: ClusterId,
+}
+
+/// Some files of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// The files.
+    pub files: Vec<Imported>,
+    /// Whether a file of the same name goes to the trash.
+    pub overwrite: bool,
 }
 
 /// An access token and its id.

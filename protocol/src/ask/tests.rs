@@ -225,6 +225,13 @@ fn questions() -> Vec<(Asked, bool)> {
         (Asked::Policy, true),
         (Asked::ChangePolicy(PolicyChange::default()), false),
         (Asked::Hello(Hello { url, formats }), true),
+        (
+            Asked::Import(Import {
+                files: Vec::new(),
+                overwrite: true,
+            }),
+            false,
+        ),
     ]
 }
 
@@ -273,6 +280,7 @@ fn answers_read_back() {
         Told::Token(Some(Box::new(token().record))),
         Told::Revoked(Box::new(token().record)),
         Told::Tokens(vec![token()]),
+        Told::Imported(ImportResult::default()),
         Told::Workers(Workers {
             workers: Vec::new(),
         }),

@@ -88,6 +88,30 @@ pub struct PolicyChange {
     pub lower_after_seconds: Option<u64>,
 }
 
+/// What came of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Imported {
+    /// Files that are here now and were not before.
+    pub files: u64,
+    /// Files that are in the trash now and were not before.
+    pub trashed: u64,
+    /// Tokens that are here now and were not before.
+    pub tokens: u64,
+    /// Files and tokens that were here already.
+    pub present: u64,
+    /// Files that were left out: another file has the name, or another name has their bytes.
+    pub conflicts: u64,
+    /// The names of the first of them, at most [`Imported::MOST_NAMES`].
+    pub conflicting_names: Vec<String>,
+    /// Whether the policy of the export holds here now.
+    pub policy: bool,
+}
+
+impl Imported {
+    /// Most names of files that were left out.
+    pub const MOST_NAMES: usize = 100;
+}
+
 /// What goes on in the background.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tasks {

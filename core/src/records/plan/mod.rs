@@ -5,6 +5,7 @@
 //! the first answer and write nothing.
 
 mod copies;
+mod import;
 mod labels;
 mod membership;
 mod moving;
@@ -16,6 +17,7 @@ mod trash;
 mod upload;
 
 pub use copies::copies_of;
+pub use import::{ImportResult, Imported, plan_import};
 pub use labels::{LabelChange, plan_labels};
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home, plan_home_in_trash};

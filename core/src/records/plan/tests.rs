@@ -1,3 +1,4 @@
+mod import;
 mod labels;
 mod session;
 mod trash;

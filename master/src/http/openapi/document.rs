@@ -6,6 +6,7 @@ use mdfs_core::access::Role;
 use mdfs_protocol::link::LINK_SIGNATURE;
 use mdfs_protocol::problem::{self, Code, Problem};
 use mdfs_protocol::schema::FileNameText;
+use mdfs_protocol::transfer;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -230,6 +231,7 @@ fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
             ("application/json", schema(&mut schemas.read).to_value())
         }
         Body::Bytes => ("application/octet-stream", json!({})),
+        Body::Lines => (transfer::CONTENT_TYPE, json!({ "type": "string" })),
         Body::Form => (
             "multipart/form-data",
             json!({
@@ -264,6 +266,9 @@ fn responses(operation: &Operation, rule: Rule, schemas: &mut Schemas) -> Value 
                 Some(json!({ "application/json": { "schema": schema } }))
             }
             Content::Text => Some(json!({ "text/plain": { "schema": { "type": "string" } } })),
+            Content::Lines => {
+                Some(json!({ transfer::CONTENT_TYPE: { "schema": { "type": "string" } } }))
+            }
             Content::Compact => Some(json!({ "application/octet-stream": { "schema": {} } })),
             Content::File => Some(json!({ "*/*": { "schema": {} } })),
         };

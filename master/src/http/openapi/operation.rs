@@ -36,6 +36,8 @@ pub(super) enum Body {
     /// The same, only for some of what can be asked.
     JsonOrNothing(SchemaOf),
     Bytes,
+    /// JSON, an object a line.
+    Lines,
     Form,
 }
 
@@ -52,6 +54,8 @@ pub(super) enum Content {
     Nothing,
     Json(SchemaOf),
     Text,
+    /// JSON, an object a line.
+    Lines,
     /// Between servers.
     Compact,
     /// The bytes of a file, as their media type, or what is asked of it, as JSON.

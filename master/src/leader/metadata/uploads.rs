@@ -282,7 +282,7 @@ impl Metadata {
             | Step::FileAdded(_)
             | Step::FileRemoved(_)
             | Step::TrashAdded(..)
-            | Step::TrashRemoved(_) => {}
+            | Step::TrashRemoved(..) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 impl World {
     /// Where the newest file of a name in the trash stands.
-    fn newest(&self, of: &str) -> Option<Trashed> {
+    pub(super) fn newest(&self, of: &str) -> Option<Trashed> {
         let found = self.records.range(vec![b't']..vec![b'u']);
         let of_name = found.filter_map(|(key, value)| {
             let trashed = decode::<TrashRecord>(value).unwrap();

@@ -44,6 +44,7 @@ const DOCUMENTS: &[(&str, &[&str])] = &[
     ("tasks", &["tasks"]),
     ("policy", &["policy"]),
     ("policy-change", &["policy", "--trash-keep", "7d"]),
+    ("admin-import", &["admin", "import", "records.jsonl"]),
     ("scrub", &["scrub", "--wait"]),
     ("scrub-status", &["scrub", "--status"]),
     ("doctor", &["doctor"]),
@@ -58,6 +59,7 @@ const SILENT: &[&[&str]] = &[
     &["announce", "SPARE", "--for", "0s"],
     &["rebalance"],
     &["repair"],
+    &["admin", "export", "records.jsonl"],
     &["decommission", "LEAVING"],
     &["retire", "SPARE"],
 ];
@@ -158,6 +160,7 @@ fn acts(cluster: &mut DevCluster, snapshots: &mut Snapshots) -> Result<()> {
         ("SPARE", spare.clone()),
         ("LEAVING", leaving.clone()),
     ];
+    cluster.cli_ends(0, &["admin", "export", "records.jsonl"])?;
     for (name, words) in DOCUMENTS {
         let words = filled(words, &stand_ins);
         let found = shapes(cluster, &words)?;
