@@ -3,13 +3,23 @@
 use mdfs_core::time::Timestamp;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// For so long after a request of a client, more of them are expected.
 const CLIENTS_STAY: Duration = Duration::from_millis(500);
+
+/// While clients are there, each turn costs a rest of one part in so many of the time that it took:
+/// others find nothing of it at work for a fifth of the time.
+const REST_PART: u32 = 4;
+
+/// Rests shorter than this are saved up: timers are no finer than a millisecond.
+const LEAST_REST: Duration = Duration::from_millis(4);
+
+/// The longest rest, whatever a disk that hangs made of a turn.
+const MOST_OWED: Duration = Duration::from_millis(250);
 
 /// What paces the copies of a worker.
 #[derive(Debug)]
@@ -20,14 +30,32 @@ pub(crate) struct Pace {
     paid_until: Mutex<Option<Instant>>,
     /// When a client asked last, in milliseconds of the worker's clock, and one more; 0 if none did.
     client: AtomicU64,
-    /// The one segment that is copied at a time while clients are there.
+    /// The one turn at a time while clients are there.
     single: Semaphore,
+    /// Rests that the turns so far have cost and that were not taken yet.
+    owed: Mutex<Duration>,
 }
 
-/// The right to copy a segment.
+/// The right to give the disk, or another one, something to do. Once dropped, there is a rest.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
-    _single: Option<SemaphorePermit<'a>>,
+    single: Option<Single<'a>>,
+}
+
+/// A turn of which there is one at a time.
+#[derive(Debug)]
+struct Single<'a> {
+    pace: &'a Pace,
+    since: Instant,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Single<'_> {
+    fn drop(&mut self) {
+        let rest = self.since.elapsed() / REST_PART;
+        let mut owed = lock(&self.pace.owed);
+        *owed = owed.saturating_add(rest).min(MOST_OWED);
+    }
 }
 
 impl Pace {
@@ -38,6 +66,7 @@ impl Pace {
             paid_until: Mutex::default(),
             client: AtomicU64::new(0),
             single: Semaphore::new(1),
+            owed: Mutex::default(),
         }
     }
 
@@ -47,8 +76,9 @@ impl Pace {
         self.client.store(now, Ordering::Relaxed);
     }
 
-    /// Waits until a segment of so many bytes may be copied: until the bytes before it have had their
-    /// time, and, while clients are there, until no other segment is being copied.
+    /// Waits until so many more bytes may be copied, or bytes that were paid for already be worked on:
+    /// until the bytes before them have had their time, and, while clients are there, until nothing
+    /// else is and there was a rest.
     ///
     /// # Cancel safety
     /// May be dropped. The bytes count as copied then.
@@ -56,23 +86,34 @@ impl Pace {
         if let Some(until) = self.pay(bytes) {
             sleep_until(until).await;
         }
-        let single = match self.is_quiet(now) {
-            true => None,
-            // Nothing closes the semaphore.
-            false => self.single.acquire().await.ok(),
+        if self.is_quiet(now) {
+            return Turn { single: None };
+        }
+        // Nothing closes the semaphore.
+        let Ok(permit) = self.single.acquire().await else {
+            return Turn { single: None };
         };
-        Turn { _single: single }
+        let owed = *lock(&self.owed);
+        if owed >= LEAST_REST {
+            sleep(owed).await;
+            *lock(&self.owed) = Duration::ZERO;
+        }
+        let single = Single {
+            pace: self,
+            since: Instant::now(),
+            _permit: permit,
+        };
+        Turn {
+            single: Some(single),
+        }
     }
 
     /// Takes the time for these bytes; gives when it begins, if there is a limit.
     fn pay(&self, bytes: u64) -> Option<Instant> {
-        let most = self.most?;
+        let most = self.most.filter(|_| bytes > 0)?;
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(most.get());
         let costs = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let mut paid = self
-            .paid_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut paid = lock(&self.paid_until);
         let now = Instant::now();
         let begins = paid.map_or(now, |until| until.max(now));
         *paid = Some(begins.checked_add(costs).unwrap_or(begins));
@@ -85,6 +126,11 @@ impl Pace {
             Some(last) => now.since(Timestamp::from_millis(last)) > CLIENTS_STAY,
         }
     }
+}
+
+/// No lock is held over a call that can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -110,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_clients_are_there_segments_are_copied_one_at_a_time() {
+    async fn while_clients_are_there_turns_come_one_at_a_time_with_a_rest_between() {
         let pace = Pace::new(None);
         let (_one, _other) = (pace.turn(1, NOW).await, pace.turn(1, NOW).await);
         pace.client(NOW);
@@ -120,7 +166,20 @@ mod tests {
         assert!(second.await.is_err());
         let after = soon.plus(Duration::from_millis(1));
         pace.turn(1, after).await;
+        // Nine seconds are a turn of a disk that hangs.
         drop(single);
-        pace.turn(1, soon).await;
+        let begun = Instant::now();
+        let single = pace.turn(1, soon).await;
+        assert_eq!(begun.elapsed(), MOST_OWED);
+        drop(single);
+        for (took, waited) in [(12, 0), (12, 0), (4, 6), (16, 0), (0, 5)] {
+            // Who comes when no client is there any more waits for nothing.
+            drop(pace.turn(0, after).await);
+            let begun = Instant::now();
+            let single = pace.turn(0, soon).await;
+            assert_eq!(begun.elapsed(), Duration::from_millis(waited));
+            tokio::time::advance(Duration::from_millis(took)).await;
+            drop(single);
+        }
     }
 }

@@ -12,8 +12,8 @@ use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 
 /// How many changes are remembered: a leader may miss a few full heartbeats.
@@ -47,8 +47,8 @@ struct Watched {
 
 /// Says that a chunk is about to be held. What is found of it from here on decides whether it is.
 #[derive(Debug)]
-pub(super) struct Coming<'a> {
-    inner: &'a Inner,
+pub(super) struct Coming {
+    inner: Arc<Inner>,
     chunk: ChunkId,
     /// As in [`Watched`], when this began.
     lost: u64,
@@ -151,12 +151,12 @@ impl Inner {
     }
 
     /// A chunk is about to be looked at, or to get its place, and may be held after that.
-    pub(super) fn coming(&self, chunk: ChunkId) -> Coming<'_> {
+    pub(super) fn coming(self: &Arc<Self>, chunk: ChunkId) -> Coming {
         let mut held = self.held();
         let watched = held.coming.entry(chunk).or_default();
         watched.by += 1;
         Coming {
-            inner: self,
+            inner: Arc::clone(self),
             chunk,
             lost: watched.lost,
         }
@@ -207,7 +207,7 @@ impl Inner {
     }
 }
 
-impl Coming<'_> {
+impl Coming {
     /// The chunk is durable: it is held from here on, unless it went or damage was found since.
     pub(super) fn arrived(self, length: u64, seen: Seen) {
         let mut held = self.inner.held();
@@ -225,7 +225,7 @@ impl Coming<'_> {
     }
 }
 
-impl Drop for Coming<'_> {
+impl Drop for Coming {
     fn drop(&mut self) {
         let mut held = self.inner.held();
         if let Entry::Occupied(mut watched) = held.coming.entry(self.chunk) {
@@ -319,14 +319,13 @@ mod tests {
     use crate::disk::RealDisk;
     use crate::store::StoreSettings;
     use mdfs_core::id::{DiskId, FileId};
-    use std::sync::Arc;
 
     #[test]
     fn what_becomes_of_a_chunk_before_it_is_said_to_be_held_counts() {
         let dir = tempfile::tempdir().unwrap();
         let disk = Arc::new(RealDisk::new(dir.path(), false));
         let store = ChunkStore::open(disk, StoreSettings::default(), DiskId::from_u128(1)).unwrap();
-        let inner = &*store.inner;
+        let inner = &store.inner;
         let chunk = ChunkId {
             file: FileId::from_u128(9),
             index: 0,

@@ -22,7 +22,7 @@ mod staged;
 pub use error::{Error, Result};
 pub use footer::{footer_read_again, sample_footer};
 pub use identity::DiskIdentity;
-pub use read::OpenChunk;
+pub use read::{OpenChunk, Verification};
 
 pub(crate) use layout::{LOG, LOG_STAGED};
 pub(crate) use scrubbed::ScrubNote;

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
-use super::held::Seen;
+use super::held::{Coming, Seen};
 use super::{ChunkStore, Inner, layout, lock};
 use crate::disk::{AlignedBuffer, BufferPool, DiskFile, out_of_handles};
 use bytes::Bytes;
@@ -28,6 +28,35 @@ pub struct OpenChunk {
     file: Arc<dyn DiskFile>,
     footer: Footer,
     store: Weak<Inner>,
+}
+
+/// A chunk that is being verified whole, piece by piece.
+#[derive(Debug)]
+pub struct Verification {
+    open: OpenChunk,
+    /// None once it has arrived.
+    coming: Option<Coming>,
+    offset: u64,
+}
+
+impl Verification {
+    /// Reads and verifies a little more; what is stored, once that was the last of it. Then every
+    /// block was good, and the chunk counts as held, whatever was found before.
+    ///
+    /// # Errors
+    /// `BadBlock` for the first damaged block; otherwise what the disk says.
+    pub fn next_piece(&mut self) -> Result<Option<Stored>> {
+        if self.offset < self.open.len() {
+            self.offset += self.open.read(self.offset, VERIFIED_BYTES)?.len() as u64;
+        }
+        if self.offset < self.open.len() {
+            return Ok(None);
+        }
+        if let Some(coming) = self.coming.take() {
+            coming.arrived(self.open.len(), Seen::Whole);
+        }
+        Ok(Some(self.open.stored()))
+    }
 }
 
 /// Bytes of a chunk, and the blocks they lie in.
@@ -72,20 +101,32 @@ impl ChunkStore {
     /// # Errors
     /// As `open_chunk`; `BadBlock` for the first damaged block.
     pub fn verify(&self, chunk: ChunkId, whole: bool) -> Result<Stored> {
-        let coming = whole.then(|| self.inner.coming(chunk));
-        let open = match whole {
-            true => self.open_once(chunk)?,
-            false => self.open_anew(chunk)?,
-        };
-        self.settle(chunk)?;
-        if let Some(coming) = coming {
-            let mut offset = 0;
-            while offset < open.len() {
-                offset += open.read(offset, VERIFIED_BYTES)?.len() as u64;
+        if whole {
+            let mut verification = self.begin_verify(chunk)?;
+            loop {
+                if let Some(stored) = verification.next_piece()? {
+                    return Ok(stored);
+                }
             }
-            coming.arrived(open.len(), Seen::Whole);
         }
+        let open = self.open_anew(chunk)?;
+        self.settle(chunk)?;
         Ok(open.stored())
+    }
+
+    /// Begins to verify a chunk whole, as [`ChunkStore::verify`] does in one go.
+    ///
+    /// # Errors
+    /// As `open_chunk`.
+    pub fn begin_verify(&self, chunk: ChunkId) -> Result<Verification> {
+        let coming = self.inner.coming(chunk);
+        let open = self.open_once(chunk)?;
+        self.settle(chunk)?;
+        Ok(Verification {
+            open,
+            coming: Some(coming),
+            offset: 0,
+        })
     }
 
     /// A chunk has no file. If it is held, that went behind our back, and whoever counts on it is

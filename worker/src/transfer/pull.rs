@@ -13,6 +13,9 @@ use mdfs_protocol::internal::{PullRequest, Seal, Stored};
 use mdfs_protocol::problem::Code;
 use std::sync::Arc;
 
+/// Pieces of a new copy that are read back in a turn: a segment.
+const PIECES_READ_BACK: usize = 4;
+
 /// Copies a chunk and makes it durable. What was staged of it before is thrown away; a chunk sealed
 /// already as the same is read whole and answered for without copying, or replaced if it is damaged:
 /// the damaged one stays, with its good blocks, until the new one is durable.
@@ -115,10 +118,34 @@ pub(crate) async fn copy_chunk(
     let copied = receive(node, threads, chunk, &mut sources, Some(&node.pace)).await;
     finish(node, threads, chunk, copied, move |store| {
         store.check_fence(term)?;
-        store.seal(chunk, &seal)?;
-        store.verify(chunk, true)
+        store.seal(chunk, &seal)
     })
-    .await
+    .await?;
+    read_back(node, chunk).await
+}
+
+/// Reads a chunk back as the disk has it, in turns.
+async fn read_back(node: &Node, chunk: ChunkId) -> Result<Stored, Error> {
+    let (store, threads) = (node.store.clone(), &node.yielding_threads);
+    let begun = threads.run(move || store.begin_verify(chunk)).await;
+    let mut verification = begun??;
+    loop {
+        let turn = node.pace.turn(0, node.clock.now()).await;
+        let read = threads.run(move || {
+            for _ in 0..PIECES_READ_BACK {
+                if let Some(stored) = verification.next_piece()? {
+                    return Ok((verification, Some(stored)));
+                }
+            }
+            Ok::<_, store::Error>((verification, None))
+        });
+        let (rest, stored) = read.await??;
+        drop(turn);
+        if let Some(stored) = stored {
+            return Ok(stored);
+        }
+        verification = rest;
+    }
 }
 
 enum Begun {
@@ -175,14 +202,18 @@ async fn receive(
     let mut mine = turn(u64::from(SEGMENT_BYTES)).await;
     let mut segment = sources.segment().await?;
     while let Some((buffer, share)) = segment {
+        drop(mine);
         let store = node.store.clone();
         let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-        let write = threads.run(move || {
-            let written = store.write_segment(chunk, offset, &buffer, Crc32::of(&buffer));
-            drop(share);
-            written
-        });
-        drop(mine);
+        let write = async {
+            let _mine = turn(0).await;
+            let write = threads.run(move || {
+                let written = store.write_segment(chunk, offset, &buffer, Crc32::of(&buffer));
+                drop(share);
+                written
+            });
+            write.await
+        };
         let next = async {
             let mine = turn(length).await;
             Ok::<_, Error>((mine, sources.segment().await?))
