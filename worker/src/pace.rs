@@ -39,7 +39,7 @@ pub(crate) struct Pace {
 /// The right to give the disk, or another one, something to do. Once dropped, there is a rest.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
-    single: Option<Single<'a>>,
+    _single: Option<Single<'a>>,
 }
 
 /// A turn of which there is one at a time.
@@ -87,11 +87,11 @@ impl Pace {
             sleep_until(until).await;
         }
         if self.is_quiet(now) {
-            return Turn { single: None };
+            return Turn { _single: None };
         }
         // Nothing closes the semaphore.
         let Ok(permit) = self.single.acquire().await else {
-            return Turn { single: None };
+            return Turn { _single: None };
         };
         let owed = *lock(&self.owed);
         if owed >= LEAST_REST {
@@ -104,7 +104,7 @@ impl Pace {
             _permit: permit,
         };
         Turn {
-            single: Some(single),
+            _single: Some(single),
         }
     }
 
