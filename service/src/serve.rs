@@ -244,6 +244,7 @@ async fn handle(
         .serve_connection(TokioIo::new(&mut guarded), service);
     let mut served = pin!(served);
     let result = tokio::select! {
+        biased;
         result = &mut served => result,
         () = stop.cancelled() => {
             served.as_mut().graceful_shutdown();

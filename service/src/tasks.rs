@@ -1,6 +1,9 @@
 //! Every task of a process, so that none is forgotten at shutdown and none dies unseen.
 
+mod governed;
+
 use futures_util::FutureExt;
+use governed::Governor;
 use std::any::Any;
 use std::fmt::Display;
 use std::future::Future;
@@ -17,8 +20,8 @@ pub struct Tasks {
     stop: CancellationToken,
     tracker: TaskTracker,
     failed: Arc<Mutex<Option<Failed>>>,
-    /// Ends all tasks where they are.
-    killed: Option<CancellationToken>,
+    /// Set for a process within this one.
+    governor: Option<Governor>,
 }
 
 /// The first long task that ended although nobody asked for it.
@@ -56,14 +59,14 @@ impl Tasks {
             stop,
             tracker: TaskTracker::new(),
             failed: Arc::default(),
-            killed: None,
+            governor: None,
         }
     }
 
     /// As [`Tasks::new`], for a process that can be killed within this one: see [`Tasks::kill`].
     pub fn killable(stop: CancellationToken) -> Self {
         Self {
-            killed: Some(CancellationToken::new()),
+            governor: Some(Governor::default()),
             ..Self::new(stop)
         }
     }
@@ -71,8 +74,22 @@ impl Tasks {
     /// Drops all tasks where they are, as a kill of the process would; also those that are started
     /// later. Does nothing to tasks that are not killable.
     pub fn kill(&self) {
-        if let Some(killed) = &self.killed {
-            killed.cancel();
+        if let Some(governor) = &self.governor {
+            governor.kill();
+        }
+    }
+
+    /// Lets all tasks stand still, as SIGSTOP would. Does nothing to tasks that are not killable.
+    pub fn pause(&self) {
+        if let Some(governor) = &self.governor {
+            governor.pause();
+        }
+    }
+
+    /// Lets tasks that stand still go on.
+    pub fn resume(&self) {
+        if let Some(governor) = &self.governor {
+            governor.resume();
         }
     }
 
@@ -157,13 +174,14 @@ impl Tasks {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let Some(killed) = self.killed.clone() else {
+        let Some(governor) = &self.governor else {
             return tokio::spawn(self.tracker.track_future(task));
         };
         let aborted = Arc::new(Mutex::new(None::<AbortHandle>));
         let own = Arc::clone(&aborted);
+        let task = governor.govern(task);
         let handle = tokio::spawn(self.tracker.track_future(async move {
-            if let Some(output) = killed.run_until_cancelled_owned(task).await {
+            if let Some(output) = task.await {
                 return output;
             }
             // Whoever awaits the handle hears that the task was ended.
@@ -252,6 +270,21 @@ mod tests {
         assert!(later.await.unwrap_err().is_cancelled());
         assert!(tasks.shut_down(GRACE).await);
         assert_eq!(tasks.failed(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tasks_that_stand_still_miss_nothing_but_time() {
+        let tasks = Tasks::killable(CancellationToken::new());
+        let handle = tasks.spawn_request("request", async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::Instant::now()
+        });
+        tokio::task::yield_now().await;
+        tasks.pause();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!handle.is_finished());
+        tasks.resume();
+        assert_eq!(handle.await.unwrap(), tokio::time::Instant::now());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! beginning and its end, and all of them in one order (linearizability, by the search of Wing, Gong
 //! and Lowe).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a client did and was told. Every file has a content of its own, by whose number it is known.
@@ -97,15 +98,16 @@ pub fn check(ops: &[Op], most_states: usize) -> Verdict {
 }
 
 impl Action {
-    fn names(&self) -> (&str, Option<&str>) {
+    /// The names it is about: one, or two.
+    pub fn names(&self) -> Vec<&str> {
         match self {
             Self::Put { name, .. }
             | Self::PutNew { name, .. }
             | Self::Exists { name }
             | Self::Read { name, .. }
             | Self::Delete { name }
-            | Self::Undelete { name, .. } => (name, None),
-            Self::Rename { from, to } => (from, Some(to)),
+            | Self::Undelete { name, .. } => vec![name],
+            Self::Rename { from, to } => vec![from, to],
         }
     }
 
@@ -149,8 +151,7 @@ type Files = BTreeMap<String, u64>;
 fn groups(ops: &[Op]) -> Vec<Vec<&Op>> {
     let mut groups: Vec<(BTreeSet<&str>, Vec<&Op>)> = Vec::new();
     for op in ops {
-        let (name, other) = op.action.names();
-        let own: BTreeSet<&str> = [Some(name), other].into_iter().flatten().collect();
+        let own = BTreeSet::from_iter(op.action.names());
         let (joined, apart): (Vec<_>, Vec<_>) = groups
             .into_iter()
             .partition(|(names, _)| !names.is_disjoint(&own));
@@ -165,13 +166,26 @@ fn groups(ops: &[Op]) -> Vec<Vec<&Op>> {
     groups.into_iter().map(|(_, ops)| ops).collect()
 }
 
+/// Looks first where only what has an end is put in order, and what has none where it lets something
+/// come next that could not: else whatever nobody knows would be tried in every order before two
+/// neighbours are.
 struct Search<'a> {
     /// By their beginning.
     ops: Vec<&'a Op>,
     seen: BTreeSet<(Done, Files)>,
     most_states: usize,
+    open: BTreeMap<Rank, Place>,
+    number: usize,
     /// The most operations with an end that were put in order, and what was left then.
     best: (usize, Vec<usize>),
+}
+
+/// How much was put in order that helped nothing at once; how little has its place; the latest first.
+type Rank = (usize, Reverse<usize>, Reverse<usize>);
+
+struct Place {
+    done: Done,
+    files: Files,
 }
 
 /// Which operations have their place already.
@@ -199,15 +213,20 @@ impl<'a> Search<'a> {
             ops,
             seen: BTreeSet::new(),
             most_states,
+            open: BTreeMap::new(),
+            number: 0,
             best: (0, Vec::new()),
         }
     }
 
     fn run(mut self) -> Verdict {
         let none = Done(vec![0; self.ops.len().div_ceil(64)]);
-        let mut open = vec![(none, Files::new())];
-        while let Some((mut done, files)) = open.pop() {
-            let Some(candidates) = self.settle(&mut done, &files) else {
+        self.push(0, 0, none, Files::new());
+        while let Some(((wasted, Reverse(count), _), place)) = self.open.pop_first() {
+            let Place { mut done, files } = place;
+            let (settled, candidates) = self.settle(&mut done, &files);
+            let count = count + settled;
+            let Some(candidates) = candidates else {
                 return Verdict::Linear;
             };
             if !self.seen.insert((done.clone(), files.clone())) {
@@ -216,12 +235,24 @@ impl<'a> Search<'a> {
             if self.seen.len() > self.most_states {
                 return Verdict::Undecided;
             }
-            self.note(&done, &candidates);
+            if count >= self.best.0 {
+                self.best = (count, candidates.clone());
+            }
             for &index in candidates.iter().rev() {
-                if let Some(after) = self.ops.get(index).and_then(|op| op.action.step(&files)) {
+                let Some(op) = self.ops.get(index).copied() else {
+                    continue;
+                };
+                if let Some(after) = op.action.step(&files) {
+                    let known = op.ended.is_some();
+                    let helps = known || self.helps(&candidates, &files, &after);
                     let mut done = done.clone();
                     done.add(index);
-                    open.push((done, after));
+                    self.push(
+                        wasted + usize::from(!helps),
+                        count + usize::from(known),
+                        done,
+                        after,
+                    );
                 }
             }
         }
@@ -229,13 +260,29 @@ impl<'a> Search<'a> {
         Verdict::Broken(stuck.map(|op| (*op).clone()).collect())
     }
 
+    fn push(&mut self, wasted: usize, count: usize, done: Done, files: Files) {
+        self.number += 1;
+        let rank = (wasted, Reverse(count), Reverse(self.number));
+        self.open.insert(rank, Place { done, files });
+    }
+
+    /// Whether something that has an end may come next after a step and could not before.
+    fn helps(&self, candidates: &[usize], before: &Files, after: &Files) -> bool {
+        let known = candidates.iter().filter_map(|index| self.ops.get(*index));
+        let mut known = known.filter(|op| op.ended.is_some());
+        known.any(|op| op.action.step(before).is_none() && op.action.step(after).is_some())
+    }
+
     /// Puts in order all that change nothing and may come now: no order has anything from them later.
-    /// Then the operations that may be the next; those that ended first come first. None if every
-    /// operation that has an end has its place.
-    fn settle(&self, done: &mut Done, files: &Files) -> Option<Vec<usize>> {
+    /// How many those were, and the operations that may be the next; those that ended first come
+    /// first. None if every operation that has an end has its place.
+    fn settle(&self, done: &mut Done, files: &Files) -> (usize, Option<Vec<usize>>) {
+        let mut settled = 0;
         loop {
             let open = || self.ops.iter().enumerate().filter(|(i, _)| !done.has(*i));
-            let first_end = open().filter_map(|(_, op)| op.ended).min()?;
+            let Some(first_end) = open().filter_map(|(_, op)| op.ended).min() else {
+                return (settled, None);
+            };
             // Who begins as another ends may be before it.
             let may_be_next = open().take_while(|(_, op)| op.begun <= first_end);
             let mut next: Vec<(u64, usize)> = may_be_next
@@ -250,18 +297,12 @@ impl<'a> Search<'a> {
             });
             match idle.copied() {
                 Some((_, index)) => done.add(index),
-                None => return Some(next.into_iter().map(|(_, index)| index).collect()),
+                None => {
+                    let next = next.into_iter().map(|(_, index)| index).collect();
+                    return (settled, Some(next));
+                }
             }
-        }
-    }
-
-    fn note(&mut self, done: &Done, candidates: &[usize]) {
-        let ended = self.ops.iter().enumerate();
-        let count = ended
-            .filter(|(index, op)| op.ended.is_some() && done.has(*index))
-            .count();
-        if count >= self.best.0 {
-            self.best = (count, candidates.to_vec());
+            settled += 1;
         }
     }
 }

@@ -46,16 +46,40 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mdfs-master",
         ],
     ),
+    ("mdfs-simdisk", &["mdfs-core", "mdfs-worker"]),
+    (
+        "mdfs-sim",
+        &[
+            "mdfs-core",
+            "mdfs-protocol",
+            "mdfs-client",
+            "mdfs-service",
+            "mdfs-worker",
+            "mdfs-master",
+            "mdfs-simdisk",
+            "mdfs-tests",
+        ],
+    ),
     ("mdfs-tests", &[]),
     ("xtask", &[]),
 ];
 
 /// Packages of others that only these of ours may use, tests aside.
 const KEPT_TO: &[(&str, &[&str])] = &[
-    ("axum", &["mdfs-service", "mdfs-worker", "mdfs-master"]),
+    (
+        "axum",
+        &["mdfs-service", "mdfs-worker", "mdfs-master", "mdfs-sim"],
+    ),
     (
         "clap",
-        &["mdfs", "mdfs-examples", "mdfs-fuzz", "mdfs-tests", "xtask"],
+        &[
+            "mdfs",
+            "mdfs-examples",
+            "mdfs-fuzz",
+            "mdfs-sim",
+            "mdfs-tests",
+            "xtask",
+        ],
     ),
     ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
@@ -283,6 +307,30 @@ fn sources_are_short_enough_to_be_read() -> Result<()> {
         let before_tests = lines_before_tests(&source);
         if before_tests > LINES_MOST && !is_test(&path) {
             violations.push(format!("{} has {before_tests} lines", shown(&path)));
+        }
+    }
+    none(violations)
+}
+
+/// A `select!` that draws which branch comes first cannot be repeated by the simulation, which runs
+/// these packages.
+#[test]
+fn every_choice_between_futures_has_an_order() -> Result<()> {
+    let mut violations = Vec::new();
+    for path in files(&[".rs"])? {
+        let source = fs::read_to_string(&path)?;
+        let mut lines = (1..).zip(source.lines());
+        while let Some((number, line)) = lines.next() {
+            let chooses = line.contains("select! {") && !line.trim_start().starts_with("//");
+            let mut rest = lines.clone().map(|(_, line)| line.trim());
+            let first = rest.find(|line| !line.starts_with("//"));
+            let place = shown(&path);
+            let simulated = ["client/", "master/", "service/", "sim/", "worker/"]
+                .iter()
+                .any(|folder| place.starts_with(folder));
+            if chooses && first != Some("biased;") && simulated && !is_test(&path) {
+                violations.push(format!("{place}:{number} has no `biased;`"));
+            }
         }
     }
     none(violations)

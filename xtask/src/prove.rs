@@ -17,6 +17,11 @@ enum Form {
         example: &'static str,
         part: Option<&'static str>,
     },
+    /// A program of a package, told to prove; its short form is the test target of the same name.
+    Program {
+        package: &'static str,
+        program: &'static str,
+    },
 }
 
 /// One claim.
@@ -199,6 +204,16 @@ const PROOFS: &[Proof] = &[
         minutes: 120,
     },
     Proof {
+        name: "sim",
+        claim: "simulated clusters keep their promises through thousands of runs full of faults",
+        needs: &[],
+        form: Form::Program {
+            package: "mdfs-sim",
+            program: "sim",
+        },
+        minutes: 180,
+    },
+    Proof {
         name: "ring",
         claim: "partitions are spread evenly, and a join or leave moves hardly more than it must",
         needs: &[],
@@ -269,6 +284,15 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 }
             }
             proof.run(&workspace.root)?
+        }
+        (Form::Program { package, program }, false) => {
+            let mut words = vec!["cargo", "run", "--release", "--package", package];
+            words.extend(["--bin", program, "--", "--proof"]);
+            Bounded::new(proof.minutes, &words).run(&workspace.root)?
+        }
+        (Form::Program { package, program }, true) => {
+            let words = ["cargo", "test", "--package", package, "--test", program];
+            Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
         (
             Form::Example {

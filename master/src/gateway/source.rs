@@ -237,6 +237,7 @@ impl Source {
                 Duration::ZERO
             };
             tokio::select! {
+                biased;
                 Some((disk, answer)) = asked.next() => match answer {
                     Ok(stream) => {
                         memory.answered(disk);

@@ -41,7 +41,12 @@ pub struct ConnectionClosed(pub CancellationToken);
 impl RequestId {
     /// A random one.
     pub fn random() -> Self {
-        Self(format!("{:016x}", random_u64()).into())
+        Self::numbered(random_u64())
+    }
+
+    /// The one of a number: where requests are counted.
+    pub fn numbered(number: u64) -> Self {
+        Self(format!("{number:016x}").into())
     }
 
     /// The id as text.

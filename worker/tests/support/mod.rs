@@ -9,8 +9,9 @@
 
 pub(crate) mod ledger;
 pub(crate) mod power_cut;
-pub(crate) mod sim_disk;
 pub(crate) mod world;
+
+pub(crate) use mdfs_simdisk as sim_disk;
 
 use mdfs_core::checksum::{ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkId, ChunkSize, SEGMENT_BYTES};

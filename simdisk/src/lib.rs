@@ -4,6 +4,12 @@
 //! else is. It keeps an image from before each call that changes something, can fail or ignore
 //! chosen calls, and says what could be found after a kill or a power cut.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "only tests use it, and a surprise must end them"
+)]
+
 mod calls;
 mod pending;
 
@@ -18,31 +24,42 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A new file.
     Create,
+    /// Bytes of a file.
     Read,
+    /// Bytes into a file.
     Write,
+    /// A file's length.
     SetLen,
+    /// A file's bytes made durable.
     SyncData,
+    /// A new name for a file.
     Rename,
+    /// A file without a name.
     Remove,
+    /// A new directory.
     CreateDir,
+    /// A directory's names made durable.
     SyncDir,
 }
 
 /// One call, for those who want to fail or ignore it.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) kind: Kind,
+pub struct Call {
+    /// What it does.
+    pub kind: Kind,
     /// For a file, the name under which it was opened.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// For `SyncDir`, the last change of a name in the directory in this run.
-    pub(crate) last_change: Option<(Kind, PathBuf)>,
+    pub last_change: Option<(Kind, PathBuf)>,
 }
 
 /// What a power cut leaves of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Survives {
+pub enum Survives {
+    /// Only what was synced.
     Nothing,
     /// Every name, no byte: a file renamed before it was synced is empty.
     Names,
@@ -50,6 +67,7 @@ pub(crate) enum Survives {
     LastName,
     /// Every byte, no name.
     Bytes,
+    /// All of it.
     Everything,
     /// Names and writes by chance, writes also in parts.
     Some(u64),
@@ -61,7 +79,7 @@ type Lost = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 /// The disk. Clones are the same disk.
 #[derive(Clone)]
-pub(crate) struct SimDisk {
+pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
@@ -96,9 +114,15 @@ impl Inode {
     }
 }
 
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SimDisk {
     /// An empty disk of 1 GiB.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(State {
             total: 1 << 30,
             ..State::default()
@@ -112,12 +136,12 @@ impl SimDisk {
     }
 
     /// Keeps an image from before each changing call from here on.
-    pub(crate) fn keep_trail(&self) {
+    pub fn keep_trail(&self) {
         self.lock().trail = Some(Vec::new());
     }
 
     /// The images kept since the last time.
-    pub(crate) fn take_trail(&self) -> Vec<Self> {
+    pub fn take_trail(&self) -> Vec<Self> {
         let mut state = self.lock();
         state
             .trail
@@ -130,7 +154,7 @@ impl SimDisk {
     }
 
     /// Two disks with the same fingerprint hold the same, durably.
-    pub(crate) fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> u64 {
         let state = self.lock();
         let mut hasher = DefaultHasher::new();
         for (path, node) in &state.durable {
@@ -145,40 +169,40 @@ impl SimDisk {
     }
 
     /// Fails the calls for which `fault` has an error.
-    pub(crate) fn fail(&self, fault: impl Fn(&Call) -> Option<io::Error> + Send + Sync + 'static) {
+    pub fn fail(&self, fault: impl Fn(&Call) -> Option<io::Error> + Send + Sync + 'static) {
         self.lock().fault = Some(Arc::new(fault));
     }
 
     /// Says yes to the syncs that `lost` picks, and does nothing.
-    pub(crate) fn lose(&self, lost: impl Fn(&Call) -> bool + Send + Sync + 'static) {
+    pub fn lose(&self, lost: impl Fn(&Call) -> bool + Send + Sync + 'static) {
         self.lock().lost = Some(Arc::new(lost));
     }
 
     /// Runs `watch` before every write and sync of a directory, which may wait in it.
-    pub(crate) fn before(&self, watch: impl Fn(&Call) + Send + Sync + 'static) {
+    pub fn before(&self, watch: impl Fn(&Call) + Send + Sync + 'static) {
         self.lock().watch = Some(Arc::new(watch));
     }
 
     /// Fails nothing any more.
-    pub(crate) fn heal(&self) {
+    pub fn heal(&self) {
         self.lock().fault = None;
     }
 
     /// Makes the disk so large.
-    pub(crate) fn set_total(&self, bytes: u64) {
+    pub fn set_total(&self, bytes: u64) {
         self.lock().total = bytes;
     }
 
     /// The disk as the next process finds it when this one is killed: everything it did is there,
     /// and what it did not sync is still not synced.
-    pub(crate) fn after_kill(&self) -> Self {
+    pub fn after_kill(&self) -> Self {
         let mut state = self.lock().clone();
         state.restart();
         Self::of(state)
     }
 
     /// The disk as it is found after a power cut now.
-    pub(crate) fn after_power_cut(&self, survives: Survives) -> Self {
+    pub fn after_power_cut(&self, survives: Survives) -> Self {
         let mut state = self.lock().clone();
         let mut chance = Chance(match survives {
             Survives::Some(seed) => seed,
@@ -222,7 +246,7 @@ impl SimDisk {
     }
 
     /// Replaces the bytes of a file, behind the back of whoever uses the disk.
-    pub(crate) fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         let inode = state.file(path).unwrap();
         let inode = &mut state.inodes[inode];
@@ -232,7 +256,7 @@ impl SimDisk {
     }
 
     /// The files below a directory.
-    pub(crate) fn files_below(&self, dir: &str) -> Vec<PathBuf> {
+    pub fn files_below(&self, dir: &str) -> Vec<PathBuf> {
         let state = self.lock();
         let files = state
             .live

@@ -1,0 +1,200 @@
+//! `sim --seeds A..B`: runs simulated clusters, and says how to repeat what went wrong.
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use mdfs_sim::{MARKS, Outcome, Plan, run};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Seeds of the proof, and how many of them run twice.
+const PROOF: (Range<u64>, u64) = (1..2001, 50);
+/// Simulated hours that each core must do in an hour, at the least.
+const LEAST_RATE: f64 = 100.0;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Which seeds, such as 1..101: from the first to before the last
+    #[arg(long, default_value = "1..11", conflicts_with = "seed")]
+    seeds: String,
+    /// One seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long each runs with faults, in simulated minutes
+    #[arg(long, default_value_t = 5)]
+    minutes: u64,
+    /// No faults
+    #[arg(long)]
+    calm: bool,
+    /// Run each seed twice and compare
+    #[arg(long)]
+    twice: bool,
+    /// How many seeds run at a time
+    #[arg(long, default_value_t = 1)]
+    jobs: u64,
+    /// The proof: 2,000 seeds on all processors, 50 of them twice; every fault must have come, and the
+    /// rate must be right
+    #[arg(long)]
+    proof: bool,
+    /// Where to write a line for each event
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Print what the servers log
+    #[arg(long)]
+    log: bool,
+}
+
+/// What came of all seeds together.
+#[derive(Default)]
+struct Sum {
+    marks: BTreeMap<&'static str, u64>,
+    seeds: u64,
+    bad: u64,
+    simulated_millis: u64,
+    events: u64,
+    undone: Option<anyhow::Error>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    if arguments.log {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+    if arguments.proof {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        arguments.jobs = u64::try_from(all).unwrap_or(1);
+    }
+    match go(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn go(arguments: &Arguments) -> Result<bool> {
+    let seeds = seeds(arguments)?;
+    ensure!(
+        !seeds.is_empty(),
+        "there is no seed from {} on",
+        seeds.start
+    );
+    let begun = mdfs_tests::wait::now();
+    let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let twice = arguments.twice || arguments.proof && seed <= PROOF.1;
+                    let ran = run_seed(arguments, seed, twice);
+                    let mut sum = sum
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    match ran {
+                        Ok((outcome, good)) => sum.add(outcome, good),
+                        Err(error) => sum.undone = Some(error),
+                    }
+                }
+            });
+        }
+    });
+    let sum = sum
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    sum.judge(arguments, begun.elapsed().as_secs_f64())
+}
+
+fn seeds(arguments: &Arguments) -> Result<Range<u64>> {
+    if arguments.proof {
+        return Ok(PROOF.0);
+    }
+    if let Some(seed) = arguments.seed {
+        return Ok(seed..seed + 1);
+    }
+    let (from, to) = arguments.seeds.split_once("..").context("seeds are A..B")?;
+    Ok(from.parse()?..to.parse()?)
+}
+
+fn run_seed(arguments: &Arguments, seed: u64, twice: bool) -> Result<(Outcome, bool)> {
+    let plan = Plan {
+        faults: !arguments.calm,
+        readable: arguments.trace.is_some(),
+        ..Plan::drawn(seed, arguments.minutes)
+    };
+    let outcome = run(seed, &plan)?;
+    if let Some(path) = &arguments.trace {
+        std::fs::write(path, outcome.lines.join("\n"))?;
+    }
+    let mut wrong = outcome.broken.clone();
+    if twice && run(seed, &plan)?.hash != outcome.hash {
+        wrong.push("a second run went another way".to_owned());
+    }
+    if !wrong.is_empty() {
+        println!("seed {seed} FAILED:");
+        for line in &wrong {
+            println!("  {}", line.chars().take(2000).collect::<String>());
+        }
+        let minutes = arguments.minutes;
+        println!("  again: cargo run -p mdfs-sim --bin sim -- --minutes {minutes} --seed {seed}");
+    }
+    Ok((outcome, wrong.is_empty()))
+}
+
+impl Sum {
+    fn add(&mut self, outcome: Outcome, good: bool) {
+        self.seeds += 1;
+        self.bad += u64::from(!good);
+        self.simulated_millis += outcome.simulated_millis;
+        self.events += outcome.events;
+        for (mark, times) in outcome.marks {
+            *self.marks.entry(mark).or_default() += times;
+        }
+    }
+
+    /// Prints what came of it. Whether that is good.
+    fn judge(self, arguments: &Arguments, seconds: f64) -> Result<bool> {
+        if let Some(error) = self.undone {
+            return Err(error);
+        }
+        for (mark, times) in &self.marks {
+            println!("{times:>8} {mark}");
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let (hours, jobs) = (
+            self.simulated_millis as f64 / 3_600_000.0,
+            arguments.jobs as f64,
+        );
+        let rate = hours * 3600.0 / seconds / jobs;
+        let Self {
+            seeds, bad, events, ..
+        } = self;
+        println!(
+            "{seeds} seeds, {bad} failed, {events} events, {hours:.2} simulated hours in \
+             {seconds:.1} s: {rate:.0} simulated hours an hour on each of {jobs} cores"
+        );
+        let mut good = bad == 0;
+        if arguments.proof {
+            for mark in MARKS.iter().filter(|mark| !self.marks.contains_key(**mark)) {
+                println!("never: {mark}");
+                good = false;
+            }
+            if rate < LEAST_RATE {
+                println!("too slow: {LEAST_RATE:.0} simulated hours an hour are the least");
+                good = false;
+            }
+        }
+        Ok(good)
+    }
+}
