@@ -7,6 +7,7 @@ use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
+use crate::leader::route::{Lead, Route};
 use axum::Router;
 use mdfs_client::link::{Links, Network, Reads};
 use mdfs_core::id::Incarnation;
@@ -15,7 +16,7 @@ use mdfs_service::metrics::Registry;
 use mdfs_service::{Machine, Tasks, serve};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
@@ -98,7 +99,9 @@ impl Running {
 
         let limits = config.limits;
         let (questions, inbox) = mpsc::channel(QUESTIONS);
-        let leader = LeaderHandle::new(questions);
+        let (lead, known_lead) = watch::channel(Lead::default());
+        let route = Route::new(known_lead, links.clone(), limits.leader_wait);
+        let leader = LeaderHandle::routed(questions, route);
         let chance = machine.chance.clone();
         let metadata = Metadata::new(Settings {
             cluster: config.cluster,
@@ -118,6 +121,7 @@ impl Running {
             drop_after: limits.drop_after,
             most_listed: MOST_LISTED,
             trash_keep: limits.trash_keep,
+            routed: true,
             incarnation: Incarnation(chance.random_u64()),
             chance: Box::new(move || chance.random_u128()),
         });
@@ -126,6 +130,7 @@ impl Running {
             machine: machine.clone(),
             tasks: tasks.clone(),
             message_within: limits.lease / 2,
+            lead,
         };
         let resign = CancellationToken::new();
         let resigned = resign.clone();

@@ -54,6 +54,15 @@ impl LinkError {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether there was not even a connection: nothing was sent.
+    pub fn is_unsent(&self) -> bool {
+        let Self::Unreachable { source, .. } = self else {
+            return false;
+        };
+        let sent = source.downcast_ref::<hyper_util::client::legacy::Error>();
+        sent.is_some_and(hyper_util::client::legacy::Error::is_connect)
+    }
+
     /// The code of a refusal.
     pub fn code(&self) -> Option<Code> {
         match self {

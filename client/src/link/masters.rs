@@ -1,11 +1,26 @@
 //! What servers ask masters.
 
+use super::send::{OCTETS, encode};
 use super::{Line, LinkError, Links};
 use http::Method;
+use http::header::CONTENT_TYPE;
+use mdfs_protocol::ask::{ASK, Asked, Told};
 use mdfs_protocol::local::{self, LookUp, LookedUp};
 use std::time::Duration;
 
 impl Links {
+    /// Asks the master at `url` what another one would ask its own leader.
+    ///
+    /// # Errors
+    /// [`LinkError`]. Only after [`LinkError::is_unsent`] it is known that nothing was done.
+    pub async fn ask(&self, url: &str, asked: &Asked, within: Duration) -> Result<Told, LinkError> {
+        let body = encode(url, asked)?;
+        let request = self.request(Method::POST, url, None, ASK)?;
+        let request = request.header(CONTENT_TYPE, OCTETS);
+        let answer = self.send(url, request, body.into(), within).await?;
+        postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
     /// Asks the master at `url` what a name stands for, and whether whoever asks may know.
     ///
     /// # Errors

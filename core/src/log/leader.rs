@@ -224,6 +224,16 @@ impl Leader {
         }
     }
 
+    /// Whether this master leads, or is about to if nothing comes between.
+    pub fn is_active(&self) -> bool {
+        self.active_term().is_some()
+    }
+
+    /// Whether this master has given up leading for good.
+    pub fn is_resigned(&self) -> bool {
+        self.resigned
+    }
+
     /// The term and URL of another master that leads, as voters told last: it may lead no more.
     pub fn follows(&self) -> Option<(Term, &str)> {
         match self.active_term() {

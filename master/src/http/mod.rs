@@ -3,6 +3,7 @@
 mod access;
 mod acting;
 mod admin;
+mod asked;
 mod audit;
 mod caller;
 mod conditions;

@@ -3,15 +3,15 @@
 use super::error::HttpError;
 use super::rule::Rule;
 use super::{
-    App, acting, admin, files, guard, heartbeat, look_up, openapi, original, probes, reading,
-    signing, storing, tokens, transfer, trash, uploads,
+    App, acting, admin, asked, files, guard, heartbeat, look_up, openapi, original, probes,
+    reading, signing, storing, tokens, transfer, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use mdfs_core::access::Role;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{internal, local, public};
+use mdfs_protocol::{ask, internal, local, public};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -107,6 +107,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(original::DELETE, DELETE_ASKED,
             POST => original::delete, DELETE => original::delete),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
+        route!(ask::ASK, Rule::Servers, POST => asked::answer),
         route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }

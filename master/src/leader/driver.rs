@@ -2,6 +2,7 @@
 
 use super::handle::Question;
 use super::metadata::{Effect, Event, Metadata, Now};
+use super::route::Lead;
 use super::survey::survey;
 use crate::error::Error;
 use mdfs_client::link::{Links, Peer};
@@ -9,7 +10,7 @@ use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_protocol::holdings::{DigestsRequest, ListRequest};
 use mdfs_service::{Machine, Tasks};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,8 @@ pub struct Outside {
     pub tasks: Tasks,
     /// In which a voter must have answered a message of the log.
     pub message_within: Duration,
+    /// Takes who leads, whenever that changes.
+    pub lead: watch::Sender<Lead>,
 }
 
 /// Runs the metadata service until `stop` fires; then gives the leases back and returns.
@@ -76,6 +79,7 @@ pub async fn drive(
             };
             effects.extend(metadata.step(now, event));
         }
+        outside.tell_lead(&metadata);
         for effect in effects {
             outside.perform(&metadata, effect, &events)?;
         }
@@ -113,6 +117,18 @@ impl Outside {
             mono: self.machine.clock.now(),
             wall: self.machine.clock.wall(),
         }
+    }
+
+    /// Tells the rest of the process who leads.
+    fn tell_lead(&self, metadata: &Metadata) {
+        let lead = metadata.lead();
+        self.lead.send_if_modified(|before| {
+            let changed = *before != lead;
+            if changed {
+                *before = lead;
+            }
+            changed
+        });
     }
 
     /// Starts what an effect wants; its outcome comes back as an event.

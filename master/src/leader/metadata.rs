@@ -11,6 +11,7 @@ mod election;
 mod event;
 mod founding;
 mod healing;
+mod masters;
 mod membership;
 mod moving;
 mod names;
@@ -88,6 +89,9 @@ pub struct Settings {
     pub trash_keep: Duration,
     /// Drawn at random for this process.
     pub incarnation: Incarnation,
+    /// Whether whoever asks goes to another master by itself, once that is known to lead: then nothing
+    /// is held for it here.
+    pub routed: bool,
     /// Where random bits come from; file ids are drawn from it.
     pub chance: Box<dyn FnMut() -> u128 + Send>,
 }
@@ -107,6 +111,7 @@ pub struct Metadata {
     /// Steps of entries that are not committed yet.
     steps: BTreeMap<u64, Vec<Step>>,
     fleet: Fleet,
+    masters: masters::Masters,
     waiting: BTreeMap<u64, Vec<Waiting>>,
     reads: BTreeMap<u64, (Timestamp, Read)>,
     next_ticket: u64,
@@ -139,6 +144,7 @@ impl Metadata {
         Self {
             log: Leader::new(settings.incarnation, settings.log.clone(), seed),
             fleet: Fleet::new(settings.detect),
+            masters: masters::Masters::default(),
             settings,
             established: None,
             catalog: Catalog::default(),
@@ -225,6 +231,7 @@ impl Metadata {
                 respond(answer, reply);
             }
             Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
+            Question::Hello(hello, answer) => respond(answer, self.greet(now, hello)),
             change => self.change(now, deadline, change),
         }
     }
@@ -276,6 +283,7 @@ impl Metadata {
             | Question::Export(_)
             | Question::Status(_)
             | Question::Heartbeat(..)
+            | Question::Hello(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
         }
     }

@@ -1,5 +1,6 @@
 //! The leader: the metadata in memory, and every decision about it.
 
+mod asked;
 mod catalog;
 pub mod command;
 pub mod driver;
@@ -9,6 +10,7 @@ pub mod metadata;
 mod mover;
 mod progress;
 mod refused;
+pub mod route;
 pub mod survey;
 mod trashed;
 mod truth;

@@ -246,7 +246,7 @@ impl State {
                 );
             }
             Question::Status(_) | Question::Policy(_) | Question::ChangePolicy(..) => {}
-            Question::Order(_, answer) => reply!(answer, Ok(())),
+            Question::Order(_, answer) | Question::Hello(_, answer) => reply!(answer, Ok(())),
             Question::Token(token, answer) => {
                 self.token_questions += 1;
                 reply!(answer, Ok(self.tokens.get(&token).cloned()));

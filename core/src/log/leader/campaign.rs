@@ -65,7 +65,8 @@ impl Leader {
         }
         match &mut self.state {
             State::Waiting(waiting) => {
-                if now >= waiting.next_poll && !self.resigned {
+                // Who has given up leading asks too: it has to know who leads instead.
+                if now >= waiting.next_poll {
                     self.poll(now, effects);
                 }
             }
@@ -145,6 +146,9 @@ impl Leader {
     /// Goes on to Prepare if the answers so far suffice.
     fn consider(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.check_order(effects);
+        if self.resigned {
+            return;
+        }
         let State::Waiting(Waiting {
             poll: Some(poll), ..
         }) = &self.state

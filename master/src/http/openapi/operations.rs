@@ -4,7 +4,7 @@ use super::operation::{Body, Content, Operation, STORED};
 use crate::http::{openapi, original, probes};
 use mdfs_protocol::problem::Code::{self, *};
 use mdfs_protocol::public::*;
-use mdfs_protocol::{internal, local};
+use mdfs_protocol::{ask, internal, local};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -343,8 +343,13 @@ fn servers() -> Vec<Operation> {
         .answer(200, "Orders, in postcard.", Content::Compact, &[])
         .fails(&[TooLarge, IncompleteBody, ForeignDisk, Fenced, NoQuorum]);
     beat.body = Some(Body::Bytes);
+    let mut asked = Operation::new("POST", ask::ASK, "A question of a master, in postcard")
+        .answer(200, "Its answer, in postcard.", Content::Compact, &[])
+        .fails(&[TooLarge, IncompleteBody]);
+    asked.body = Some(Body::Bytes);
     vec![
         beat,
+        asked,
         Operation::new("POST", local::LOOK_UP, "What a name stands for")
             .takes::<local::LookUp>()
             .json::<local::LookedUp>(200, "That.")

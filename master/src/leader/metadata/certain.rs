@@ -160,6 +160,10 @@ impl Metadata {
     }
 
     pub(super) fn hold(&mut self, now: Now, deadline: Timestamp, held: Held) {
+        if let Some(elsewhere) = self.asked_elsewhere() {
+            held.refuse(now, elsewhere);
+            return;
+        }
         if self.held.len() >= MAX_HELD {
             held.refuse(now, Error::Busy);
             return;

@@ -119,13 +119,6 @@ impl Metadata {
         })
     }
 
-    /// Who leads as far as voters told this master, which follows.
-    fn known_leader(&self) -> Option<Leader> {
-        let (term, url) = self.log.follows()?;
-        let url = url.to_owned();
-        Some(Leader { term, url })
-    }
-
     fn tell_log_who_is_there(&mut self, now: Now) {
         let cluster = self.cluster();
         let directory = cluster.map(|cluster| self.fleet.directory(cluster).version);

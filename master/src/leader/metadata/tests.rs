@@ -10,6 +10,7 @@ mod healing;
 mod joining;
 mod listing;
 mod lying;
+mod masters;
 mod placement;
 mod policy;
 mod retention;

@@ -38,6 +38,8 @@ pub(super) struct World {
     /// By how many milliseconds the wall clock is ahead.
     pub(super) ahead: u64,
     pub(super) master: Metadata,
+    /// Masters besides it: take a turn by [`World::as_other`].
+    pub(super) others: Vec<Metadata>,
     pub(super) workers: BTreeMap<DiskId, Worker>,
     /// Orders to drop file ids, and the disks they went to.
     pub(super) drops: Vec<(FileId, BTreeSet<DiskId>)>,
@@ -83,6 +85,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         drop_after: Duration::from_millis(DROP_AFTER),
         most_listed: 500_000,
         trash_keep: crate::config::Limits::default().trash_keep,
+        routed: false,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
@@ -103,6 +106,7 @@ impl World {
             now: 1_000_000,
             ahead: 0,
             master: master(1, pinned),
+            others: Vec::new(),
             workers: BTreeMap::new(),
             drops: Vec::new(),
             surveys: 0,
@@ -290,6 +294,49 @@ impl World {
                 self.beat_all();
             }
             self.step(Event::Tick);
+            for other in 0..self.others.len() {
+                self.as_other(other, |world| {
+                    if world.now.is_multiple_of(BEAT) {
+                        world.beat_elsewhere();
+                    }
+                    world.step(Event::Tick);
+                });
+            }
+        }
+    }
+
+    /// One more master, of which questions go to whoever leads; so do those of the first.
+    pub(super) fn add_master(&mut self) {
+        self.master.settings.routed = true;
+        self.incarnation += 1;
+        let mut other = master(self.incarnation, self.pinned);
+        other.settings.routed = true;
+        self.others.push(other);
+        let last = self.others.len() - 1;
+        self.as_other(last, |world| world.beat_elsewhere());
+    }
+
+    /// Lets another master be the one that is asked, ticks and hears.
+    pub(super) fn as_other<T>(&mut self, other: usize, act: impl FnOnce(&mut Self) -> T) -> T {
+        std::mem::swap(&mut self.master, &mut self.others[other]);
+        let done = act(self);
+        std::mem::swap(&mut self.master, &mut self.others[other]);
+        done
+    }
+
+    /// Beats at a master that is told nothing of chunks, as to any that does not ask.
+    fn beat_elsewhere(&mut self) {
+        let beats: Vec<Heartbeat> = self
+            .workers
+            .values()
+            .filter(|worker| worker.beats)
+            .map(|worker| Heartbeat {
+                done: Vec::new(),
+                ..worker.beat.clone()
+            })
+            .collect();
+        for beat in beats {
+            let _ = self.beat_with(beat);
         }
     }
 
@@ -306,7 +353,19 @@ impl World {
             let commit = commit.clone();
             self.store_chunks(&commit);
         }
-        let mut effects: VecDeque<Effect> = self.master.step(self.time(), event).into();
+        let effects = self.master.step(self.time(), event);
+        self.carry(effects);
+    }
+
+    /// The master gives up leading, and goes on.
+    pub(super) fn resign(&mut self) {
+        let effects = self.master.resign(self.time());
+        self.carry(effects);
+    }
+
+    /// Carries out what a master wants done, and all that follows.
+    fn carry(&mut self, effects: Vec<Effect>) {
+        let mut effects: VecDeque<Effect> = effects.into();
         while let Some(effect) = effects.pop_front() {
             let event = match effect {
                 Effect::Send { disk, request, .. } => {

@@ -1,0 +1,70 @@
+//! The masters: who leads, and who follows this one.
+
+use super::super::route::Lead;
+use super::{Metadata, Now};
+use crate::error::Error;
+use mdfs_core::time::Timestamp;
+use mdfs_protocol::ask::Hello;
+use mdfs_protocol::internal::{Leader, MOST_MASTERS};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A master that follows and says nothing for so long is gone: it says hello every second.
+const GONE: Duration = Duration::from_secs(5);
+
+/// The masters that follow this one, and when each was last heard of.
+#[derive(Debug, Default)]
+pub(super) struct Masters {
+    heard: BTreeMap<String, Timestamp>,
+}
+
+impl Metadata {
+    /// Who leads, as far as this master knows.
+    pub fn lead(&self) -> Lead {
+        match self.known_leader() {
+            _ if self.log.is_active() => Lead::Here,
+            Some(leader) => Lead::At(leader),
+            None => Lead::Nobody,
+        }
+    }
+
+    /// Another master that leads, as far as voters told this one, which follows.
+    pub(super) fn known_leader(&self) -> Option<Leader> {
+        let (term, url) = self.log.follows()?;
+        // An earlier process at the same address leads no more.
+        (url != self.settings.log.url).then(|| Leader {
+            term,
+            url: url.to_owned(),
+        })
+    }
+
+    /// Who is to be asked instead of this master, if nothing may be held here.
+    pub(super) fn asked_elsewhere(&self) -> Option<Error> {
+        let hint = self.known_leader();
+        let elsewhere = self.settings.routed && (hint.is_some() || self.log.is_resigned());
+        elsewhere.then_some(Error::NotLeader { hint })
+    }
+
+    /// Notes a master that follows.
+    pub(super) fn greet(&mut self, now: Now, hello: Hello) -> Result<(), Error> {
+        if self.log.term().is_none() {
+            let hint = self.known_leader();
+            return Err(Error::NotLeader { hint });
+        }
+        let masters = &mut self.masters.heard;
+        masters.retain(|_, heard| now.mono.since(*heard) < GONE);
+        // This one is one more.
+        if masters.len() + 1 >= MOST_MASTERS && !masters.contains_key(&hello.url) {
+            return Err(Error::Busy);
+        }
+        masters.insert(hello.url, now.mono);
+        Ok(())
+    }
+
+    /// The masters that follow this one.
+    pub fn followers(&self, now: Now) -> impl Iterator<Item = &str> {
+        let heard = self.masters.heard.iter();
+        let there = heard.filter(move |(_, heard)| now.mono.since(**heard) < GONE);
+        there.map(|(url, _)| url.as_str())
+    }
+}

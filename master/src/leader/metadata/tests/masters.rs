@@ -1,0 +1,94 @@
+//! Two masters: one leads, the other sends on whoever asks, and takes over.
+
+use super::asking::{done, refused};
+use super::world::{HOLD, World};
+use crate::error::Error;
+use crate::leader::route::Lead;
+
+/// A cluster with a file, led by the first of two masters.
+fn pair() -> World {
+    let mut world = World::founded();
+    world.store("a");
+    world.add_master();
+    world.run(2000);
+    world
+}
+
+fn url_of(lead: &Lead) -> Option<&str> {
+    lead.elsewhere().map(|leader| leader.url.as_str())
+}
+
+#[test]
+fn a_follower_answers_nothing_of_the_metadata_and_says_who_does() {
+    let mut world = pair();
+    assert_eq!(world.master.lead(), Lead::Here);
+    world.as_other(0, |world| {
+        assert_eq!(url_of(&world.master.lead()), Some("http://master-1"));
+        let asked = world.look_up("a");
+        match refused(asked) {
+            Error::NotLeader { hint } => assert_eq!(hint.unwrap().url, "http://master-1"),
+            error => panic!("{error}"),
+        }
+        let status = world.status();
+        assert!(status.term.is_none());
+        assert_eq!(status.health, mdfs_protocol::public::Health::Unknown);
+        assert!(!status.reasons.is_empty());
+        assert_eq!(status.leader_url.as_deref(), Some("http://master-1"));
+    });
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn a_follower_takes_over_when_the_leader_is_gone_and_holds_nothing_before() {
+    let mut world = pair();
+    // The leader's process ends without a word: only the other goes on.
+    std::mem::swap(&mut world.master, &mut world.others[0]);
+    world.others.clear();
+    let asked = world.look_up("a");
+    assert!(matches!(refused(asked), Error::NotLeader { .. }));
+    // A lease, and the time it takes to notice.
+    world.run(4500);
+    assert_eq!(world.master.lead(), Lead::Here);
+    assert_eq!(world.names(), ["a"]);
+    world.store("b");
+    assert_eq!(world.names(), ["a", "b"]);
+}
+
+#[test]
+fn a_leader_that_resigns_is_followed_by_the_other_within_a_second_and_sends_on_who_asks() {
+    let mut world = pair();
+    let held = world.look_up("a");
+    done(held).unwrap();
+    world.resign();
+    // Nobody is known to lead: nothing is held at a master that never will.
+    let asked = world.look_up("a");
+    assert!(matches!(refused(asked), Error::NotLeader { hint: None }));
+    world.run(1500);
+    assert_eq!(url_of(&world.master.lead()), Some("http://master-2"));
+    let asked = world.look_up("a");
+    assert!(matches!(refused(asked), Error::NotLeader { hint: Some(_) }));
+    let names = world.as_other(0, |world| world.names());
+    assert_eq!(names, ["a"]);
+    // It never takes over again.
+    world.others.clear();
+    world.run(HOLD);
+    assert!(world.master.lead() != Lead::Here);
+}
+
+#[test]
+fn a_deposed_leader_that_was_stopped_answers_no_read() {
+    let mut world = pair();
+    // The first hears and says nothing for long, as a process that is stopped.
+    let sleeper = std::mem::replace(&mut world.master, world.others.remove(0));
+    world.run(5000);
+    assert_eq!(world.master.lead(), Lead::Here);
+    done(world.delete("a")).unwrap();
+    world.others.push(sleeper);
+    world.as_other(0, |world| {
+        let asked = world.look_up("a");
+        // Held until it is known who leads, and then sent there.
+        world.run(2000);
+        assert!(matches!(refused(asked), Error::NotLeader { .. }));
+        assert_eq!(url_of(&world.master.lead()), Some("http://master-2"));
+    });
+}
