@@ -7,6 +7,7 @@
 pub mod access;
 pub mod ask;
 pub mod date;
+pub mod feed;
 pub mod holdings;
 pub mod internal;
 pub mod link;

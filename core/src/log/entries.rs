@@ -52,7 +52,7 @@ impl Log {
             .then_some(log)
     }
 
-    fn empty(base: Base) -> Self {
+    pub(super) fn empty(base: Base) -> Self {
         Self {
             base,
             ..Self::default()

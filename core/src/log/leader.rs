@@ -1,7 +1,8 @@
 //! The master's side: campaigns for a term and, once elected, orders and commits entries.
 //!
 //! One machine for the life of a master process. It holds the table of records in memory, as of
-//! the commit, and the recent log.
+//! the commit, and the recent log; while it does not lead, a copy of both, which another leader
+//! feeds and which nobody reads.
 
 mod campaign;
 mod event;
@@ -15,10 +16,11 @@ mod replies;
 #[cfg(test)]
 mod tests;
 mod voters;
+mod warm;
 
 pub use event::{BootstrapRefusal, Effect, Event, LeaderSettings, NotLeading};
-
 pub use voters::VotersRefused;
+pub use warm::{Changed, Copied};
 
 use crate::id::{DiskId, Incarnation, RequestId, Term};
 use crate::log::membership::Membership;
@@ -33,6 +35,7 @@ use leading::Leading;
 use loading::Loading;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use warm::Warm;
 
 /// The master's state machine. One owner; everything goes through its methods.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +56,8 @@ pub struct Leader {
     order: Option<Order>,
     resigned: bool,
     state: State,
+    /// What is known to be committed, for the next time: while leading there is none.
+    warm: Option<Box<Warm>>,
     mutants: Mutants,
 }
 
@@ -82,6 +87,7 @@ impl Leader {
             order: None,
             resigned: false,
             state: State::Waiting(Waiting::default()),
+            warm: None,
             mutants: Mutants::default(),
         }
     }
@@ -289,7 +295,9 @@ impl Leader {
                 effects.push(Effect::SteppedDown {
                     term: leading.term(),
                 });
-                (leading.term(), leading.peers())
+                let (term, peers) = (leading.term(), leading.peers());
+                self.warm = Warm::of(*leading).map(Box::new);
+                (term, peers)
             }
         };
         let release = |to| Effect::Send {

@@ -6,6 +6,7 @@
 //! that reports a [`violation::Violation`] is never stepped again.
 
 mod entries;
+pub mod feed;
 pub mod leader;
 pub mod membership;
 pub mod message;

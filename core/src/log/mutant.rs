@@ -21,6 +21,8 @@ pub enum Mutant {
     EpochIgnored,
     /// The voters are changed while the change before is open.
     TwoOpenConfigs,
+    /// The feed tells what is appended, committed or not.
+    FeedUncommitted,
 }
 
 /// The rules that are broken.

@@ -50,6 +50,14 @@ pub enum Violation {
         /// The later change.
         index: u64,
     },
+    /// What this master knows to be committed differs from a log that should hold it too.
+    #[error("entry {index}, known committed, is another one in the log of term {term}")]
+    CopyContradicted {
+        /// The term of the leader, or the one that the log was chosen for.
+        term: Term,
+        /// Where the two differ.
+        index: u64,
+    },
     /// A voter knows more to be committed than the log chosen from a quorum of promises holds.
     #[error("committed up to {commit}, the log chosen for term {term} ends at {last}")]
     CommitLost {

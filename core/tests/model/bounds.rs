@@ -82,6 +82,8 @@ pub struct Bounds {
     /// Whether voters lease themselves; without, no order but that of messages matters, and
     /// leaders believe in leases that do not exist.
     pub leases: bool,
+    /// Whether masters keep what they know to be committed, and are fed by those who lead.
+    pub warm: bool,
     /// Whether leases are given back.
     pub releases: bool,
     /// Whether M4 is checked; off, a mutant must show by what it leads to.
@@ -118,8 +120,9 @@ impl Bounds {
         };
         let duplicates = if self.duplicates { "+" } else { "" };
         let leases = if self.leases { "leases" } else { "-" };
+        let feed = if self.warm { " feed" } else { "" };
         format!(
-            "{} | {} | {}+{} | {} | {} | {}+{} | {} | {}+{} | {} {} | {} | {}{} | {}",
+            "{} | {} | {}+{} | {}{feed} | {} | {}+{} | {} | {}+{} | {} {} | {} | {}{} | {}",
             self.voters,
             self.voters_in_words(),
             self.changes,

@@ -201,6 +201,28 @@ impl World {
         }
     }
 
+    /// M3 and the table for the copy of a master that does not lead: all of it is committed.
+    pub fn look_at_copy(&mut self, master: usize) {
+        let leader = &self.masters[master].leader;
+        let committed = &self.history.committed;
+        let same = committed.iter().zip(1..).all(|(known, index)| {
+            let own = leader.warm_entry(index).map(Seen::of);
+            own.is_none_or(|own| own == known.entry)
+        });
+        let further = leader.warm_entry(committed.len() as u64 + 1).is_some();
+        let fits = leader.warm_table().is_none_or(|(end, table)| {
+            let end = usize::try_from(end).unwrap_or(usize::MAX);
+            let entries = committed.iter().take(end).map(|known| &known.entry);
+            let keys: BTreeSet<_> = entries.filter_map(key).collect();
+            table.len() == keys.len() && keys.iter().all(|key| table.get(key).is_some())
+        });
+        if !same || further {
+            self.broken("M3");
+        } else if !fits {
+            self.broken("table");
+        }
+    }
+
     /// M5.
     pub fn read_answered(&mut self, master: usize, ticket: u64) {
         let asked = Arc::make_mut(&mut self.masters[master]);
@@ -248,7 +270,7 @@ impl World {
 
 impl Stored {
     /// The log from its beginning.
-    fn whole_log(&self) -> Vec<Seen> {
+    pub fn whole_log(&self) -> Vec<Seen> {
         let held = self.voter.entries.iter().map(Seen::of);
         self.below.iter().cloned().chain(held).collect()
     }

@@ -65,6 +65,8 @@ pub enum Action {
     Force(usize),
     RestartDisk(usize),
     RestartMaster(usize),
+    /// A master's feed is read by another.
+    Feed(usize, usize),
 }
 
 impl Model for Bounds {
@@ -130,6 +132,14 @@ impl Model for Bounds {
             if leader.term().is_some() && left.reads > 0 {
                 actions.push(Action::Read(master));
             }
+        }
+        if self.warm {
+            let masters = 0..world.masters.len();
+            let pairs = masters
+                .clone()
+                .flat_map(|from| masters.clone().map(move |to| (from, to)));
+            let fed = pairs.filter(|(from, to)| world.feed_page(*from, *to).is_some());
+            actions.extend(fed.map(|(from, to)| Action::Feed(from, to)));
         }
         if left.voter_restarts > 0 {
             actions.extend((0..world.disks.len()).map(Action::RestartDisk));
@@ -203,6 +213,11 @@ impl Model for Bounds {
             }
             Action::RestartDisk(disk) => world.restart_disk(self, disk),
             Action::RestartMaster(master) => world.restart_master(self, master),
+            Action::Feed(from, to) => {
+                if !world.feed(self, from, to) {
+                    return None;
+                }
+            }
         }
         world.sweep(self, before);
         (world != *before).then_some(world)

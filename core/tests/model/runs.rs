@@ -30,6 +30,7 @@ const LEAST: Bounds = Bounds {
     lost_answers: true,
     straggler: false,
     leases: true,
+    warm: false,
     releases: false,
     check_promises: true,
     disk_fault: None,
@@ -78,6 +79,19 @@ pub fn short() -> Vec<Bounds> {
             voters: 3,
             campaigns: 1,
             ..ORDER
+        },
+        Bounds {
+            name: "1 voter, 3 terms, feed",
+            campaigns: 3,
+            warm: true,
+            ..ORDER
+        },
+        Bounds {
+            name: "2 voters, 2 terms, feed, short logs",
+            voters: 2,
+            window: 1,
+            warm: true,
+            ..HEARD
         },
     ]
 }
@@ -258,6 +272,48 @@ pub fn full() -> Vec<Bounds> {
             ..HEARD
         },
         Bounds {
+            name: "1 voter, 4 terms, 2 requests, feed, restarts, late answers",
+            campaigns: 4,
+            requests: 2,
+            voter_restarts: 1,
+            master_restarts: 1,
+            leases: false,
+            warm: true,
+            ..LEAST
+        },
+        Bounds {
+            name: "2 voters, 3 terms, feed, short logs",
+            voters: 2,
+            campaigns: 3,
+            window: 1,
+            warm: true,
+            ..ORDER
+        },
+        Bounds {
+            name: "2 voters, 3 masters, 3 terms, feed",
+            voters: 2,
+            masters: 3,
+            campaigns: 3,
+            warm: true,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 2 terms, 2 requests, feed, short logs",
+            voters: 3,
+            requests: 2,
+            window: 1,
+            warm: true,
+            ..HEARD
+        },
+        Bounds {
+            name: "3 voters, 3 terms, feed",
+            voters: 3,
+            campaigns: 3,
+            requests: 0,
+            warm: true,
+            ..HEARD
+        },
+        Bounds {
             name: "3 voters, leases, read, restart",
             voters: 3,
             reads: 1,
@@ -349,6 +405,13 @@ pub fn inner_mutants() -> Vec<Bounds> {
             late_answers: false,
             mutant: Some(Mutant::ReadBeforeOwnEntry),
             ..LEAST
+        },
+        Bounds {
+            name: "the feed tells what is not committed",
+            voters: 2,
+            warm: true,
+            mutant: Some(Mutant::FeedUncommitted),
+            ..ORDER
         },
         Bounds {
             name: "entries of older terms counted",

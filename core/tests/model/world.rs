@@ -6,6 +6,7 @@ use super::disk::Disk;
 use super::history::{History, Seen};
 use super::print::{Parts, bare, channel};
 use mdfs_core::id::{DiskId, RequestId};
+use mdfs_core::log::feed::FeedPage;
 use mdfs_core::log::leader::{Effect, Event, Leader};
 use mdfs_core::log::message::{Put, Reply, Request};
 use mdfs_core::time::Timestamp;
@@ -206,15 +207,11 @@ impl World {
 
     fn answer(&mut self, bounds: &Bounds, master: usize, disk: usize, reply: &Reply, log: &[Seen]) {
         let now = self.now;
-        let mut log = log.to_vec();
-        if let Reply::Loaded(page) = reply {
-            log.extend(page.entries.iter().map(Seen::of));
-        }
         let event = Event::Reply {
             from: disk_id(disk),
             reply: reply.clone(),
         };
-        self.act(bounds, master, &log, |leader| leader.step(now, event));
+        self.act(bounds, master, log, |leader| leader.step(now, event));
     }
 
     /// A master does something; `loaded` is the log that comes to it, from its beginning.
@@ -228,8 +225,29 @@ impl World {
         let before = Arc::clone(&self.masters[master]);
         let own = Arc::make_mut(&mut self.masters[master]);
         let effects = act(&mut own.leader);
+        if !bounds.warm {
+            own.leader.forget_warm();
+        }
         own.remember(&before, loaded);
         self.perform(bounds, master, effects);
+        self.look_at_copy(master);
+    }
+
+    /// One master takes a page of the feed of another; false if there is none, or nothing in it.
+    pub fn feed(&mut self, bounds: &Bounds, from: usize, to: usize) -> bool {
+        let Some(page) = self.feed_page(from, to) else {
+            return false;
+        };
+        let now = self.now;
+        self.act(bounds, to, &[], |leader| leader.feed(now, page));
+        true
+    }
+
+    /// What the feed of one master has for another.
+    pub fn feed_page(&self, from: usize, to: usize) -> Option<FeedPage> {
+        let wanted = self.masters[to].leader.feed_from()?;
+        let page = self.masters[from].leader.serve_feed(&wanted)?;
+        (!page.is_empty()).then_some(page)
     }
 
     pub fn deliver(&mut self, bounds: &Bounds, message: &Arc<Envelope>, answered: bool) {
@@ -249,7 +267,7 @@ impl World {
                 let disk = Arc::make_mut(&mut self.disks[*to]);
                 let done = disk.step(now, request.clone(), below, bounds.disk_fault);
                 let below = match &done {
-                    Ok(Reply::Loaded(_)) => disk.live.below.clone(),
+                    Ok(Reply::Loaded(_)) => disk.live.whole_log(),
                     _ => Vec::new(),
                 };
                 self.look_at_disk(bounds, *to);
@@ -344,7 +362,7 @@ impl World {
                         .reads
                         .remove(&ticket);
                 }
-                Effect::SteppedDown { .. } => {}
+                Effect::SteppedDown { .. } | Effect::Copied(_) => {}
                 Effect::Bootstrapped { .. } | Effect::BootstrapRefused { .. } => {}
                 Effect::Broken(_) => self.broken("assertion"),
             }

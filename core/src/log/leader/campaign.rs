@@ -1,7 +1,7 @@
 //! From waiting to a quorum of promises: PreVote, Prepare, the choice of the log; and founding.
 
 use super::leading::Leading;
-use super::loading::Loading;
+use super::warm::Copied;
 use super::{BootstrapRefusal, Effect, Leader, State};
 use crate::id::{DiskId, Term};
 use crate::log::entries::Log;
@@ -267,9 +267,8 @@ impl Leader {
             };
             if quorums.promises(|disk| promises.contains_key(&disk)) {
                 let (source, end) = (*source, vote.last);
-                let loading = Loading::start(now, source, end, preparing.clone(), &self.settings);
-                self.state = State::Loading(Box::new(loading));
-                self.load_on(now, effects);
+                let preparing = preparing.clone();
+                self.load(now, source, end, preparing, effects);
                 return;
             }
             // That log's config needs others.
@@ -290,6 +289,9 @@ impl Leader {
         {
             let log = Log::default();
             let leading = Leading::found(now, preparing.term, log, order, self.mutants.clone());
+            // What is here is of a cluster before this one.
+            self.warm = None;
+            effects.push(Effect::Copied(Box::new(Copied::anew())));
             self.lead(now, leading, effects);
             return;
         }
@@ -306,37 +308,6 @@ impl Leader {
         leading.tick(now, &self.settings, effects);
         self.state = State::Leading(leading);
         self.finish_order(effects);
-    }
-
-    /// The source of the log died: its promise is dropped, and the choice is made again.
-    pub(super) fn drop_source(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let State::Loading(loading) = &mut self.state else {
-            return;
-        };
-        let mut preparing = loading.preparing.clone();
-        preparing.promises.remove(&loading.source);
-        preparing.lost.insert(loading.source);
-        preparing.expires = now.plus(self.settings.retry);
-        // Leases the others gave run on; they are renewed or given back like before.
-        let promises = &preparing.promises;
-        let enough = promises
-            .values()
-            .max_by_key(|vote| vote.last)
-            .is_some_and(|vote| {
-                let commit = promises
-                    .values()
-                    .map(|vote| vote.commit)
-                    .max()
-                    .unwrap_or_default();
-                let quorums = vote.membership.quorums(commit);
-                commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
-            });
-        if enough {
-            self.state = State::Preparing(preparing);
-            self.choose(now, effects);
-        } else {
-            self.step_down(now, effects);
-        }
     }
 
     pub(super) fn unreachable(&mut self, now: Timestamp, disk: DiskId, effects: &mut Vec<Effect>) {

@@ -1,5 +1,6 @@
 //! What goes into a leader and what comes out.
 
+use super::warm::Copied;
 use crate::id::{DiskId, Term};
 use crate::log::entries::Window;
 use crate::log::message::{Config, PAGE_BYTES, Reply, Request};
@@ -100,6 +101,9 @@ pub enum Effect {
         /// The term in which it led.
         term: Term,
     },
+    /// The committed records in memory became others, otherwise than by commits of this leader:
+    /// before it leads, and when it begins to. They answer nobody before this master may read.
+    Copied(Box<Copied>),
     /// All up to here is committed and in the table: answer those who wait for it.
     Committed {
         /// The new commit index.

@@ -2,11 +2,12 @@
 
 use super::founding::Order;
 use super::peer::Peer;
+use super::warm::{Changed, change};
 use super::{Effect, LeaderSettings};
 use crate::id::{DiskId, RequestId, Term};
 use crate::log::entries::Log;
 use crate::log::membership::{Membership, Quorums};
-use crate::log::message::{Change, Config, Entry, Position};
+use crate::log::message::{Change, Config, Entry, Position, Put};
 use crate::log::mutant::{Mutant, Mutants};
 use crate::log::table::{Table, View, view::Overlay};
 use crate::time::{LogTime, Timestamp};
@@ -57,6 +58,20 @@ pub(super) struct Inherited {
     pub(super) known: u64,
 }
 
+impl Inherited {
+    /// Applies all that is known to be committed; says what that changed.
+    pub(super) fn apply_known(&mut self) -> Vec<Changed> {
+        let entries = self.log.behind(self.applied);
+        let entries = entries.take_while(|entry| entry.index <= self.known);
+        let puts: Vec<Put> = entries
+            .flat_map(|entry| entry.puts().iter().cloned())
+            .collect();
+        self.applied = self.known;
+        let puts = puts.into_iter();
+        puts.map(|put| change(&mut self.table, put)).collect()
+    }
+}
+
 impl Leading {
     /// Leads an empty log, to found the cluster.
     pub(super) fn found(
@@ -89,18 +104,13 @@ impl Leading {
     ) -> Self {
         let Inherited {
             log,
-            mut table,
+            table,
             applied,
             known,
         } = inherited;
+        debug_assert_eq!(applied, known, "all that is known was applied");
         let mut overlay = Overlay::default();
-        for entry in log.behind(applied) {
-            if entry.index <= known {
-                entry.puts().iter().for_each(|put| table.apply(put));
-            } else {
-                overlay.add(entry);
-            }
-        }
+        log.behind(known).for_each(|entry| overlay.add(entry));
         let mut leading = Self {
             term,
             inherited_committed: log.last().index == known,

@@ -2,11 +2,14 @@
 
 use super::campaign::Preparing;
 use super::leading::{Inherited, Leading};
+use super::warm::{Copied, Warm};
 use super::{Effect, Leader, LeaderSettings, State};
 use crate::id::{DiskId, Term};
 use crate::log::entries::Log;
-use crate::log::message::{Append, Base, Entry, LoadFrom, Loaded, Position, Request};
+use crate::log::feed::Extent;
+use crate::log::message::{Append, Base, Entry, LoadFrom, Loaded, Position, Record, Request};
 use crate::log::table::Table;
+use crate::log::violation::Violation;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -22,6 +25,8 @@ pub(super) struct Loading {
     pub(super) end: Position,
     pub(super) send: u64,
     pub(super) next: LoadFrom,
+    /// What comes follows what this master has already.
+    pub(super) behind_warm: bool,
     /// Base of the log and applied index, from the first page on.
     pub(super) state: Option<(Base, u64)>,
     pub(super) table: Table,
@@ -30,11 +35,13 @@ pub(super) struct Loading {
 }
 
 impl Loading {
-    /// Begins with the newest of these promises: `source`'s, whose log ends at `end`.
+    /// Begins with the newest of these promises: `source`'s, whose log ends at `end`. All up to
+    /// `have` is here already.
     pub(super) fn start(
         now: Timestamp,
         source: DiskId,
         end: Position,
+        have: Option<Position>,
         preparing: Preparing,
         settings: &LeaderSettings,
     ) -> Self {
@@ -44,7 +51,10 @@ impl Loading {
             expires: now.plus(settings.lease / 2),
             end,
             send: 0,
-            next: LoadFrom::Table { after: None },
+            next: have.map_or(LoadFrom::Table { after: None }, |after| LoadFrom::Log {
+                after,
+            }),
+            behind_warm: have.is_some(),
             state: None,
             table: Table::default(),
             entries: Vec::new(),
@@ -109,11 +119,11 @@ impl Loading {
         }
     }
 
-    /// Adds a page; false if it does not fit the earlier ones.
-    fn add(&mut self, page: Loaded) -> bool {
+    /// Adds a page, and gives its records back; `None` if it does not fit the earlier ones.
+    fn add(&mut self, page: Loaded) -> Option<Vec<Record>> {
         match &self.state {
             Some((base, applied)) if *base != page.base || *applied != page.applied => {
-                return false;
+                return None;
             }
             Some(_) => {}
             None => self.state = Some((page.base, page.applied)),
@@ -123,7 +133,7 @@ impl Loading {
         }
         self.entries.extend(page.entries);
         if page.more_records {
-            let after = page.records.into_iter().next_back().map(|(key, _)| key);
+            let after = page.records.last().map(|(key, _)| key.clone());
             self.next = LoadFrom::Table { after };
         } else {
             let base = self.state.as_ref().map(|(base, _)| base.position);
@@ -131,22 +141,30 @@ impl Loading {
             let after = last.or(base).unwrap_or_default();
             self.next = LoadFrom::Log { after };
         }
-        true
+        Some(page.records)
     }
 
-    /// What was loaded; `None` if it is not the log that was promised.
-    fn finish(&self) -> Option<Inherited> {
-        let (base, applied) = self.state.clone()?;
-        let log = Log::new(base, self.entries.clone())?;
-        if log.last() != self.end {
-            return None;
-        }
+    /// What was loaded, behind what was here if it follows that; `None` if it is not the log that
+    /// was promised.
+    fn finish(&mut self, warm: Option<Box<Warm>>) -> Option<Inherited> {
+        let (base, mut applied) = self.state.clone()?;
         let votes = self.preparing.promises.values();
-        let known = votes.map(|vote| vote.commit).max().unwrap_or_default();
-        let known = known.max(applied);
-        (known <= log.last().index).then(|| Inherited {
+        let told = votes.map(|vote| vote.commit).max().unwrap_or_default();
+        let told = told.max(applied);
+        let entries = std::mem::take(&mut self.entries);
+        let (log, table) = if self.behind_warm {
+            let Warm { mut log, table, .. } = *warm?;
+            applied = log.last().index;
+            let follow = entries.into_iter().all(|entry| log.push(entry));
+            (follow.then_some(log)?, table)
+        } else {
+            (Log::new(base, entries)?, std::mem::take(&mut self.table))
+        };
+        let known = told.max(applied);
+        let whole = log.last() == self.end && known <= log.last().index;
+        whole.then_some(Inherited {
             log,
-            table: self.table.clone(),
+            table,
             applied,
             known,
         })
@@ -154,6 +172,38 @@ impl Loading {
 }
 
 impl Leader {
+    /// Loads the log that was chosen, or what this master lacks of it.
+    pub(super) fn load(
+        &mut self,
+        now: Timestamp,
+        source: DiskId,
+        end: Position,
+        preparing: Preparing,
+        effects: &mut Vec<Effect>,
+    ) {
+        let warm = self.warm.as_ref();
+        let known = warm.map(|warm| warm.position()).unwrap_or_default();
+        let term = preparing.term;
+        if end.index < known.index {
+            let (commit, last) = (known.index, end.index);
+            let lost = Violation::CommitLost { term, commit, last };
+            self.break_off(now, lost, effects);
+            return;
+        }
+        if end < known {
+            let index = known.index;
+            let other = Violation::CopyContradicted { term, index };
+            self.break_off(now, other, effects);
+            return;
+        }
+        let have = warm
+            .filter(|warm| warm.extent == Extent::Whole)
+            .map(|_| known);
+        let loading = Loading::start(now, source, end, have, preparing, &self.settings);
+        self.state = State::Loading(Box::new(loading));
+        self.load_on(now, effects);
+    }
+
     /// Asks for the next page.
     pub(super) fn load_on(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if let State::Loading(loading) = &mut self.state {
@@ -172,28 +222,89 @@ impl Leader {
         let State::Loading(loading) = &mut self.state else {
             return;
         };
-        let asked = loading.is_asked(from, page.term, page.send) && page.from == loading.next;
-        if !asked {
+        if !loading.is_asked(from, page.term, page.send) {
             return;
+        }
+        let first = loading.state.is_none();
+        let begins = page.from == LoadFrom::Table { after: None };
+        if page.from != loading.next {
+            if !(first && begins) {
+                return;
+            }
+            let known = self.warm.as_ref().map(|warm| warm.position().index);
+            if let Some(index) = known.filter(|known| page.base.position.index <= *known) {
+                // It reaches back so far, and holds another entry there.
+                let term = loading.term;
+                let violation = Violation::CopyContradicted { term, index };
+                self.break_off(now, violation, effects);
+                return;
+            }
+            loading.behind_warm = false;
         }
         let more = page.more_records || page.more_entries;
         // A page that says there is more and brings nothing would go on for ever.
         let stuck = more && page.records.is_empty() && page.entries.is_empty();
-        if stuck || !loading.add(page) {
+        let Some(records) = loading.add(page).filter(|_| !stuck) else {
             self.drop_source(now, effects);
             return;
+        };
+        let anew = first && !loading.behind_warm;
+        if anew {
+            self.warm = None;
         }
+        let copied = Copied {
+            anew,
+            changes: Vec::new(),
+            records,
+        };
+        effects.extend((!copied.is_empty()).then(|| Effect::Copied(Box::new(copied))));
         if more {
             self.load_on(now, effects);
             return;
         }
-        match loading.finish() {
-            Some(inherited) => {
+        match loading.finish(self.warm.take()) {
+            Some(mut inherited) => {
                 let term = loading.term;
+                let copied = Copied {
+                    changes: inherited.apply_known(),
+                    ..Copied::default()
+                };
+                effects.extend((!copied.is_empty()).then(|| Effect::Copied(Box::new(copied))));
                 let leading = Leading::inherit(now, term, inherited, self.mutants.clone());
                 self.lead(now, leading, effects);
             }
             None => self.drop_source(now, effects),
+        }
+    }
+
+    /// The source of the log died: its promise is dropped, and the choice is made again.
+    pub(super) fn drop_source(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let State::Loading(loading) = &mut self.state else {
+            return;
+        };
+        let mut preparing = loading.preparing.clone();
+        preparing.promises.remove(&loading.source);
+        preparing.lost.insert(loading.source);
+        preparing.expires = now.plus(self.settings.retry);
+        // Leases the others gave run on; they are renewed or given back like before.
+        let promises = &preparing.promises;
+        let enough = promises
+            .values()
+            .max_by_key(|vote| vote.last)
+            .is_some_and(|vote| {
+                let commit = promises
+                    .values()
+                    .map(|vote| vote.commit)
+                    .max()
+                    .unwrap_or_default();
+                let quorums = vote.membership.quorums(commit);
+                commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
+            });
+        if enough {
+            self.state = State::Preparing(preparing);
+            self.choose(now, effects);
+        } else {
+            self.step_down(now, effects);
         }
     }
 }

@@ -144,10 +144,11 @@ impl Leader {
             order,
             resigned,
             state,
+            warm,
             mutants,
         } = self;
         (incarnation, random, round, leader_url, leader_term).hash(hasher);
-        (order, resigned, mutants).hash(hasher);
+        (order, resigned, warm, mutants).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         match state {
             State::Waiting(waiting) => waiting.hash(hasher),
@@ -185,13 +186,14 @@ fn hash_loading(loading: &Loading, hasher: &mut impl Hasher) {
         end,
         send,
         next,
+        behind_warm,
         state,
         table,
         entries,
         next_lease,
     } = loading;
     hash_preparing(preparing, hasher);
-    (term, expires, end, send, next).hash(hasher);
+    (term, expires, end, send, next, behind_warm).hash(hasher);
     (state, table, entries, next_lease).hash(hasher);
 }
 

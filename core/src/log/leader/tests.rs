@@ -6,6 +6,7 @@ use crate::log::voter::{Voter, VoterSettings};
 use std::collections::BTreeMap;
 
 mod voters;
+mod warm;
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 

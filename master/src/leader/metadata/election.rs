@@ -26,6 +26,7 @@ impl Metadata {
                     tracing::info!(%term, "elected");
                     self.reload();
                 }
+                log::Effect::Copied(_) => {}
                 log::Effect::SteppedDown { term } => self.step_down(term),
                 log::Effect::Committed { up_to } => self.committed(up_to),
                 log::Effect::ReadReady { ticket } => {
