@@ -136,6 +136,13 @@ const PROOFS: &[Proof] = &[
         minutes: 30,
     },
     Proof {
+        name: "million-files",
+        claim: "a leader takes 200 bytes a file, and the next one serves a million of them in seconds",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
         name: "disk-full",
         claim: "full disks refuse, lose nothing, let go of the trash, and go on once there is room",
         needs: &[],

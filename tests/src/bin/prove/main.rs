@@ -16,6 +16,7 @@ mod invariants;
 mod kill_master;
 mod kill_worker;
 mod leader_kill;
+mod million_files;
 mod no_revival;
 mod printed;
 mod ranges;
@@ -50,6 +51,7 @@ enum Name {
     FirstRun,
     RoundTrip,
     KillWorker,
+    MillionFiles,
     KillMaster,
     LeaderKill,
     HealWorker,
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Name::FirstRun => first_run::prove(short),
         Name::RoundTrip => round_trip::prove(short),
         Name::KillWorker => kill_worker::prove(short),
+        Name::MillionFiles => million_files::prove(short),
         Name::KillMaster => kill_master::prove(short),
         Name::LeaderKill => leader_kill::prove(short),
         Name::HealWorker => heal_worker::prove(short),
