@@ -24,7 +24,7 @@ pub use warm::{Changed, Copied};
 
 use crate::id::{DiskId, Incarnation, RequestId, Term};
 use crate::log::membership::Membership;
-use crate::log::message::{Change, Position, Put, Request};
+use crate::log::message::{Change, Entry, Position, Put, Request};
 use crate::log::mutant::Mutants;
 use crate::log::table::{Table, View};
 use crate::log::violation::Violation;
@@ -205,6 +205,12 @@ impl Leader {
     /// The commit index; only while leading.
     pub fn commit(&self) -> Option<u64> {
         self.leading().map(Leading::commit)
+    }
+
+    /// The entries behind `after`, in order, uncommitted ones included; only while leading, and only if
+    /// the log reaches back so far.
+    pub fn entries(&self, after: u64) -> Option<impl Iterator<Item = &Entry>> {
+        self.leading()?.entries(after)
     }
 
     /// Where the log ends; only while leading.

@@ -7,7 +7,8 @@ mod wanted;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
-use mdfs_core::log::message::Put;
+use mdfs_core::log::message::{Entry, Put};
+use mdfs_core::log::table::Table;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::{
     ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Holder, Key, Kind, Lookup,
@@ -20,7 +21,7 @@ use mdfs_protocol::internal::Heartbeat;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Figures and small records, kept in step with the table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Catalog {
     pub(super) cluster: Option<ClusterRecord>,
     pub(super) members: BTreeMap<DiskId, MemberRecord>,
@@ -144,6 +145,21 @@ impl Catalog {
             }
         }
         Ok(catalog)
+    }
+
+    /// Takes what entries change, the first of which follows `before`; brings that along.
+    pub(super) fn follow<'a>(
+        &mut self,
+        before: &mut Table,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Result<(), Corrupt> {
+        for entry in entries {
+            for step in steps(before, entry.puts())? {
+                self.apply(&step);
+            }
+            entry.puts().iter().for_each(|put| before.apply(put));
+        }
+        Ok(())
     }
 
     /// Takes one step.

@@ -47,7 +47,7 @@ use founding::Founding;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::{ClusterId, FileId, Incarnation, Term};
 use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
-use mdfs_core::log::table::View;
+use mdfs_core::log::table::{Table, View};
 use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
 use refusal::refusal_of;
@@ -104,6 +104,9 @@ pub struct Metadata {
     established: Option<Term>,
     /// As of the commit.
     catalog: Catalog,
+    /// The records that `catalog` was derived from when this master was elected, and their commit index,
+    /// until it is established.
+    derived: Option<(Table, u64)>,
     /// As the whole log would leave it: what changes are planned with.
     planned: Catalog,
     /// As `planned`.
@@ -148,6 +151,7 @@ impl Metadata {
             settings,
             established: None,
             catalog: Catalog::default(),
+            derived: None,
             planned: Catalog::default(),
             trash: TrashPlaces::default(),
             steps: BTreeMap::new(),

@@ -147,6 +147,11 @@ impl Leading {
         self.commit
     }
 
+    pub(super) fn entries(&self, after: u64) -> Option<impl Iterator<Item = &Entry>> {
+        let reaches = self.log.base().position.index <= after;
+        reaches.then(|| self.log.behind(after))
+    }
+
     pub(super) fn last(&self) -> Position {
         self.log.last()
     }

@@ -8,7 +8,6 @@ use crate::error::Error;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader as log;
 use mdfs_core::log::message::Request;
-use mdfs_core::log::table::View;
 use mdfs_core::records::{Corrupt, MemberState};
 
 impl Metadata {
@@ -66,16 +65,10 @@ impl Metadata {
         if term.is_none() || term == self.established {
             return;
         }
-        self.reload();
-        let planned = |view: View<'_>| {
-            let catalog = Catalog::of(view.range(&[], None))?;
-            Ok((catalog, TrashPlaces::of(&view)?))
-        };
-        match self.log.view().map(planned) {
-            Some(Ok((planned, trash))) => (self.planned, self.trash) = (planned, trash),
-            Some(Err(corrupt)) => return self.cannot_read(&corrupt),
-            None => return,
+        if let Err(corrupt) = self.catch_up() {
+            return self.cannot_read(&corrupt);
         }
+        self.keep_admitted();
         self.established = term;
         self.established_at = now.mono;
         self.forget_holdings();
@@ -88,19 +81,49 @@ impl Metadata {
         tracing::info!(term = ?self.established, files = self.catalog.files, "established");
     }
 
-    /// Derives the catalog anew from the committed records.
+    /// Derives the catalog anew from the committed records: reads all of them, once in a term.
     pub(super) fn reload(&mut self) {
         self.steps.clear();
-        match self
-            .log
-            .committed()
-            .map(|table| Catalog::of(table.range(&[], None)))
-        {
-            Some(Ok(catalog)) => self.catalog = catalog,
-            Some(Err(corrupt)) => self.cannot_read(&corrupt),
-            None => {}
+        let (Some(table), Some(commit)) = (self.log.committed(), self.log.commit()) else {
+            return;
+        };
+        match Catalog::of(table.range(&[], None)) {
+            Ok(catalog) => {
+                self.derived = Some((table.clone(), commit));
+                self.catalog = catalog;
+            }
+            Err(corrupt) => self.cannot_read(&corrupt),
         }
-        // What beat here before the records were known may be an old copy of a disk, or foreign.
+        self.keep_admitted();
+    }
+
+    /// Brings the catalogs to the commit, and to the end of the log.
+    fn catch_up(&mut self) -> Result<(), Corrupt> {
+        let (Some(table), Some(commit), Some(view)) =
+            (self.log.committed(), self.log.commit(), self.log.view())
+        else {
+            return Ok(());
+        };
+        let derived = self.derived.take();
+        let behind = derived.and_then(|(table, at)| Some((table, self.log.entries(at)?)));
+        match behind {
+            Some((mut before, entries)) => {
+                let committed = entries.take_while(|entry| entry.index <= commit);
+                self.catalog.follow(&mut before, committed)?;
+            }
+            // The log does not reach back to it any more.
+            None => self.catalog = Catalog::of(table.range(&[], None))?,
+        }
+        self.planned = self.catalog.clone();
+        let uncommitted = self.log.entries(commit).into_iter().flatten();
+        self.planned.follow(&mut table.clone(), uncommitted)?;
+        self.trash = TrashPlaces::of(&view)?;
+        self.steps.clear();
+        Ok(())
+    }
+
+    /// What beat here before the records were known may be an old copy of a disk, or foreign.
+    fn keep_admitted(&mut self) {
         let catalog = &self.catalog;
         self.fleet.keep(|disk, beat| catalog.admits(disk, beat));
     }
@@ -145,6 +168,7 @@ impl Metadata {
     pub(super) fn step_down(&mut self, term: Term) {
         tracing::warn!(%term, "stepped down");
         self.established = None;
+        self.derived = None;
         self.forget_holdings();
         self.steps.clear();
         self.report.forget();
