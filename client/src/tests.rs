@@ -89,6 +89,7 @@ impl Fake {
             etag: "\"5\"".to_owned(),
             content_type: "video/x-matroska".to_owned(),
             replicas: 2,
+            durability: None,
             chunk_size: 1 << 26,
             modified: "2026-01-01T00:00:00Z".to_owned(),
             source_modified: None,

@@ -26,6 +26,10 @@ pub struct Policy {
     /// How long after it was asked for a lower number of copies holds, such as 10m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     lower_after: Option<Duration>,
+    /// So many copies suffice to acknowledge a write while no more can be made; 0 to need all. Needs three
+    /// voters
+    #[arg(long, value_name = "N")]
+    min_write_copies: Option<u8>,
 }
 
 impl Policy {
@@ -37,6 +41,7 @@ impl Policy {
             repair_delay_seconds: seconds(self.repair_delay),
             trash_keep_seconds: seconds(self.trash_keep),
             lower_after_seconds: seconds(self.lower_after),
+            min_write_copies: self.min_write_copies,
         };
         let client = context.client()?;
         let policy = if change == PolicyChange::default() {
@@ -58,8 +63,11 @@ fn text(policy: &public::Policy) -> String {
         None => policy.replicas.to_string(),
     };
     let seconds = |seconds: u64| format!("{seconds} s");
+    let least = policy.min_write_copies;
+    let least = least.map_or("all".to_owned(), |least| least.to_string());
     fields(&[
         ("copies", copies),
+        ("writes need", least),
         ("chunk size", size(policy.chunk_size)),
         ("repair delay", seconds(policy.repair_delay_seconds)),
         ("trash keeps", seconds(policy.trash_keep_seconds)),

@@ -95,6 +95,12 @@ impl Put {
         };
         bar.finish_and_clear();
         let info = result?;
+        if let Some(copies) = info.durability {
+            let wanted = info.replicas;
+            eprintln!(
+                "warning: only {copies} of {wanted} copies for now: too few workers are there"
+            );
+        }
         let table = || {
             fields(&[
                 ("name", shown(&info.name).into_owned()),

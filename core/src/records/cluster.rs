@@ -40,6 +40,13 @@ pub struct ClusterRecord {
 impl ClusterRecord {
     /// How long it usually takes until a lower number of copies holds: long enough to take it back.
     pub const LOWER_AFTER_SECONDS: u64 = 600;
+
+    /// So many copies must be durable before a chunk of which this many are wanted is acknowledged.
+    pub fn least_copies(&self, wanted: ReplicationFactor) -> usize {
+        let wanted = usize::from(wanted.get());
+        let least = self.min_write_copies.map_or(wanted, usize::from);
+        least.clamp(1, wanted)
+    }
 }
 
 /// A loss that somebody vouched for: what the lost disks alone had is gone.

@@ -1,7 +1,7 @@
 //! A chunk on its way along a chain of holders, and what happens when a hop fails.
 
-use super::chunk::{Chunks, ROUNDS, Staged, together};
-use super::peers::Failure;
+use super::chunk::{Chunks, ROUNDS, Staged};
+use super::peers::{Failure, together};
 use super::replies::{failure_of, has_received};
 use super::segments::Segment;
 use crate::error::Error;
@@ -172,6 +172,9 @@ impl<'a> Chain<'a> {
                 .next()
                 .ok_or_else(|| chunks.too_few(hops.len(), bytes))?;
             behind = self.chunks.sites(self.chunk, self.bytes, &hops).await?;
+            if behind.is_empty() {
+                break;
+            }
         }
         if hops.is_empty() {
             if self.chunks.is_full() {

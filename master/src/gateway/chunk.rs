@@ -2,12 +2,11 @@
 
 use super::Shared;
 use super::chain::Chain;
-use super::peers::{Failure, time_for};
+use super::peers::{Failure, time_for, together};
 use super::replies::{checked, says_durable, stored_by};
 use super::segments::Segment;
 use crate::error::Error;
 use crate::leader::command::{OpenUpload, Place, Site};
-use futures_util::future::{BoxFuture, FutureExt, join_all};
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
@@ -55,7 +54,7 @@ enum At {
     Here(Segment),
 }
 
-/// A chunk that is durable as often as wanted.
+/// A chunk that is durable as often as wanted, or as often as suffices.
 #[derive(Clone, Debug)]
 pub(super) struct ChunkDone {
     pub(super) chunk: ChunkId,
@@ -123,7 +122,8 @@ impl<'a> Chunks<'a> {
         }
     }
 
-    /// Where the copies go that are still wanted when `have` has one each; at least one site.
+    /// Where the copies go that are still wanted when `have` has one each. None if the leader says that
+    /// `have` suffices while there is nobody else.
     pub(super) async fn sites(
         &self,
         chunk: ChunkId,
@@ -141,10 +141,12 @@ impl<'a> Chunks<'a> {
             Err(Error::TooFewWorkers { found, .. }) => return Err(self.too_few(found, bytes)),
             Err(error) => return Err(error),
         };
+        let suffices = sites.len();
         sites.retain(|site| have.iter().all(|known| known.disk != site.disk));
         sites.truncate(self.copies().saturating_sub(have.len()));
         let found = sites.len() + have.len();
-        if found < self.copies() {
+        // The leader names fewer than wanted only if so many suffice.
+        if found < self.copies().min(suffices) || found == 0 {
             return Err(self.too_few(found, bytes));
         }
         Ok(sites)
@@ -198,7 +200,7 @@ impl<'a> Chunks<'a> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a chunk durable on as many disks as wanted, whoever fails meanwhile.
+    /// Makes a chunk durable on as many disks as wanted, or as suffice, whoever fails meanwhile.
     ///
     /// # Errors
     /// If no hop is left that has the bytes, or nobody takes the place of those that failed.
@@ -239,6 +241,9 @@ impl<'a> Chunks<'a> {
                 .next()
                 .ok_or_else(|| self.too_few(durable.len(), seal.length))?;
             let sites = self.sites(chunk, seal.length, &durable).await?;
+            if sites.is_empty() {
+                break;
+            }
             let stored = sites.into_iter().map(|site| async move {
                 let Self { shared, open, .. } = self;
                 let (bytes, within) = (segment.bytes.clone(), self.seal_time(seal));
@@ -305,6 +310,9 @@ impl<'a> Chunks<'a> {
                 .next()
                 .ok_or_else(|| self.too_few(durable.len(), seal.length))?;
             let sites = self.sites(chunk, seal.length, &durable).await?;
+            if sites.is_empty() {
+                break;
+            }
             let sources = &durable;
             let pulled = sites
                 .into_iter()
@@ -388,13 +396,4 @@ impl<'a> Chunks<'a> {
     fn seal_time(&self, seal: &Seal) -> Duration {
         time_for(seal.length, self.shared.limits.seal)
     }
-}
-
-/// Waits for all. Boxed: the compiler cannot tell that closures over borrowed sites may be sent.
-pub(super) fn together<'a, F>(futures: impl Iterator<Item = F>) -> BoxFuture<'a, Vec<F::Output>>
-where
-    F: Future<Output: Send + 'a> + Send + 'a,
-{
-    let futures: Vec<BoxFuture<'a, F::Output>> = futures.map(FutureExt::boxed).collect();
-    join_all(futures).boxed()
 }

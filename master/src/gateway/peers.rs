@@ -1,6 +1,7 @@
 //! The workers, as the gateway calls them.
 
 use crate::leader::command::Site;
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use mdfs_client::link::{ChunkStream, LinkError, Links, Peer, Pieces};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, Term};
@@ -198,4 +199,13 @@ impl Peers {
 pub(super) fn time_for(length: u64, usual: Duration) -> Duration {
     let units = length.div_ceil(SEAL_UNIT_BYTES).max(1);
     usual.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
+}
+
+/// Waits for all. Boxed: the compiler cannot tell that closures over borrowed sites may be sent.
+pub(super) fn together<'a, F>(futures: impl Iterator<Item = F>) -> BoxFuture<'a, Vec<F::Output>>
+where
+    F: Future<Output: Send + 'a> + Send + 'a,
+{
+    let futures: Vec<BoxFuture<'a, F::Output>> = futures.map(FutureExt::boxed).collect();
+    join_all(futures).boxed()
 }

@@ -61,6 +61,7 @@ pub(crate) fn change_of(change: PolicyChange) -> Result<plan::PolicyChange, Http
         repair_delay_seconds,
         trash_keep_seconds,
         lower_after_seconds,
+        min_write_copies,
     } = change;
     let up_to = |what: &str, seconds: Option<u64>, days: u64| match seconds {
         Some(seconds) if seconds > days * 86_400 => Err(HttpError::invalid(format!(
@@ -74,6 +75,14 @@ pub(crate) fn change_of(change: PolicyChange) -> Result<plan::PolicyChange, Http
         repair_delay_seconds: up_to("repair_delay_seconds", repair_delay_seconds, 30)?,
         trash_keep_seconds: up_to("trash_keep_seconds", trash_keep_seconds, 3650)?,
         lower_after_seconds: up_to("lower_after_seconds", lower_after_seconds, 30)?,
+        min_write_copies: match min_write_copies {
+            Some(copies) if copies > ReplicationFactor::MAX.get() => {
+                let most = ReplicationFactor::MAX.get();
+                let what = format!("min_write_copies must be at most {most}");
+                return Err(HttpError::invalid(what));
+            }
+            copies => copies,
+        },
     })
 }
 

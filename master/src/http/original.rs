@@ -13,7 +13,7 @@ use super::name::parse_name;
 use super::query::Query;
 use super::reading;
 use super::storing::{created, media_type};
-use super::wire::{checksums, file_info};
+use super::wire::{checksums, stored_info};
 use crate::gateway::{Expected, Upload};
 use crate::leader::command::{BeginUpload, FileInfo};
 use axum::Json;
@@ -327,7 +327,7 @@ impl Storing {
         let failed = |error: &HttpError| problem_of(error, request_id);
         let several = done.len() > 1;
         let file = |(name, file): Done| match file {
-            Ok(info) => FormResult::Stored(file_info(&info)),
+            Ok(info) => FormResult::Stored(stored_info(&info)),
             Err(error) => FormResult::Refused {
                 name,
                 problem: failed(&error),

@@ -7,7 +7,7 @@ use super::digest::expected;
 use super::error::HttpError;
 use super::files::request_id;
 use super::query::Query;
-use super::wire::file_info;
+use super::wire::stored_info;
 use crate::gateway::Upload;
 use crate::leader::command::{BeginUpload, FileInfo};
 use axum::Json;
@@ -68,9 +68,13 @@ pub(crate) async fn put(
     Ok(created(&info))
 }
 
-/// The answer that a file was made.
+/// The answer that a file was made: `202` if fewer copies than wanted suffice for now.
 pub(crate) fn created(info: &FileInfo) -> Response {
-    let wire = file_info(info);
+    let wire = stored_info(info);
+    let status = match wire.durability {
+        Some(_) => StatusCode::ACCEPTED,
+        None => StatusCode::CREATED,
+    };
     let answer_headers = [
         (LOCATION, file_path(&wire.name)),
         (ETAG, wire.etag.clone()),
@@ -84,7 +88,7 @@ pub(crate) fn created(info: &FileInfo) -> Response {
             wire.blake3.to_string(),
         ),
     ];
-    let mut response = (StatusCode::CREATED, Json(wire)).into_response();
+    let mut response = (status, Json(wire)).into_response();
     for (name, text) in answer_headers {
         if let Ok(value) = HeaderValue::from_str(&text) {
             response.headers_mut().insert(name, value);

@@ -299,5 +299,7 @@ fn policy_of(cluster: &ClusterRecord) -> PolicyChange {
         repair_delay_seconds: Some(cluster.repair_delay_seconds),
         trash_keep_seconds: Some(cluster.trash_keep_seconds),
         lower_after_seconds: Some(cluster.lower_after_seconds),
+        // Another cluster may have too few voters for it; asked for by hand, it is refused there.
+        min_write_copies: None,
     }
 }

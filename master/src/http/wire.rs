@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use mdfs_core::id::FileId;
-use mdfs_core::records::UploadEnd;
+use mdfs_core::records::{FileRecord, UploadEnd};
 use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{self, Checksums, ChunkRun, UploadInfo, UploadState};
@@ -108,11 +108,29 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
         etag: record.etag(),
         content_type: record.content_type.clone(),
         replicas: record.replicas.get(),
+        durability: None,
         chunk_size: record.chunk_size.bytes(),
         modified: rfc3339(record.modified),
         source_modified: record.labels.modified.map(|time| time.0),
         attributes: record.labels.attributes.clone().into(),
     }
+}
+
+/// A file that was just stored, as clients see it.
+pub(crate) fn stored_info(info: &FileInfo) -> public::FileInfo {
+    public::FileInfo {
+        durability: durability(&info.record),
+        ..file_info(info)
+    }
+}
+
+/// Copies of the chunk that has the fewest, if those are fewer than wanted. What is where its partition
+/// says has all.
+fn durability(record: &FileRecord) -> Option<u8> {
+    let runs = record.exceptions.iter();
+    let fewest = runs.map(|run| run.disks.len()).min()?;
+    let fewest = u8::try_from(fewest).unwrap_or(u8::MAX);
+    (fewest < record.replicas.get()).then_some(fewest)
 }
 
 /// What a file's bytes hash to as clients see it.

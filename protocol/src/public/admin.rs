@@ -51,6 +51,10 @@ pub struct Policy {
     pub trash_keep_seconds: u64,
     /// How long after it was asked for a lower number of copies holds, in log time.
     pub lower_after_seconds: u64,
+    /// So many copies of a chunk suffice to acknowledge it while no more can be made; none if all are
+    /// needed.
+    #[serde(default)]
+    pub min_write_copies: Option<u8>,
 }
 
 /// A lower number of copies that does not hold yet: until then nothing is dropped for it.
@@ -86,6 +90,11 @@ pub struct PolicyChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2592000))]
     pub lower_after_seconds: Option<u64>,
+    /// So many copies of a chunk suffice to acknowledge it while no more can be made, with at least three
+    /// voters; 0 if all are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 7))]
+    pub min_write_copies: Option<u8>,
 }
 
 /// What came of an import.

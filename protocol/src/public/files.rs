@@ -32,6 +32,10 @@ pub struct FileInfo {
     pub content_type: String,
     /// Copies wanted of each chunk.
     pub replicas: u8,
+    /// Of what was just stored with fewer: copies of the chunk that has the fewest. The others are made as
+    /// soon as they can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<u8>,
     /// Bytes of each chunk but the last.
     pub chunk_size: u64,
     /// When the version was committed, RFC 3339.

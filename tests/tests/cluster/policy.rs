@@ -3,7 +3,8 @@
 use crate::{ask, refused};
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::content::Content;
-use mdfs_tests::dev_cluster::{DevCluster, Options};
+use mdfs_tests::dev_cluster::{DevCluster, Options, Role};
+use mdfs_tests::http::Answer;
 use mdfs_tests::transfer;
 use mdfs_tests::wait::wait_for;
 use mdfs_tests::walker::{Depth, Records, only_what_is_wanted, read_disks};
@@ -29,7 +30,6 @@ fn wait_copies(cluster: &DevCluster, copies: u64) -> Result<()> {
     let disks: BTreeMap<_, _> = workers
         .filter_map(|worker| Some((worker.name, worker.data_dir?)))
         .collect();
-    ensure!(disks.len() == 4, "{disks:?}");
     wait_for("as many copies as wanted", PATIENCE, || {
         let records = Records::list(&mut cluster.connect()?)?;
         let told = records.files.iter().all(|file| file.replicas == copies);
@@ -78,6 +78,58 @@ fn copies_become_more_and_fewer_as_the_policy_says() -> Result<()> {
             let content = Content::new(number);
             transfer::get(&mut connection, &name(number), content, LENGTH, |_| Ok(()))?;
         }
+        Ok(())
+    })
+}
+
+/// Puts a file, whatever is answered.
+fn put(cluster: &DevCluster, name: &str, content: Content, length: u64) -> Result<Answer> {
+    let body = content.reader(length);
+    let path = transfer::path(name);
+    cluster
+        .connect()?
+        .upload("PUT", &path, &[], body, Some(length))
+}
+
+#[test]
+fn fewer_copies_suffice_if_the_policy_says_so_and_become_whole_again() -> Result<()> {
+    let options = Options {
+        restart: false,
+        ..Options::default()
+    };
+    DevCluster::with(&options, |cluster| {
+        cluster.cli_ends(0, &["policy", "--replicas", "3"])?;
+        cluster.wait_healthy()?;
+        let gone = cluster.process("worker-2")?;
+        let role = Role::of(&gone)?;
+        cluster.kill(&gone)?;
+        let content = Content::new(1);
+        let answer = put(cluster, "refused", content, LENGTH)?;
+        refused(
+            &answer,
+            "503 too_few_workers",
+            "a file without its third copy",
+        )?;
+
+        let least = ["policy", "--min-write-copies", "2", "-o", "json"];
+        let policy: Value = serde_json::from_slice(&cluster.cli_ends(0, &least)?.stdout)?;
+        ensure!(policy["min_write_copies"] == 2, "{policy}");
+        // One goes to all at once, the other along a chain.
+        for (name, length) in [("small", LENGTH), ("large", 5_000_000)] {
+            let answer = put(cluster, name, content, length)?;
+            ensure!(answer.status() == 202, "{name}: {}", answer.text());
+            let info = answer.json()?;
+            ensure!(info["durability"] == 2 && info["replicas"] == 3, "{info}");
+            transfer::get(&mut cluster.connect()?, name, content, length, |_| Ok(()))?;
+        }
+        // With all it never happens.
+        cluster.start_by_hand(&role)?;
+        wait_copies(cluster, 3)?;
+        cluster.wait_healthy()?;
+        transfer::put(&mut cluster.connect()?, "whole", content, LENGTH)?;
+        cluster.cli_ends(0, &["policy", "--min-write-copies", "0"])?;
+        let policy = ask(cluster, "GET", "/v1/admin/policy")?.json()?;
+        ensure!(policy["min_write_copies"].is_null(), "{policy}");
         Ok(())
     })
 }

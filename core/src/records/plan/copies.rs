@@ -40,7 +40,8 @@ pub fn copies_of(records: &impl Lookup, file: &FileRecord) -> Result<Vec<Copies>
     Ok(runs)
 }
 
-/// The chunks that are not on exactly the disks where new chunks of their partition go.
+/// The chunks that are not on exactly the disks where new chunks of their partition go, or have fewer
+/// copies than wanted.
 ///
 /// # Errors
 /// If a partition's record cannot be read.
@@ -55,7 +56,8 @@ pub(super) fn exceptions(
         while next < run.end() {
             let end = end_of_group(next).min(run.end());
             let wanted = targets(records, partition_of(commit.file, next), replicas)?;
-            if !same_disks(&wanted, &run.disks) {
+            let is_short = run.disks.len() < usize::from(replicas.get());
+            if is_short || !same_disks(&wanted, &run.disks) {
                 let disks = run.disks.clone();
                 push_run(
                     &mut found,

@@ -21,7 +21,14 @@ pub struct PolicyChange {
     pub trash_keep_seconds: Option<u64>,
     /// How long after it was asked for a lower number of copies holds, in seconds.
     pub lower_after_seconds: Option<u64>,
+    /// So many copies of a chunk suffice to acknowledge it while no more can be made; 0 if all are
+    /// needed.
+    pub min_write_copies: Option<u8>,
 }
+
+/// Voters that a cluster has before less than all copies may suffice: it must be able to lose one
+/// without the log standing still.
+pub const VOTERS_FOR_FEWER_COPIES: usize = 3;
 
 /// Plans a change of the policy. The answer is the policy as it is then.
 ///
@@ -29,11 +36,13 @@ pub struct PolicyChange {
 /// after a while, and until then it can be taken back at no cost; no copy is dropped before.
 ///
 /// # Errors
-/// If there is no cluster yet, or it has fewer than `members` for a higher number of copies.
+/// If there is no cluster yet, it has fewer than `members` for a higher number of copies, or fewer than
+/// [`VOTERS_FOR_FEWER_COPIES`] `voters` to let fewer copies suffice.
 pub fn plan_policy(
     records: &impl Lookup,
     change: PolicyChange,
     members: usize,
+    voters: usize,
     now: LogTime,
 ) -> Result<Planned<ClusterRecord>, Refusal> {
     let before = cluster(records)?;
@@ -44,7 +53,14 @@ pub fn plan_policy(
         repair_delay_seconds,
         trash_keep_seconds,
         lower_after_seconds,
+        min_write_copies,
     } = change;
+    if let Some(least) = min_write_copies {
+        if least > 0 && voters < VOTERS_FOR_FEWER_COPIES {
+            return Err(Refusal::TooFewVoters { voters });
+        }
+        record.min_write_copies = (least > 0).then_some(least);
+    }
     record.chunk_size = chunk_size.unwrap_or(record.chunk_size);
     record.repair_delay_seconds = repair_delay_seconds.unwrap_or(record.repair_delay_seconds);
     record.trash_keep_seconds = trash_keep_seconds.unwrap_or(record.trash_keep_seconds);
@@ -101,7 +117,7 @@ pub(super) fn policy(records: &impl Lookup) -> Result<ReplicationFactor, Refusal
     Ok(cluster(records)?.replicas)
 }
 
-fn cluster(records: &impl Lookup) -> Result<ClusterRecord, Refusal> {
+pub(super) fn cluster(records: &impl Lookup) -> Result<ClusterRecord, Refusal> {
     get(records, &Key::Cluster)?.ok_or(Refusal::NotBootstrapped)
 }
 
@@ -145,7 +161,7 @@ mod tests {
             replicas: Some(copies(replicas)),
             ..PolicyChange::default()
         };
-        let planned = plan_policy(table, change, 4, at(now))?;
+        let planned = plan_policy(table, change, 4, 3, at(now))?;
         for put in &planned.puts {
             table.apply(put);
         }
@@ -155,13 +171,13 @@ mod tests {
     #[test]
     fn what_is_not_named_stays_and_no_change_writes_nothing() {
         let table = table();
-        let none = plan_policy(&table, PolicyChange::default(), 4, at(0)).unwrap();
+        let none = plan_policy(&table, PolicyChange::default(), 4, 3, at(0)).unwrap();
         assert!(none.puts.is_empty());
         let change = PolicyChange {
             repair_delay_seconds: Some(15),
             ..PolicyChange::default()
         };
-        let planned = plan_policy(&table, change, 4, at(0)).unwrap();
+        let planned = plan_policy(&table, change, 4, 3, at(0)).unwrap();
         assert_eq!(planned.puts.len(), 1);
         let ClusterRecord {
             repair_delay_seconds,
@@ -193,6 +209,26 @@ mod tests {
         // Taken back in time, nothing comes of it.
         change(&mut table, 1, 800).unwrap();
         assert_eq!(change(&mut table, 2, 801).unwrap().lowering, None);
+    }
+
+    #[test]
+    fn fewer_copies_suffice_only_where_the_log_survives_a_voter() {
+        let change = |least| PolicyChange {
+            min_write_copies: Some(least),
+            ..PolicyChange::default()
+        };
+        let plan = |least, voters| plan_policy(&table(), change(least), 4, voters, at(0));
+        let refused = plan(1, 2).unwrap_err();
+        assert_eq!(refused, Refusal::TooFewVoters { voters: 2 });
+        let record = plan(1, 3).unwrap().answer;
+        let least = [1, 2, 3].map(|wanted| record.least_copies(copies(wanted)));
+        assert_eq!(least, [1, 1, 1]);
+        let record = plan(2, 3).unwrap().answer;
+        let least = [1, 2, 3].map(|wanted| record.least_copies(copies(wanted)));
+        assert_eq!(least, [1, 2, 2]);
+        // All copies can be asked for again whoever votes.
+        let record = plan(0, 1).unwrap().answer;
+        assert_eq!(record.least_copies(copies(3)), 3);
     }
 
     #[test]

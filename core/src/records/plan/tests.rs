@@ -214,6 +214,37 @@ fn nothing_of_an_upload_is_visible_before_its_commit() {
 }
 
 #[test]
+fn fewer_copies_are_taken_only_if_they_suffice_and_are_remembered() {
+    let mut world = World::new();
+    world.begin(7, "a", None).unwrap();
+    let short = vec![copies(0, 1, &[1])];
+    let refused = world.commit(7, 10, short.clone()).unwrap_err();
+    assert!(matches!(refused, Refusal::BadCommit(_)));
+    let suffices = PolicyChange {
+        min_write_copies: Some(1),
+        ..PolicyChange::default()
+    };
+    let planned = plan_policy(&world, suffices, 3, 3, world.at().time).unwrap();
+    world.apply(planned);
+    let none = world.commit(7, 10, vec![copies(0, 1, &[])]).unwrap_err();
+    assert!(matches!(none, Refusal::BadCommit(_)));
+    let stored = world.commit(7, 10, short.clone()).unwrap();
+    assert_eq!(stored.record.exceptions, short);
+    assert_eq!(stored.record.replicas.get(), 2);
+    // Also where the partition itself has no more holders.
+    let three = PolicyChange {
+        replicas: Some(ReplicationFactor::new(3).unwrap()),
+        ..suffices
+    };
+    let planned = plan_policy(&world, three, 3, 3, world.at().time).unwrap();
+    world.apply(planned);
+    world.begin(8, "b", None).unwrap();
+    let holders = vec![copies(0, 1, &[1, 2])];
+    let stored = world.commit(8, 10, holders.clone()).unwrap();
+    assert_eq!(stored.record.exceptions, holders);
+}
+
+#[test]
 fn an_empty_file_has_no_chunks() {
     let mut world = World::new();
     world.begin(7, "empty", None).unwrap();

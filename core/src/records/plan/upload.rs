@@ -1,7 +1,7 @@
 //! BeginUpload, CommitUpload, AbortUpload.
 
 use super::copies::exceptions;
-use super::policy::policy;
+use super::policy::{cluster, policy};
 use super::{At, Planned, Refusal, earlier, remember};
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
@@ -171,13 +171,16 @@ pub fn plan_commit(
             }
         };
     };
-    check_copies(&upload, &commit)?;
+    let replicas = upload.replicas.under(policy(records)?);
+    // As many as it was told to make when it was begun.
+    let least = cluster(records)?.least_copies(upload.replicas.told());
+    check_copies(&upload, least, &commit)?;
     let present = check(records, &upload.name, &upload.precondition)?;
     let record = FileRecord {
         version: at.index,
         file: commit.file,
         size: commit.layout.total_bytes(),
-        exceptions: exceptions(records, upload.replicas.under(policy(records)?), &commit)?,
+        exceptions: exceptions(records, replicas, &commit)?,
         layout: commit.layout,
         chunk_size: upload.chunk_size,
         replicas: upload.replicas.told_under(policy(records)?),
@@ -281,7 +284,7 @@ fn reused(request: Option<RequestId>) -> Refusal {
 }
 
 /// Every chunk but the last is full, and each is named once, on enough different disks.
-fn check_copies(upload: &UploadRecord, commit: &Commit) -> Result<(), Refusal> {
+fn check_copies(upload: &UploadRecord, least: usize, commit: &Commit) -> Result<(), Refusal> {
     let size = commit.layout.total_bytes();
     let told = upload.session.and_then(|session| session.size);
     if told.is_some_and(|told| told != size) {
@@ -300,7 +303,7 @@ fn check_copies(upload: &UploadRecord, commit: &Commit) -> Result<(), Refusal> {
             ));
         }
         let disks: BTreeSet<_> = run.disks.iter().collect();
-        if disks.len() != run.disks.len() || disks.len() < usize::from(upload.replicas.get()) {
+        if disks.len() != run.disks.len() || disks.len() < least {
             return Err(Refusal::BadCommit(
                 "a chunk has fewer copies than asked for",
             ));

@@ -63,7 +63,8 @@ fn files() -> Vec<Operation> {
             .json::<FileInfo>(
                 201,
                 "It is stored. `x-mdfs-attribute-…` headers became its attributes.",
-            ),
+            )
+            .json::<FileInfo>(202, FEWER),
         Operation::new("DELETE", FILE, "Deletes a file")
             .flag("purge", "For good, rather than into the trash.")
             .conditions()
@@ -115,6 +116,10 @@ fn files() -> Vec<Operation> {
             .json::<SignedLink>(200, "The link."),
     ]
 }
+
+/// What `202` says of a file.
+const FEWER: &str = "It is stored with fewer copies than wanted, as the policy lets suffice while no more \
+                     can be made: `durability` says how many.";
 
 /// What came of what was done with a file.
 #[derive(JsonSchema)]
@@ -168,6 +173,7 @@ fn uploads() -> Vec<Operation> {
         Operation::new("POST", UPLOAD_COMMIT, "Makes an upload a file")
             .takes::<CommitUpload>()
             .json::<FileInfo>(201, "It is one.")
+            .json::<FileInfo>(202, FEWER)
             .fails(&[UploadNotFound, MissingChunks, NoQuorum])
             .fails(STORED),
     ]
@@ -312,6 +318,7 @@ fn short() -> Vec<Operation> {
             201,
             "All are stored: `FileInfo` of the only one, or `FormFiles`.",
         )
+        .json::<FileInfo>(202, FEWER)
         .json::<FormFiles>(
             207,
             "Some are stored and some are not, or the form ended early.",

@@ -4,7 +4,8 @@ use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::records::ClusterRecord;
-use mdfs_core::records::plan::{PolicyChange, plan_lowered, plan_policy};
+use mdfs_core::records::plan::{PolicyChange, VOTERS_FOR_FEWER_COPIES, plan_lowered, plan_policy};
+use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::{LogTime, Timestamp};
 use mdfs_protocol::public::{Policy, PolicyLowering};
 use std::time::Duration;
@@ -33,9 +34,18 @@ impl Metadata {
     ) {
         let members = self.planned.members.keys();
         let members = members.filter(|&&disk| self.planned.accepts(disk)).count();
+        let voters = self.voters();
         let at = self.next(now).ok_or(Error::NoLeader);
         let time = at.as_ref().map_or(LogTime::default(), |at| at.time);
-        let planned = at.and_then(|at| Ok(plan_policy(&self.view()?, change, members, at.time)?));
+        let planned = at.and_then(|at| {
+            Ok(plan_policy(
+                &self.view()?,
+                change,
+                members,
+                voters,
+                at.time,
+            )?)
+        });
         tracing::info!(?change, refused = planned.is_err(), "the policy is changed");
         self.carry_out(
             now,
@@ -62,6 +72,21 @@ impl Metadata {
             }
             Ok(Ok(_)) | Err(_) => {}
             Ok(Err(refusal)) => tracing::warn!(%refusal, "the number of copies stays"),
+        }
+    }
+
+    /// How many disks vote.
+    fn voters(&self) -> usize {
+        let membership = self.log.membership();
+        membership.map_or(0, |membership| membership.config.voters.len())
+    }
+
+    /// So many copies must be durable before a chunk of which this many are wanted is acknowledged. All
+    /// of them, whatever the policy says, while the log would stand still with the next failure.
+    pub(super) fn least_copies(&self, wanted: ReplicationFactor) -> usize {
+        match &self.planned.cluster {
+            Some(record) if self.voters() >= VOTERS_FOR_FEWER_COPIES => record.least_copies(wanted),
+            Some(_) | None => usize::from(wanted.get()),
         }
     }
 
@@ -93,5 +118,6 @@ fn told(record: &ClusterRecord, now: LogTime) -> Policy {
         repair_delay_seconds: record.repair_delay_seconds,
         trash_keep_seconds: record.trash_keep_seconds,
         lower_after_seconds: record.lower_after_seconds,
+        min_write_copies: record.min_write_copies,
     }
 }

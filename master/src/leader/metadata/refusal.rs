@@ -26,7 +26,8 @@ impl From<Refusal> for Error {
             | Refusal::OtherChunk(_)
             | Refusal::BadCommit(_)
             | Refusal::RequestReused(_)
-            | Refusal::TooFewMembers { .. } => Error::Conflict(refusal.to_string()),
+            | Refusal::TooFewMembers { .. }
+            | Refusal::TooFewVoters { .. } => Error::Conflict(refusal.to_string()),
             Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
             Refusal::TokenNotFound(token) => Error::TokenNotFound { token },
             Refusal::TooManyTokens => Error::Conflict(refusal.to_string()),

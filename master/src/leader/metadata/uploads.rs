@@ -130,7 +130,8 @@ impl Metadata {
     }
 
     /// Chooses the disks of a chunk: the holders of its partition first, then others by a hash, so
-    /// that the chunks of a dead holder spread over all who are left.
+    /// that the chunks of a dead holder spread over all who are left. Fewer than wanted only if no more
+    /// can be had and the policy lets so many suffice.
     pub(super) fn place(&mut self, now: Now, place: &Place) -> Result<Vec<Site>, Error> {
         let key = Key::Upload(place.file);
         let upload: UploadRecord = get(&self.view()?, &key)
@@ -192,7 +193,7 @@ impl Metadata {
                 bytes: place.bytes,
             });
         }
-        if chosen.len() < wanted {
+        if chosen.len() < self.least_copies(upload.replicas.told()) {
             return Err(Error::TooFewWorkers {
                 wanted,
                 found: live,
