@@ -1,22 +1,24 @@
 //! The pass over all files.
 
+mod bounded;
 mod recorded;
 mod trash;
 
 use super::places::{Places, leaving, places};
 use super::{
-    AtRisk, ExcessCopy, Home, MOST_DROPS, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need,
-    Survey, SurveyRequest,
+    AtRisk, ExcessCopy, Home, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
+    SurveyRequest,
 };
 use crate::leader::catalog::prefix;
 use crate::leader::progress::Amount;
+use bounded::{keep_least, note_drop};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
 use mdfs_core::time::LogTime;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use trash::Elsewhere;
 
 /// Looks at every file, in the trash or out of it.
@@ -386,22 +388,5 @@ impl Pass<'_> {
             .names
             .sort_by(|a, b| (a.good, &a.name).cmp(&(b.good, &b.name)));
         self.found
-    }
-}
-
-fn note_drop<T>(drops: &mut BTreeMap<DiskId, Vec<T>>, disk: DiskId, chunk: T) {
-    let drops = drops.entry(disk).or_default();
-    if drops.len() < MOST_DROPS {
-        drops.push(chunk);
-    }
-}
-
-/// Keeps at most `most` of what is told, those with the least keys. Cheap: nothing is sorted before
-/// there are twice as many.
-fn keep_least<T>(kept: &mut Vec<T>, new: T, most: usize, key: impl Fn(&T) -> usize) {
-    kept.push(new);
-    if kept.len() >= 2 * most {
-        kept.sort_by_key(&key);
-        kept.truncate(most);
     }
 }
