@@ -73,6 +73,13 @@ const PROOFS: &[Proof] = &[
         minutes: 30,
     },
     Proof {
+        name: "leader-kill",
+        claim: "whatever becomes of the leader, another goes on, loses no write and tells nothing stale",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 90,
+    },
+    Proof {
         name: "heal-worker",
         claim: "a worker is lost for good, and every file soon has two copies again",
         needs: &[],

@@ -9,7 +9,8 @@ use crate::leader::command::{CommitUpload, Copies, FileInfo, OpenUpload, Site};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mdfs_core::chunk::ChunkLayout;
-use mdfs_core::id::{DiskId, Term};
+use mdfs_core::id::{DiskId, FileId, Term};
+use mdfs_core::name::FileName;
 use std::time::Duration;
 
 /// How often a commit is tried: each try but the first follows a change of leader.
@@ -24,6 +25,7 @@ pub(super) const VERIFY: Duration = Duration::from_secs(10);
 pub(super) async fn commit(
     shared: &Shared,
     open: OpenUpload,
+    name: &FileName,
     chunks: Vec<ChunkDone>,
     sums: Sums,
 ) -> Result<FileInfo, Error> {
@@ -54,10 +56,25 @@ pub(super) async fn commit(
             }
             // Whether it took effect is not known; a repeated commit tells.
             Err(Error::NoLeader | Error::NoQuorum) => {}
+            // An earlier leader may have committed it, and nobody have heard: only that one remembered.
+            Err(Error::UploadNotOpen { .. }) if term != open.term => {
+                return look_for(shared, open.file, name).await;
+            }
             Ok(_) | Err(_) => break,
         }
     }
     outcome
+}
+
+/// The file that an upload became, if its name has it.
+///
+/// # Errors
+/// If not: what became of it is not known, as it may have been replaced or deleted since.
+async fn look_for(shared: &Shared, file: FileId, name: &FileName) -> Result<FileInfo, Error> {
+    let found = shared.leader.look_up(name.clone()).await;
+    let info = found.map(|view| view.info).ok();
+    info.filter(|info| info.record.file == file)
+        .ok_or(Error::NoLeader)
 }
 
 /// Who has which chunks, neighbours with the same disks together.

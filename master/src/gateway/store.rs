@@ -10,6 +10,7 @@ use axum::body::Body;
 use futures_util::future::{BoxFuture, try_join};
 use http_body_util::BodyExt;
 use mdfs_core::checksum::{Blake3, Crc32};
+use mdfs_core::name::FileName;
 use mdfs_protocol::internal::Seal;
 
 /// Segments of one upload that are under way at a time. With the one that is being read, this is
@@ -101,7 +102,7 @@ pub(super) async fn run(
         }
     };
     let mut segments = Segments::new(body, length, expected, open.chunk_size);
-    let stored = store(shared, open, name.as_str(), &mut segments).await;
+    let stored = store(shared, open, &name, &mut segments).await;
     if let Err(error) = &stored {
         tracing::info!(file = %open.file, %error, "upload ends without a file");
         if let Err(error) = shared.leader.abort_upload(open.file).await {
@@ -115,7 +116,7 @@ pub(super) async fn run(
 async fn store(
     shared: &Shared,
     open: OpenUpload,
-    name: &str,
+    name: &FileName,
     segments: &mut Segments,
 ) -> Result<FileInfo, StoreError> {
     let chunks = Chunks::new(shared, open);
@@ -143,7 +144,7 @@ async fn store(
             crc32: staged.crc32,
             hash,
             chunk_size: open.chunk_size,
-            name: name.to_owned(),
+            name: name.as_str().to_owned(),
             begun_at: open.begun_at,
             file_bytes: next.is_none().then(|| segments.received()),
         };
@@ -161,7 +162,7 @@ async fn store(
     let sums = segments
         .sums()
         .ok_or_else(|| Error::Broken("a body has no sums".to_owned()))?;
-    Ok(commit(shared, open, done, sums).await?)
+    Ok(commit(shared, open, name, done, sums).await?)
 }
 
 /// Moves one chunk to its holders. The next segment is read while one is on its way; the last one
