@@ -24,3 +24,4 @@ pub mod records;
 pub mod ring;
 pub mod slow;
 pub mod time;
+pub mod voting;

@@ -44,6 +44,8 @@ pub struct Limits {
     pub repair_delay: Duration,
     /// How long a deleted or replaced file stays in the trash, in log time; likewise.
     pub trash_keep: Duration,
+    /// How long a voter may be away before another worker votes in its place.
+    pub voter_patience: Duration,
     /// How long a few workers must have been silent before anything is dropped without their word.
     pub drop_after: Duration,
     /// How long a request is held while nobody leads.
@@ -88,6 +90,7 @@ impl Default for Limits {
             dead_after: Duration::from_secs(15),
             repair_delay: Duration::from_secs(300),
             trash_keep: Duration::from_secs(30 * 24 * 3600),
+            voter_patience: Duration::from_secs(600),
             drop_after: Duration::from_secs(600),
             leader_wait: Duration::from_secs(10),
             upload_idle: Duration::from_secs(24 * 3600),
@@ -128,6 +131,12 @@ impl Limits {
             |c| Some(c.trash_keep.into()),
             Duration::ZERO,
             YEARS,
+        ),
+        Setting::span(
+            "voter_patience",
+            |c| Some(c.voter_patience.into()),
+            SECOND,
+            MONTH,
         ),
         Setting::span("drop_after", |c| Some(c.drop_after.into()), MINUTE, MONTH),
         Setting::span(

@@ -118,6 +118,7 @@ impl Running {
             most_recorded: Config::MOST_RECORDED,
             keep_ended: Config::KEEP_ENDED,
             repair_delay: limits.repair_delay,
+            voter_patience: limits.voter_patience,
             drop_after: limits.drop_after,
             most_listed: MOST_LISTED,
             trash_keep: limits.trash_keep,

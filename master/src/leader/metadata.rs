@@ -30,6 +30,7 @@ mod transfer;
 mod trash;
 mod upkeep;
 mod uploads;
+mod voting;
 
 pub use event::{Effect, Event, Now};
 
@@ -50,6 +51,7 @@ use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
 use mdfs_core::log::table::{Table, View};
 use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
+use mdfs_protocol::ask::Order;
 use refusal::refusal_of;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -81,6 +83,8 @@ pub struct Settings {
     pub keep_ended: Duration,
     /// How long a dead disk is waited for before its chunks are copied elsewhere.
     pub repair_delay: Duration,
+    /// How long a voter may be away before another disk votes in its place.
+    pub voter_patience: Duration,
     /// How long a few disks must have been silent before anything is dropped without them.
     pub drop_after: Duration,
     /// Chunks that one disk lists at once, unless one partition has more.
@@ -132,6 +136,7 @@ pub struct Metadata {
     search: search::Search,
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
+    voting: voting::Voting,
     /// A disk that is retired if nothing is lost by that.
     retiring: Option<retiring::Retirement>,
     effects: Vec<Effect>,
@@ -170,6 +175,7 @@ impl Metadata {
             search: search::Search::default(),
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
+            voting: voting::Voting::default(),
             retiring: None,
             effects: Vec::new(),
         }
@@ -242,6 +248,13 @@ impl Metadata {
 
     /// Takes a question that needs a leader who can write; holds it while there is none.
     fn change(&mut self, now: Now, deadline: Timestamp, question: Question) {
+        let question = match question {
+            // It is given because nobody can write.
+            Question::Order(Order::ForgetVoter { worker }, answer) => {
+                return self.forget_voter(now, deadline, worker, answer);
+            }
+            other => other,
+        };
         let born = self.catalog.cluster.is_some();
         if self.established.is_none() || !born || !self.log.can_write(now.mono) {
             self.hold(now, deadline, Held::Question(question));

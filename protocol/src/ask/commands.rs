@@ -219,4 +219,11 @@ pub enum Order {
     Rebalance,
     /// Looks for missing copies now, and repairs for lost workers without the usual delay.
     Repair,
+    /// That many disks should vote.
+    Voters(u8),
+    /// Gives up a voter of a pair for ever; whoever orders it vouches that its disk runs nowhere.
+    ForgetVoter {
+        /// The worker, named by its name or its disk.
+        worker: String,
+    },
 }

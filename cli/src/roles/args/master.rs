@@ -74,6 +74,15 @@ pub struct MasterArgs {
         default_value_t = Span(mdfs_master::Limits::default().repair_delay)
     )]
     pub repair_delay: Span,
+    /// How long a voter may be away before another worker votes in its place
+    #[arg(
+        long,
+        help_heading = CLUSTER,
+        env = "MDFS_VOTER_PATIENCE",
+        value_name = "TIME",
+        default_value_t = Span(mdfs_master::Limits::default().voter_patience)
+    )]
+    pub voter_patience: Span,
     /// How long a few workers must have been silent before anything is dropped without their word
     #[arg(
         long,
@@ -291,6 +300,7 @@ impl MasterArgs {
             dead_after: self.dead_after.0,
             repair_delay: self.repair_delay.0,
             trash_keep: self.trash_keep.0,
+            voter_patience: self.voter_patience.0,
             drop_after: self.drop_after.0,
             leader_wait: self.leader_wait.0,
             upload_idle: self.upload_idle.0,

@@ -112,6 +112,23 @@ pub fn plan_lowered(records: &impl Lookup, now: LogTime) -> Result<Planned<()>, 
     Ok(Planned { puts, answer: () })
 }
 
+/// Plans that so many disks should vote.
+///
+/// # Errors
+/// If there is no cluster yet.
+pub fn plan_voters(records: &impl Lookup, wanted: u8) -> Result<Planned<()>, Refusal> {
+    let before = cluster(records)?;
+    let record = ClusterRecord {
+        voters_wanted: wanted,
+        ..before.clone()
+    };
+    let puts = match record == before {
+        true => Vec::new(),
+        false => vec![put(&Key::Cluster, &record)?],
+    };
+    Ok(Planned { puts, answer: () })
+}
+
 /// How many copies files have that follow the policy.
 pub(super) fn policy(records: &impl Lookup) -> Result<ReplicationFactor, Refusal> {
     Ok(cluster(records)?.replicas)

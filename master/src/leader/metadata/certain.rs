@@ -2,6 +2,7 @@
 
 use super::super::catalog::steps;
 use super::super::handle::{Answer, Question};
+use super::voting::{Forgotten, error_of};
 use super::{Effect, MAX_HELD, Metadata, Now, refusal_of, respond};
 use crate::error::Error;
 use mdfs_core::id::RequestId;
@@ -67,6 +68,51 @@ impl Metadata {
                 Ok(())
             }
             Err(refused) => Err((refused, answer)),
+        }
+    }
+
+    /// Forces the voters, with records that are written before; answers as [`Metadata::append`] does.
+    /// Whether it was appended.
+    pub(super) fn force(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        (lost, survivors, puts): Forgotten,
+        answer: Answer<()>,
+    ) -> bool {
+        let steps = match self.log.view().map(|view| steps(&view, &puts)) {
+            Some(Ok(steps)) => steps,
+            Some(Err(corrupt)) => {
+                respond(answer, Err(Error::Broken(corrupt.to_string())));
+                return false;
+            }
+            None => {
+                respond(answer, Err(Error::NoLeader));
+                return false;
+            }
+        };
+        let forced = self
+            .log
+            .force_voters(now.mono, survivors, [lost].into(), puts);
+        match forced {
+            Ok((index, effects)) => {
+                for step in &steps {
+                    self.planned.apply(step);
+                }
+                // The records are in the entry before that of the voters.
+                self.steps.insert(index.saturating_sub(1), steps);
+                self.waiting.entry(index).or_default().push(Waiting {
+                    answer: Some(Box::new(move |certain| respond(answer, certain))),
+                    deadline,
+                    then: Vec::new(),
+                });
+                self.absorb(now, effects);
+                true
+            }
+            Err(refused) => {
+                respond(answer, Err(error_of(refused)));
+                false
+            }
         }
     }
 

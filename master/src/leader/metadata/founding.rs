@@ -61,22 +61,16 @@ impl Metadata {
             return;
         }
         if let Some(cluster) = &self.catalog.cluster {
-            let founders = self
-                .log
-                .membership()
-                .map(|membership| membership.config.voters);
-            let cluster = cluster.cluster;
-            respond(
-                answer,
-                match founders {
-                    Some(voters) if voters == disks => Ok(Bootstrapped { cluster }),
-                    Some(_) => {
-                        let why = format!("cluster {cluster} was started with other disks");
-                        Err(Error::BootstrapRefused(why))
-                    }
-                    None => Err(Error::NoLeader),
-                },
-            );
+            // Who votes by now does not matter: the same order is repeated in vain for ever.
+            let (founders, cluster) = (&cluster.founders, cluster.cluster);
+            let result = match *founders == disks {
+                true => Ok(Bootstrapped { cluster }),
+                false => {
+                    let why = format!("cluster {cluster} was started with other disks");
+                    Err(Error::BootstrapRefused(why))
+                }
+            };
+            respond(answer, result);
             return;
         }
         if self.founding.is_none() && self.was_in_use(&disks) {

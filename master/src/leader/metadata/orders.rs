@@ -21,13 +21,18 @@ impl Metadata {
         let planned = match &order {
             Order::Drain(worker) => self.plan_state(worker, MemberState::Draining),
             Order::Undrain(worker) => self.plan_state(worker, MemberState::Active),
-            Order::Decommission(worker) => self.plan_state(worker, MemberState::Decommissioning),
+            Order::Decommission(worker) => self.plan_decommission(now, worker),
             Order::Announce { worker, lasts } => self.plan_announcement(now, worker, *lasts),
             Order::Retire { worker, lost: true } => self.plan_retire(worker),
             Order::Retire {
                 worker,
                 lost: false,
             } => return self.begin_retirement(now, deadline, worker, answer),
+            Order::Voters(wanted) => self.plan_voters_wanted(*wanted),
+            Order::ForgetVoter { worker } => {
+                let worker = worker.clone();
+                return self.forget_voter(now, deadline, worker, answer);
+            }
             Order::Rebalance | Order::Repair => Ok(Planned {
                 puts: Vec::new(),
                 answer: (),
@@ -46,7 +51,9 @@ impl Metadata {
             | Order::Undrain(_)
             | Order::Decommission(_)
             | Order::Announce { .. }
-            | Order::Retire { .. } => {}
+            | Order::Retire { .. }
+            | Order::Voters(_)
+            | Order::ForgetVoter { .. } => {}
         }
         tracing::info!(?order, refused = planned.is_err(), "ordered");
         self.order_planned(now, deadline, planned, answer);
@@ -68,14 +75,21 @@ impl Metadata {
         if record.state == MemberState::Retired {
             return Err(Error::RetiredDisk { disk });
         }
-        if state == MemberState::Decommissioning {
-            self.check_no_voter(disk, record)?;
-        }
         let record = MemberRecord {
             state,
             ..record.clone()
         };
         self.plan_member(disk, record)
+    }
+
+    /// A voter goes once another disk votes in its place: there has to be one.
+    fn plan_decommission(&self, now: Now, worker: &str) -> Result<Planned<()>, Error> {
+        let (disk, record) = self.find_member(worker)?;
+        let voters = self.log.membership().map(|it| it.config.voters);
+        if !voters.is_some_and(|voters| self.has_heir(now, &voters)) {
+            self.check_no_voter(disk, record)?;
+        }
+        self.plan_state(worker, MemberState::Decommissioning)
     }
 
     fn plan_announcement(

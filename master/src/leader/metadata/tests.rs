@@ -18,5 +18,6 @@ mod sessions;
 mod status;
 mod tokens;
 mod trash;
+mod voting;
 mod worker;
 mod world;

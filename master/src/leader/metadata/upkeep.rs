@@ -75,6 +75,7 @@ impl Metadata {
         if now.mono.since(self.upkeep.members) >= MEMBERS_EVERY {
             self.upkeep.members = now.mono;
             self.update_members(now);
+            self.look_at_voters(now);
             self.retire_emptied(now);
             self.lower(now);
         }

@@ -493,7 +493,7 @@ fn a_lost_worker_of_which_all_is_elsewhere_is_retired_at_once() {
 
 #[test]
 fn a_voter_is_not_retired_before_its_vote_has_moved() {
-    let (mut world, _) = with_files(4, 0);
+    let (mut world, _) = with_files(3, 0);
     for lost in [false, true] {
         let refused = try_to_retire(&mut world, "worker-2", lost).unwrap_err();
         assert!(matches!(refused, Error::VoterStays { .. }), "{refused}");

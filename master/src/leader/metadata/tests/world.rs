@@ -27,6 +27,7 @@ pub(super) const HOLD: u64 = 10_000;
 pub(super) const IDLE: u64 = 60_000;
 pub(super) const REPAIR_DELAY: u64 = 15_000;
 pub(super) const DROP_AFTER: u64 = 120_000;
+pub(super) const VOTER_PATIENCE: u64 = 600_000;
 pub(super) const MOST_SESSIONS: usize = 3;
 pub(super) const MOST_RECORDED: u64 = 4;
 pub(super) const KEEP_ENDED: u64 = 600_000;
@@ -82,6 +83,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         most_recorded: MOST_RECORDED,
         keep_ended: Duration::from_millis(KEEP_ENDED),
         repair_delay: Duration::from_millis(REPAIR_DELAY),
+        voter_patience: Duration::from_millis(VOTER_PATIENCE),
         drop_after: Duration::from_millis(DROP_AFTER),
         most_listed: 500_000,
         trash_keep: crate::config::Limits::default().trash_keep,
