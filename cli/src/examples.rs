@@ -110,7 +110,9 @@ pub(crate) const ADMIN: &str = "\
 Examples:
   mdfs admin export records.jsonl
   mdfs admin export --tokens - | gzip > records.jsonl.gz
-  mdfs admin import records.jsonl";
+  mdfs admin import records.jsonl
+  mdfs admin voters 5
+  mdfs admin forget-voter worker-2 --lost";
 pub(crate) const DOCTOR: &str = "\
 Examples:
   mdfs doctor

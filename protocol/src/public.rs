@@ -8,7 +8,8 @@ mod tokens;
 mod uploads;
 
 pub use admin::{
-    Announce, Imported, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind, Tasks,
+    Announce, ForgetVoter, Imported, Policy, PolicyChange, PolicyLowering, Retire, Task, TaskKind,
+    Tasks, Voters,
 };
 pub use cluster::{
     AtRisk, Bootstrap, Bootstrapped, Health, Status, WorkerInfo, WorkerOrder, WorkerState, Workers,
@@ -63,6 +64,10 @@ pub const ANNOUNCE: &str = "/v1/admin/announce";
 pub const DECOMMISSION: &str = "/v1/admin/decommission";
 /// `POST` [`Retire`]: refuses a disk for ever, from now on.
 pub const RETIRE: &str = "/v1/admin/retire";
+/// `POST` [`Voters`]: that many disks should vote.
+pub const VOTERS: &str = "/v1/admin/voters";
+/// `POST` [`ForgetVoter`]: gives up a voter of a pair, of which the other cannot write alone.
+pub const FORGET_VOTER: &str = "/v1/admin/forget-voter";
 /// `GET`: the [`Policy`] of the cluster. `POST` [`PolicyChange`]: changes it, and answers it.
 pub const POLICY: &str = "/v1/admin/policy";
 /// `GET ?tokens=`: all records, in the form of [`crate::transfer`].

@@ -30,6 +30,8 @@ pub struct Config {
     pub reserve_bytes: Option<u64>,
     /// Bytes that chunk files may have in all; none means what the file system has.
     pub capacity_bytes: Option<u64>,
+    /// It keeps no chunks: it is there to keep the metadata log, and to vote. Counts when its disk joins.
+    pub witness: bool,
     /// Bytes a second that are copied from other workers at most, to heal or to move; none means as
     /// fast as disks and network are. While clients are there, copies yield to them in any case.
     pub copy_rate: Option<u64>,
@@ -155,6 +157,7 @@ impl Config {
             heartbeat_interval: Self::HEARTBEAT,
             reserve_bytes: None,
             capacity_bytes: None,
+            witness: false,
             copy_rate: None,
             scrub_every: Self::SCRUB_EVERY,
             lease: Self::LEASE,

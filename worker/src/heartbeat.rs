@@ -215,7 +215,7 @@ impl Link<'_> {
             formats: FORMATS,
             lease_millis: u64::try_from(config.lease.as_millis()).unwrap_or(u64::MAX),
             voter_last: self.node.voter.last(),
-            witness: false,
+            witness: config.witness,
         })
     }
 }

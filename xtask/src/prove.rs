@@ -164,6 +164,20 @@ const PROOFS: &[Proof] = &[
         minutes: 20,
     },
     Proof {
+        name: "two-and-three",
+        claim: "of three workers any one may be lost; of two, what is stored is still read",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "wipe-all",
+        claim: "every disk is wiped in turn and nothing is lost; old copies and foreign disks are refused",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
         name: "access-matrix",
         claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
         needs: &[],

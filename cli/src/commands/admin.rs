@@ -108,7 +108,7 @@ pub(crate) async fn repair(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn say(context: &Context, text: &str) {
+pub(super) fn say(context: &Context, text: &str) {
     if !context.global.quiet {
         eprintln!("{text}");
     }

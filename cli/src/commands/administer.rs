@@ -2,10 +2,11 @@
 
 use super::Context;
 use super::transfer::{Export, Import};
+use super::voters::{ForgetVoter, Voters};
 use crate::error::{CliError, Exit};
 use clap::{Args, Subcommand};
 
-/// Rare acts: all records out and in
+/// Rare acts: all records out and in, and who votes
 #[derive(Debug, Args)]
 pub struct Admin {
     #[command(subcommand)]
@@ -24,6 +25,16 @@ enum Act {
     /// What is there already is left as it is, so the same import again takes in the rest. Exits with 1
     /// if files were left out because other files have their names.
     Import(Import),
+    /// Have so many disks keep the metadata log and vote: 1, 3 or 5
+    ///
+    /// They come and go one at a time, as far as there are disks for it. Or 2: a pair reads with one of
+    /// them lost, and writes with both.
+    Voters(Voters),
+    /// Give up a lost voter of a pair, so that the other goes on alone
+    ///
+    /// You vouch that its disk is lost and that no process runs with it any more. It is refused for
+    /// ever, should it come back.
+    ForgetVoter(ForgetVoter),
 }
 
 impl Admin {
@@ -31,6 +42,8 @@ impl Admin {
         match self.act {
             Act::Export(export) => export.execute(context).await,
             Act::Import(import) => import.execute(context).await,
+            Act::Voters(voters) => voters.execute(context).await,
+            Act::ForgetVoter(forget) => forget.execute(context).await,
         }
     }
 }

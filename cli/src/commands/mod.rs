@@ -25,6 +25,7 @@ mod tree;
 pub(crate) mod undelete;
 pub(crate) mod uploads;
 pub(crate) mod verify;
+pub(crate) mod voters;
 mod workers;
 
 use crate::args::{Command, Global};

@@ -36,7 +36,9 @@ fn row(worker: &WorkerInfo) -> Vec<String> {
     };
     let role = match (worker.voter, worker.voter_broken) {
         (_, true) => "log broken",
+        (true, false) if worker.witness => "votes only",
         (true, false) => "voter",
+        (false, false) if worker.witness => "witness",
         (false, false) => "-",
     };
     let url = worker.url.as_deref().unwrap_or("-");

@@ -93,6 +93,7 @@ pub fn worker_config(args: &WorkerArgs) -> Result<mdfs_worker::Config> {
         heartbeat_interval: args.server.heartbeat.0,
         reserve_bytes: args.reserve.map(|size| size.0),
         capacity_bytes: args.capacity.map(|size| size.0),
+        witness: args.witness,
         copy_rate: args.copy_rate.map(|size| size.0),
         scrub_every: args.scrub_every.0,
         lease: args.server.lease.0,

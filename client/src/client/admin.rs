@@ -5,7 +5,8 @@ use crate::answer::document;
 use crate::error::Error;
 use crate::name::file_path;
 use mdfs_protocol::public::{
-    self, Announce, Policy, PolicyChange, Replicas, Retire, Scrubs, Tasks, Verified, WorkerOrder,
+    self, Announce, ForgetVoter, Policy, PolicyChange, Replicas, Retire, Scrubs, Tasks, Verified,
+    Voters, WorkerOrder,
 };
 use serde::Serialize;
 
@@ -35,7 +36,7 @@ impl Client {
     /// Has everything moved off a worker and its disk retired then; goes on after the answer.
     ///
     /// # Errors
-    /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter.
+    /// [`Error`]; `worker_not_found`; `conflict` if the disk is a voter and no other can vote for it.
     ///
     /// # Cancel safety
     /// When the future is dropped, it took effect or not; asking again is harmless.
@@ -57,6 +58,35 @@ impl Client {
             lost,
         };
         self.tell(public::RETIRE, worker, &retire).await
+    }
+
+    /// Has so many disks vote, 1, 2, 3 or 5; goes on after the answer.
+    ///
+    /// # Errors
+    /// [`Error`]; `invalid_request` for another number.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
+    pub async fn voters(&self, wanted: u8) -> Result<(), Error> {
+        self.tell(public::VOTERS, "voters", &Voters { wanted })
+            .await
+    }
+
+    /// Gives up a voter of a pair for ever, so that the other goes on alone. The caller vouches that its
+    /// disk is lost, and that no process runs with it any more.
+    ///
+    /// # Errors
+    /// [`Error`]; `worker_not_found`; `conflict` if the disk answers, does not vote, or is not one of a
+    /// pair.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it took effect or not; asking again is harmless.
+    pub async fn forget_voter(&self, worker: &str) -> Result<(), Error> {
+        let forget = ForgetVoter {
+            worker: worker.to_owned(),
+            lost: true,
+        };
+        self.tell(public::FORGET_VOTER, worker, &forget).await
     }
 
     /// Announces that a worker is going to be silent for so many seconds, at most

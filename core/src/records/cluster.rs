@@ -74,7 +74,8 @@ pub struct Lowering {
 pub struct MemberRecord {
     /// The highest generation it has shown; one that shows less is an old copy of the disk.
     pub generation: Generation,
-    /// Its share relative to the others: the size of its file system in GiB, at least 1.
+    /// Its share relative to the others: the size of its file system in GiB, at least 1; 0 for a witness,
+    /// which votes and gets no chunks.
     pub weight: u32,
     /// Its failure domain.
     pub zone: Option<String>,

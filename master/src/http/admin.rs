@@ -13,8 +13,8 @@ use mdfs_core::chunk::ChunkSize;
 use mdfs_core::records::plan;
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::public::{
-    Announce, Bootstrap, Bootstrapped, Policy, PolicyChange, Retire, Scrubs, Status, Tasks,
-    WorkerOrder, Workers,
+    Announce, Bootstrap, Bootstrapped, ForgetVoter, Policy, PolicyChange, Retire, Scrubs, Status,
+    Tasks, Voters, WorkerOrder, Workers,
 };
 use std::time::Duration;
 
@@ -157,6 +157,32 @@ pub(crate) async fn retire(
     let Retire { worker, lost } = json(body).await?;
     subject.is(&worker);
     let order = command::Order::Retire { worker, lost };
+    app.0.leader.order(order).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has so many disks vote.
+pub(crate) async fn voters(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
+    let Voters { wanted } = json(body).await?;
+    if !mdfs_core::voting::is_number(wanted) {
+        return Err(HttpError::invalid("wanted must be 1, 2, 3 or 5".to_owned()));
+    }
+    ordered(&app, command::Order::Voters(wanted)).await
+}
+
+/// Gives up a voter of a pair.
+pub(crate) async fn forget_voter(
+    State(app): State<App>,
+    subject: Subject,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
+    let ForgetVoter { worker, lost } = json(body).await?;
+    subject.is(&worker);
+    if !lost {
+        let why = "a voter is given up only if its disk is lost and runs nowhere: say so by lost";
+        return Err(HttpError::invalid(why.to_owned()));
+    }
+    let order = command::Order::ForgetVoter { worker };
     app.0.leader.order(order).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -85,6 +85,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::SCRUB, ADMIN, GET => admin::scrub, POST => admin::begin_scrub),
         route!(public::DECOMMISSION, ADMIN, POST => admin::decommission),
         route!(public::RETIRE, ADMIN, POST => admin::retire),
+        route!(public::VOTERS, ADMIN, POST => admin::voters),
+        route!(public::FORGET_VOTER, ADMIN, POST => admin::forget_voter),
         route!(public::ANNOUNCE, ADMIN, POST => admin::announce),
         route!(public::POLICY, ADMIN, GET => admin::policy, POST => admin::change_policy),
         route!(public::REPAIR, ADMIN, POST => admin::repair),

@@ -250,7 +250,7 @@ impl Catalog {
     /// Whether new chunks may go to a disk, as far as the records say.
     pub(super) fn accepts(&self, disk: DiskId) -> bool {
         let member = self.members.get(&disk);
-        member.is_some_and(|member| member.state == MemberState::Active)
+        member.is_some_and(|member| member.state == MemberState::Active && member.weight > 0)
     }
 }
 

@@ -36,6 +36,28 @@ pub struct Retire {
     pub lost: bool,
 }
 
+/// That many disks should keep the metadata log and vote. They come and go one at a time, as far as
+/// there are disks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Voters {
+    /// 1, 3 or 5; or 2, which read with one lost and write with both.
+    #[schemars(range(min = 1, max = 5))]
+    pub wanted: u8,
+}
+
+/// Gives up a voter of a pair for ever, so that the other goes on alone. Its disk is retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetVoter {
+    /// The worker's name, or the id of its disk.
+    #[serde(alias = "disk")]
+    pub worker: String,
+    /// Has to be true: whoever orders it vouches that the disk is lost, and that no process runs with
+    /// it any more.
+    pub lost: bool,
+}
+
 /// What holds for the whole cluster, and can be changed while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {

@@ -163,7 +163,9 @@ pub struct WorkerInfo {
     pub announced_seconds: Option<u64>,
     /// Whether it is to vote.
     pub voter: bool,
-    /// Whether it cannot, because its metadata log failed, is damaged or gone.
+    /// Whether it is there to vote, and gets no chunks.
+    pub witness: bool,
+    /// Whether it cannot vote, because its metadata log failed, is damaged or gone.
     pub voter_broken: bool,
     /// Failure domain.
     pub zone: Option<String>,

@@ -79,6 +79,11 @@ impl Role {
         }
     }
 
+    /// Says one word more to it, such as a flag that takes no value.
+    pub fn say(&mut self, word: &str) {
+        self.command.push(word.to_owned());
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.process.name

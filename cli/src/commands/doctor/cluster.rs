@@ -161,6 +161,7 @@ mod tests {
             decommissioning: false,
             announced_seconds: None,
             voter: true,
+            witness: false,
             voter_broken: false,
             zone: None,
             generation: Generation::default(),

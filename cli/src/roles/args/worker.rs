@@ -1,7 +1,7 @@
 //! The settings of a worker.
 
 use super::{CONNECTIONS, DISK, NETWORK, ServerArgs, TRANSFERS};
-use clap::Args;
+use clap::{ArgAction, Args};
 use mdfs_service::settings::{Size, Span};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +44,20 @@ pub struct WorkerArgs {
     /// share of the chunks than that [default: the file system]
     #[arg(long, help_heading = DISK, env = "MDFS_CAPACITY", value_name = "SIZE")]
     pub capacity: Option<Size>,
+    /// Keep no chunks, only the metadata log, and vote: a third voter beside two workers. It counts when
+    /// the disk joins the cluster
+    #[arg(
+        long,
+        help_heading = DISK,
+        env = "MDFS_WITNESS",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true"
+    )]
+    pub witness: bool,
     /// What chunks leave free for the metadata log [default: 5 % of the file system, at least 1 GiB or
     /// 10 %, whichever is less]
     #[arg(long, help_heading = DISK, env = "MDFS_RESERVE", value_name = "SIZE")]

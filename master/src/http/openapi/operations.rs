@@ -233,6 +233,14 @@ fn administration() -> Vec<Operation> {
             .empty(204, "It is refused.")
             .fails(ORDERED)
             .fails(&[WouldLoseFiles]),
+        Operation::new("POST", VOTERS, "Has so many disks vote")
+            .takes::<Voters>()
+            .empty(202, "It has begun.")
+            .fails(ORDERED),
+        Operation::new("POST", FORGET_VOTER, "Gives up a lost voter of a pair")
+            .takes::<ForgetVoter>()
+            .empty(204, "The other one goes on alone.")
+            .fails(ORDERED),
         Operation::new(
             "POST",
             ANNOUNCE,

@@ -251,9 +251,8 @@ impl Metadata {
     /// What the log will say of a disk that was heard of.
     pub(super) fn new_member(&self, disk: DiskId) -> Option<NewMember> {
         let beat = &self.fleet.get(disk)?.beat;
-        let weight = u32::try_from(beat.capacity_bytes / GIB)
-            .unwrap_or(u32::MAX)
-            .max(1);
+        let share = u32::try_from(beat.capacity_bytes / GIB).unwrap_or(u32::MAX);
+        let weight = if beat.witness { 0 } else { share.max(1) };
         let record = MemberRecord {
             generation: beat.identity.generation,
             weight,

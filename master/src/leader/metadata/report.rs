@@ -323,6 +323,7 @@ impl Metadata {
                 announced_seconds: self.announced(now, disk).map(|left| left.as_secs().max(1)),
                 read_only: beat.is_some_and(|beat| beat.state == DiskState::ReadOnly),
                 voter: voters.as_ref().is_some_and(|voters| voters.contains(&disk)),
+                witness: member.weight == 0,
                 voter_broken: beat.is_some_and(|beat| beat.voter == VoterState::Broken),
                 zone: member.zone.clone(),
                 generation: member.generation,

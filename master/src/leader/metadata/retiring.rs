@@ -45,7 +45,9 @@ impl Metadata {
     pub(super) fn check_no_voter(&self, disk: DiskId, record: &MemberRecord) -> Result<(), Error> {
         let membership = self.log.membership();
         let votes = membership.is_some_and(|it| {
-            let configs = [Some(it.config), it.previous];
+            // The config before has a say only while the newest is not known committed.
+            let open = self.log.commit() < Some(it.index);
+            let configs = [Some(it.config), it.previous.filter(|_| open)];
             configs
                 .iter()
                 .flatten()

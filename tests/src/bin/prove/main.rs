@@ -26,6 +26,8 @@ mod slow_clients;
 mod speed;
 mod tree;
 mod truth;
+mod two_and_three;
+mod wipe_all;
 
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ enum Name {
     Heartbeat,
     DiskFull,
     Truth,
+    TwoAndThree,
+    WipeAll,
     AccessMatrix,
     ApiFuzz,
     SlowClients,
@@ -102,6 +106,8 @@ fn main() -> ExitCode {
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
         Name::Truth => truth::prove(short),
+        Name::TwoAndThree => two_and_three::prove(short),
+        Name::WipeAll => wipe_all::prove(short),
         Name::AccessMatrix => access_matrix::prove(short),
         Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
         Name::SlowClients => slow_clients::prove(short),

@@ -1,6 +1,7 @@
 //! Who votes.
 
 use super::asking::{done, refused};
+use super::worker::Worker;
 use super::world::{VOTER_PATIENCE, World, disk, disks};
 use crate::error::Error;
 use crate::leader::handle::Question;
@@ -22,6 +23,14 @@ impl World {
 
     fn voters(&self) -> BTreeSet<DiskId> {
         self.master.log.membership().unwrap().config.voters
+    }
+
+    /// One more blank disk that is to vote only.
+    fn add_witness(&mut self, number: u128) {
+        let mut worker = Worker::blank(disk(number), self.now);
+        worker.beat.witness = true;
+        self.workers.insert(disk(number), worker);
+        self.beat(number).unwrap();
     }
 
     /// The master is killed, and the next one leads.
@@ -174,4 +183,47 @@ fn of_three_voters_none_is_given_up_by_force() {
     world.run(30_000);
     let refused = world.forget("worker-3").unwrap_err();
     assert!(matches!(refused, Error::Conflict(_)), "{refused}");
+}
+
+#[test]
+fn a_witness_votes_and_gets_no_chunk() {
+    let mut world = World::founded_by(1);
+    world.add(2);
+    world.add_witness(3);
+    world.run(2000);
+    world.order_voters(3).unwrap();
+    world.run(3000);
+    assert_eq!(world.voters(), disks(&[1, 2, 3]));
+    for number in 0..20 {
+        let upload = world.open(&format!("f{number}"));
+        let sites = super::asking::ids(world.place(&upload, 0).unwrap());
+        assert!(!sites.contains(&disk(3)), "{sites:?}");
+        done(world.finish(&upload)).unwrap();
+    }
+    world.run(5000);
+    assert_eq!(world.worker(3).holdings.len(), 0);
+    // A third copy of each chunk has no place to go.
+    let upload = world.open("last");
+    let avoided = world.place_avoiding(&upload, 0, &[disk(2)]).unwrap_err();
+    assert!(
+        matches!(avoided, Error::TooFewWorkers { found: 1, .. }),
+        "{avoided}"
+    );
+    // Any one of the three may go, and names are still written.
+    world.kill(2);
+    world.run(20_000);
+    done(world.delete("f1")).unwrap();
+}
+
+#[test]
+fn a_worker_with_chunks_votes_rather_than_a_witness() {
+    let mut world = World::founded_by(1);
+    world.add_witness(2);
+    for number in 3..=4 {
+        world.add(number);
+    }
+    world.run(2000);
+    world.order_voters(3).unwrap();
+    world.run(3000);
+    assert_eq!(world.voters(), disks(&[1, 3, 4]));
 }
