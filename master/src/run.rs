@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
+use crate::leader::following::follow;
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
 use crate::leader::route::{Lead, Route};
@@ -100,14 +101,14 @@ impl Running {
         let limits = config.limits;
         let (questions, inbox) = mpsc::channel(QUESTIONS);
         let (lead, known_lead) = watch::channel(Lead::default());
-        let route = Route::new(known_lead, links.clone(), limits.leader_wait);
+        let route = Route::new(known_lead.clone(), links.clone(), limits.leader_wait);
         let leader = LeaderHandle::routed(questions, route);
         let chance = machine.chance.clone();
         let metadata = Metadata::new(Settings {
             cluster: config.cluster,
             log: LeaderSettings {
                 lease: limits.lease,
-                ..LeaderSettings::new(url)
+                ..LeaderSettings::new(url.clone())
             },
             detect: limits
                 .detect()
@@ -141,6 +142,12 @@ impl Running {
             // Nobody waits for it unless the process is stopping.
             let _ = ended.send(());
             result
+        });
+
+        let (to, over) = (leader.clone(), links.clone());
+        tasks.spawn("following", move |stop| async move {
+            follow(to, url, over, known_lead, stop).await;
+            Ok::<(), Error>(())
         });
 
         let grace = config.http.grace;

@@ -5,6 +5,7 @@ use super::{Line, LinkError, Links};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use mdfs_protocol::ask::{ASK, Asked, Told};
+use mdfs_protocol::feed::{FEED, FeedReply, FeedRequest};
 use mdfs_protocol::local::{self, LookUp, LookedUp};
 use std::time::Duration;
 
@@ -16,6 +17,23 @@ impl Links {
     pub async fn ask(&self, url: &str, asked: &Asked, within: Duration) -> Result<Told, LinkError> {
         let body = encode(url, asked)?;
         let request = self.request(Method::POST, url, None, ASK)?;
+        let request = request.header(CONTENT_TYPE, OCTETS);
+        let answer = self.send(url, request, body.into(), within).await?;
+        postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))
+    }
+
+    /// Asks the master at `url` for what it committed.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn feed(
+        &self,
+        url: &str,
+        asked: &FeedRequest,
+        within: Duration,
+    ) -> Result<FeedReply, LinkError> {
+        let body = encode(url, asked)?;
+        let request = self.request(Method::POST, url, None, FEED)?;
         let request = request.header(CONTENT_TYPE, OCTETS);
         let answer = self.send(url, request, body.into(), within).await?;
         postcard::from_bytes(&answer).map_err(|why| LinkError::protocol(url, why))

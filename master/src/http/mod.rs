@@ -10,6 +10,7 @@ mod conditions;
 mod digest;
 mod disposition;
 mod error;
+mod feed;
 mod files;
 pub mod form;
 mod guard;

@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use mdfs_core::access::Role;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{ask, internal, local, public};
+use mdfs_protocol::{ask, feed, internal, local, public};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -110,6 +110,7 @@ pub(crate) fn table() -> Vec<Route> {
             POST => original::delete, DELETE => original::delete),
         route!(internal::HEARTBEAT, Rule::Servers, POST => heartbeat::beat),
         route!(ask::ASK, Rule::Servers, POST => asked::answer),
+        route!(feed::FEED, Rule::Servers, POST => super::feed::answer),
         route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }

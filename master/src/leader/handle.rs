@@ -5,6 +5,7 @@ use super::command::{
     FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk,
     Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
 };
+use super::following::Following;
 use super::route::Route;
 use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
@@ -58,6 +59,7 @@ pub enum Question {
     Export(Answer<Export>),
     Import(Import, Answer<ImportResult>),
     Hello(Hello, Answer<()>),
+    Following(Following),
 }
 
 /// How the rest of a master reaches the leader, here or elsewhere. Cheap to clone.
@@ -349,6 +351,7 @@ impl Question {
                 drop(answer.send(Err(error)));
             }
             Question::Hello(_, answer) => drop(answer.send(Err(error))),
+            Question::Following(following) => following.refuse(error),
             Question::Token(_, answer) => drop(answer.send(Err(error))),
             Question::Tokens(answer) => drop(answer.send(Err(error))),
             Question::RevokeToken(_, answer) => drop(answer.send(Err(error))),

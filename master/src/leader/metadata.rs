@@ -9,6 +9,7 @@
 mod certain;
 mod election;
 mod event;
+mod following;
 mod founding;
 mod healing;
 mod masters;
@@ -119,6 +120,7 @@ pub struct Metadata {
     steps: BTreeMap<u64, Vec<Step>>,
     fleet: Fleet,
     masters: masters::Masters,
+    feeds: following::Feeds,
     waiting: BTreeMap<u64, Vec<Waiting>>,
     reads: BTreeMap<u64, (Timestamp, Read)>,
     next_ticket: u64,
@@ -153,6 +155,7 @@ impl Metadata {
             log: Leader::new(settings.incarnation, settings.log.clone(), seed),
             fleet: Fleet::new(settings.detect),
             masters: masters::Masters::default(),
+            feeds: following::Feeds::default(),
             settings,
             established: None,
             catalog: Catalog::default(),
@@ -218,6 +221,7 @@ impl Metadata {
     fn tick(&mut self, now: Now) {
         self.log_step(now, log::Event::Tick);
         self.answer_overdue(now);
+        self.feed_waiting(now);
         self.retry_held(now);
         self.upkeep(now);
     }
@@ -241,6 +245,7 @@ impl Metadata {
                 respond(answer, reply);
             }
             Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
+            Question::Following(following) => self.follow(now, following),
             Question::Hello(hello, answer) => respond(answer, self.greet(now, hello)),
             change => self.change(now, deadline, change),
         }
@@ -301,6 +306,7 @@ impl Metadata {
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Hello(..)
+            | Question::Following(_)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
         }
     }

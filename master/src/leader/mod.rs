@@ -5,6 +5,7 @@ mod catalog;
 pub mod command;
 pub mod driver;
 mod fleet;
+pub mod following;
 pub mod handle;
 pub mod metadata;
 mod mover;

@@ -14,7 +14,9 @@ use mdfs_master::leader::command::{
     Import, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site, SitesOfRun, Token,
     TrashPage, TrashedFile,
 };
+use mdfs_master::leader::following::Following;
 use mdfs_master::leader::handle::{LeaderHandle, Question};
+use mdfs_protocol::feed::FeedReply;
 use mdfs_protocol::internal::HeartbeatReply;
 use mdfs_protocol::public::{Health, Status, Workers};
 use mdfs_service::Tasks;
@@ -246,6 +248,11 @@ impl State {
                 );
             }
             Question::Status(_) | Question::Policy(_) | Question::ChangePolicy(..) => {}
+            Question::Following(Following::Serve(_, answer)) => {
+                reply!(answer, Ok(FeedReply::Ended { leader: None }));
+            }
+            // Nobody is followed here.
+            Question::Following(_) => {}
             Question::Order(_, answer) | Question::Hello(_, answer) => reply!(answer, Ok(())),
             Question::Token(token, answer) => {
                 self.token_questions += 1;

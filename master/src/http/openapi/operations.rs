@@ -4,7 +4,7 @@ use super::operation::{Body, Content, Operation, STORED};
 use crate::http::{openapi, original, probes};
 use mdfs_protocol::problem::Code::{self, *};
 use mdfs_protocol::public::*;
-use mdfs_protocol::{ask, internal, local};
+use mdfs_protocol::{ask, feed, internal, local};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -362,9 +362,14 @@ fn servers() -> Vec<Operation> {
         .answer(200, "Its answer, in postcard.", Content::Compact, &[])
         .fails(&[TooLarge, IncompleteBody]);
     asked.body = Some(Body::Bytes);
+    let mut fed = Operation::new("POST", feed::FEED, "What was committed, in postcard")
+        .answer(200, "A page of it, in postcard.", Content::Compact, &[])
+        .fails(&[TooLarge, IncompleteBody]);
+    fed.body = Some(Body::Bytes);
     vec![
         beat,
         asked,
+        fed,
         Operation::new("POST", local::LOOK_UP, "What a name stands for")
             .takes::<local::LookUp>()
             .json::<local::LookedUp>(200, "That.")

@@ -169,6 +169,7 @@ impl Metadata {
         tracing::warn!(%term, "stepped down");
         self.established = None;
         self.derived = None;
+        self.end_feeds();
         self.forget_holdings();
         self.steps.clear();
         self.report.forget();

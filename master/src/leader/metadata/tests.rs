@@ -5,6 +5,7 @@ mod changes;
 mod clusters;
 mod faults;
 mod flapping;
+mod following;
 mod founding;
 mod healing;
 mod joining;
