@@ -272,7 +272,7 @@ impl Client {
         let answer = self.ask(Method::POST, &path, None, |request| request).await;
         let ended = self.trace.now();
         match answer {
-            Some(answer) if answer.status.is_success() => {
+            Some(answer) if answer.status.is_success() && answer.whole => {
                 let told: serde_json::Value =
                     serde_json::from_slice(&answer.body).unwrap_or_default();
                 let crc = told.get("crc32").and_then(serde_json::Value::as_str);
@@ -324,6 +324,15 @@ impl Client {
             None => self.trace.reach("no answer to a client"),
             Some(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
                 self.trace.reach("client told to come back");
+            }
+            // Of one that broke off only part came.
+            Some(answer) if !answer.whole => self.trace.reach("answer broke off"),
+            // A try that broke ended the upload which the next one had taken over.
+            Some(answer) if answer.is_upload_ended() => {
+                self.trace.reach("upload ended by an earlier try");
+            }
+            Some(answer) if answer.status == StatusCode::INSUFFICIENT_STORAGE => {
+                self.trace.reach("client told that there is no room");
             }
             Some(answer) => {
                 let body = String::from_utf8_lossy(&answer.body);

@@ -1,5 +1,8 @@
 //! What happens to a cluster: drawn from the seed, one thing after the other, often several at once.
 
+mod disk;
+
+use crate::host::Kind;
 use crate::net::{HostId, Weather};
 use crate::world::World;
 use anyhow::Result;
@@ -18,7 +21,8 @@ enum End {
     GoOn(HostId),
     Join(Vec<(HostId, HostId)>),
     Weather,
-    Disk(HostId),
+    Fast(HostId),
+    Mend(HostId),
 }
 
 /// The faults of a run.
@@ -128,7 +132,7 @@ impl Faults {
                 });
                 self.later(world, 30_000, End::Weather);
             }
-            82..88 => {
+            82..85 => {
                 if let Some(id) = one(&mut self.chance, &hosts)
                     && let Some(host) = world.hosts.get(&id)
                 {
@@ -137,16 +141,23 @@ impl Faults {
                     host.clock.jump_wall(if ahead { YEAR } else { -YEAR });
                 }
             }
-            88..94 => {
+            85..88 => {
                 if let Some(id) = one(&mut self.chance, &workers)
                     && let Some(host) = world.hosts.get(&id)
                 {
                     trace.reach("slow disk");
                     host.set_slowest(self.chance.within(10, 2000));
-                    self.later(world, 30_000, End::Disk(id));
+                    self.later(world, 30_000, End::Fast(id));
                 }
             }
-            94..97 => {
+            88..95 => {
+                let bad = world.bad_disk();
+                if let Some(Kind::Worker { disk }) = bad.and_then(|id| world.kind(id)) {
+                    disk::hurt(disk, &mut self.chance, &trace);
+                    bad.inspect(|id| self.later(world, 30_000, End::Mend(*id)));
+                }
+            }
+            95..98 => {
                 trace.reach("all workers killed");
                 for id in workers {
                     world.kill(id);
@@ -212,7 +223,16 @@ fn apply(world: &mut World, end: End) -> Result<()> {
             slowest: 2,
             ..Weather::default()
         }),
-        End::Disk(id) => {
+        // A server that gave its disk up takes it again when it starts.
+        End::Mend(id) => {
+            world.stand(id, false);
+            world.kill(id);
+            if let Some(Kind::Worker { disk }) = world.kind(id) {
+                disk::mend(disk);
+            }
+            world.start(id)?;
+        }
+        End::Fast(id) => {
             if let Some(host) = world.hosts.get(&id) {
                 host.set_slowest(1);
             }

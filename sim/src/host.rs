@@ -18,6 +18,12 @@ use tokio_util::sync::CancellationToken;
 /// The token that may do everything.
 pub(crate) const TOKEN: &str = "simulated-root-token-of-32-bytes!";
 
+/// In which each disk is read whole.
+pub(crate) const SCRUB_EVERY: Duration = Duration::from_secs(120);
+
+/// After which an upload that nobody goes on with is ended, so that a settled cluster has none.
+const UPLOAD_IDLE: Duration = Duration::from_secs(180);
+
 /// What a host is.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
@@ -123,6 +129,7 @@ impl Host {
                 config.limits.heartbeat = settings.heartbeat;
                 config.limits.repair_delay = settings.repair_delay;
                 config.limits.drop_after = Duration::from_secs(60);
+                config.limits.upload_idle = UPLOAD_IDLE;
                 let surroundings = Surroundings {
                     machine,
                     network,
@@ -139,7 +146,7 @@ impl Host {
                 let mut config = mdfs_worker::Config::new(folder, name, masters, key);
                 config.heartbeat_interval = settings.heartbeat;
                 config.reserve_bytes = Some(1 << 20);
-                config.scrub_every = Duration::from_secs(3600);
+                config.scrub_every = SCRUB_EVERY;
                 let worker = Worker::on(config, machine, network)?;
                 net.come_up(self.id, mdfs_worker::router(worker.clone()), tasks.clone());
                 process.worker = Some(worker.clone());

@@ -22,6 +22,7 @@ use anyhow::Result;
 use client::Client;
 use faults::Faults;
 use history::{History, Score};
+use host::SCRUB_EVERY;
 use mdfs_service::Tasks;
 use mdfs_tests::chance::Chance;
 use mdfs_tests::linear::{Verdict, check};
@@ -38,24 +39,32 @@ pub const MARKS: &[&str] = &[
     "answer broke off",
     "asked again",
     "bad network",
+    "bit flipped",
+    "block in another's place",
+    "client told that there is no room",
     "client told to come back",
     "conditional put refused",
     "connection broke under a request",
     "connection broke under an answer",
+    "disk full",
     "master killed",
     "message came twice",
     "no answer to a client",
     "packet lost",
-    "parted",
     "parted one way",
+    "parted",
     "power cut",
     "process stood still",
     "process stopped",
+    "read failed",
     "renamed",
     "slow disk",
+    "sync failed",
+    "sync lied",
     "undeleted",
     "wall clock jumped",
     "worker killed",
+    "write failed",
 ];
 
 /// The most states that the check of the order looks at, for names that renames join.
@@ -130,6 +139,9 @@ async fn simulate(seed: u64, plan: &Plan, trace: &Trace) -> Result<()> {
     judge_score(trace, "faults", history.score(), None);
 
     // Nobody may be left behind: after a while everybody is answered.
+    // What a disk spoiled is found by reading all of it, and mended.
+    settle(&world).await?;
+    tokio::time::sleep(3 * SCRUB_EVERY).await;
     let leader = [settle(&world).await?];
     let calm = trace.now() + CALM;
     for client in start_clients(seed ^ 1, plan, &world, &leader, &history, &tasks, calm) {
@@ -207,6 +219,7 @@ async fn settle(world: &World) -> Result<HostId> {
                 && none("missing_files")
                 && none("damaged_chunks")
                 && none("excess_copies")
+                && none("open_uploads")
         });
         if let Some((leader, _)) = whole {
             return Ok(*leader);

@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use mdfs_protocol::problem::{Code, Problem};
 use std::time::Duration;
 
 /// How long an answer is waited for, whole.
@@ -18,6 +19,14 @@ pub(crate) struct Answer {
     pub(crate) log_time: Option<u64>,
     pub(crate) body: Vec<u8>,
     pub(crate) whole: bool,
+}
+
+impl Answer {
+    /// Whether it says that the upload is not open any more.
+    pub(crate) fn is_upload_ended(&self) -> bool {
+        let told: Option<Problem> = serde_json::from_slice(&self.body).ok();
+        told.is_some_and(|told| told.code == Code::UploadEnded)
+    }
 }
 
 /// Sends a request with the root token to a master, and takes the whole answer as far as it comes.

@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) hosts: BTreeMap<HostId, Host>,
     /// What they are told.
     pub(crate) settings: Settings,
+    seed: u64,
 }
 
 impl World {
@@ -78,12 +79,25 @@ impl World {
                 heartbeat: Duration::from_millis(plan.heartbeat),
                 repair_delay: Duration::from_secs(20),
             },
+            seed,
         }
     }
 
     /// The workers' numbers.
     pub(crate) fn workers(&self) -> Vec<HostId> {
         self.of(|kind| matches!(kind, Kind::Worker { .. }))
+    }
+
+    /// What a host is.
+    pub(crate) fn kind(&self, id: HostId) -> Option<&Kind> {
+        self.hosts.get(&id).map(|host| &host.kind)
+    }
+
+    /// The worker whose disk may fail: a voter in most clusters.
+    pub(crate) fn bad_disk(&self) -> Option<HostId> {
+        let workers = self.workers();
+        let index = usize::try_from(self.seed).unwrap_or(0) % workers.len().max(1);
+        workers.get(index).copied()
     }
 
     /// The masters' numbers.
