@@ -1,13 +1,36 @@
-//! A few simulated clusters; `cargo xtask prove sim` runs many.
+//! A hundred simulated clusters; `cargo xtask prove sim` runs many more, for longer.
 
 use mdfs_sim::{Plan, run};
+use std::ops::Range;
 
-#[test]
-fn clusters_keep_their_promises_while_things_happen_to_them() {
-    for seed in 1..=100 {
+#[track_caller]
+fn keep_their_promises(seeds: Range<u64>) {
+    for seed in seeds {
         let outcome = run(seed, &Plan::drawn(seed, 1)).unwrap();
         assert_eq!(outcome.broken, Vec::<String>::new(), "seed {seed}");
     }
+}
+
+// In parts, which run beside each other.
+
+#[test]
+fn clusters_keep_their_promises_while_things_happen_to_them_1() {
+    keep_their_promises(1..26);
+}
+
+#[test]
+fn clusters_keep_their_promises_while_things_happen_to_them_2() {
+    keep_their_promises(26..51);
+}
+
+#[test]
+fn clusters_keep_their_promises_while_things_happen_to_them_3() {
+    keep_their_promises(51..76);
+}
+
+#[test]
+fn clusters_keep_their_promises_while_things_happen_to_them_4() {
+    keep_their_promises(76..101);
 }
 
 #[test]
