@@ -4,6 +4,7 @@
 //! here: the caller knows whether that is safe, and whom else to ask. Each call has a limit on the
 //! time it may take in all; connecting takes at most a second of it.
 
+mod beats;
 mod error;
 mod line;
 mod masters;

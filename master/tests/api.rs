@@ -12,14 +12,16 @@ mod support;
 
 use axum::body::Body;
 use bytes::Bytes;
+use mdfs_client::link::{Links, Reads};
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::id::{ClusterId, DiskId, Generation};
 use mdfs_master::error::Error;
 use mdfs_protocol::holdings::Report;
 use mdfs_protocol::internal::{
-    DiskState, HEARTBEAT, Heartbeat, HeartbeatReply, Identity, VoterState,
+    BEATS_PROTOCOL, DiskState, HEARTBEAT, Heartbeat, HeartbeatAnswer, HeartbeatReply, Identity,
+    VoterState,
 };
-use mdfs_protocol::problem::Code;
+use mdfs_protocol::problem::{Code, Problem};
 use mdfs_protocol::public::{
     FileInfo, HolderState, Listing, ReplicaHolder, Replicas, SignedLink, Trash,
 };
@@ -28,6 +30,8 @@ use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{Answer, MIB, Setup, TOKEN, cluster_key, content};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn the_chunk_map_names_the_disks_of_every_chunk() {
@@ -352,6 +356,87 @@ async fn a_heartbeat_that_is_none_is_refused_and_the_next_one_is_heard() {
     };
     assert!((100..1024).contains(&counted("in")), "{text}");
     assert!((50..1024).contains(&counted("out")), "{text}");
+}
+
+#[tokio::test]
+async fn a_worker_beats_on_a_connection_that_has_left_http() {
+    let setup = Setup::new(1).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let limits = mdfs_service::Limits::default();
+    let served = mdfs_service::serve(listener, setup.router.clone(), limits, stop.clone());
+    let talked = async {
+        let links = Links::new(&cluster_key(), None, Reads::Small).unwrap();
+        let mut line = links.line(&format!("http://{address}"));
+        for _ in 0..3 {
+            let reply = line.heartbeat(&idle_beat(), Duration::from_secs(9)).await;
+            assert_eq!(reply.unwrap().leader, None);
+        }
+        let text = setup.get("/metrics", "").await.body;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.contains("\nmdfs_heartbeats_total 3\n"), "{text}");
+        let left = "route=\"/internal/v1/heartbeat\",status=\"101\"} 1\n";
+        assert!(text.contains(left), "{text}");
+        drop(line);
+
+        // What is no beat is refused, and the next one is heard.
+        let beat = postcard::to_stdvec(&idle_beat()).unwrap();
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let key = cluster_key();
+        let head = format!(
+            "GET {HEARTBEAT} HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\n\
+             connection: upgrade\r\nupgrade: {BEATS_PROTOCOL}\r\n\r\n",
+            key.authorization()
+        );
+        let mut sent = head.into_bytes();
+        for message in [&beat[1..], &beat[..]] {
+            let length = u32::try_from(message.len()).unwrap();
+            sent.extend(length.to_le_bytes());
+            sent.extend(message);
+        }
+        sent.extend(u32::MAX.to_le_bytes());
+        socket.write_all(&sent).await.unwrap();
+        let mut got = Vec::new();
+        // One that is too long ends the connection.
+        socket.read_to_end(&mut got).await.unwrap();
+        assert!(got.starts_with(b"HTTP/1.1 101 "), "{got:?}");
+        let end = got.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let mut rest = &got[end + 4..];
+        let mut answers = Vec::new();
+        while let Some((length, more)) = rest.split_first_chunk::<4>() {
+            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap();
+            let (answer, more) = more.split_at(length);
+            answers.push(postcard::from_bytes::<HeartbeatAnswer>(answer).unwrap());
+            rest = more;
+        }
+        let [
+            HeartbeatAnswer::Refused {
+                status: 400,
+                problem,
+            },
+            HeartbeatAnswer::Heard(_),
+        ] = &answers[..]
+        else {
+            panic!("{answers:?}");
+        };
+        let problem: Problem = serde_json::from_slice(problem).unwrap();
+        assert_eq!(problem.code, Code::InvalidRequest);
+        stop.cancel();
+    };
+    let (served, ()) = tokio::join!(served, talked);
+    served.unwrap();
+
+    let caller = format!("authorization: {}", cluster_key().authorization());
+    let plain = setup
+        .ask_bare("GET", HEARTBEAT, &caller, Body::empty())
+        .await;
+    plain.fails(Code::InvalidRequest);
+    let asked = format!("{caller}\nupgrade: other");
+    let other = setup
+        .ask_bare("GET", HEARTBEAT, &asked, Body::empty())
+        .await;
+    other.fails(Code::InvalidRequest);
 }
 
 /// What a worker says when nothing happens.

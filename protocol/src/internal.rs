@@ -173,6 +173,35 @@ pub struct HeartbeatReply {
     pub orders: Vec<order::Order>,
 }
 
+/// What the connection of a worker speaks after `GET` of [`HEARTBEAT`] was answered with 101: the worker
+/// sends a [`Heartbeat`] and the master answers with a [`HeartbeatAnswer`], by turns. Each is in postcard
+/// behind its length, four bytes, the least significant first.
+pub const BEATS_PROTOCOL: &str = "mdfs-beats";
+
+/// The largest heartbeat, in bytes: [`MOST_CHANGES`] changes of at most 50 bytes each, what came of
+/// [`MOST_ORDERS`] orders, and the rest, twice over.
+///
+/// [`MOST_CHANGES`]: holdings::MOST_CHANGES
+/// [`MOST_ORDERS`]: order::MOST_ORDERS
+pub const HEARTBEAT_MAX_BYTES: usize = 512 * 1024;
+
+/// The longest answer to one, in bytes: orders, and a directory of all members.
+pub const HEARTBEAT_ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a master answers on a connection of heartbeats alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeartbeatAnswer {
+    /// It heard.
+    Heard(HeartbeatReply),
+    /// It refuses the worker, or cannot hear it now. The next one is heard all the same.
+    Refused {
+        /// As an HTTP status.
+        status: u16,
+        /// A problem, as JSON.
+        problem: Vec<u8>,
+    },
+}
+
 /// A leader and where it can be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {

@@ -15,5 +15,7 @@ pub mod tasks;
 pub use clock::Clock;
 pub use handles::raise_handle_limit;
 pub use machine::{CallDied, Chance, Inline, Machine, Threads};
-pub use serve::{ConnectionClosed, InvalidNetwork, Limits, Network, Peer, RequestId, serve};
+pub use serve::{
+    ConnectionClosed, InvalidNetwork, Limits, Network, Peer, RequestId, Upgrade, serve,
+};
 pub use tasks::Tasks;

@@ -5,10 +5,12 @@ mod body;
 mod framing;
 mod guarded;
 mod request;
+mod takeover;
 
 pub use addresses::{InvalidNetwork, Network, customer};
 pub use body::BodyError;
 pub use request::{ConnectionClosed, Peer, RequestId, problem_response};
+pub use takeover::Upgrade;
 
 use crate::settings::{Quantity, Setting};
 use addresses::{Addresses, Place};
@@ -17,9 +19,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use request::Connection;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -180,6 +182,7 @@ pub async fn serve(
             limits: limits.clone(),
             peer: Peer(peer),
             closed: ConnectionClosed::default(),
+            upgrade: Upgrade::default(),
         };
         let held = (slot, place);
         connections.spawn(handle(stream, connection, held, stop.clone()));
@@ -232,9 +235,10 @@ async fn handle(
 ) {
     let peer = connection.peer.0;
     let closed = connection.closed.0.clone().drop_guard();
+    let upgrade = connection.upgrade.clone();
     let mut guarded = Guarded::new(stream, connection.shared.clone(), connection.limits.clone());
-    let service = service_fn(|request| request::answer(connection.clone(), request));
-    let served = http1::Builder::new()
+    let service = service_fn(|request| Box::pin(request::answer(connection.clone(), request)));
+    let mut served = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Guarded` limits heads, and tells them from idle connections.
         .header_read_timeout(None)
@@ -242,18 +246,27 @@ async fn handle(
         .max_buf_size(BUFFER_BYTES)
         .half_close(false)
         .serve_connection(TokioIo::new(&mut guarded), service);
-    let mut served = pin!(served);
     let result = tokio::select! {
-        biased;
-        result = &mut served => result,
+        result = poll_fn(|cx| served.poll_without_shutdown(cx)) => result,
         () = stop.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.as_mut().await
+            Pin::new(&mut served).graceful_shutdown();
+            poll_fn(|cx| served.poll_without_shutdown(cx)).await
         }
     };
+    let early = served.into_parts().read_buf;
+    if let (Ok(()), Some(talk)) = (&result, upgrade.taken()) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = talk(guarded.into_inner(), early) => {}
+        }
+        return;
+    }
     drop(closed);
-    if let Err(error) = result {
-        tracing::debug!(%peer, %error, "a connection ended with an error");
+    match result {
+        // The peer may be gone, and then needs no word of the end.
+        Ok(()) => drop(guarded.shutdown().await),
+        Err(error) => tracing::debug!(%peer, %error, "a connection ended with an error"),
     }
     if !guarded.ended() && !stop.is_cancelled() {
         linger(&mut guarded).await;

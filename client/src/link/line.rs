@@ -1,5 +1,6 @@
 //! A connection of one's own, for calls to one server that follow each other all the time.
 
+use super::beats::Beats;
 use super::error::Silent;
 use super::network::Answered;
 use super::pieces::{Pieces, PiecesBody};
@@ -7,10 +8,10 @@ use super::send::{OCTETS, encode};
 use super::transport::{Pool, Stream, Transport, carry, collect};
 use super::{LinkError, Links};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE};
 use http::{Method, Request, StatusCode, Uri};
-use hyper::client::conn::http1::{self, SendRequest};
-use mdfs_protocol::internal::{HEARTBEAT, Heartbeat, HeartbeatReply};
+use hyper::client::conn::http1::{self, Parts, SendRequest};
+use mdfs_protocol::internal::{BEATS_PROTOCOL, HEARTBEAT, Heartbeat, HeartbeatReply};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -24,13 +25,21 @@ pub struct Line {
     links: Links,
     url: String,
     /// None before the first call and after one that failed.
-    open: Option<Open>,
+    open: Option<Way>,
     timer: Pin<Box<Sleep>>,
+}
+
+/// How a connection is spoken on.
+enum Way {
+    /// As heartbeats alone.
+    Beats(Beats),
+    /// As a request for each: the master knows no better.
+    Requests(Open),
 }
 
 struct Open {
     sender: SendRequest<PiecesBody>,
-    connection: Pin<Box<http1::Connection<Stream, PiecesBody>>>,
+    connection: Box<http1::Connection<Stream, PiecesBody>>,
     ended: bool,
     host: HeaderValue,
     /// Without the server.
@@ -78,13 +87,13 @@ impl Line {
             timer,
         } = self;
         let url = url.as_str();
-        let body = encode(url, beat)?;
         // The same timer moves on: most of what one costs is that it is the next to fire.
         timer.as_mut().reset(Instant::now() + within);
         let call = async {
             let pool = match &links.transport {
                 Transport::Real(pool) => pool,
                 Transport::Simulated(route) => {
+                    let body = encode(url, beat)?;
                     let uri = format!("{}{HEARTBEAT}", url.trim_end_matches('/'));
                     let uri = uri.parse().map_err(|why| LinkError::protocol(url, why))?;
                     let request = links.head(Method::POST, uri, None);
@@ -100,22 +109,28 @@ impl Line {
             };
             // It comes back only after a whole answer.
             let usable = match open.take() {
-                Some(mut line) => line.is_usable().await.then_some(line),
-                None => None,
+                Some(Way::Beats(beats)) if beats.is_usable() => Some(Way::Beats(beats)),
+                Some(Way::Requests(mut line)) => {
+                    line.is_usable().await.then_some(Way::Requests(line))
+                }
+                Some(Way::Beats(_)) | None => None,
             };
-            let mut line = match usable {
-                Some(line) => line,
-                None => Open::connect(pool, url).await?,
+            let mut way = match usable {
+                Some(way) => way,
+                None => Open::connect(pool, url).await?.leave(links, url).await?,
             };
-            let request = links
-                .head(Method::POST, line.target.clone(), None)
-                .header(HOST, line.host.clone())
-                .header(CONTENT_TYPE, OCTETS)
-                .body(PiecesBody::from(Pieces::from(body)))
-                .map_err(|why| LinkError::protocol(url, why))?;
-            let (status, answer) = line.exchange(url, request).await?;
-            *open = Some(line);
-            understand(url, status, &answer)
+            let answered = match &mut way {
+                Way::Beats(beats) => beats.exchange(url, beat).await,
+                Way::Requests(line) => line.beat(links, url, beat).await,
+            };
+            // After a whole answer it is as good as before, whatever that said.
+            let is_whole = match &answered {
+                Ok(_) | Err(LinkError::Refused { .. }) => true,
+                Err(LinkError::Protocol { .. }) => matches!(way, Way::Requests(_)),
+                Err(LinkError::Unreachable { .. }) => false,
+            };
+            *open = is_whole.then_some(way);
+            answered
         };
         tokio::select! {
             biased;
@@ -148,17 +163,56 @@ impl Open {
         let (sender, connection) = made.map_err(|error| LinkError::unreachable(url, error))?;
         Ok(Self {
             sender,
-            connection: Box::pin(connection),
+            connection: Box::new(connection),
             ended: false,
             host,
             target,
         })
     }
 
+    /// Leaves HTTP, if the master can.
+    async fn leave(mut self, links: &Links, url: &str) -> Result<Way, LinkError> {
+        let request = links
+            .head(Method::GET, self.target.clone(), None)
+            .header(HOST, self.host.clone())
+            .header(CONNECTION, UPGRADE.as_str())
+            .header(UPGRADE, BEATS_PROTOCOL)
+            .body(PiecesBody::from(Pieces::default()))
+            .map_err(|why| LinkError::protocol(url, why))?;
+        let (status, answer) = self.exchange(url, request).await?;
+        match status {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                return Ok(Way::Requests(self));
+            }
+            _ => return Err(LinkError::refused(url, status, &answer)),
+        }
+        let Self { connection, .. } = self;
+        let Parts { io, read_buf, .. } = connection.into_parts();
+        Ok(Way::Beats(Beats::new(io.into_inner(), &read_buf)))
+    }
+
+    /// Beats by a request of its own.
+    async fn beat(
+        &mut self,
+        links: &Links,
+        url: &str,
+        beat: &Heartbeat,
+    ) -> Result<HeartbeatReply, LinkError> {
+        let request = links
+            .head(Method::POST, self.target.clone(), None)
+            .header(HOST, self.host.clone())
+            .header(CONTENT_TYPE, OCTETS)
+            .body(PiecesBody::from(Pieces::from(encode(url, beat)?)))
+            .map_err(|why| LinkError::protocol(url, why))?;
+        let (status, answer) = self.exchange(url, request).await?;
+        understand(url, status, &answer)
+    }
+
     /// Whether the connection takes another request. It may have ended since the last one.
     async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
-            self.ended = self.ended || self.connection.as_mut().poll(cx).is_ready();
+            self.ended = self.ended || self.connection.poll_without_shutdown(cx).is_ready();
             Poll::Ready(!self.ended && self.sender.is_ready())
         })
         .await
@@ -187,7 +241,7 @@ impl Open {
             if let Poll::Ready(done) = exchange.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
-            *ended = *ended || connection.as_mut().poll(cx).is_ready();
+            *ended = *ended || connection.poll_without_shutdown(cx).is_ready();
             // What the connection brought is taken at once.
             match exchange.as_mut().poll(cx) {
                 Poll::Pending if *ended => Poll::Ready(Err(LinkError::unreachable(url, Closed))),

@@ -1,14 +1,38 @@
 //! Heartbeats of workers.
+//!
+//! A worker beats on a connection that has left HTTP: a head costs more than the beat itself. A beat
+//! may also come as a request of its own.
 
 use super::App;
-use super::error::HttpError;
-use super::wire::{HEARTBEAT_MAX_BYTES, bytes_up_to, compact, parse_compact};
+use super::error::{HttpError, render};
+use super::wire::{bytes_up_to, compact, parse_compact};
+use crate::leader::handle::LeaderHandle;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::HeaderMap;
 use http_body::Body as _;
-use mdfs_protocol::internal::{HEARTBEAT, Heartbeat};
-use mdfs_service::ConnectionClosed;
+use http_body_util::BodyExt;
+use mdfs_protocol::internal::{
+    BEATS_PROTOCOL, HEARTBEAT, HEARTBEAT_MAX_BYTES, Heartbeat, HeartbeatAnswer, HeartbeatReply,
+};
+use mdfs_service::{ConnectionClosed, RequestId, Upgrade};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// How long a worker may say nothing before its connection ends: it counts as dead long before.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take an answer to go out.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// Bytes of a length.
+const LENGTH_BYTES: usize = 4;
 
 /// Takes a heartbeat. The leader also hears of the end of the connection it came on: a worker that
 /// was killed is avoided long before a beat is missing.
@@ -21,8 +45,7 @@ pub(crate) async fn beat(
     let head = head_bytes(first_line, request.headers());
     let bytes = bytes_up_to(request.into_body(), HEARTBEAT_MAX_BYTES).await?;
     let taken = head + bytes.len();
-    let beat: Heartbeat = parse_compact(&bytes)?;
-    let reply = app.0.leader.heartbeat(beat, closed).await?;
+    let reply = hear(&app.0.leader, &bytes, closed).await?;
     let answer = compact(&reply)?;
     // What the server adds below: the date, and the length of the body.
     let added = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: 1000\r\n".len();
@@ -32,6 +55,104 @@ pub(crate) async fn beat(
     let metrics = &app.0.metrics;
     metrics.count_heartbeat(taken, answered.saturating_add(body));
     Ok(answer)
+}
+
+/// Leaves HTTP for a connection of heartbeats alone.
+pub(crate) async fn beats(
+    State(app): State<App>,
+    ConnectionClosed(closed): ConnectionClosed,
+    upgrade: Upgrade,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    if !Upgrade::is_asked(&headers, BEATS_PROTOCOL) {
+        let detail = format!("only for the upgrade to {BEATS_PROTOCOL}");
+        return Err(HttpError::invalid(detail));
+    }
+    Ok(upgrade.leave(BEATS_PROTOCOL, move |stream, early| {
+        async move {
+            if let Err(error) = talk(&app, stream, early, closed).await {
+                tracing::debug!(%error, "a connection of heartbeats ended with an error");
+            }
+        }
+        .boxed()
+    }))
+}
+
+/// Hears beats and answers them until the worker closes the connection.
+async fn talk(
+    app: &App,
+    mut stream: TcpStream,
+    early: Bytes,
+    closed: CancellationToken,
+) -> io::Result<()> {
+    let mut buffer = BytesMut::from(&early[..]);
+    while let Some(beat) = timeout(SILENCE, frame(&mut stream, &mut buffer)).await?? {
+        let taken = LENGTH_BYTES + beat.len();
+        let heard = hear(&app.0.leader, &beat, closed.clone()).await;
+        let answer = match heard {
+            Ok(reply) => HeartbeatAnswer::Heard(reply),
+            Err(error) => refused(&error).await,
+        };
+        drop(beat);
+        let mut answer =
+            postcard::to_extend(&answer, vec![0; LENGTH_BYTES]).map_err(io::Error::other)?;
+        let length = u32::try_from(answer.len() - LENGTH_BYTES).map_err(io::Error::other)?;
+        if let Some(place) = answer.first_chunk_mut::<LENGTH_BYTES>() {
+            *place = length.to_le_bytes();
+        }
+        timeout(WRITE_STALL, stream.write_all(&answer)).await??;
+        app.0.metrics.count_heartbeat(taken, answer.len());
+    }
+    Ok(())
+}
+
+/// The next message without its length; none at the end of the connection.
+async fn frame(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
+    loop {
+        if let Some(head) = buffer.first_chunk::<LENGTH_BYTES>() {
+            let length = usize::try_from(u32::from_le_bytes(*head)).map_err(io::Error::other)?;
+            if length > HEARTBEAT_MAX_BYTES {
+                let why = format!("a heartbeat of {length} bytes");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            if buffer.len() >= LENGTH_BYTES + length {
+                buffer.advance(LENGTH_BYTES);
+                return Ok(Some(buffer.split_to(length).freeze()));
+            }
+        }
+        buffer.reserve(READ_BYTES);
+        if stream.read_buf(buffer).await? == 0 {
+            return match buffer.is_empty() {
+                true => Ok(None),
+                false => Err(io::ErrorKind::UnexpectedEof.into()),
+            };
+        }
+    }
+}
+
+/// What is read at a time at least: an idle beat and much more.
+const READ_BYTES: usize = 4096;
+
+async fn hear(
+    leader: &LeaderHandle,
+    bytes: &[u8],
+    closed: CancellationToken,
+) -> Result<HeartbeatReply, HttpError> {
+    let beat: Heartbeat = parse_compact(bytes)?;
+    Ok(leader.heartbeat(beat, closed).await?)
+}
+
+/// A refusal as a request of its own would be answered.
+async fn refused(error: &HttpError) -> HeartbeatAnswer {
+    let response = render(error, RequestId::random().as_str(), &HeaderMap::new());
+    let status = response.status().as_u16();
+    // It lies in memory.
+    let problem = response.into_body().collect().await;
+    let problem = problem.map(|body| body.to_bytes().to_vec());
+    HeartbeatAnswer::Refused {
+        status,
+        problem: problem.unwrap_or_default(),
+    }
 }
 
 /// Bytes of a head on the wire, with a first line of so many.

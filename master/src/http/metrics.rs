@@ -25,6 +25,7 @@ pub(crate) struct HttpMetrics {
     pub(crate) upload_bytes: Counter,
     /// Bytes of heartbeats, and of the answers to them.
     heartbeat_bytes: [Counter; 2],
+    heartbeats: Counter,
 }
 
 impl HttpMetrics {
@@ -42,7 +43,8 @@ impl HttpMetrics {
         }
         let gauge = |name, help| registry.gauge(name, help, &[]);
         let heartbeat_bytes = |way| {
-            let help = "Bytes of heartbeats from workers and of the answers, with their heads.";
+            let help =
+                "Bytes of heartbeats from workers and of the answers, with what frames them.";
             registry.counter("mdfs_heartbeat_bytes_total", help, &[("way", way)])
         };
         registry
@@ -78,6 +80,11 @@ impl HttpMetrics {
                 &[],
             )?,
             heartbeat_bytes: [heartbeat_bytes("in")?, heartbeat_bytes("out")?],
+            heartbeats: registry.counter(
+                "mdfs_heartbeats_total",
+                "Heartbeats of workers that were answered.",
+                &[],
+            )?,
             requests: Mutex::default(),
             latency,
             registry,
@@ -108,8 +115,9 @@ impl HttpMetrics {
         }
     }
 
-    /// Counts the bytes of a heartbeat and of the answer to it.
+    /// Counts a heartbeat, its bytes and those of the answer to it.
     pub(crate) fn count_heartbeat(&self, taken: usize, answered: usize) {
+        self.heartbeats.inc();
         for (counter, bytes) in self.heartbeat_bytes.iter().zip([taken, answered]) {
             counter.add(u64::try_from(bytes).unwrap_or(u64::MAX));
         }

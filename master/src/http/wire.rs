@@ -18,13 +18,6 @@ use serde::de::DeserializeOwned;
 /// The largest JSON body that is taken, in bytes.
 pub(crate) const JSON_MAX_BYTES: usize = 64 * 1024;
 
-/// The largest heartbeat, in bytes: [`MOST_CHANGES`] changes of at most 50 bytes each, what came of
-/// [`MOST_ORDERS`] orders, and the rest, twice over.
-///
-/// [`MOST_CHANGES`]: mdfs_protocol::holdings::MOST_CHANGES
-/// [`MOST_ORDERS`]: mdfs_protocol::order::MOST_ORDERS
-pub(crate) const HEARTBEAT_MAX_BYTES: usize = 512 * 1024;
-
 /// Reads a small JSON body.
 ///
 /// # Errors

@@ -103,6 +103,11 @@ impl<S> Guarded<S> {
         }
     }
 
+    /// The stream alone.
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// Whether the peer said that it sends no more, or the connection broke.
     pub(super) fn ended(&self) -> bool {
         self.ended

@@ -4,6 +4,7 @@ use super::Limits;
 use super::body::{RequestBody, ResponseBody};
 use super::framing::Finding;
 use super::guarded::Shared;
+use super::takeover::Upgrade;
 use crate::chance::random_u64;
 use crate::tasks::panic_text;
 use axum::extract::FromRequestParts;
@@ -127,6 +128,7 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     pub(super) peer: Peer,
     pub(super) closed: ConnectionClosed,
+    pub(super) upgrade: Upgrade,
 }
 
 /// Answers one request. A panic in its handler becomes a 500, and the connection closes after it.
@@ -140,6 +142,7 @@ pub(super) async fn answer(
         limits,
         peer,
         closed,
+        upgrade,
     } = connection;
     let (finding, in_flight) = shared.begin();
     let id = RequestId::of(request.headers());
@@ -154,6 +157,7 @@ pub(super) async fn answer(
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(closed);
+        request.extensions_mut().insert(upgrade);
         match AssertUnwindSafe(router.oneshot(request))
             .catch_unwind()
             .await

@@ -366,8 +366,19 @@ fn servers() -> Vec<Operation> {
         .answer(200, "A page of it, in postcard.", Content::Compact, &[])
         .fails(&[TooLarge, IncompleteBody]);
     fed.body = Some(Body::Bytes);
+    let beats = Operation::new(
+        "GET",
+        internal::HEARTBEAT,
+        "Leaves HTTP for heartbeats alone",
+    )
+    .header("upgrade", "`mdfs-beats`.")
+    .empty(
+        101,
+        "Heartbeats follow, each in postcard behind its length.",
+    );
     vec![
         beat,
+        beats,
         asked,
         fed,
         Operation::new("POST", local::LOOK_UP, "What a name stands for")

@@ -211,9 +211,8 @@ impl Beats {
                 };
                 *way += value.parse::<f64>()?;
             }
-            let counts = name.starts_with("mdfs_http_requests_total");
-            if counts && name.contains("/internal/v1/heartbeat") {
-                beats.count += value.parse::<f64>()?;
+            if name == "mdfs_heartbeats_total" {
+                beats.count = value.parse()?;
             }
         }
         ensure!(
