@@ -18,22 +18,57 @@ pub struct Directory {
     replaced: Arc<Notify>,
 }
 
+/// What each master said last. They are kept apart: one that has just started has heard of few disks
+/// yet, and must not take away what the others know.
 #[derive(Debug, Default)]
 struct Held {
+    by_master: BTreeMap<String, Told>,
+    /// The master whose word counts before that of others.
+    leader: Option<String>,
+    /// How often anything was told.
+    times: u64,
+}
+
+#[derive(Debug, Default)]
+struct Told {
     version: u64,
     urls: BTreeMap<DiskId, String>,
+    /// Which of all that was told this was.
+    time: u64,
 }
 
 impl Directory {
-    /// Replaces what is known by what a master said.
-    pub fn replace(&self, told: internal::Directory) {
+    /// Replaces what a master said by what it says now. Masters are those the worker was told of at its
+    /// start, so there are few.
+    pub fn replace(&self, master: &str, told: internal::Directory) {
         let internal::Directory { version, disks } = told;
         let urls = disks
             .into_iter()
             .map(|address| (address.disk, address.url))
             .collect();
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held { version, urls };
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.times += 1;
+        let time = held.times;
+        let told = Told {
+            version,
+            urls,
+            time,
+        };
+        held.by_master.insert(master.to_owned(), told);
+        drop(held);
         self.replaced.notify_waiters();
+    }
+
+    /// Notes that a master leads: what it says of a disk counts from now on.
+    pub(crate) fn leads(&self, master: &str) {
+        let is_known = {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            held.leader.as_deref() == Some(master)
+        };
+        if !is_known {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.leader = Some(master.to_owned());
+        }
     }
 
     /// Where a disk is. When no master has named it yet, they are asked at once, and the answer is
@@ -66,22 +101,32 @@ impl Directory {
         self.wanted.notified().await;
     }
 
-    /// Where a disk is, if a master named it.
+    /// Where a disk is: by the word of the leader, or else of whoever said it last.
     pub fn url(&self, disk: DiskId) -> Option<String> {
-        self.held
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .urls
-            .get(&disk)
-            .cloned()
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let leader = held.leader.as_ref().and_then(|it| held.by_master.get(it));
+        let others = || {
+            let naming = held
+                .by_master
+                .values()
+                .filter(|told| told.urls.contains_key(&disk));
+            naming.max_by_key(|told| told.time)
+        };
+        let told = leader.filter(|told| told.urls.contains_key(&disk));
+        told.or_else(others)?.urls.get(&disk).cloned()
     }
 
-    /// The version of what is known; zero before the first.
+    /// The version of what a master said; zero before the first.
+    pub fn version_of(&self, master: &str) -> u64 {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.by_master.get(master).map_or(0, |told| told.version)
+    }
+
+    /// The version of what was said last; zero before the first.
     pub fn version(&self) -> u64 {
-        self.held
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .version
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let last = held.by_master.values().max_by_key(|told| told.time);
+        last.map_or(0, |told| told.version)
     }
 }
 
@@ -100,7 +145,7 @@ mod tests {
                 disk,
                 url: "http://a".to_owned(),
             }];
-            directory.replace(internal::Directory { version: 7, disks });
+            directory.replace("m", internal::Directory { version: 7, disks });
         };
         let ((), found) = tokio::join!(master, directory.find(disk, patience));
         assert_eq!(found.as_deref(), Some("http://a"));
@@ -121,15 +166,47 @@ mod tests {
             (directory.version(), directory.url(DiskId::from_u128(1))),
             (0, None)
         );
-        directory.replace(told(7, 1, "http://a"));
+        directory.replace("m", told(7, 1, "http://a"));
         assert_eq!(
             directory.url(DiskId::from_u128(1)).as_deref(),
             Some("http://a")
         );
-        directory.replace(told(9, 2, "http://b"));
+        directory.replace("m", told(9, 2, "http://b"));
         assert_eq!(
             (directory.version(), directory.url(DiskId::from_u128(1))),
             (9, None)
         );
+    }
+
+    /// Otherwise a master that has just started makes chains and pulls fail.
+    #[test]
+    fn what_one_master_does_not_know_yet_the_others_do_and_the_leader_is_believed_first() {
+        let told = |version, url: &str| internal::Directory {
+            version,
+            disks: vec![internal::DiskAddress {
+                disk: DiskId::from_u128(1),
+                url: url.to_owned(),
+            }],
+        };
+        let directory = Directory::default();
+        let url = || directory.url(DiskId::from_u128(1)).unwrap();
+        directory.replace("a", told(7, "http://old"));
+        let nothing = internal::Directory {
+            version: 8,
+            disks: Vec::new(),
+        };
+        directory.replace("b", nothing);
+        assert_eq!(url(), "http://old");
+        assert_eq!(
+            (directory.version_of("a"), directory.version_of("b")),
+            (7, 8)
+        );
+        assert_eq!((directory.version_of("c"), directory.version()), (0, 8));
+        directory.replace("b", told(9, "http://new"));
+        assert_eq!(url(), "http://new", "nobody leads: the last word counts");
+        directory.leads("a");
+        assert_eq!(url(), "http://old");
+        directory.leads("b");
+        assert_eq!(url(), "http://new");
     }
 }

@@ -156,13 +156,14 @@ impl Link<'_> {
             gap: next_gap(told.gap, beat.holdings.changes.len()),
         };
         if let Some(directory) = directory {
-            self.node.directory.replace(directory);
+            self.node.directory.replace(self.master, directory);
         }
         for order in orders {
             self.orders.give(order, self.answers);
         }
         // Not whoever knows a leader: only that one remembers whether the disk is an old copy.
         if accepted {
+            self.node.directory.leads(self.master);
             self.node.generation.accepted();
         }
         Ok(leader)
@@ -209,7 +210,7 @@ impl Link<'_> {
             state: usage.state,
             voter: self.node.voter.state(),
             leaving: self.worker.leaving().is_cancelled(),
-            directory_version: self.node.directory.version(),
+            directory_version: self.node.directory.version_of(self.master),
             holdings,
             done,
             formats: FORMATS,

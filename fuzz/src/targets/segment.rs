@@ -280,7 +280,7 @@ impl World {
         let next = meant.iter().flat_map(|(_, _, next)| next);
         let disks = next.map(nowhere).collect();
         let directory = self.worker.directory();
-        directory.replace(Directory { version: 1, disks });
+        directory.replace("a master", Directory { version: 1, disks });
         let (status, answer) = self.send(Method::PUT, &target, headers, &sent.body, sent.how);
         if status != StatusCode::OK {
             let problem: Problem = read(&answer);

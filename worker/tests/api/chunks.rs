@@ -258,13 +258,16 @@ async fn segments_that_wait_for_the_next_hop_keep_no_last_hop_from_its_disk() {
     // Takes connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let next = DiskId::from_u128(9);
-    api.worker.directory().replace(Directory {
-        version: 1,
-        disks: vec![DiskAddress {
-            disk: next,
-            url: format!("http://{}", silent.local_addr().unwrap()),
-        }],
-    });
+    api.worker.directory().replace(
+        "a master",
+        Directory {
+            version: 1,
+            disks: vec![DiskAddress {
+                disk: next,
+                url: format!("http://{}", silent.local_addr().unwrap()),
+            }],
+        },
+    );
     let passed_on = |index| {
         let call = api.segment(chunk(index), 0, b"bytes");
         let target = format!("{}&next={next}", call.target);
