@@ -11,13 +11,16 @@ use crate::leader::metadata::{Metadata, Settings};
 use crate::leader::route::{Lead, Route};
 use axum::Router;
 use mdfs_client::link::{Links, Network, Reads};
+use mdfs_core::format::FORMATS;
 use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
+use mdfs_protocol::ask::{Asked, Hello};
 use mdfs_service::metrics::Registry;
 use mdfs_service::{Machine, Tasks, serve};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// Chunks that one disk lists at once: such a list is far below the largest answer that is taken, and
@@ -26,6 +29,8 @@ const MOST_LISTED: u64 = 500_000;
 /// Questions that wait for the leader's loop. It answers tens of thousands a second, so more only
 /// wait longer; handlers wait for a place.
 const QUESTIONS: usize = 1024;
+/// How often a master that follows tells the leader that it is there, and how long that may take.
+const HELLO: Duration = Duration::from_secs(1);
 
 /// Runs a master on `listener` until `stop` fires: then it takes no more connections, lets requests
 /// under way finish, gives its leases back and returns.
@@ -103,6 +108,14 @@ impl Running {
         let (lead, known_lead) = watch::channel(Lead::default());
         let route = Route::new(known_lead.clone(), links.clone(), limits.leader_wait);
         let leader = LeaderHandle::routed(questions, route);
+        let greeting = greet(url.clone(), links.clone(), lead.subscribe());
+        tasks.spawn("hello", |stop| async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = greeting => {}
+            }
+        });
         let chance = machine.chance.clone();
         let metadata = Metadata::new(Settings {
             cluster: config.cluster,
@@ -137,8 +150,8 @@ impl Running {
         let resign = CancellationToken::new();
         let resigned = resign.clone();
         let (ended, leading) = oneshot::channel();
-        tasks.spawn("leader", move |_| async move {
-            let result = drive(metadata, inbox, outside, resigned).await;
+        tasks.spawn("leader", move |leave| async move {
+            let result = drive(metadata, inbox, outside, leave, resigned).await;
             // Nobody waits for it unless the process is stopping.
             let _ = ended.send(());
             result
@@ -215,6 +228,28 @@ impl Running {
                 reason: failed.reason,
             }),
             None => Ok(()),
+        }
+    }
+}
+
+/// Says hello to whoever leads elsewhere, over and over.
+///
+/// # Cancel safety
+/// May be dropped.
+async fn greet(url: String, links: Links, lead: watch::Receiver<Lead>) {
+    let hello = Asked::Hello(Hello {
+        url,
+        formats: FORMATS,
+    });
+    let mut beats = tokio::time::interval(HELLO);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        let leader = lead.borrow().elsewhere().cloned();
+        if let Some(leader) = leader
+            && let Err(error) = links.ask(&leader.url, &hello, HELLO).await
+        {
+            tracing::debug!(leader = leader.url, %error, "the leader does not hear this master");
         }
     }
 }

@@ -45,7 +45,8 @@ pub struct Outside {
     pub lead: watch::Sender<Lead>,
 }
 
-/// Runs the metadata service until `stop` fires; then gives the leases back and returns.
+/// Runs the metadata service until `stop` fires; then gives the leases back and returns. Once `leave`
+/// fires it gives them back at once if another master follows, and goes on as one that follows.
 ///
 /// # Errors
 /// If an invariant of the log is broken: the process must stop.
@@ -56,16 +57,31 @@ pub async fn drive(
     mut metadata: Metadata,
     mut inbox: mpsc::Receiver<Question>,
     outside: Outside,
+    leave: CancellationToken,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let (events, mut arriving) = mpsc::channel(EVENTS);
     let mut timer = tokio::time::interval(TICK);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stays = true;
     loop {
         let event = tokio::select! {
             // Rare before frequent, or a busy inbox starves the timer.
             biased;
             () = stop.cancelled() => break,
+            () = leave.cancelled(), if stays => {
+                stays = false;
+                let now = outside.now();
+                // Alone, it leads on until the requests under way have ended.
+                if metadata.followers(now).next().is_some() {
+                    let effects = metadata.resign(now);
+                    outside.tell_lead(&metadata);
+                    for effect in effects {
+                        outside.perform(&metadata, effect, &events)?;
+                    }
+                }
+                continue;
+            }
             _ = timer.tick() => Event::Tick,
             Some(event) = arriving.recv() => event,
             Some(question) = inbox.recv() => Event::Question(question),

@@ -214,7 +214,10 @@ impl Metadata {
     pub fn resign(&mut self, now: Now) -> Vec<Effect> {
         let effects = self.log.resign(now.mono);
         self.absorb(now, effects);
-        self.held.clear();
+        let held = std::mem::take(&mut self.held);
+        for (_, held) in held {
+            held.refuse(now, self.asked_elsewhere().unwrap_or(Error::NoLeader));
+        }
         std::mem::take(&mut self.effects)
     }
 

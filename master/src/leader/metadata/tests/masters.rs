@@ -3,7 +3,10 @@
 use super::asking::{done, refused};
 use super::world::{HOLD, World};
 use crate::error::Error;
+use crate::leader::handle::Question;
 use crate::leader::route::Lead;
+use mdfs_core::format::FORMATS;
+use mdfs_protocol::ask::Hello;
 
 /// A cluster with a file, led by the first of two masters.
 fn pair() -> World {
@@ -90,5 +93,28 @@ fn a_deposed_leader_that_was_stopped_answers_no_read() {
         world.run(2000);
         assert!(matches!(refused(asked), Error::NotLeader { .. }));
         assert_eq!(url_of(&world.master.lead()), Some("http://master-2"));
+    });
+}
+
+#[test]
+fn followers_are_known_while_they_say_so_and_by_the_leader_alone() {
+    let mut world = pair();
+    let hello = Hello {
+        url: "http://master-2".to_owned(),
+        formats: FORMATS,
+    };
+    let told = world.ask(|answer| Question::Hello(hello.clone(), answer));
+    done(told).unwrap();
+    let now = world.time();
+    assert_eq!(
+        world.master.followers(now).collect::<Vec<_>>(),
+        ["http://master-2"]
+    );
+    world.run(6000);
+    let now = world.time();
+    assert_eq!(world.master.followers(now).count(), 0);
+    world.as_other(0, |world| {
+        let told = world.ask(|answer| Question::Hello(hello.clone(), answer));
+        assert!(matches!(refused(told), Error::NotLeader { hint: Some(_) }));
     });
 }
