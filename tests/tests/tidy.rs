@@ -461,7 +461,7 @@ fn commands_that_pages_name_exist() -> Result<()> {
     let root = repository()?;
     readme::commands(root, "start")?;
     let help = command::succeed(Command::new(mdfs()?).arg("--help"), Duration::from_secs(20))?;
-    let proofs = fs::read_to_string(root.join("xtask/src/prove.rs"))?;
+    let proofs = fs::read_to_string(root.join("xtask/src/proofs.rs"))?;
     let mut violations = Vec::new();
     for line in readme::commands(root, "try")?.lines() {
         let name = line

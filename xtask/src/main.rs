@@ -8,6 +8,7 @@
 mod child;
 mod generate;
 mod machine;
+mod proofs;
 mod prove;
 mod tally;
 mod test;

@@ -1,0 +1,256 @@
+//! The claims, by name.
+
+/// How a claim is shown in full.
+pub(crate) enum Form {
+    /// A proof of `mdfs-tests` with real processes.
+    Processes,
+    /// An example of a package; its short form is the test target of the same name. Only the part of
+    /// either that is named, if one is.
+    Example {
+        package: &'static str,
+        example: &'static str,
+        part: Option<&'static str>,
+    },
+    /// A program of a package, told to prove; its short form is the test target of the same name.
+    Program {
+        package: &'static str,
+        program: &'static str,
+    },
+}
+
+/// One claim.
+pub(crate) struct Proof {
+    pub(crate) name: &'static str,
+    pub(crate) claim: &'static str,
+    /// The programs it needs besides Rust, and the Debian packages that have them.
+    pub(crate) needs: &'static [(&'static str, &'static str)],
+    pub(crate) form: Form,
+    /// The limit of its full form.
+    pub(crate) minutes: u32,
+}
+
+const FILM: &[(&str, &str)] = &[
+    ("ffmpeg", "ffmpeg"),
+    ("ffprobe", "ffmpeg"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("git", "git"),
+];
+
+pub(crate) const PROOFS: &[Proof] = &[
+    Proof {
+        name: "first-run",
+        claim: "a fresh clone starts with one command, and a player plays and seeks a film",
+        needs: FILM,
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
+        name: "round-trip",
+        claim: "what is put comes back byte for byte, whole, in ranges, and 16 at once",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "kill-worker",
+        claim: "a worker may die or hang during a download or upload, and nobody notices",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "kill-master",
+        claim: "a master may be killed at any moment, and no acknowledged file is lost",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "leader-kill",
+        claim: "whatever becomes of the leader, another goes on, loses no write and tells nothing stale",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 90,
+    },
+    Proof {
+        name: "heal-worker",
+        claim: "a worker is lost for good, and every file soon has two copies again",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "heal-rot",
+        claim: "flipped bits are never read, named by verify, and mended by a scrub",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 15,
+    },
+    Proof {
+        name: "no-revival",
+        claim: "what was deleted while a worker was away stays deleted when it comes back",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "cold-start",
+        claim: "all processes die and start again in any order, and no copy is made or dropped",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "grow-shrink",
+        claim: "workers come and go under load: bytes are spread evenly, no read or write fails",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 45,
+    },
+    Proof {
+        name: "resume",
+        claim: "an upload that is interrupted goes on, and an abandoned one leaves no byte behind",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 45,
+    },
+    Proof {
+        name: "tree",
+        claim: "a folder of thousands of files goes up and comes down equal, and only what changed goes",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
+        name: "cli",
+        claim: "help, exit codes and documents are as pinned, and what pages print runs as printed",
+        needs: FILM,
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "heartbeat",
+        claim: "heartbeats cost what changes, not what is stored, and no difference stays hidden",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "million-files",
+        claim: "a leader takes 200 bytes a file, and the next one serves a million of them in seconds",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "disk-full",
+        claim: "full disks refuse, lose nothing, let go of the trash, and go on once there is room",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "truth",
+        claim: "the status says what a walk of records and disks says, or that it is older",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "two-and-three",
+        claim: "of three workers any one may be lost; of two, what is stored is still read",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "wipe-all",
+        claim: "every disk is wiped in turn and nothing is lost; old copies and foreign disks are refused",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 60,
+    },
+    Proof {
+        name: "access-matrix",
+        claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "api-fuzz",
+        claim: "every route keeps to its description, and every parser to its promises, whatever comes",
+        needs: &[("python3", "python3")],
+        form: Form::Processes,
+        minutes: 50,
+    },
+    Proof {
+        name: "slow-clients",
+        claim: "a thousand slow clients beside it, a healthy one is served as before, in flat memory",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "power-cut",
+        claim: "a crash at every disk call leaves each file whole or absent",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-worker",
+            example: "power_cut",
+            part: None,
+        },
+        minutes: 60,
+    },
+    Proof {
+        name: "model",
+        claim: "the metadata log keeps its promises in every reachable state of small clusters",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "model",
+            part: None,
+        },
+        minutes: 120,
+    },
+    Proof {
+        name: "model-members",
+        claim: "the metadata log keeps its promises while its voters change, one at a time or by force",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "model",
+            part: Some("members"),
+        },
+        minutes: 120,
+    },
+    Proof {
+        name: "sim",
+        claim: "simulated clusters keep their promises through thousands of runs full of faults",
+        needs: &[],
+        form: Form::Program {
+            package: "mdfs-sim",
+            program: "sim",
+        },
+        minutes: 180,
+    },
+    Proof {
+        name: "ring",
+        claim: "partitions are spread evenly, and a join or leave moves hardly more than it must",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "ring",
+            part: None,
+        },
+        minutes: 30,
+    },
+    Proof {
+        name: "speed",
+        claim: "films stream, store and seek at the promised rates within 128 MiB a process",
+        needs: &[("curl", "curl"), ("nginx", "nginx-light")],
+        form: Form::Processes,
+        minutes: 45,
+    },
+];
