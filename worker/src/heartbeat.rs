@@ -17,7 +17,7 @@ use mdfs_protocol::problem::Code;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How soon a master that was not reached is tried again.
@@ -78,18 +78,17 @@ impl Beats {
         let mut told = Told::default();
         let mut changes = node.store.changes();
         let every = worker.config().heartbeat_interval;
-        let mut beats = tokio::time::interval(every);
-        // After a pause one beat is enough.
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut due = Due::new(node.ticks(), every);
         while !worker.leaving().is_cancelled() && !stop.is_cancelled() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = worker.leaving().cancelled() => break,
-                _ = beats.tick() => {}
+                () = due.wait() => {}
                 () = node.directory.wanted() => {}
-                () = told.is_old(&mut changes, &answers) => beats.reset(),
+                () = told.is_old(&mut changes, &answers) => {}
             }
+            due.begins();
             // Not cut short by the signal: a beat that arrives behind the last one would undo it.
             let sent = link.beat(&mut line, &mut told, PATIENCE).await;
             // A master that refuses will refuse again; one that is not reached may be starting.
@@ -98,7 +97,7 @@ impl Beats {
                 .is_err_and(|error| error.code() == Code::Unavailable);
             heard.note(&master, sent);
             if retry {
-                beats.reset_after(RETRY.min(every));
+                due.again_after(RETRY.min(every));
             }
         }
         if worker.leaving().is_cancelled()
@@ -108,6 +107,61 @@ impl Beats {
         }
         drop(said_farewell);
         stop.cancelled().await;
+    }
+}
+
+/// When the next regular beat is due: at the first tick of the disk about so long after the last beat.
+/// A disk that hangs does not tick, and a worker that beats has a disk that answers.
+#[derive(Debug)]
+struct Due {
+    ticks: watch::Receiver<()>,
+    /// The least time between the beginnings of two of them: half a tick less than it should be, for
+    /// ticks that come a little early.
+    least: Duration,
+    begun: Option<Instant>,
+    again_at: Option<Instant>,
+}
+
+impl Due {
+    fn new((ticks, tick): (watch::Receiver<()>, Duration), every: Duration) -> Self {
+        Self {
+            ticks,
+            least: every.saturating_sub(tick / 2),
+            begun: None,
+            again_at: None,
+        }
+    }
+
+    /// Waits until it is due; the first one is at once.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    async fn wait(&mut self) {
+        let Some(begun) = self.begun else {
+            return;
+        };
+        if let Some(at) = self.again_at {
+            return tokio::time::sleep_until(at).await;
+        }
+        loop {
+            // Closed, the disk was given back: nothing more is due.
+            if self.ticks.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            if begun.elapsed() >= self.least {
+                return;
+            }
+        }
+    }
+
+    /// A beat begins.
+    fn begins(&mut self) {
+        (self.begun, self.again_at) = (Some(Instant::now()), None);
+    }
+
+    /// The last one was in vain.
+    fn again_after(&mut self, pause: Duration) {
+        self.again_at = Instant::now().checked_add(pause);
     }
 }
 
@@ -317,6 +371,35 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_is_due_at_the_tick_that_is_nearest_to_its_time() {
+        let (tick, ticks) = watch::channel(());
+        let second = Duration::from_secs(1);
+        let mut due = Due::new((ticks, second), 3 * second);
+        due.wait().await;
+        due.begins();
+        let mut waited = Vec::new();
+        for millis in [900, 800, 790, 20, 1000, 1000, 490, 20] {
+            tokio::time::advance(Duration::from_millis(millis)).await;
+            tick.send_replace(());
+            let is_due = due.wait().now_or_never().is_some();
+            waited.push(is_due);
+            if is_due {
+                due.begins();
+            }
+        }
+        let [yes, no] = [true, false];
+        assert_eq!(waited, [no, no, no, yes, no, no, no, yes]);
+        due.again_after(Duration::from_millis(200));
+        let begun = Instant::now();
+        due.wait().await;
+        assert_eq!(begun.elapsed(), Duration::from_millis(200));
+        due.begins();
+        drop(tick);
+        assert!(due.wait().now_or_never().is_none());
+    }
 
     #[test]
     fn changes_that_keep_coming_are_told_less_often_and_a_single_one_soon() {

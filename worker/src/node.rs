@@ -24,6 +24,7 @@ use mdfs_service::{Clock, Machine, Threads};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often the disk is asked how much room it has, at the least.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -135,6 +136,11 @@ impl Node {
     /// If the disk does not say, or hangs.
     pub(crate) fn usage(&self) -> Result<Usage, Error> {
         Ok(self.store.usage_with(self.probe.space()?))
+    }
+
+    /// Changes whenever the disk has said how much room it has, and how often that should be.
+    pub(crate) fn ticks(&self) -> (watch::Receiver<()>, Duration) {
+        (self.probe.ticks(), self.probe.every())
     }
 
     /// How long ago the scrub began that has read everything: at most so long ago each chunk was

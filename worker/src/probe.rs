@@ -1,5 +1,6 @@
 //! Asks the disk over and over how much room it has, on a thread of its own: no heartbeat waits for
-//! the disk or hands anything to another thread, and a disk that hangs is known by its silence.
+//! the disk, and a disk that hangs is known by its silence. Each answer is a tick, by which heartbeats
+//! go: a timer of their own would wake the worker once more for each.
 
 use crate::disk::{Disk, Space};
 use crate::error::Error;
@@ -9,6 +10,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long the disk may say nothing beyond the time when it is asked next.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,6 +21,7 @@ pub(crate) struct Probe {
     latest: Arc<Mutex<Said>>,
     clock: Clock,
     every: Duration,
+    ticks: watch::Receiver<()>,
     /// Held for its drop, which ends the thread.
     _stop: Option<SyncSender<()>>,
 }
@@ -45,10 +48,12 @@ impl Probe {
             space: disk.space()?,
         };
         let latest = Arc::new(Mutex::new(said));
+        let (tick, ticks) = watch::channel(());
         let asker = Asker {
             disk,
             clock: clock.clone(),
             latest: Arc::clone(&latest),
+            tick,
         };
         let stop = match threads.as_inline() {
             None => {
@@ -69,8 +74,19 @@ impl Probe {
             latest,
             clock: clock.clone(),
             every,
+            ticks,
             _stop: stop,
         })
+    }
+
+    /// Changes whenever the disk has answered. Closed once the probe is dropped.
+    pub(crate) fn ticks(&self) -> watch::Receiver<()> {
+        self.ticks.clone()
+    }
+
+    /// How often the disk is asked.
+    pub(crate) fn every(&self) -> Duration {
+        self.every
     }
 
     /// The room on the disk.
@@ -92,6 +108,7 @@ struct Asker {
     disk: Arc<dyn Disk>,
     clock: Clock,
     latest: Arc<Mutex<Said>>,
+    tick: watch::Sender<()>,
 }
 
 impl Asker {
@@ -115,6 +132,7 @@ impl Asker {
             Ok(space) => {
                 let at = self.clock.now();
                 *lock(&self.latest) = Said { at, space };
+                self.tick.send_replace(());
             }
             // What it said before grows old.
             Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
