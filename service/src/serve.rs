@@ -247,26 +247,31 @@ async fn handle(
         .half_close(false)
         .serve_connection(TokioIo::new(&mut guarded), service);
     let result = tokio::select! {
-        result = poll_fn(|cx| served.poll_without_shutdown(cx)) => result,
+        biased;
         () = stop.cancelled() => {
             Pin::new(&mut served).graceful_shutdown();
             poll_fn(|cx| served.poll_without_shutdown(cx)).await
         }
+        result = poll_fn(|cx| served.poll_without_shutdown(cx)) => result,
     };
-    let early = served.into_parts().read_buf;
-    if let (Ok(()), Some(talk)) = (&result, upgrade.taken()) {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {}
-            () = talk(guarded.into_inner(), early) => {}
+    let result = match (result, upgrade.taken()) {
+        (Ok(()), Some(talk)) => {
+            let early = served.into_parts().read_buf;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = talk(guarded.into_inner(), early) => {}
+            }
+            return;
         }
-        return;
-    }
+        // What was not sent yet goes out, and then the end.
+        (Ok(()), None) => (&mut served).await,
+        (Err(error), _) => Err(error),
+    };
+    drop(served);
     drop(closed);
-    match result {
-        // The peer may be gone, and then needs no word of the end.
-        Ok(()) => drop(guarded.shutdown().await),
-        Err(error) => tracing::debug!(%peer, %error, "a connection ended with an error"),
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection ended with an error");
     }
     if !guarded.ended() && !stop.is_cancelled() {
         linger(&mut guarded).await;

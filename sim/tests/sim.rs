@@ -1,5 +1,7 @@
 //! A hundred simulated clusters; `cargo xtask prove sim` runs many more, for longer.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use mdfs_sim::{Plan, run};
 use std::ops::Range;
 

@@ -327,7 +327,7 @@ impl Leader {
     }
 
     fn break_off(&mut self, now: Timestamp, violation: Violation, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Broken(violation));
         effects.extend(self.resign(now));
+        effects.push(Effect::Broken(violation));
     }
 }

@@ -325,10 +325,7 @@ impl Voter {
         leader_url: String,
         persist: &mut Persist,
     ) -> bool {
-        // Elected through a disk that was given up, in whatever term: its log lacks what was
-        // committed since without that disk.
-        let outdated = epoch < self.log.config().epoch && !self.mutants.has(Mutant::EpochIgnored);
-        if term < self.promised || outdated {
+        if term < self.promised || self.is_outdated(epoch) {
             return false;
         }
         if self.other_lease(now, term).is_some() && !self.mutants.has(Mutant::AppendIgnoresLease) {

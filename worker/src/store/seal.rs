@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result, io_error};
 use super::footer::{Footer, tail_length};
-use super::held::Seen;
+use super::held::{Coming, Seen};
 use super::layout::{self, CHUNKS};
 use super::staged::Staged;
 use super::{ChunkStore, lock};
@@ -28,6 +28,18 @@ impl ChunkStore {
     /// back; `Damaged` if the disk does not give back what was written; `NotAdopted`, `ReadOnly`;
     /// otherwise what the disk says. In no such case is anything sealed or acknowledged.
     pub fn seal(&self, chunk: ChunkId, seal: &Seal) -> Result<Stored> {
+        let (stored, coming) = self.seal_uncounted(chunk, seal)?;
+        coming.arrived(seal.length, Seen::Footer);
+        Ok(stored)
+    }
+
+    /// As [`ChunkStore::seal`], of a chunk that does not count as held before it was verified whole. A
+    /// mount counts it as every other.
+    pub(crate) fn seal_unread(&self, chunk: ChunkId, seal: &Seal) -> Result<()> {
+        self.seal_uncounted(chunk, seal).map(drop)
+    }
+
+    fn seal_uncounted(&self, chunk: ChunkId, seal: &Seal) -> Result<(Stored, Coming)> {
         let invalid = |reason| Error::Invalid { chunk, reason };
         if seal.length == 0 || seal.length > seal.chunk_size.bytes() {
             return Err(invalid("a chunk has 1 byte up to the chunk size"));
@@ -53,8 +65,7 @@ impl ChunkStore {
             return Err(Error::Conflict { chunk });
         }
         self.settle(chunk)?;
-        coming.arrived(seal.length, Seen::Footer);
-        Ok(open.stored())
+        Ok((open.stored(), coming))
     }
 
     /// Stores a small chunk at once: one segment, sealed.
@@ -77,7 +88,12 @@ impl ChunkStore {
         sealed
     }
 
-    fn seal_staged(&self, chunk: ChunkId, staged: &mut Staged, seal: &Seal) -> Result<Stored> {
+    fn seal_staged(
+        &self,
+        chunk: ChunkId,
+        staged: &mut Staged,
+        seal: &Seal,
+    ) -> Result<(Stored, Coming)> {
         // What lies behind is left of a longer try: the seal says what bytes the chunk has.
         let end = seal.length.div_ceil(u64::from(SEGMENT_BYTES));
         if staged.received_before(end) == seal.length {
@@ -141,11 +157,8 @@ impl ChunkStore {
         // the directory before it is answered.
         self.forget(chunk, staged);
         synced?;
-        coming.arrived(seal.length, Seen::Footer);
-        Ok(Stored {
-            length: seal.length,
-            crc32,
-        })
+        let length = seal.length;
+        Ok((Stored { length, crc32 }, coming))
     }
 
     /// What is sealed already of a chunk that was received once more, by one who came at the same time:
@@ -155,7 +168,7 @@ impl ChunkStore {
         chunk: ChunkId,
         staged: &mut Staged,
         seal: &Seal,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<(Stored, Coming)>> {
         let coming = self.inner.coming(chunk);
         let open = match self.open_anew(chunk) {
             Ok(_) if self.is_damaged(chunk) => return Ok(None),
@@ -167,8 +180,7 @@ impl ChunkStore {
             return Err(Error::Conflict { chunk });
         }
         self.settle(chunk)?;
-        coming.arrived(seal.length, Seen::Footer);
-        Ok(Some(open.stored()))
+        Ok(Some((open.stored(), coming)))
     }
 
     fn footer(&self, chunk: ChunkId, staged: &Staged, seal: &Seal) -> Result<Footer> {

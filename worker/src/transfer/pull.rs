@@ -11,7 +11,6 @@ use mdfs_core::chunk::{ChunkId, SEGMENT_BYTES};
 use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::internal::{PullRequest, Seal, Stored};
 use mdfs_protocol::problem::Code;
-use std::sync::Arc;
 
 /// Pieces of a new copy that are read back in a turn: a segment.
 const PIECES_READ_BACK: usize = 4;
@@ -60,10 +59,12 @@ pub(crate) async fn pull_chunk(
     // A client's upload waits for it.
     let threads = &node.write_threads;
     let copied = receive(node, threads, chunk, &mut sources, None).await;
-    finish(node, threads, chunk, copied, move |store| {
+    let sealed = finish(node, threads, chunk, copied, move |store| {
         store.seal(chunk, &seal)
-    })
-    .await
+    });
+    let stored = sealed.await?;
+    node.metrics.written_bytes.add(stored.length);
+    Ok(stored)
 }
 
 /// Carries out an order to have a good copy of a chunk. The fence is raised first, durably. A copy
@@ -83,27 +84,26 @@ pub(crate) async fn copy_chunk(
     length: u64,
     sources: &[DiskId],
 ) -> Result<Stored, Error> {
+    let threads = &node.yielding_threads;
     let store = node.store.clone();
-    let begun = node.yielding_threads.run(move || -> Result<_, Error> {
-        store.raise_fence(term)?;
-        let own = match store.verify(chunk, true) {
-            Ok(stored) if stored.length == length => return Ok(Begun::Done(stored)),
-            Ok(_) => return Err(store::Error::Conflict { chunk }.into()),
-            Err(store::Error::ChunkNotFound { .. }) => None,
-            // With a footer that is good it may have good blocks.
-            Err(error) if store.is_damaged(chunk) => {
-                tracing::warn!(%chunk, %error, "a damaged chunk is copied anew");
-                store.open_chunk(chunk).ok()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        store.discard_staged(chunk)?;
-        Ok(Begun::Missing(own))
-    });
-    let own = match begun.await?? {
-        Begun::Done(stored) => return Ok(stored),
-        Begun::Missing(own) => own,
+    let raised = threads.run(move || store.raise_fence(term)).await;
+    raised??;
+    let store = node.store.clone();
+    let own = match read_back(node, chunk).await? {
+        Ok(stored) if stored.length == length => return Ok(stored),
+        Ok(_) => return Err(store::Error::Conflict { chunk }.into()),
+        Err(store::Error::ChunkNotFound { .. }) => None,
+        // With a footer that is good it may have good blocks.
+        Err(error) if store.is_damaged(chunk) => {
+            tracing::warn!(%chunk, %error, "a damaged chunk is copied anew");
+            let open = threads.run(move || store.open_chunk(chunk)).await;
+            open?.ok()
+        }
+        Err(error) => return Err(error.into()),
     };
+    let store = node.store.clone();
+    let discarded = threads.run(move || store.discard_staged(chunk)).await;
+    discarded??;
     let ours = node.disk();
     let disks: Vec<_> = sources
         .iter()
@@ -114,21 +114,24 @@ pub(crate) async fn copy_chunk(
     let own = own.filter(|open| *open.seal() == seal).map(Origin::Own);
     let origins = disks.into_iter().map(Origin::Disk).chain(own).collect();
     let mut sources = Sources::new(node, chunk, length, origins);
-    let threads = &node.yielding_threads;
     let copied = receive(node, threads, chunk, &mut sources, Some(&node.pace)).await;
-    finish(node, threads, chunk, copied, move |store| {
+    // It counts once it was read back.
+    let sealed = finish(node, threads, chunk, copied, move |store| {
         store.check_fence(term)?;
-        store.seal(chunk, &seal)
-    })
-    .await?;
-    read_back(node, chunk).await
+        store.seal_unread(chunk, &seal)
+    });
+    sealed.await?;
+    node.metrics.written_bytes.add(length);
+    Ok(read_back(node, chunk).await??)
 }
 
-/// Reads a chunk back as the disk has it, in turns.
-async fn read_back(node: &Node, chunk: ChunkId) -> Result<Stored, Error> {
+/// Reads a chunk as the disk has it, in turns; one that is good counts as held.
+async fn read_back(node: &Node, chunk: ChunkId) -> Result<store::Result<Stored>, Error> {
     let (store, threads) = (node.store.clone(), &node.yielding_threads);
-    let begun = threads.run(move || store.begin_verify(chunk)).await;
-    let mut verification = begun??;
+    let mut verification = match threads.run(move || store.begin_verify(chunk)).await? {
+        Ok(verification) => verification,
+        Err(error) => return Ok(Err(error)),
+    };
     loop {
         let turn = node.pace.turn(0, node.clock.now()).await;
         let read = threads.run(move || {
@@ -139,20 +142,14 @@ async fn read_back(node: &Node, chunk: ChunkId) -> Result<Stored, Error> {
             }
             Ok::<_, store::Error>((verification, None))
         });
-        let (rest, stored) = read.await??;
+        let read = read.await?;
         drop(turn);
-        if let Some(stored) = stored {
-            return Ok(stored);
+        match read {
+            Ok((_, Some(stored))) => return Ok(Ok(stored)),
+            Ok((rest, None)) => verification = rest,
+            Err(error) => return Ok(Err(error)),
         }
-        verification = rest;
     }
-}
-
-enum Begun {
-    /// A good copy was there.
-    Done(Stored),
-    /// There is none; perhaps a damaged one.
-    Missing(Option<Arc<OpenChunk>>),
 }
 
 /// What is written behind the chunk on the first disk that says so.
@@ -229,13 +226,13 @@ async fn receive(
 }
 
 /// Seals what was received, or throws it away.
-async fn finish(
+async fn finish<T: Send + 'static>(
     node: &Node,
     threads: &DiskThreads,
     chunk: ChunkId,
     received: Result<(), Error>,
-    seal: impl FnOnce(&ChunkStore) -> store::Result<Stored> + Send + 'static,
-) -> Result<Stored, Error> {
+    seal: impl FnOnce(&ChunkStore) -> store::Result<T> + Send + 'static,
+) -> Result<T, Error> {
     let sealed = match received {
         Ok(()) => {
             let store = node.store.clone();
@@ -245,10 +242,7 @@ async fn finish(
         Err(error) => Err(error),
     };
     match sealed {
-        Ok(stored) => {
-            node.metrics.written_bytes.add(stored.length);
-            Ok(stored)
-        }
+        Ok(stored) => Ok(stored),
         Err(error) => {
             let store = node.store.clone();
             // The error that counts is the first one; the sweep removes what this leaves.

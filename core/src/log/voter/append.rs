@@ -3,11 +3,38 @@
 use super::Voter;
 use crate::id::Term;
 use crate::log::message::{Append, Entry, Position, Reply};
+use crate::log::mutant::Mutant;
 use crate::log::persist::{Output, Persist};
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
 
 impl Voter {
+    /// What a leader is told that counts so many forced changes and was not heard.
+    pub(super) fn refused_append(
+        &self,
+        now: Timestamp,
+        term: Term,
+        epoch: u32,
+        send: u64,
+    ) -> Reply {
+        match self.is_outdated(epoch) {
+            // No lease is to be waited for: its log lacks what is committed.
+            true => Reply::Refused {
+                term,
+                send,
+                promised: self.promised,
+                lease_left: None,
+            },
+            false => self.refusal(now, term, send),
+        }
+    }
+
+    /// Whether a leader that counts so many forced changes was elected through a disk that was given
+    /// up, in whatever term: its log lacks what was committed since without that disk.
+    pub(super) fn is_outdated(&self, epoch: u32) -> bool {
+        epoch < self.log.config().epoch && !self.mutants.has(Mutant::EpochIgnored)
+    }
+
     pub(super) fn append(&mut self, now: Timestamp, append: Append) -> Result<Output, Violation> {
         check_order(&append)?;
         let last_named = append.last_named();
@@ -26,7 +53,7 @@ impl Voter {
         }
         let mut persist = Persist::default();
         if !self.admit(now, term, epoch, leader_url, &mut persist) {
-            return Ok(Output::answer(self.refusal(now, term, send)));
+            return Ok(Output::answer(self.refused_append(now, term, epoch, send)));
         }
         if let Some(hint) = self.mismatch(term, previous)? {
             let reply = Reply::Mismatch {

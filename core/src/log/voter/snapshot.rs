@@ -33,7 +33,7 @@ impl Voter {
         let mut persist = Persist::default();
         // Every page is tested, so the promise is checked right before the swap too.
         if !self.admit(now, term, epoch, leader_url, &mut persist) {
-            return Output::answer(self.refusal(now, term, send));
+            return Output::answer(self.refused_append(now, term, epoch, send));
         }
         let higher = self.higher;
         if position.index <= self.commit {

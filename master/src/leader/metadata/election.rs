@@ -27,7 +27,11 @@ impl Metadata {
                 }
                 log::Effect::Copied(_) => {}
                 log::Effect::SteppedDown { term } => self.step_down(term),
-                log::Effect::Committed { up_to } => self.committed(up_to),
+                log::Effect::Committed { up_to } => {
+                    self.committed(up_to);
+                    // What is read next is read from catalogs that know of it too.
+                    self.establish(now);
+                }
                 log::Effect::ReadReady { ticket } => {
                     if let Some((_, read)) = self.reads.remove(&ticket) {
                         read(Ok(self), now);

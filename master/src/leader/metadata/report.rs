@@ -101,7 +101,10 @@ impl Metadata {
         let heard = |disk: &&DiskId| {
             let observed = self.fleet.get(**disk);
             self.fleet.liveness(**disk, now.mono) == Liveness::Live
-                && observed.is_some_and(|it| it.beat.voter == VoterState::Healthy)
+                && observed.is_some_and(|it| {
+                    it.beat.voter == VoterState::Healthy
+                        && it.beat.lease_millis == self.lease_millis()
+                })
         };
         let record = self.catalog.cluster.as_ref();
         let nothing = Survey::default();

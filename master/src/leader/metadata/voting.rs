@@ -84,12 +84,13 @@ impl Metadata {
 
     fn note_lacking(&mut self, now: Now, voters: &BTreeSet<DiskId>) {
         self.voting.lacking.retain(|disk, _| voters.contains(disk));
+        let span = self.lease_millis();
         for &disk in voters {
+            // One with a lease of another length holds nothing new.
             let there = self.fleet.liveness(disk, now.mono) != Liveness::Dead
-                && self
-                    .fleet
-                    .get(disk)
-                    .is_some_and(|it| it.beat.voter == VoterState::Healthy);
+                && self.fleet.get(disk).is_some_and(|it| {
+                    it.beat.voter == VoterState::Healthy && it.beat.lease_millis == span
+                });
             if there || self.announced(now, disk).is_some() {
                 self.voting.lacking.remove(&disk);
             } else {
@@ -122,9 +123,14 @@ impl Metadata {
             .collect()
     }
 
+    /// For how long this master counts on leases.
+    pub(super) fn lease_millis(&self) -> u64 {
+        u64::try_from(self.settings.log.lease.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whether a disk could keep the log from now on.
     fn may_vote(&self, now: Now, disk: DiskId, record: &MemberRecord) -> bool {
-        let span = u64::try_from(self.settings.log.lease.as_millis()).unwrap_or(u64::MAX);
+        let span = self.lease_millis();
         record.state == MemberState::Active
             && self.fleet.liveness(disk, now.mono) == Liveness::Live
             && self.fleet.get(disk).is_some_and(|observed| {
