@@ -9,7 +9,7 @@ use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::probe::Probe;
+use crate::probe::{Probe, Ticks};
 use crate::scrub::Scrub;
 use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
@@ -24,7 +24,6 @@ use mdfs_service::{Clock, Machine, Threads};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// How often the disk is asked how much room it has, at the least.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -138,8 +137,8 @@ impl Node {
         Ok(self.store.usage_with(self.probe.space()?))
     }
 
-    /// Changes whenever the disk has said how much room it has, and how often that should be.
-    pub(crate) fn ticks(&self) -> (watch::Receiver<()>, Duration) {
+    /// When the disk has said how much room it has, and how often that should be.
+    pub(crate) fn ticks(&self) -> (Ticks, Duration) {
         (self.probe.ticks(), self.probe.every())
     }
 

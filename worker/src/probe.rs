@@ -7,10 +7,12 @@ use crate::error::Error;
 use mdfs_core::time::Timestamp;
 use mdfs_service::{Clock, Inline, Machine};
 use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// How long the disk may say nothing beyond the time when it is asked next.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,7 +23,7 @@ pub(crate) struct Probe {
     latest: Arc<Mutex<Said>>,
     clock: Clock,
     every: Duration,
-    ticks: watch::Receiver<()>,
+    ticks: Ticks,
     /// Held for its drop, which ends the thread.
     _stop: Option<SyncSender<()>>,
 }
@@ -48,12 +50,12 @@ impl Probe {
             space: disk.space()?,
         };
         let latest = Arc::new(Mutex::new(said));
-        let (tick, ticks) = watch::channel(());
+        let ticks = Ticks::default();
         let asker = Asker {
             disk,
             clock: clock.clone(),
             latest: Arc::clone(&latest),
-            tick,
+            ticks: ticks.clone(),
         };
         let stop = match threads.as_inline() {
             None => {
@@ -79,8 +81,8 @@ impl Probe {
         })
     }
 
-    /// Changes whenever the disk has answered. Closed once the probe is dropped.
-    pub(crate) fn ticks(&self) -> watch::Receiver<()> {
+    /// The disk's answers from here on.
+    pub(crate) fn ticks(&self) -> Ticks {
         self.ticks.clone()
     }
 
@@ -104,11 +106,52 @@ impl Probe {
     }
 }
 
+/// Tells whoever waits that the disk has answered: all of them, in the order in which they wait. A clone
+/// has heard what this one has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ticks {
+    shared: Arc<Shared>,
+    /// How many ticks were heard.
+    heard: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    count: AtomicU64,
+    ticked: Notify,
+}
+
+impl Ticks {
+    /// The disk has answered.
+    pub(crate) fn tick(&self) {
+        self.shared.count.fetch_add(1, Ordering::Release);
+        self.shared.ticked.notify_waiters();
+    }
+
+    /// Waits for a tick that was not heard yet.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&mut self) {
+        loop {
+            let mut ticked = pin!(self.shared.ticked.notified());
+            // From here on no tick goes by unseen.
+            ticked.as_mut().enable();
+            let count = self.shared.count.load(Ordering::Acquire);
+            if count != self.heard {
+                self.heard = count;
+                return;
+            }
+            ticked.await;
+        }
+    }
+}
+
 struct Asker {
     disk: Arc<dyn Disk>,
     clock: Clock,
     latest: Arc<Mutex<Said>>,
-    tick: watch::Sender<()>,
+    ticks: Ticks,
 }
 
 impl Asker {
@@ -132,7 +175,7 @@ impl Asker {
             Ok(space) => {
                 let at = self.clock.now();
                 *lock(&self.latest) = Said { at, space };
-                self.tick.send_replace(());
+                self.ticks.tick();
             }
             // What it said before grows old.
             Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
