@@ -1,7 +1,7 @@
 //! Full disks refuse what has no room, keep what they have, and go on once there is room again.
 
 use crate::figures::figure;
-use crate::healing::{Stored, all_disks, ask, list, read_back, status, text};
+use crate::healing::{Stored, all_disks, ask, list, read_back, text, wait_status};
 use crate::{MIB, invariants};
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
@@ -257,10 +257,17 @@ fn write_until_full(
 
 /// The log's reserve was never used up: no disk has failed, and changes are still taken.
 fn log_is_whole(cluster: &DevCluster) -> Result<()> {
-    let found = status(cluster)?;
-    ensure!(
-        found.missing_files == 0 && found.under_replicated_files == 0,
-        "{found:?}"
+    // A count may be of while files were still written: it never flatters.
+    let started = now();
+    wait_status(
+        cluster,
+        "status without a file at risk",
+        PATIENCE,
+        |found| found.missing_files == 0 && found.under_replicated_files == 0,
+    )?;
+    figure(
+        "until the status says that no file is at risk",
+        &format!("{:.1} s", started.elapsed().as_secs_f64()),
     );
     let answer = ask(cluster, "GET", "/v1/workers", None)?.json()?;
     let workers = answer.get("workers").and_then(Value::as_array);
