@@ -121,10 +121,9 @@ pub(crate) struct ShortForm {
 
 /// The short forms that run beside the tests; those of the other proofs are tests themselves.
 pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
-    // `wipe-all` is not among them: its check after an old copy of a disk came too early once.
     let processes = PROOFS
         .iter()
-        .filter(|proof| matches!(proof.form, Form::Processes) && proof.name != "wipe-all");
+        .filter(|proof| matches!(proof.form, Form::Processes));
     let short = |proof: &Proof| ShortForm {
         name: proof.name,
         // Only the full form of `speed` compares itself with nginx.

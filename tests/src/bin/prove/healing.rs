@@ -1,6 +1,7 @@
 //! What the proofs of healing have in common: files by number, the cluster's status, and what is on
 //! the disks.
 
+use crate::MIB;
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::DevCluster;
@@ -238,6 +239,28 @@ pub(crate) fn settle<'a>(
         ensure!(settled, "{found:?}");
         Ok(Some(()))
     })
+}
+
+/// Waits until the cluster is whole with so many live workers, counted after this was called.
+pub(crate) fn whole(cluster: &DevCluster, live: u64, limit: Duration) -> Result<()> {
+    let called = wait::now();
+    wait_status(cluster, "whole cluster", limit, |status| {
+        let settled = status.is_whole() && status.excess_copies == 0;
+        let fresh = status.is_of_the_last(called.elapsed());
+        settled && fresh && status.live_workers == live
+    })?;
+    Ok(())
+}
+
+/// Stores so many small files of two chunks and more in a folder.
+pub(crate) fn store_small(cluster: &DevCluster, folder: &str, count: u64) -> Result<Vec<Stored>> {
+    let mut connection = cluster.connect()?;
+    let put = |number| {
+        let name = format!("{folder}/{number}");
+        let length = 2 * MIB + number * 999;
+        Stored::put(&mut connection, &name, number, length, MIB)
+    };
+    (1..=count).map(put).collect()
 }
 
 /// All files that the API lists at `path`, as it says them.

@@ -2,7 +2,7 @@
 //! hidden from them.
 
 use crate::figures::{Series, figure};
-use crate::healing::{ask, change, status, text, wait_status};
+use crate::healing::{ask, change, status, text, whole};
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Role};
@@ -72,13 +72,13 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         ..Options::default()
     };
     DevCluster::with(&options, |cluster| {
-        whole(cluster)?;
+        whole(cluster, WORKERS, PATIENCE)?;
         let empty = Idle::of(cluster, sizes.idle)?;
         beat_every(cluster, FAST_MILLIS)?;
         let before = Idle::of(cluster, sizes.idle)?.cost_of_a_beat(&empty);
         beat_every(cluster, USUAL_MILLIS)?;
         put_all(cluster, sizes, 0..sizes.files)?;
-        whole(cluster)?;
+        whole(cluster, WORKERS, PATIENCE)?;
         let full = Idle::of(cluster, sizes.idle)?;
         figure(
             "bytes of an idle beat: no files, all files",
@@ -135,17 +135,6 @@ pub(crate) fn prove(short: bool) -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// Waits until the cluster is whole, counted after this was called.
-fn whole(cluster: &DevCluster) -> Result<()> {
-    let called = now();
-    wait_status(cluster, "whole cluster", PATIENCE, |status| {
-        let settled = status.is_whole() && status.excess_copies == 0;
-        let fresh = status.is_of_the_last(called.elapsed());
-        settled && fresh && status.live_workers == WORKERS
-    })?;
-    Ok(())
 }
 
 /// What an idle cluster does in a second.
@@ -266,7 +255,7 @@ fn put_all(cluster: &DevCluster, sizes: Sizes, numbers: std::ops::Range<u64>) ->
 fn changes(cluster: &DevCluster, sizes: Sizes, idle: &Idle) -> Result<f64> {
     let (before, started) = (Beats::so_far(cluster)?, now());
     put_all(cluster, sizes, sizes.files..sizes.files + CHANGES / 2)?;
-    whole(cluster)?;
+    whole(cluster, WORKERS, PATIENCE)?;
     let (after, took) = (Beats::so_far(cluster)?, started.elapsed());
     let all = |beats: &Beats| beats.taken + beats.answered;
     let idle = (idle.taken + idle.answered) * took.as_secs_f64();
@@ -286,7 +275,7 @@ fn hidden(cluster: &mut DevCluster, sizes: Sizes, number: u64, found: &mut Serie
     ensure!(answer.status() == 200, "verify: {}", answer.problem());
     // The worker was asked for it just now, so it knows.
     found.add(until_found(cluster, &chunk)?.as_secs_f64());
-    whole(cluster)?;
+    whole(cluster, WORKERS, PATIENCE)?;
 
     let (_, worker, chunk) = copy(cluster, number + sizes.hidden)?;
     let process = cluster
@@ -304,7 +293,7 @@ fn hidden(cluster: &mut DevCluster, sizes: Sizes, number: u64, found: &mut Serie
         Ok(Some(()))
     })?;
     found.add(until_found(cluster, &chunk)?.as_secs_f64());
-    whole(cluster)?;
+    whole(cluster, WORKERS, PATIENCE)?;
     ensure!(
         !sizes.judge || found.most() <= FOUND_WITHIN.as_secs_f64(),
         "a difference was found only after {:.1} s",
@@ -351,8 +340,8 @@ fn beat_every(cluster: &mut DevCluster, millis: u64) -> Result<()> {
         role.set("--heartbeat", &format!("{millis}ms"));
         cluster.kill(&process)?;
         cluster.start_by_hand(&role)?;
-        whole(cluster)?;
+        whole(cluster, WORKERS, PATIENCE)?;
     }
     change(cluster, "POST", "/v1/admin/repair", None)?;
-    whole(cluster)
+    whole(cluster, WORKERS, PATIENCE)
 }

@@ -1,8 +1,7 @@
 //! Of three workers any one may be lost. Of two, what is stored is still read.
 
-use crate::MIB;
 use crate::figures::figure;
-use crate::healing::{Stored, ask, change, read_back, wait_status};
+use crate::healing::{ask, change, read_back, store_small, wait_status};
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::dev_cluster::{DevCluster, Options, Process, Role};
 use mdfs_tests::transfer;
@@ -12,7 +11,6 @@ use std::time::Duration;
 
 /// How long anything here may take before the proof gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
-const CHUNK: u64 = MIB;
 
 pub(crate) fn prove(short: bool) -> Result<()> {
     let files = if short { 6 } else { 60 };
@@ -28,14 +26,14 @@ pub(crate) fn prove(short: bool) -> Result<()> {
 
 /// Any of three is killed: reads and writes go on at once, and what is written meanwhile has two copies.
 fn any_of_three(cluster: &mut DevCluster, count: u64) -> Result<()> {
-    let mut files = store(cluster, "three", count)?;
+    let mut files = store_small(cluster, "three", count)?;
     for worker in cluster.role("worker") {
         let role = Role::of(&worker)?;
         cluster.kill(&worker)?;
         let killed = now();
         read_back(cluster, &files)?;
         let name = format!("without/{}", worker.name);
-        files.extend(store(cluster, &name, count / 2)?);
+        files.extend(store_small(cluster, &name, count / 2)?);
         figure(
             &format!(
                 "without {}: everything read, and {} files stored",
@@ -61,7 +59,7 @@ fn either_of_two(cluster: &mut DevCluster, count: u64) -> Result<()> {
     wait_for("two voters", PATIENCE, || {
         Ok((voters(cluster)? == 2).then_some(()))
     })?;
-    let files = store(cluster, "two", count)?;
+    let files = store_small(cluster, "two", count)?;
     for worker in cluster.role("worker") {
         let role = Role::of(&worker)?;
         cluster.kill(&worker)?;
@@ -69,7 +67,7 @@ fn either_of_two(cluster: &mut DevCluster, count: u64) -> Result<()> {
         is_put_off(cluster, "two/not-now")?;
         read_back(cluster, &files)?;
         comes_back(cluster, &role, 2)?;
-        let more = store(cluster, &format!("again/{}", worker.name), 1)?;
+        let more = store_small(cluster, &format!("again/{}", worker.name), 1)?;
         read_back(cluster, &more)?;
     }
     let workers = cluster.role("worker");
@@ -105,7 +103,7 @@ fn two_and_a_witness(cluster: &mut DevCluster, count: u64) -> Result<()> {
     wait_for("three voters", PATIENCE, || {
         Ok((voters(cluster)? == 3).then_some(()))
     })?;
-    let mut files = store(cluster, "witnessed", count)?;
+    let mut files = store_small(cluster, "witnessed", count)?;
     let held = mdfs_tests::disks::all_chunks(&witness.disk()?)?;
     ensure!(held.is_empty(), "the witness holds {} chunks", held.len());
     for worker in cluster.role("worker") {
@@ -121,21 +119,6 @@ fn two_and_a_witness(cluster: &mut DevCluster, count: u64) -> Result<()> {
         comes_back(cluster, &role, 3)?;
     }
     read_back(cluster, &files)
-}
-
-fn store(cluster: &DevCluster, folder: &str, count: u64) -> Result<Vec<Stored>> {
-    let mut connection = cluster.connect()?;
-    let put = |number| {
-        let name = format!("{folder}/{number}");
-        Stored::put(
-            &mut connection,
-            &name,
-            number,
-            2 * CHUNK + number * 999,
-            CHUNK,
-        )
-    };
-    (1..=count).map(put).collect()
 }
 
 /// Nothing is stored with one copy, and the answer says when to come again.
