@@ -5,6 +5,7 @@
 //! feeds and which nobody reads.
 
 mod campaign;
+mod epoch;
 mod event;
 mod founding;
 mod leading;
@@ -46,6 +47,10 @@ pub struct Leader {
     random: u64,
     /// The highest round seen.
     round: u64,
+    /// How often voters were forced, as far as this master has heard.
+    epoch: u32,
+    /// Since when too few voters for a commit were heard of.
+    alone_since: Option<Timestamp>,
     seen: BTreeSet<DiskId>,
     /// The voters, as last told.
     members: BTreeSet<DiskId>,
@@ -80,6 +85,8 @@ impl Leader {
             settings,
             random: seed | 1,
             round: 0,
+            epoch: 0,
+            alone_since: None,
             seen: BTreeSet::new(),
             members: BTreeSet::new(),
             leader_url: None,
@@ -302,6 +309,7 @@ impl Leader {
                     term: leading.term(),
                 });
                 let (term, peers) = (leading.term(), leading.peers());
+                self.heard_epoch(leading.membership().config.epoch);
                 self.warm = Warm::of(*leading).map(Box::new);
                 (term, peers)
             }

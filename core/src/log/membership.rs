@@ -86,6 +86,13 @@ impl Quorums {
             .all(|config| !config.voters.is_empty() && count(config, &has) >= config.read_quorum())
     }
 
+    /// Whether those for whom `has` holds are as many as a commit takes once it is known who votes:
+    /// the others cannot have given them up.
+    pub fn majorities(&self, has: impl Fn(DiskId) -> bool) -> bool {
+        self.configs()
+            .all(|config| count(config, &has) >= config.commit_quorum())
+    }
+
     /// Whether those for whom `has` holds suffice for a commit, and for the leases that a write
     /// needs.
     pub fn commits(&self, has: impl Fn(DiskId) -> bool) -> bool {

@@ -1,5 +1,6 @@
 //! From waiting to a quorum of promises: PreVote, Prepare, the choice of the log; and founding.
 
+use super::epoch::newest;
 use super::leading::Leading;
 use super::warm::Copied;
 use super::{BootstrapRefusal, Effect, Leader, State};
@@ -139,7 +140,9 @@ impl Leader {
             // While a lease runs nothing else is promised.
             self.leader_term = vote.promised;
         }
+        let epoch = vote.membership.config.epoch;
         poll.votes.insert(from, vote);
+        self.heard_epoch(epoch);
         self.consider(now, effects);
     }
 
@@ -156,11 +159,14 @@ impl Leader {
             return;
         };
         let granted = |disk: DiskId| poll.votes.get(&disk).is_some_and(|vote| vote.granted);
-        let Some(newest) = poll.votes.values().max_by_key(|vote| vote.last) else {
+        let Some((_, newest)) = newest(&poll.votes, self.epoch) else {
             return;
         };
         if newest.last.index == 0 {
-            let Some(order) = &self.order else { return };
+            let blank = poll.votes.values().all(|vote| vote.last.index == 0);
+            let Some(order) = self.order.as_ref().filter(|_| blank) else {
+                return;
+            };
             let mut asked = poll.asked.iter();
             let told =
                 asked.all(|disk| poll.votes.contains_key(disk) || poll.unreachable.contains(disk));
@@ -178,17 +184,16 @@ impl Leader {
             .unwrap_or_default();
         let quorums = newest.membership.quorums(commit);
         let voters = quorums.voters();
-        if quorums.promises(granted) {
-            // A non-voter's log may be chosen too; a blank disk has none.
-            let holders = poll.votes.iter().filter(|(_, vote)| vote.last.index > 0);
-            let disks = holders
-                .map(|(disk, _)| *disk)
-                .chain(voters.iter().copied())
-                .collect();
-            self.members = voters;
+        let promised = quorums.promises(granted);
+        let heard: BTreeSet<DiskId> = poll.votes.keys().copied().collect();
+        // A non-voter's log may be chosen too; a blank disk has none.
+        let holders = poll.votes.iter().filter(|(_, vote)| vote.last.index > 0);
+        let holders = holders.map(|(disk, _)| *disk);
+        let disks = holders.chain(voters.iter().copied()).collect();
+        self.members = voters;
+        let enough = self.may_go_alone(now, &quorums, |disk| heard.contains(&disk));
+        if promised && enough {
             self.prepare(now, disks, false, effects);
-        } else {
-            self.members = voters;
         }
     }
 
@@ -231,12 +236,14 @@ impl Leader {
         if vote.term != preparing.term || !preparing.asked.contains(&from) {
             return;
         }
+        let epoch = vote.membership.config.epoch;
         if vote.granted {
             preparing.lost.remove(&from);
             preparing.promises.insert(from, vote);
         } else {
             preparing.lost.insert(from);
         }
+        self.heard_epoch(epoch);
         self.choose(now, effects);
     }
 
@@ -246,7 +253,7 @@ impl Leader {
             return;
         };
         let promises = &preparing.promises;
-        let newest = promises.iter().max_by_key(|(_, vote)| vote.last);
+        let newest = newest(promises, self.epoch);
         if let Some((source, vote)) = newest.filter(|(_, vote)| vote.last.index > 0) {
             preparing.founding = false;
             let commit = promises
@@ -291,6 +298,7 @@ impl Leader {
             let leading = Leading::found(now, preparing.term, log, order, self.mutants.clone());
             // What is here is of a cluster before this one.
             self.warm = None;
+            self.epoch = 0;
             effects.push(Effect::Copied(Box::new(Copied::anew())));
             self.lead(now, leading, effects);
             return;
@@ -304,6 +312,8 @@ impl Leader {
             term: leading.term(),
         });
         self.members = leading.peers();
+        self.heard_epoch(leading.membership().config.epoch);
+        self.alone_since = None;
         let mut leading = Box::new(leading);
         leading.tick(now, &self.settings, effects);
         self.state = State::Leading(leading);
@@ -343,9 +353,9 @@ impl Leader {
         if open {
             return;
         }
-        let newest = preparing.promises.values().max_by_key(|vote| vote.last);
+        let newest = newest(&preparing.promises, self.epoch);
         let told = preparing.promises.values().map(|vote| vote.commit).max();
-        let violation = newest.zip(told).and_then(|(vote, commit)| {
+        let violation = newest.zip(told).and_then(|((_, vote), commit)| {
             let last = vote.last.index;
             let enough = vote
                 .membership

@@ -1,6 +1,7 @@
 //! Load: the chosen log and its table come over in pages, from the voter that holds it.
 
 use super::campaign::Preparing;
+use super::epoch::newest;
 use super::leading::{Inherited, Leading};
 use super::warm::{Copied, Warm};
 use super::{Effect, Leader, LeaderSettings, State};
@@ -288,18 +289,15 @@ impl Leader {
         preparing.expires = now.plus(self.settings.retry);
         // Leases the others gave run on; they are renewed or given back like before.
         let promises = &preparing.promises;
-        let enough = promises
-            .values()
-            .max_by_key(|vote| vote.last)
-            .is_some_and(|vote| {
-                let commit = promises
-                    .values()
-                    .map(|vote| vote.commit)
-                    .max()
-                    .unwrap_or_default();
-                let quorums = vote.membership.quorums(commit);
-                commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
-            });
+        let enough = newest(promises, self.epoch).is_some_and(|(_, vote)| {
+            let commit = promises
+                .values()
+                .map(|vote| vote.commit)
+                .max()
+                .unwrap_or_default();
+            let quorums = vote.membership.quorums(commit);
+            commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
+        });
         if enough {
             self.state = State::Preparing(preparing);
             self.choose(now, effects);

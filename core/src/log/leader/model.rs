@@ -137,6 +137,8 @@ impl Leader {
             settings: _,
             random,
             round,
+            epoch,
+            alone_since,
             seen: _,
             members: _,
             leader_url,
@@ -149,6 +151,7 @@ impl Leader {
         } = self;
         (incarnation, random, round, leader_url, leader_term).hash(hasher);
         (order, resigned, warm, mutants).hash(hasher);
+        (epoch, alone_since).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         match state {
             State::Waiting(waiting) => waiting.hash(hasher),

@@ -207,6 +207,8 @@ impl Leader {
         }
         let last = warm.position().index;
         warm.log.trim(last, window);
+        let epoch = warm.log.config().epoch;
+        self.heard_epoch(epoch);
         Ok(())
     }
 
@@ -327,5 +329,6 @@ impl Leader {
     #[doc(hidden)]
     pub fn forget_warm(&mut self) {
         self.warm = None;
+        self.epoch = 0;
     }
 }

@@ -28,7 +28,11 @@ impl Cluster {
     }
 
     /// As to a pair of which the second is lost.
-    fn force(&mut self, survivors: &[u128], lost: &[u128]) -> Result<u64, VotersRefused> {
+    pub(super) fn force(
+        &mut self,
+        survivors: &[u128],
+        lost: &[u128],
+    ) -> Result<u64, VotersRefused> {
         let (now, puts) = (self.now, put("retired", "2"));
         let forced = self.masters[0].force_voters(now, disks(survivors), disks(lost), puts);
         let (index, effects) = forced?;
@@ -41,14 +45,15 @@ impl Cluster {
         self.masters.clear();
         self.told.clear();
         self.start_master();
-        self.run(4000);
+        // The others are looked for, if some do not answer.
+        self.run(7000);
     }
 
-    fn voters(&self) -> BTreeSet<DiskId> {
+    pub(super) fn voters(&self) -> BTreeSet<DiskId> {
         self.masters[0].membership().unwrap().config.voters
     }
 
-    fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         let table = self.masters[0].committed().unwrap();
         table.get(key.as_bytes()).is_some()
     }

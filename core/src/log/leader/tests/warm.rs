@@ -148,7 +148,7 @@ fn what_is_inherited_and_not_committed_is_told_apart() {
     cluster.masters.clear();
     cluster.down = disks(&[2]);
     cluster.start_master();
-    cluster.run(4000);
+    cluster.run(7000);
     let leader = &cluster.masters[0];
     // The voter was not told yet that the second one is committed, and alone it commits nothing.
     assert_eq!(leader.commit(), Some(2));
