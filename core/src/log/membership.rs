@@ -86,6 +86,13 @@ impl Quorums {
             .all(|config| !config.voters.is_empty() && count(config, &has) >= config.read_quorum())
     }
 
+    /// Whether those for whom `has` holds could elect a leader by what any of them may know of the
+    /// voters: the new config or the old one.
+    pub fn could_elect(&self, has: impl Fn(DiskId) -> bool) -> bool {
+        self.configs()
+            .any(|config| count(config, &has) >= config.read_quorum())
+    }
+
     /// Whether those for whom `has` holds are as many as a commit takes once it is known who votes:
     /// the others cannot have given them up.
     pub fn majorities(&self, has: impl Fn(DiskId) -> bool) -> bool {
@@ -120,7 +127,8 @@ impl Quorums {
         founded && plain.commits(|disk| held(disk) >= index)
     }
 
-    fn configs(&self) -> impl Iterator<Item = &Config> {
+    /// The new config, and the old one while it counts.
+    pub fn configs(&self) -> impl Iterator<Item = &Config> {
         std::iter::once(&self.config).chain(self.previous.as_ref())
     }
 }

@@ -59,7 +59,7 @@ pub enum VotersRefused {
     /// A log has one to five voters.
     #[error("a log has 1 to 5 voters")]
     WrongNumber,
-    /// Nobody vouches for a voter that would have no say.
+    /// Nobody vouches for voters that would have no say and could elect a leader.
     #[error("nobody vouches that disk {disk} is lost")]
     Unvouched {
         /// The voter.
@@ -115,7 +115,11 @@ impl Leader {
     }
 
     /// Appends `puts`, and an entry that makes the survivors the voters without asking those that
-    /// are lost. For a pair of which one is lost for ever, which could not be voted out.
+    /// are lost. For a pair of which one is lost for ever, which could not be voted out, or where
+    /// a disk is lost that an open change of the voters needs.
+    ///
+    /// Voters that are neither survivors nor lost vote no more either: only so many that, were they
+    /// to come back, they could elect nobody without one that is lost, and silent like those.
     ///
     /// The caller vouches that the lost disks run nowhere, now and ever after: a leader that they
     /// follow could answer reads from what was before. One that they elected earlier may be there
@@ -220,20 +224,21 @@ impl Leading {
         }
         let quorums = self.quorums();
         let voters = quorums.voters();
-        if let Some(&disk) = voters
-            .iter()
-            .find(|disk| !survivors.contains(disk) && !lost.contains(disk))
+        let named: BTreeSet<DiskId> = survivors.union(lost).copied().collect();
+        let left_out: BTreeSet<DiskId> = voters.difference(&named).copied().collect();
+        if let Some(&disk) = left_out.first()
+            && quorums.could_elect(|disk| left_out.contains(&disk))
         {
             return Err(VotersRefused::Unvouched { disk });
         }
-        let named = survivors.union(lost).copied().collect::<BTreeSet<_>>();
-        if named != voters || lost.is_empty() || !survivors.is_disjoint(lost) {
+        let unknown = !named.is_subset(&voters);
+        if unknown || lost.is_empty() || !survivors.is_disjoint(lost) {
             return Err(VotersRefused::NotOneStep);
         }
         if self.leases_for_writes(now) {
             return Err(VotersRefused::NotNeeded);
         }
-        for &disk in lost {
+        for &disk in lost.union(&left_out) {
             let silent = self.peers.get(&disk).and_then(|peer| peer.silent_since);
             if silent.is_none_or(|since| now.since(since) < silence) {
                 return Err(VotersRefused::Heard { disk });

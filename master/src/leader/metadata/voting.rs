@@ -7,6 +7,7 @@ use crate::error::Error;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader::VotersRefused;
+use mdfs_core::log::message::Config;
 use mdfs_core::records::plan::{NewMember, Planned, plan_membership, plan_voters};
 use mdfs_core::records::{Key, MemberRecord, MemberState, get};
 use mdfs_core::ring::Assignment;
@@ -159,7 +160,8 @@ impl Metadata {
         Ok(plan_voters(&self.view()?, wanted)?)
     }
 
-    /// Gives up a voter of a pair, of which the survivor cannot write alone.
+    /// Gives up a voter of a pair, of which the survivor cannot write alone, or one without which a
+    /// change of the voters does not come to its end.
     ///
     /// Unlike other orders it needs no leader that can write: it is what makes one.
     pub(super) fn forget_voter(
@@ -187,17 +189,23 @@ impl Metadata {
         let disk = self.find_lost(worker)?;
         let conflict = |why: String| Err(Error::Conflict(why));
         let membership = self.log.membership().ok_or(Error::NoLeader)?;
-        let mut survivors = membership.config.voters;
-        if !survivors.remove(&disk) {
+        let quorums = membership.quorums(self.log.commit().unwrap_or_default());
+        let voters = quorums.voters();
+        if !voters.contains(&disk) {
             return conflict(format!("disk {disk} does not vote"));
         }
-        if survivors.len() != 1 {
+        // Of an odd number without a change the others can vote it out, or too many are lost.
+        let is_even = |config: &Config| config.voters.len().is_multiple_of(2);
+        if !quorums.configs().any(is_even) {
             let why = format!(
                 "only one of a pair of voters is given up so, not one of {}",
-                survivors.len() + 1
+                voters.len()
             );
             return conflict(why);
         }
+        // Who is silent too votes no more, if it can elect nobody without the disk that is lost.
+        let answers = |it: &DiskId| *it != disk && !self.fleet.is_dead(*it, now.mono);
+        let survivors = voters.into_iter().filter(answers).collect();
         if !self.fleet.is_dead(disk, now.mono) {
             return conflict(format!("disk {disk} answers, or did a moment ago"));
         }

@@ -40,6 +40,13 @@ impl Cluster {
         Ok(index)
     }
 
+    /// Appends the change, and dies of nothing before the voters hear of it.
+    fn begin_change(&mut self, to: &[u128]) {
+        let begun = self.masters[0].change_voters(self.now, disks(to));
+        // What is to be sent is lost.
+        drop(begun.unwrap());
+    }
+
     /// The master dies, and another one takes the lead.
     fn take_over(&mut self) {
         self.masters.clear();
@@ -263,6 +270,76 @@ fn the_survivor_of_a_pair_goes_on_alone_when_somebody_vouches() {
     assert_eq!(cluster.voters(), disks(&[1]));
     assert!(cluster.write(0, "c").is_ok());
     assert!(cluster.has("a") && cluster.has("b") && cluster.has("retired"));
+}
+
+#[test]
+fn a_disk_that_dies_while_the_voters_change_can_be_given_up() {
+    // It was to become the second voter.
+    let mut cluster = Cluster::founded(1);
+    cluster.add_blank(2);
+    cluster.teach(&[2]);
+    cluster.begin_change(&[1, 2]);
+    cluster.down = disks(&[2]);
+    cluster.run(9000);
+    assert_eq!(cluster.write(0, "a"), Err(NotLeading::NoQuorum));
+    cluster.force(&[1], &[2]).unwrap();
+    cluster.write(0, "a").unwrap();
+    // It was one of the pair that was to get a third.
+    let mut cluster = Cluster::founded(2);
+    cluster.add_blank(3);
+    cluster.teach(&[3]);
+    cluster.begin_change(&[1, 2, 3]);
+    cluster.down = disks(&[2]);
+    cluster.run(9000);
+    assert_eq!(cluster.write(0, "a"), Err(NotLeading::NoQuorum));
+    cluster.force(&[1, 3], &[2]).unwrap();
+    cluster.write(0, "a").unwrap();
+    cluster.take_over();
+    assert_eq!(cluster.voters(), disks(&[1, 3]));
+    assert!(cluster.has("a"));
+    // It was to take the place of one that is dead, and cannot elect anybody alone.
+    let mut cluster = Cluster::founded(3);
+    cluster.add_blank(4);
+    cluster.teach(&[4]);
+    cluster.down = disks(&[3]);
+    cluster.run(1000);
+    cluster.begin_change(&[1, 2, 3, 4]);
+    cluster.down = disks(&[3, 4]);
+    cluster.run(9000);
+    assert_eq!(cluster.write(0, "a"), Err(NotLeading::NoQuorum));
+    cluster.force(&[1, 2], &[4]).unwrap();
+    cluster.write(0, "a").unwrap();
+    cluster.down.clear();
+    cluster.take_over();
+    assert_eq!(cluster.voters(), disks(&[1, 2]));
+    assert!(cluster.has("a"));
+    // One of the two that are left while the third, which is dead, goes.
+    let mut cluster = Cluster::founded(3);
+    cluster.down = disks(&[3]);
+    cluster.run(1000);
+    cluster.begin_change(&[1, 2]);
+    cluster.down = disks(&[2, 3]);
+    cluster.run(9000);
+    assert_eq!(cluster.write(0, "a"), Err(NotLeading::NoQuorum));
+    cluster.force(&[1], &[2]).unwrap();
+    cluster.write(0, "a").unwrap();
+}
+
+#[test]
+fn who_could_elect_a_leader_is_not_left_out_unvouched() {
+    let mut cluster = Cluster::founded(5);
+    cluster.down = disks(&[3, 4, 5]);
+    cluster.run(9000);
+    let unvouched = VotersRefused::Unvouched { disk: disk(3) };
+    assert_eq!(cluster.force(&[1, 2], &[]), Err(unvouched));
+    cluster.down = disks(&[3, 4]);
+    cluster.run(500);
+    cluster.down = disks(&[3, 4, 5]);
+    cluster.run(4000);
+    let heard = VotersRefused::Heard { disk: disk(5) };
+    assert_eq!(cluster.force(&[1, 2], &[3]), Err(heard));
+    cluster.run(9000);
+    cluster.force(&[1, 2], &[3]).unwrap();
 }
 
 #[test]

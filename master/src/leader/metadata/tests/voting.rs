@@ -2,7 +2,7 @@
 
 use super::asking::{done, refused};
 use super::worker::Worker;
-use super::world::{VOTER_PATIENCE, World, disk, disks};
+use super::world::{HOLD, VOTER_PATIENCE, World, disk, disks};
 use crate::error::Error;
 use crate::leader::handle::Question;
 use mdfs_core::id::DiskId;
@@ -174,6 +174,36 @@ fn the_survivor_of_a_pair_goes_on_when_the_other_is_given_up() {
     assert!(matches!(back, Error::RetiredDisk { .. }), "{back}");
     world.take_over();
     assert_eq!(world.names(), ["a", "b"]);
+}
+
+#[test]
+fn a_disk_that_dies_before_it_votes_can_be_given_up() {
+    let mut world = World::founded_by(1);
+    world.add(2);
+    world.run(2000);
+    world.touch("a");
+    world.order_voters(2).unwrap();
+    let taught = |world: &World| {
+        let held = world.master.log.replicated().unwrap();
+        held.iter().any(|it| it.0 == disk(2) && it.1 > 0)
+    };
+    while !taught(&world) {
+        world.run(50);
+    }
+    // The order goes out and comes to nobody.
+    let now = world.time().mono;
+    drop(world.master.log.change_voters(now, disks(&[1, 2])).unwrap());
+    world.kill(2);
+    world.run(30_000);
+    let unsure = world.delete("a");
+    world.run(HOLD + 1000);
+    assert!(done(unsure).is_err());
+    world.forget("worker-2").unwrap();
+    world.run(1000);
+    assert_eq!(world.voters(), disks(&[1]));
+    world.touch("b");
+    let state = world.master.catalog.members[&disk(2)].state;
+    assert_eq!(state, MemberState::Retired);
 }
 
 #[test]
