@@ -60,10 +60,16 @@ pub fn next_step(
     let spare = best_spare(voters, candidates);
     let number = voters.len();
     let wanted = usize::from(wanted.clamp(1, MOST_VOTERS));
-    let worst = voters
-        .iter()
-        .max_by_key(|disk| (badness(known.get(disk).copied(), patience), **disk));
-    let (&worst, bad) = worst.map(|disk| (disk, badness(known.get(disk).copied(), patience)))?;
+    let bad = |disk: &DiskId| badness(known.get(disk).copied(), patience);
+    // Of those that are equally there, one whose zone has most voters: zones are worth more than who
+    // holds chunks besides.
+    let worst = voters.iter().max_by_key(|disk| {
+        let bad = bad(disk);
+        let zone = known.get(disk).map_or(&None, |it| &it.zone);
+        let crowd = votes_in(zone, voters, candidates);
+        (bad.max(Badness::Witness), crowd, bad, **disk)
+    });
+    let (&worst, bad) = worst.map(|disk| (disk, bad(disk)))?;
     let to_replace = bad >= Badness::Leaves;
     if number > wanted {
         return Some(Step::Remove(worst));
@@ -112,18 +118,23 @@ fn badness(candidate: Option<&Candidate>, patience: Duration) -> Badness {
 }
 
 fn best_spare(voters: &BTreeSet<DiskId>, candidates: &[Candidate]) -> Option<DiskId> {
-    let votes_in = |zone: &Option<String>| {
-        let mut votes = candidates.iter().filter(|it| voters.contains(&it.disk));
-        match zone {
-            Some(_) => votes.by_ref().filter(|it| it.zone == *zone).count(),
-            None => 0,
-        }
-    };
     candidates
         .iter()
         .filter(|it| it.able && !it.leaves && !voters.contains(&it.disk))
-        .min_by_key(|it| (!it.steady, votes_in(&it.zone), it.witness, it.disk))
+        .min_by_key(|it| {
+            let crowd = votes_in(&it.zone, voters, candidates);
+            (!it.steady, crowd, it.witness, it.disk)
+        })
         .map(|it| it.disk)
+}
+
+/// How many voters a zone has; none if it is no zone.
+fn votes_in(zone: &Option<String>, voters: &BTreeSet<DiskId>, candidates: &[Candidate]) -> usize {
+    let votes = candidates.iter().filter(|it| voters.contains(&it.disk));
+    match zone {
+        Some(_) => votes.filter(|it| it.zone == *zone).count(),
+        None => 0,
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +213,17 @@ mod tests {
         check("1 v, 2 v leaves, 3 v", 1, "remove 2");
         check("1 v witness, 2 v, 3 v", 1, "remove 1");
         check("1 v, 2 v", 1, "remove 2");
+    }
+
+    #[test]
+    fn one_goes_from_the_zone_that_has_most_voters() {
+        let five = "1 v zone=a, 2 v zone=a, 3 v zone=a, 4 v zone=b, 5 v zone=c";
+        check(five, 3, "remove 3");
+        let four = "1 v zone=a, 2 v zone=a, 4 v zone=b, 5 v zone=c";
+        check(four, 3, "remove 2");
+        check("1 v zone=a, 2 v zone=a, 3 v zone=b witness", 1, "remove 2");
+        check("1 v zone=a witness, 2 v zone=a, 3 v zone=b", 1, "remove 1");
+        check("1 v zone=a, 2 v zone=a, 3 v zone=b unsteady", 1, "remove 3");
     }
 
     #[test]
