@@ -46,7 +46,7 @@ pub struct Outside {
 }
 
 /// Runs the metadata service until `stop` fires; then gives the leases back and returns. Once `leave`
-/// fires it gives them back at once if another master follows, and goes on as one that follows.
+/// fires it gives them back at once if another master waits to take over, and goes on as one that follows.
 ///
 /// # Errors
 /// If an invariant of the log is broken: the process must stop.
@@ -73,7 +73,7 @@ pub async fn drive(
                 stays = false;
                 let now = outside.now();
                 // Alone, it leads on until the requests under way have ended.
-                if metadata.followers(now).next().is_some() {
+                if metadata.has_follower_waiting(now) {
                     let effects = metadata.resign(now);
                     outside.tell_lead(&metadata);
                     for effect in effects {

@@ -22,9 +22,18 @@ pub(super) struct Feeds {
 
 #[derive(Debug)]
 struct Waiting {
+    url: String,
     until: Timestamp,
     from: FeedFrom,
     answer: Answer<FeedReply>,
+}
+
+impl Feeds {
+    /// Whether a master waited for news and its connection has ended: it has stopped.
+    pub(super) fn has_left(&self, url: &str) -> bool {
+        let mut theirs = self.waiting.iter().filter(|it| it.url == url).peekable();
+        theirs.peek().is_some() && theirs.all(|it| it.answer.is_closed())
+    }
 }
 
 impl Metadata {
@@ -47,7 +56,9 @@ impl Metadata {
 
     /// Feeds another master, at once or when there is news.
     fn feed(&mut self, now: Now, request: FeedRequest, answer: Answer<FeedReply>) {
+        self.note_fed(now, request.url.clone());
         let waiting = Waiting {
+            url: request.url,
             until: now.mono.plus(NEWS_WITHIN),
             from: request.from,
             answer,

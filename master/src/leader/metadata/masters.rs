@@ -12,10 +12,16 @@ use std::time::Duration;
 /// A master that follows and says nothing for so long is gone: it says hello every second.
 const GONE: Duration = Duration::from_secs(5);
 
+/// A master that follows has asked for the feed again by then: it was answered within a second. One
+/// that has not may have stopped.
+const FED_WITHIN: Duration = Duration::from_millis(1500);
+
 /// The masters that follow this one, and when each was last heard of.
 #[derive(Debug, Default)]
 pub(super) struct Masters {
     heard: BTreeMap<String, Timestamp>,
+    /// When each asked for the feed last.
+    fed: BTreeMap<String, Timestamp>,
 }
 
 impl Metadata {
@@ -59,6 +65,22 @@ impl Metadata {
         }
         masters.insert(hello.url, now.mono);
         Ok(())
+    }
+
+    /// Notes a master that asks for the feed.
+    pub(super) fn note_fed(&mut self, now: Now, url: String) {
+        let fed = &mut self.masters.fed;
+        fed.retain(|_, asked| now.mono.since(*asked) < FED_WITHIN);
+        if fed.len() + 1 < MOST_MASTERS {
+            fed.insert(url, now.mono);
+        }
+    }
+
+    /// Whether another master is there that would take over at once: it waits for the feed, or did a
+    /// moment ago.
+    pub fn has_follower_waiting(&self, now: Now) -> bool {
+        let mut fed = self.masters.fed.iter();
+        fed.any(|(url, asked)| now.mono.since(*asked) < FED_WITHIN && !self.feeds.has_left(url))
     }
 
     /// The masters that follow this one.

@@ -99,6 +99,27 @@ fn a_feed_waits_for_news_and_ends_with_the_leader_whose_follower_takes_over_at_o
 }
 
 #[test]
+fn leases_are_handed_over_only_while_another_master_waits_for_the_feed() {
+    let mut world = pair();
+    let waiting = |world: &World| world.master.has_follower_waiting(world.time());
+    assert!(!waiting(&world));
+    world.feed_other();
+    let from = world.as_other(0, World::wanted).unwrap();
+    let asked = world.ask_feed(from.clone());
+    assert!(waiting(&world));
+    world.run(1200);
+    assert!(waiting(&world), "it was answered a moment ago");
+    drop(asked);
+    world.run(1000);
+    assert!(!waiting(&world), "it asked no more");
+    // It stops while it waits: its connection ends.
+    let asked = world.ask_feed(from);
+    assert!(waiting(&world));
+    drop(asked);
+    assert!(!waiting(&world));
+}
+
+#[test]
 fn no_more_than_a_few_masters_wait_for_news() {
     let mut world = pair();
     world.feed_other();
