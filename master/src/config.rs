@@ -185,6 +185,12 @@ impl Limits {
     pub fn detect(&self) -> Result<DetectSettings, InvalidDetectSettings> {
         DetectSettings::new(self.heartbeat, SUSPECT_AFTER, self.dead_after)
     }
+
+    /// How long nothing may come on a worker's connection of heartbeats before it is ended: the worker
+    /// counts as dead long before, however seldom workers beat.
+    pub fn beat_silence(&self) -> Duration {
+        self.dead_after.saturating_mul(4)
+    }
 }
 
 impl Config {
@@ -292,6 +298,20 @@ mod tests {
         change(&mut config);
         let faults = config.check().err().unwrap_or_default();
         assert_eq!(faults.to_string(), want);
+    }
+
+    #[test]
+    fn a_connection_of_heartbeats_outlives_the_time_between_two_of_them() {
+        let silence = |heartbeat, dead_after| {
+            let limits = Limits {
+                heartbeat,
+                dead_after,
+                ..Limits::default()
+            };
+            limits.beat_silence()
+        };
+        assert_eq!(silence(SECOND, 15 * SECOND), 60 * SECOND);
+        assert_eq!(silence(20 * 60 * SECOND, HOUR), 4 * HOUR);
     }
 
     #[test]

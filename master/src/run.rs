@@ -195,6 +195,7 @@ impl Running {
             machine,
             tasks: tasks.clone(),
             registry,
+            beat_silence: limits.beat_silence(),
         };
         let app = App::new(parts).map_err(|error| Error::Start(error.to_string()))?;
         Ok(Self {

@@ -25,9 +25,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How long a worker may say nothing before its connection ends: it counts as dead long before.
-const SILENCE: Duration = Duration::from_secs(60);
-
 /// How long it may take an answer to go out.
 const WRITE_STALL: Duration = Duration::from_secs(10);
 
@@ -86,7 +83,8 @@ async fn talk(
     closed: CancellationToken,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::from(&early[..]);
-    while let Some(beat) = timeout(SILENCE, frame(&mut stream, &mut buffer)).await?? {
+    let silence = app.0.beat_silence;
+    while let Some(beat) = timeout(silence, frame(&mut stream, &mut buffer)).await?? {
         let taken = LENGTH_BYTES + beat.len();
         let heard = hear(&app.0.leader, &beat, closed.clone()).await;
         let answer = match heard {

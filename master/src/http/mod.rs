@@ -48,6 +48,7 @@ use mdfs_service::metrics::{MetricError, Registry};
 use mdfs_service::{Chance, Clock, Machine, Tasks};
 use metrics::HttpMetrics;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What the handlers work with.
@@ -65,6 +66,8 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Where the metrics of the HTTP interface are registered, and what `/metrics` shows.
     pub registry: Registry,
+    /// How long a worker may say nothing on its connection of heartbeats.
+    pub beat_silence: Duration,
 }
 
 /// The state that all handlers share. Cheap to clone.
@@ -82,6 +85,7 @@ struct Inner {
     metrics: HttpMetrics,
     /// One for each export and import that may be under way.
     transfers: Arc<Semaphore>,
+    beat_silence: Duration,
 }
 
 impl App {
@@ -97,6 +101,7 @@ impl App {
             machine,
             tasks,
             registry,
+            beat_silence,
         } = parts;
         let Machine { clock, chance, .. } = machine;
         let metrics = HttpMetrics::new(registry, &routes::labels())?;
@@ -110,6 +115,7 @@ impl App {
             tasks,
             metrics,
             transfers: Arc::new(Semaphore::new(transfer::MOST_TRANSFERS)),
+            beat_silence,
         })))
     }
 }

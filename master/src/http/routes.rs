@@ -235,6 +235,7 @@ mod tests {
                 machine: clock.into(),
                 tasks,
                 registry,
+                beat_silence: crate::config::Limits::default().beat_silence(),
             })
             .unwrap(),
         )

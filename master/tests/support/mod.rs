@@ -111,6 +111,7 @@ impl Setup {
             machine: clock.clone().into(),
             tasks: tasks.clone(),
             registry: Registry::new(),
+            beat_silence: mdfs_master::config::Limits::default().beat_silence(),
         };
         let router = router(App::new(parts).unwrap());
         Self {
