@@ -3,6 +3,7 @@
 use super::error::{Error, Result, io_error};
 use super::layout::{IDENTITY, IDENTITY_STAGED};
 use crate::disk::{Disk, Writes};
+use mdfs_core::fence::{self, Fenced};
 use mdfs_core::id::{ClusterId, DiskId, Generation, Incarnation, Term};
 use std::io;
 use std::path::Path;
@@ -31,12 +32,10 @@ pub struct DiskIdentity {
 }
 
 impl DiskIdentity {
-    pub(super) fn check_fence(&self, term: Term) -> Result<()> {
-        let fence = self.fence;
-        if term < fence {
-            return Err(Error::Fenced { term, fence });
-        }
-        Ok(())
+    /// The fence once an order of this term is obeyed.
+    pub(super) fn obey(&self, term: Term) -> Result<Term> {
+        let fenced = |Fenced { term, fence }| Error::Fenced { term, fence };
+        fence::obey(self.fence, term).map_err(fenced)
     }
 
     fn encode(&self) -> [u8; BYTES] {

@@ -35,6 +35,7 @@ use capacity::HeldBytes;
 use error::out_of_space;
 use held::Held;
 use mdfs_core::chunk::ChunkId;
+use mdfs_core::fence;
 use mdfs_core::id::{ClusterId, Generation, MountId, Term};
 use mdfs_protocol::internal::DiskState;
 use receiving::Receiving;
@@ -209,8 +210,7 @@ impl ChunkStore {
     /// `Fenced` if a later leader was heard of; otherwise what the disk says.
     pub fn raise_fence(&self, term: Term) -> Result<()> {
         self.change_identity(|identity| {
-            identity.check_fence(term)?;
-            identity.fence = term;
+            identity.fence = identity.obey(term)?;
             Ok(())
         })
     }
@@ -220,7 +220,7 @@ impl ChunkStore {
     /// # Errors
     /// `Fenced` if a later leader was heard of since.
     pub fn check_fence(&self, term: Term) -> Result<()> {
-        self.identity().check_fence(term)
+        self.identity().obey(term).map(drop)
     }
 
     /// Takes note of the term of a write, durably if it is new. Writes of earlier terms are let in
@@ -230,7 +230,7 @@ impl ChunkStore {
     /// What the disk says.
     pub fn admit_write(&self, term: Term) -> Result<()> {
         self.change_identity(|identity| {
-            identity.fence = identity.fence.max(term);
+            identity.fence = fence::admit_write(identity.fence, term);
             Ok(())
         })
     }

@@ -7,6 +7,7 @@ use super::{Effect, MAX_RECENT, Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
+use mdfs_core::fence;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::log::table::View;
 use mdfs_core::records::plan::{self, Refusal, Stored};
@@ -300,7 +301,7 @@ impl Metadata {
 
     fn plan_commit(&self, now: Now, commit: CommitUpload) -> Result<plan::Planned<Stored>, Error> {
         let term = self.log.term().ok_or(Error::NoLeader)?;
-        if commit.term != term {
+        if !fence::counts(commit.term, term) {
             return Err(Error::VerifyFirst { term });
         }
         let at = self.next(now).ok_or(Error::NoLeader)?;

@@ -13,12 +13,13 @@ use crate::leader::catalog::prefix;
 use crate::leader::progress::Amount;
 use bounded::{keep_least, note_drop};
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::garbage::Unneeded;
+use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
 use mdfs_core::time::LogTime;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use trash::Elsewhere;
 
 /// Looks at every file, in the trash or out of it.
@@ -26,9 +27,8 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     let mut pass = Pass {
         request,
         found: Survey::default(),
-        listed: HashMap::new(),
+        listed: Unneeded::new(request.uploads.clone()),
         listed_partitions: BTreeSet::new(),
-        uploads: request.uploads.clone(),
         leaving: leaving(&request.table),
     };
     pass.found.moved = request.moves.keys().copied().collect();
@@ -36,14 +36,14 @@ pub fn survey(request: &SurveyRequest) -> Survey {
     for (&disk, listed) in &request.lists {
         pass.listed_partitions.extend(&listed.partitions);
         for &chunk in listed.chunks.keys().chain(&listed.damaged) {
-            pass.listed.entry(chunk).or_default().push(disk);
+            pass.listed.list(disk, chunk);
         }
     }
     // Of the same table as the files: an upload is in one of them or the other.
     for (key, _) in request.table.range(&prefix(Kind::Upload), None) {
         match Key::from_bytes(key) {
             Ok(Key::Upload(file)) => {
-                pass.uploads.insert(file);
+                pass.listed.keep_upload(file);
             }
             _ => pass.found.unreadable_files += 1,
         }
@@ -74,11 +74,9 @@ struct Pass<'a> {
     request: &'a SurveyRequest,
     found: Survey,
     /// Chunks in the lists that no record was met for yet, and who has them.
-    listed: HashMap<ChunkId, Vec<DiskId>>,
+    listed: Unneeded,
     /// The partitions that some disk listed.
     listed_partitions: BTreeSet<Partition>,
-    /// Uploads that were open when the lists were made, or are.
-    uploads: BTreeSet<FileId>,
     /// Disks that are to be emptied.
     leaving: BTreeSet<DiskId>,
 }
@@ -204,7 +202,7 @@ impl Pass<'_> {
                 index,
             };
             let length = run.file.layout.chunk_len(index).unwrap_or(0);
-            let shown = self.listed.contains_key(&chunk);
+            let shown = !self.listed.listed_at(chunk).is_empty();
             // Of what came after the lists they say nothing.
             let is_new = run.is_new && !shown;
             let has = |disk: &DiskId| match is_new {
@@ -232,7 +230,7 @@ impl Pass<'_> {
                 [] => {
                     let reachable = &self.request.reachable;
                     let silent = places.all.iter().filter(|disk| !reachable.contains(disk));
-                    let listed = self.listed.get(&chunk).into_iter().flatten();
+                    let listed = self.listed.listed_at(chunk);
                     sole.extend(silent.chain(listed).copied());
                 }
                 [..] => {}
@@ -279,9 +277,8 @@ impl Pass<'_> {
     }
 
     fn note_needs(&mut self, chunk: ChunkId, length: u64, good: &[DiskId], lacking: &[DiskId]) {
-        let elsewhere = self.listed.get(&chunk).into_iter().flatten();
         let mut sources = good.to_vec();
-        sources.extend(elsewhere.copied());
+        sources.extend(self.listed.listed_at(chunk));
         let damaged: Vec<DiskId> = self.damaged_at(chunk).collect();
         self.found.damaged_chunks += u64::from(!damaged.is_empty());
         sources.extend(damaged);
@@ -320,10 +317,7 @@ impl Pass<'_> {
         places: &Places<'_>,
         targets_have_it: bool,
     ) {
-        let Some(disks) = self.listed.remove(&chunk) else {
-            return;
-        };
-        for disk in disks {
+        for disk in self.listed.keep(chunk) {
             if places.all.contains(&disk) {
                 continue;
             }
@@ -371,13 +365,9 @@ impl Pass<'_> {
 
     /// What is left in the lists is of no file; of no upload either, it is garbage.
     fn finish(mut self) -> Survey {
-        let garbage: Vec<(ChunkId, Vec<DiskId>)> = std::mem::take(&mut self.listed)
-            .into_iter()
-            .filter(|(chunk, _)| !self.uploads.contains(&chunk.file))
-            .collect();
         // A record that cannot be read may be the one that needs them.
         if self.found.unreadable_files == 0 {
-            for (chunk, disks) in garbage {
+            for (chunk, disks) in std::mem::take(&mut self.listed).garbage() {
                 for disk in disks {
                     note_drop(&mut self.found.garbage, disk, chunk);
                 }

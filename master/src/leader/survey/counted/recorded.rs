@@ -52,7 +52,7 @@ impl Pass<'_> {
         let (there, silent): (Vec<DiskId>, Vec<DiskId>) = disks.partition(answers);
         let good: Vec<DiskId> = there.iter().copied().filter(has).collect();
         // Whole or damaged, and not only where it is recorded.
-        let listed = self.listed.get(&chunk).map_or(&[][..], Vec::as_slice);
+        let listed = self.listed.listed_at(chunk);
         match (good.len(), there.len()) {
             (1, _) => good,
             // Recorded after the lists were made, it seems: then all copies were durable.
