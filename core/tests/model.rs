@@ -1,8 +1,10 @@
-//! The log protocol, explored exhaustively in small bounds; `core/examples/model.rs` has the full
-//! form.
+//! The log protocol, and the orders to drop chunks, explored exhaustively in small bounds;
+//! `core/examples/model.rs` has the full form.
 
 #[path = "model/mod.rs"]
 mod model;
+#[path = "model_chunks/mod.rs"]
+mod model_chunks;
 
 use stateright::Model;
 use std::collections::BTreeSet;
@@ -63,5 +65,22 @@ fn names_of_disks_and_numbers_of_messages_do_not_matter() {
         }
         assert_eq!(prints.len(), found.unique, "{}", found.name);
         assert!(known.len() > prints.len(), "{}", found.name);
+    }
+}
+
+#[test]
+fn no_chunks_that_are_needed_are_dropped_and_no_others_stay() {
+    for bounds in model_chunks::runs::short() {
+        let found = model_chunks::explore(&bounds, 2);
+        assert_eq!(found.broken, None, "{}", bounds.name);
+        assert!(found.whole && found.alive, "{}", bounds.name);
+    }
+}
+
+#[test]
+fn every_broken_rule_about_chunks_is_noticed() {
+    for bounds in model_chunks::runs::mutants() {
+        let found = model_chunks::explore(&bounds, 2);
+        assert!(found.broken.is_some(), "{} goes unnoticed", bounds.name);
     }
 }

@@ -8,6 +8,7 @@
 mod child;
 mod generate;
 mod machine;
+mod planted;
 mod proofs;
 mod prove;
 mod tally;

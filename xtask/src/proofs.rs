@@ -16,6 +16,8 @@ pub(crate) enum Form {
         package: &'static str,
         program: &'static str,
     },
+    /// Bugs planted in a copy of the tree; the short form plants some.
+    Planted,
 }
 
 /// One claim.
@@ -226,6 +228,17 @@ pub(crate) const PROOFS: &[Proof] = &[
         minutes: 120,
     },
     Proof {
+        name: "model-chunks",
+        claim: "no order drops a chunk that a record needs, and none that nobody needs stays behind",
+        needs: &[],
+        form: Form::Example {
+            package: "mdfs-core",
+            example: "model",
+            part: Some("chunks"),
+        },
+        minutes: 30,
+    },
+    Proof {
         name: "sim",
         claim: "simulated clusters keep their promises through thousands of runs full of faults",
         needs: &[],
@@ -234,6 +247,13 @@ pub(crate) const PROOFS: &[Proof] = &[
             program: "sim",
         },
         minutes: 180,
+    },
+    Proof {
+        name: "planted",
+        claim: "each of twenty bugs and more, planted one by one, is caught by the check made for it",
+        needs: &[("git", "git")],
+        form: Form::Planted,
+        minutes: 60,
     },
     Proof {
         name: "ring",

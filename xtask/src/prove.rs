@@ -3,6 +3,7 @@
 use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
+use crate::planted;
 use crate::proofs::{Form, PROOFS, Proof};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
@@ -33,6 +34,9 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
         println!("{program} is missing; what needs it will say so");
     }
     let finished = match (&proof.form, short) {
+        (Form::Planted, short) => {
+            return planted::run(&workspace, short, proof.minutes, folders);
+        }
         (Form::Processes, short) => {
             let profile = if short { "debug" } else { "release" };
             let mut build = vec![
@@ -109,7 +113,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
     Ok(finished.success)
 }
 
-/// What the test command runs of a proof with processes.
+/// What the test command runs of a proof that is no test.
 pub(crate) struct ShortForm {
     /// The proof's name.
     pub(crate) name: &'static str,
@@ -121,20 +125,24 @@ pub(crate) struct ShortForm {
 
 /// The short forms that run beside the tests; those of the other proofs are tests themselves.
 pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
-    let processes = PROOFS
-        .iter()
-        .filter(|proof| matches!(proof.form, Form::Processes));
-    let short = |proof: &Proof| ShortForm {
-        name: proof.name,
-        // Only the full form of `speed` compares itself with nginx.
-        needs: if proof.name == "speed" {
-            &[]
-        } else {
-            proof.needs
-        },
-        command: with_processes(workspace, "debug", proof.name, true, 6),
+    let short = |proof: &Proof| {
+        let name = proof.name;
+        let command = match proof.form {
+            Form::Processes => with_processes(workspace, "debug", name, true, 6),
+            Form::Planted => {
+                let xtask = workspace.program("debug", "xtask");
+                Bounded::new(6, &[&xtask, "prove", name, "--short"])
+            }
+            Form::Example { .. } | Form::Program { .. } => return None,
+        };
+        Some(ShortForm {
+            name,
+            // Only the full form of `speed` compares itself with nginx.
+            needs: if name == "speed" { &[] } else { proof.needs },
+            command,
+        })
     };
-    processes.map(short).collect()
+    PROOFS.iter().filter_map(short).collect()
 }
 
 fn with_processes(

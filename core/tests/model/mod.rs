@@ -12,6 +12,7 @@ pub mod changes;
 pub mod disk;
 pub mod history;
 pub mod members;
+pub mod planted;
 pub mod print;
 pub mod runs;
 pub mod world;

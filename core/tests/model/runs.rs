@@ -7,7 +7,7 @@ use mdfs_core::log::mutant::Mutant;
 use std::time::Duration;
 
 /// Nothing broken; the least of everything.
-const LEAST: Bounds = Bounds {
+pub const LEAST: Bounds = Bounds {
     name: "",
     voters: 1,
     path: &[],

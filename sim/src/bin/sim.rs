@@ -39,6 +39,9 @@ struct Arguments {
     /// rate must be right
     #[arg(long)]
     proof: bool,
+    /// Begins no further seed once one has failed
+    #[arg(long)]
+    until_broken: bool,
     /// Where to write a line for each event
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -94,14 +97,16 @@ fn go(arguments: &Arguments) -> Result<bool> {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                    let sum = || {
+                        sum.lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    };
+                    if seed >= seeds.end || arguments.until_broken && sum().bad > 0 {
                         return;
                     }
                     let twice = arguments.twice || arguments.proof && seed <= PROOF.1;
                     let ran = run_seed(arguments, seed, twice);
-                    let mut sum = sum
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut sum = sum();
                     match ran {
                         Ok((outcome, good)) => sum.add(outcome, good),
                         Err(error) => sum.undone = Some(error),
