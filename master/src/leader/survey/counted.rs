@@ -251,7 +251,8 @@ impl Pass<'_> {
             if !excepted && !lacking.is_empty() || run.is_new {
                 self.found.moved.remove(&run.partition);
             }
-            self.note_excess(chunk, &good, run.wanted, places, lacking.is_empty());
+            let settled = lacking.is_empty() || stays;
+            self.note_excess(chunk, &good, run.wanted, places, settled);
         }
         fewest
     }
@@ -308,21 +309,22 @@ impl Pass<'_> {
         }
     }
 
-    /// Copies of a chunk that somebody needs, but not there.
+    /// Copies of a chunk that somebody needs, but not there. They go if its places are `settled`: all
+    /// have it that should, or it stays elsewhere.
     fn note_excess(
         &mut self,
         chunk: ChunkId,
         good: &[DiskId],
         wanted: usize,
         places: &Places<'_>,
-        targets_have_it: bool,
+        settled: bool,
     ) {
         for disk in self.listed.keep(chunk) {
             if places.all.contains(&disk) {
                 continue;
             }
             self.found.excess_copies += 1;
-            if targets_have_it && good.len() >= wanted {
+            if settled && good.len() >= wanted {
                 let copy = ExcessCopy {
                     chunk,
                     wanted,

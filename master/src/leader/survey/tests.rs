@@ -296,6 +296,37 @@ fn what_came_home_goes_again_when_the_trash_keeps_the_rest_elsewhere() {
 }
 
 #[test]
+fn a_copy_goes_that_no_place_has_while_the_trash_keeps_the_others_elsewhere() {
+    let elsewhere = Copies {
+        first_chunk: 0,
+        chunks: 1,
+        disks: vec![disk(3)],
+    };
+    let file = file(1, vec![elsewhere]);
+    let trashed = TrashRecord {
+        name: name(),
+        file: file.clone(),
+    };
+    let deleted = Key::Trash(LogTime::default(), file.file);
+    let trashed = put(&deleted, &trashed).unwrap();
+    let found = survey(&request(std::slice::from_ref(&trashed), &[3, 4]));
+    assert_eq!((found.excess_copies, found.copies_to_make), (1, 0));
+    let spare = ExcessCopy {
+        chunk: chunk(),
+        wanted: 1,
+        stays_elsewhere: false,
+    };
+    assert_eq!(found.excess, [(disk(4), vec![spare])].into());
+    // Not while it is needed: the copy elsewhere is gone, or the file has its name and goes home.
+    assert!(survey(&request(&[trashed], &[4])).excess.is_empty());
+    assert!(
+        survey(&request(&[stored(&file)], &[3, 4]))
+            .excess
+            .is_empty()
+    );
+}
+
+#[test]
 fn a_file_that_came_after_the_lists_is_whole_and_its_chunks_are_needed() {
     let mut file = file(2, vec![]);
     file.version = 11;
