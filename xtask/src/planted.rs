@@ -21,6 +21,8 @@ const FOLDER: &str = "tests/planted";
 const LEAST: usize = 20;
 /// Characters that are shown of what was noticed.
 const MOST_TOLD: usize = 160;
+/// Lines that are shown of a check that did not notice what it must.
+const SHOWN: usize = 20;
 
 /// Plants every bug; in the short form some, and of the others only sees whether their patches apply.
 /// Returns whether all were caught, within so many minutes.
@@ -187,10 +189,16 @@ impl Garden {
                 seen,
                 ..
             } = bug;
-            let end: Vec<_> = finished.output.lines().rev().take(20).collect();
-            let end: Vec<_> = end.into_iter().rev().collect();
+            // What came last, and before it what a simulation says of a seed.
+            let lines: Vec<&str> = finished.output.lines().collect();
+            let ends = lines.len().saturating_sub(SHOWN);
+            let shown = lines.iter().enumerate();
+            let shown = shown.filter(|(at, line)| *at >= ends || line.starts_with("  "));
+            let shown: Vec<_> = shown
+                .map(|(_, line)| line.chars().take(MOST_TOLD).collect::<String>())
+                .collect();
             println!("SURVIVED {name} (not: {rule}): {by:?} did not see {seen:?}");
-            println!("{}", end.join("\n"));
+            println!("{}", shown.join("\n"));
             return Ok(None);
         };
         let name = &bug.name;
