@@ -12,6 +12,7 @@ mod leading;
 mod loading;
 mod model;
 mod peer;
+mod recovery;
 mod replicate;
 mod replies;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod voters;
 mod warm;
 
 pub use event::{BootstrapRefusal, Effect, Event, LeaderSettings, NotLeading};
+pub use recovery::Heard;
 pub use voters::VotersRefused;
 pub use warm::{Changed, Copied};
 
@@ -34,6 +36,7 @@ use campaign::{Preparing, Waiting};
 use founding::Order;
 use leading::Leading;
 use loading::Loading;
+use recovery::Vouched;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use warm::Warm;
@@ -59,6 +62,8 @@ pub struct Leader {
     /// The term it leads in, if there is such a master.
     leader_term: Term,
     order: Option<Order>,
+    /// Voters that an election may do without.
+    vouched: Option<Vouched>,
     resigned: bool,
     state: State,
     /// What is known to be committed, for the next time: while leading there is none.
@@ -92,6 +97,7 @@ impl Leader {
             leader_url: None,
             leader_term: Term::default(),
             order: None,
+            vouched: None,
             resigned: false,
             state: State::Waiting(Waiting::default()),
             warm: None,
@@ -118,6 +124,8 @@ impl Leader {
                         ticket,
                         disks,
                         wall,
+                        lost: BTreeSet::new(),
+                        epoch: 0,
                         expires: now,
                     },
                     &mut effects,

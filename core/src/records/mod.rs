@@ -9,6 +9,7 @@ mod file;
 mod key;
 pub mod plan;
 mod precondition;
+pub mod remains;
 mod request;
 mod token;
 mod upload;

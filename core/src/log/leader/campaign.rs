@@ -36,9 +36,9 @@ impl Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Poll {
     term: Term,
-    asked: BTreeSet<DiskId>,
+    pub(super) asked: BTreeSet<DiskId>,
     pub(super) votes: BTreeMap<DiskId, Vote>,
-    unreachable: BTreeSet<DiskId>,
+    pub(super) unreachable: BTreeSet<DiskId>,
 }
 
 /// Promises are collected.
@@ -51,6 +51,8 @@ pub(super) struct Preparing {
     pub(super) lost: BTreeSet<DiskId>,
     /// All the disks of the order have to promise, with empty logs.
     pub(super) founding: bool,
+    /// Voters that it does without: somebody vouches that they run nowhere.
+    pub(super) vouched: BTreeSet<DiskId>,
     pub(super) expires: Timestamp,
 }
 
@@ -64,6 +66,7 @@ impl Leader {
             let disks = self.silent();
             self.refuse_order(BootstrapRefusal::Silent { disks }, effects);
         }
+        self.vouched = self.vouched.take().filter(|it| now < it.expires);
         match &mut self.state {
             State::Waiting(waiting) => {
                 // Who has given up leading asks too: it has to know who leads instead.
@@ -143,13 +146,14 @@ impl Leader {
         let epoch = vote.membership.config.epoch;
         poll.votes.insert(from, vote);
         self.heard_epoch(epoch);
+        self.drop_given_up(epoch);
         self.consider(now, effects);
     }
 
     /// Goes on to Prepare if the answers so far suffice.
     fn consider(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.check_order(effects);
-        if self.resigned {
+        if self.resigned || self.consider_recovery(now, effects) {
             return;
         }
         let State::Waiting(Waiting {
@@ -219,6 +223,7 @@ impl Leader {
             asked: disks,
             lost: BTreeSet::new(),
             founding,
+            vouched: BTreeSet::new(),
             expires: now.plus(self.settings.lease / 2),
         });
     }
@@ -272,7 +277,7 @@ impl Leader {
             } else {
                 quorums
             };
-            if quorums.promises(|disk| promises.contains_key(&disk)) {
+            if preparing.suffice(&quorums) {
                 let (source, end) = (*source, vote.last);
                 let preparing = preparing.clone();
                 self.load(now, source, end, preparing, effects);
@@ -282,6 +287,7 @@ impl Leader {
             let missing: Vec<_> = quorums
                 .voters()
                 .difference(&preparing.asked)
+                .filter(|disk| !preparing.vouched.contains(disk))
                 .copied()
                 .collect();
             let term = preparing.term;
@@ -330,7 +336,7 @@ impl Leader {
             }
             State::Preparing(preparing) => {
                 preparing.lost.insert(disk);
-                self.give_up_if_hopeless(now, effects);
+                self.choose(now, effects);
             }
             State::Loading(loading) => {
                 if loading.source == disk {

@@ -12,6 +12,10 @@ pub(super) struct Order {
     pub(super) ticket: u64,
     pub(super) disks: BTreeSet<DiskId>,
     pub(super) wall: LogTime,
+    /// Voters of a log before, of which nothing is left; none in a cluster that is new.
+    pub(super) lost: BTreeSet<DiskId>,
+    /// Above that of any log before.
+    pub(super) epoch: u32,
     pub(super) expires: Timestamp,
 }
 

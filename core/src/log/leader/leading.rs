@@ -31,6 +31,10 @@ pub(super) struct Leading {
     pub(super) peers: BTreeMap<DiskId, Peer>,
     /// They get the log, and count for nothing.
     pub(super) learners: BTreeSet<DiskId>,
+    /// Voters that it was elected without, to give them up: it sends them nothing.
+    pub(super) vouched: BTreeSet<DiskId>,
+    /// Of the first voters, while no log has them.
+    pub(super) epoch: u32,
     /// The number of the last Append or Snapshot sent to anybody.
     pub(super) sends: u64,
     pub(super) reads: VecDeque<Read>,
@@ -90,6 +94,8 @@ impl Leading {
         let mut leading = Self::inherit(now, term, inherited, mutants);
         leading.inherited_committed = false;
         leading.founding = Some(order.disks.clone());
+        leading.vouched = order.lost.clone();
+        leading.epoch = order.epoch;
         leading.clock = (order.wall, now);
         leading.refresh_peers(now);
         leading
@@ -123,12 +129,21 @@ impl Leading {
             founding: None,
             peers: BTreeMap::new(),
             learners: BTreeSet::new(),
+            vouched: BTreeSet::new(),
+            epoch: 0,
             sends: 0,
             reads: VecDeque::new(),
             mutants,
         };
         leading.refresh_peers(now);
         leading
+    }
+
+    /// The same, elected without these voters.
+    pub(super) fn without(mut self, now: Timestamp, vouched: BTreeSet<DiskId>) -> Self {
+        self.vouched = vouched;
+        self.refresh_peers(now);
+        self
     }
 
     pub(super) fn term(&self) -> Term {
@@ -165,7 +180,7 @@ impl Leading {
             Some(voters) => {
                 let config = Config {
                     voters: voters.clone(),
-                    epoch: 0,
+                    epoch: self.epoch,
                 };
                 Membership {
                     config,
@@ -250,11 +265,17 @@ impl Leading {
     /// Appends the first own entry once a quorum leases: not before, so that no tail grows that
     /// nobody can commit.
     pub(super) fn open(&mut self, now: Timestamp) {
-        if self.first_own.is_some() || !self.leases_for_writes(now) {
+        let recovers = self.founding.is_none() && !self.vouched.is_empty();
+        if self.first_own.is_some() || recovers || !self.leases_for_writes(now) {
             return;
         }
+        let epoch = self.epoch;
         let change = match self.founding.take() {
-            Some(voters) => Change::Config(Config { voters, epoch: 0 }),
+            Some(voters) if self.vouched.is_empty() => Change::Config(Config { voters, epoch }),
+            Some(voters) => Change::Forced {
+                config: Config { voters, epoch },
+                lost: self.vouched.clone(),
+            },
             None => Change::Blank,
         };
         self.first_own = Some(self.push(now, None, change));

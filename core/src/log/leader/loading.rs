@@ -182,6 +182,11 @@ impl Leader {
         preparing: Preparing,
         effects: &mut Vec<Effect>,
     ) {
+        let vote = preparing.promises.get(&source);
+        self.drop_given_up(vote.map_or(0, |vote| vote.membership.config.epoch));
+        if !preparing.vouched.is_empty() && self.recover_from_copy(now, end, &preparing, effects) {
+            return;
+        }
         let warm = self.warm.as_ref();
         let known = warm.map(|warm| warm.position()).unwrap_or_default();
         let term = preparing.term;
@@ -271,7 +276,10 @@ impl Leader {
                     ..Copied::default()
                 };
                 effects.extend((!copied.is_empty()).then(|| Effect::Copied(Box::new(copied))));
-                let leading = Leading::inherit(now, term, inherited, self.mutants.clone());
+                let vouched = loading.preparing.vouched.clone();
+                let mutants = self.mutants.clone();
+                let leading = Leading::inherit(now, term, inherited, mutants);
+                let leading = leading.without(now, vouched);
                 self.lead(now, leading, effects);
             }
             None => self.drop_source(now, effects),
@@ -296,7 +304,7 @@ impl Leader {
                 .max()
                 .unwrap_or_default();
             let quorums = vote.membership.quorums(commit);
-            commit <= vote.last.index && quorums.promises(|disk| promises.contains_key(&disk))
+            commit <= vote.last.index && preparing.suffice(&quorums)
         });
         if enough {
             self.state = State::Preparing(preparing);

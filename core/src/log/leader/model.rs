@@ -144,13 +144,14 @@ impl Leader {
             leader_url,
             leader_term,
             order,
+            vouched,
             resigned,
             state,
             warm,
             mutants,
         } = self;
         (incarnation, random, round, leader_url, leader_term).hash(hasher);
-        (order, resigned, warm, mutants).hash(hasher);
+        (order, vouched, resigned, warm, mutants).hash(hasher);
         (epoch, alone_since).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         match state {
@@ -175,9 +176,10 @@ fn hash_preparing(preparing: &Preparing, hasher: &mut impl Hasher) {
         asked: _,
         lost: _,
         founding,
+        vouched,
         expires,
     } = preparing;
-    (term, founding, expires).hash(hasher);
+    (term, founding, vouched, expires).hash(hasher);
 }
 
 fn hash_loading(loading: &Loading, hasher: &mut impl Hasher) {
@@ -234,6 +236,8 @@ fn hash_leading(leading: &Leading, hasher: &mut impl Hasher) {
         founding,
         peers: _,
         learners: _,
+        vouched,
+        epoch,
         sends: _,
         reads,
         clock,
@@ -241,7 +245,7 @@ fn hash_leading(leading: &Leading, hasher: &mut impl Hasher) {
     } = leading;
     (term, log, table, overlay).hash(hasher);
     (commit, inherited_committed, first_own).hash(hasher);
-    (founding, clock).hash(hasher);
+    (founding, vouched, epoch, clock).hash(hasher);
     for read in reads {
         let Read {
             ticket,

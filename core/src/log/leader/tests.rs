@@ -6,6 +6,7 @@ use crate::log::voter::{Voter, VoterSettings};
 use std::collections::BTreeMap;
 
 mod given_up;
+mod recovery;
 mod voters;
 mod warm;
 

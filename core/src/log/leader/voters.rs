@@ -72,6 +72,12 @@ pub enum VotersRefused {
         /// The disk.
         disk: DiskId,
     },
+    /// A disk is said to be lost that is no voter.
+    #[error("disk {disk} does not vote")]
+    NoVoter {
+        /// The disk.
+        disk: DiskId,
+    },
     /// The voters can be changed with their consent.
     #[error("enough voters answer to change them with their consent")]
     NotNeeded,
@@ -167,7 +173,7 @@ impl Leader {
     }
 
     /// Sends what was appended, to those who get the log now.
-    fn changed_voters(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub(super) fn changed_voters(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let State::Leading(leading) = &mut self.state {
             leading.refresh_peers(now);
@@ -252,7 +258,8 @@ impl Leading {
 
     /// Everybody who gets the log, and nobody else.
     pub(super) fn refresh_peers(&mut self, now: Timestamp) {
-        let voters = self.quorums().voters();
+        let mut voters = self.quorums().voters();
+        voters.retain(|disk| !self.vouched.contains(disk));
         // Who votes is no learner: it would stay one when it votes no more.
         self.learners.retain(|disk| !voters.contains(disk));
         let next = self.log.last().index.saturating_add(1);
