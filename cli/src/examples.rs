@@ -112,7 +112,9 @@ Examples:
   mdfs admin export --tokens - | gzip > records.jsonl.gz
   mdfs admin import records.jsonl
   mdfs admin voters 5
-  mdfs admin forget-voter worker-2 --lost";
+  mdfs admin forget-voter worker-2 --lost
+  mdfs admin recover --lost 0123456789abcdef0123456789abcdef --yes
+  mdfs admin recover --finish";
 pub(crate) const DOCTOR: &str = "\
 Examples:
   mdfs doctor

@@ -15,6 +15,7 @@ use reqwest::Response;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// An answer whose body is still to come.
 #[derive(Debug)]
@@ -48,7 +49,16 @@ impl Answer {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn chunk(&mut self, subject: &str) -> Result<Option<Bytes>, Error> {
-        let piece = match within(self.client.config.stall, self.response.chunk()).await {
+        self.chunk_within(self.client.config.stall, subject).await
+    }
+
+    /// The same of a master that may be silent for as long as `stall`.
+    pub(crate) async fn chunk_within(
+        &mut self,
+        stall: Duration,
+        subject: &str,
+    ) -> Result<Option<Bytes>, Error> {
+        let piece = match within(stall, self.response.chunk()).await {
             Ok(piece) => piece.map_err(|source| Error::Broken {
                 subject: subject.to_owned(),
                 source: source.without_url(),

@@ -39,6 +39,7 @@
 //! | rename, delete, bring back | [`Client::rename`], [`Client::delete`], [`Client::undelete`], [`Client::trash`] |
 //! | let others in | [`Client::sign`], [`Client::create_token`] |
 //! | run a cluster | [`Client::status`], [`Client::workers`], [`Client::drain`], [`Client::policy`] and their neighbours |
+//! | recover what a disaster left | [`Client::recover`], [`Client::search_remains`], [`Client::finish_recovery`] |
 //! | keep all records elsewhere | [`Client::export`], [`Client::import`] |
 //! | keep all records elsewhere | [`Client::export`], [`Client::import`] |
 //!
@@ -101,6 +102,7 @@ mod log_time;
 mod name;
 mod put;
 mod put_file;
+mod recovery;
 mod retry;
 mod shown;
 mod silence;
@@ -125,6 +127,7 @@ pub use mdfs_protocol::problem::Code;
 pub use mdfs_protocol::public as api;
 pub use put::PutOptions;
 pub use put_file::PutFileOptions;
+pub use recovery::Search;
 pub use shown::without_user;
 pub use source::PutBody;
 pub use transfer::{Export, ImportOptions};

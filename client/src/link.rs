@@ -6,6 +6,7 @@
 
 mod beats;
 mod error;
+mod footers;
 mod line;
 mod masters;
 mod network;
@@ -20,7 +21,7 @@ pub use line::Line;
 pub use network::{CarriedBody, CarryError, Network, Route};
 pub use peer::{Peer, Reads};
 pub use pieces::Pieces;
-pub use stream::ChunkStream;
+pub use stream::{ChunkStream, Passed};
 
 use http::Method;
 use http::header::HeaderValue;

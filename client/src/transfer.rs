@@ -18,6 +18,8 @@ pub struct ImportOptions {
     pub policy: bool,
     /// It may be of another cluster.
     pub other_cluster: bool,
+    /// The access tokens of the export are taken in: those too that were ended since.
+    pub tokens: bool,
 }
 
 /// An export as it arrives: lines of JSON, as `mdfs_protocol::transfer` describes them.
@@ -70,11 +72,13 @@ impl Client {
             overwrite,
             policy,
             other_cluster,
+            tokens,
         } = options;
         let flags = [
             ("overwrite", overwrite),
             ("policy", policy),
             ("other_cluster", other_cluster),
+            ("tokens", tokens),
         ];
         let query: Vec<_> = flags.into_iter().filter(|(_, is_set)| *is_set).collect();
         let opened = body.open().await?;

@@ -202,13 +202,17 @@ async fn another_clusters_records_and_taken_names_need_a_word() {
 }
 
 #[tokio::test]
-async fn tokens_go_out_only_when_asked_for() {
+async fn tokens_go_out_and_come_in_only_when_asked_for() {
     let setup = Setup::new(1).await;
     let token = r#"{"token":{"id":"000000000000000000000000000000aa","sha256":"00000000000000000000000000000000000000000000000000000000000000bb","label":"player","grant":{"roles":["read"],"folder":"films/"},"created":1,"expires":99999999999999}}"#;
+    // One that was revoked does not come back because nobody thought of it.
     let answer = import(&setup, "", export(&[token.to_owned()])).await;
     let imported: Imported = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((imported.tokens, imported.present), (0, 0));
+    let answer = import(&setup, "?tokens=1", export(&[token.to_owned()])).await;
+    let imported: Imported = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((imported.tokens, imported.present), (1, 0));
-    let answer = import(&setup, "", export(&[token.to_owned()])).await;
+    let answer = import(&setup, "?tokens=1", export(&[token.to_owned()])).await;
     let imported: Imported = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((imported.tokens, imported.present), (0, 1));
     {
@@ -226,4 +230,20 @@ async fn tokens_go_out_only_when_asked_for() {
     let answer = setup.get(&format!("{EXPORT}?tokens=1"), "").await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(text.lines().any(|line| line == token), "{text}");
+}
+
+#[tokio::test]
+async fn a_line_names_no_more_chunks_than_a_file_can_have() {
+    let setup = Setup::new(1).await;
+    let of = |chunks: u32| {
+        let line = file("films/a", 1).replace("\"size\":5", &format!("\"size\":{chunks}"));
+        let runs = format!("\"chunks\":[{{\"count\":{chunks},\"length\":1}}],\"replicas\"");
+        line.replace("\"replicas\"", &runs)
+    };
+    let most = mdfs_protocol::transfer::MOST_CHUNKS;
+    let answer = import(&setup, "", export(&[of(most + 1)])).await;
+    assert_eq!(answer.status, 400);
+    let text = String::from_utf8_lossy(&answer.body);
+    assert!(text.contains("chunks"), "{text}");
+    assert_eq!(taken(&setup, "", export(&[of(most)])).await.0, 1);
 }

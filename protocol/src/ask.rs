@@ -6,8 +6,8 @@ mod refused;
 mod uploads;
 
 pub use commands::{
-    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, List, ListTrash, Order, Page,
-    Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
+    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List, ListTrash,
+    Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
 };
 pub use refused::Refused;
 pub use uploads::{
@@ -16,7 +16,7 @@ pub use uploads::{
 };
 
 use crate::internal::Leader;
-use crate::public::{Policy, Status, Tasks, Workers};
+use crate::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
 use mdfs_core::format::Formats;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
@@ -87,6 +87,8 @@ pub enum Asked {
     Hello(Hello),
     /// Takes in some files of an export. Answers [`Told::Imported`].
     Import(Import),
+    /// Rebuilds the log without voters that are lost. Answers [`Told::Recovered`].
+    Recover(Recover),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -115,6 +117,8 @@ impl Asked {
             | Asked::ChangePolicy(_)
             // Others may have taken the names since.
             | Asked::Import(_) => false,
+            // The second time it is done, or nothing is to be done.
+            Asked::Recover(_) => true,
             Asked::Place(_)
             | Asked::RecordChunk(_)
             | Asked::FindUpload(_)
@@ -182,6 +186,8 @@ pub enum Told {
     },
     /// What came of an import.
     Imported(ImportResult),
+    /// What became of lost voters, or would.
+    Recovered(Recovered),
 }
 
 #[cfg(test)]

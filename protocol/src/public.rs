@@ -4,6 +4,7 @@ mod admin;
 mod cluster;
 mod files;
 mod reading;
+mod recover;
 mod tokens;
 mod uploads;
 
@@ -22,6 +23,7 @@ pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
     VerifiedWorker, VerifyProblem,
 };
+pub use recover::{Recover, Recovered};
 pub use tokens::{
     CreatedToken, LABEL_MAX_BYTES, NewToken, SIGN, SignRequest, SignedLink, TOKEN,
     TOKEN_MAX_SECONDS, TOKENS, TokenInfo, Tokens,
@@ -72,8 +74,16 @@ pub const FORGET_VOTER: &str = "/v1/admin/forget-voter";
 pub const POLICY: &str = "/v1/admin/policy";
 /// `GET ?tokens=`: all records, in the form of [`crate::transfer`].
 pub const EXPORT: &str = "/v1/admin/export";
-/// `POST ?overwrite=&policy=&other_cluster=`: takes in what is missing of an export; answers an [`Imported`].
+/// `POST ?overwrite=&policy=&other_cluster=&tokens=`: takes in what is missing of an export; answers an [`Imported`].
 pub const IMPORT: &str = "/v1/admin/import";
+/// `POST` [`Recover`]: rebuilds the metadata log without voters that are lost for ever; answers a
+/// [`Recovered`].
+pub const RECOVER: &str = "/v1/admin/recover";
+/// `POST`: looks for what is left of files on all disks, while a recovery is under way; answers in the
+/// form of [`crate::recovery`].
+pub const RECOVER_SCAN: &str = "/v1/admin/recover/scan";
+/// `POST`: ends the recovery. What no record has is dropped from then on.
+pub const RECOVER_FINISH: &str = "/v1/admin/recover/finish";
 /// `GET`: what goes on in the background, [`Tasks`].
 pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.

@@ -15,6 +15,10 @@ use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use serde::{Deserialize, Serialize};
 
+/// `GET ?tokens=`: an export, for another master that passes it on.
+pub const PASSED: &str = "/internal/v1/export";
+/// `GET`: the ids of all files, in the trash or out of it, and of open uploads, 16 bytes each.
+pub const IDS: &str = "/internal/v1/export/ids";
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
 /// What `mdfs` says in the first line.
@@ -23,6 +27,9 @@ pub const WORD: &str = "export";
 pub const FORMAT: u32 = 1;
 /// The most bytes of a line: a record is far smaller.
 pub const LINE_MAX_BYTES: usize = 8 << 20;
+/// The most chunks of a file in an export: 16 TiB in the smallest ones. A line of a few bytes could
+/// name thousands of millions, and all of them are looked at in every survey.
+pub const MOST_CHUNKS: u32 = 1 << 24;
 
 /// The first line: what it is, and of when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +167,9 @@ pub enum InvalidFile {
     /// The chunks are none, or do not add up.
     #[error("its chunks do not add up to its size")]
     Chunks,
+    /// More chunks than any file has.
+    #[error("it has more than {MOST_CHUNKS} chunks")]
+    TooManyChunks,
     /// An exception is about no chunk of it, or says nothing.
     #[error("an exception is empty, out of order, or beyond the last chunk")]
     Exceptions,
@@ -221,6 +231,9 @@ impl File {
             || longest.is_some_and(|longest| longest > self.chunk_size.bytes())
         {
             return Err(InvalidFile::Chunks);
+        }
+        if layout.chunk_count() > MOST_CHUNKS {
+            return Err(InvalidFile::TooManyChunks);
         }
         let mut next = 0;
         for run in &self.exceptions {

@@ -3,7 +3,7 @@
 use crate::store::Usage;
 use http::StatusCode;
 use mdfs_protocol::internal::DiskState;
-use mdfs_protocol::{holdings, internal, local};
+use mdfs_protocol::{footers, holdings, internal, local};
 use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ routes! {
     Scrub = "scrub" internal::SCRUB,
     Holdings = "holdings" holdings::DIGESTS,
     List = "list" holdings::LIST,
+    Footers = "footers" footers::FOOTERS,
     LocalChecksum = "local_checksum" local::CHECKSUM,
     LocalVerify = "local_verify" local::VERIFY,
 }

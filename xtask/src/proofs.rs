@@ -174,6 +174,13 @@ pub(crate) const PROOFS: &[Proof] = &[
         minutes: 60,
     },
     Proof {
+        name: "recover",
+        claim: "two of three voters burn, or all: every file whose chunks are left is back, the others are listed",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
         name: "access-matrix",
         claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
         needs: &[],

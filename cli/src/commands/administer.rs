@@ -1,12 +1,13 @@
 //! `mdfs admin`: what is rarely done, and changes much.
 
 use super::Context;
+use super::recover::Recover;
 use super::transfer::{Export, Import};
 use super::voters::{ForgetVoter, Voters};
 use crate::error::{CliError, Exit};
 use clap::{Args, Subcommand};
 
-/// Rare acts: all records out and in, and who votes
+/// Rare acts: all records out and in, who votes, and recovery
 #[derive(Debug, Args)]
 pub struct Admin {
     #[command(subcommand)]
@@ -35,6 +36,17 @@ enum Act {
     /// You vouch that its disk is lost and that no process runs with it any more. It is refused for
     /// ever, should it come back.
     ForgetVoter(ForgetVoter),
+    /// Go on without voters that are lost for ever, and bring back what is left of files
+    ///
+    /// For when so few voters are left that nobody can lead. You vouch that the lost disks are gone and
+    /// that no process runs with any of them, now and ever after; they are refused should they come back.
+    /// What only they had is gone, also if it was acknowledged.
+    ///
+    /// Without --yes it says what would be done. With it, the log goes on with the voters that are left,
+    /// and all disks are searched: files of which only chunks are left come back below recovered/, and
+    /// what is not whole is listed. Until --finish nothing is dropped, so that disks that come back late
+    /// can be searched too. Every step can be repeated. Exits with 5 if something is not whole.
+    Recover(Recover),
 }
 
 impl Admin {
@@ -44,6 +56,7 @@ impl Admin {
             Act::Import(import) => import.execute(context).await,
             Act::Voters(voters) => voters.execute(context).await,
             Act::ForgetVoter(forget) => forget.execute(context).await,
+            Act::Recover(recover) => recover.execute(context).await,
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod mv;
 mod part;
 pub(crate) mod policy;
 pub(crate) mod put;
+mod recover;
 pub(crate) mod rm;
 pub(crate) mod scrub;
 pub(crate) mod sign;

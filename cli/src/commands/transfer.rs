@@ -43,6 +43,9 @@ pub(super) struct Import {
     /// It may be of another cluster
     #[arg(long)]
     from_other_cluster: bool,
+    /// With its access tokens: those too that were revoked here since
+    #[arg(long)]
+    tokens: bool,
 }
 
 impl Export {
@@ -102,6 +105,7 @@ impl Import {
             overwrite: self.overwrite,
             policy: self.policy,
             other_cluster: self.from_other_cluster,
+            tokens: self.tokens,
         };
         let imported = client.import(body, options).await?;
         let names = imported.conflicting_names.iter().map(String::as_str);

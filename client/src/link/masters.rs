@@ -1,7 +1,8 @@
 //! What servers ask masters.
 
+use super::pieces::PiecesBody;
 use super::send::{OCTETS, encode};
-use super::{Line, LinkError, Links};
+use super::{Line, LinkError, Links, Passed, Pieces};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use mdfs_protocol::ask::{ASK, Asked, Told};
@@ -51,6 +52,25 @@ impl Links {
     ) -> Result<LookedUp, LinkError> {
         let request = self.request(Method::POST, url, None, local::LOOK_UP)?;
         self.send_json(url, request, asked, within).await
+    }
+
+    /// What the master at `url` answers to a `GET` of `path`, byte by byte: of any length.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn passed(
+        &self,
+        url: &str,
+        path: &str,
+        within: Duration,
+        stall: Duration,
+    ) -> Result<Passed, LinkError> {
+        let request = self.request(Method::GET, url, None, path)?;
+        let request = request
+            .body(PiecesBody::from(Pieces::default()))
+            .map_err(|why| LinkError::protocol(url, why))?;
+        let answer = self.transport.open(url, request, within).await?;
+        Ok(Passed::new(url.to_owned(), answer.into_body(), stall))
     }
 
     /// A connection of one's own to the master at `url`, made when it is used first. Called in a

@@ -5,6 +5,7 @@ use super::network::Answered;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::Body;
+use http_body_util::BodyExt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -92,6 +93,40 @@ impl ChunkStream {
     fn fail(&mut self, error: LinkError) -> Poll<Option<Result<Bytes, LinkError>>> {
         self.failed = true;
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+/// The bytes of an answer of no known length, as they come in.
+///
+/// A stream that ends without an error is all that the server sent.
+#[derive(Debug)]
+pub struct Passed {
+    url: String,
+    body: Answered,
+    stall: Duration,
+}
+
+impl Passed {
+    pub(super) fn new(url: String, body: Answered, stall: Duration) -> Self {
+        Self { url, body, stall }
+    }
+
+    /// The next bytes; none after the last ones.
+    ///
+    /// # Errors
+    /// If the server stops sending for longer than the stall time, or breaks off.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
+        let url = &self.url;
+        let frame = tokio::time::timeout(self.stall, self.body.frame()).await;
+        match frame.map_err(|_| LinkError::unreachable(url, Silent(self.stall)))? {
+            // Trailers are not sent between servers; an empty frame does no harm.
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(error)) => Err(LinkError::unreachable(url, error)),
+            None => Ok(None),
+        }
     }
 }
 

@@ -183,15 +183,20 @@ mod tests {
 
     /// The chunks of a file of so many bytes, on two disks.
     fn chunks(bytes: u64) -> (BTreeMap<u32, Remain>, Blake3, Crc32) {
-        let data: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+        let data: Vec<u8> = (0..=250)
+            .cycle()
+            .zip(0..bytes)
+            .map(|(byte, _)| byte)
+            .collect();
         let mut hasher = FileHasher::new(ChunkSize::MIN);
         hasher.update(&data);
         let hashes = hasher.finish().chunks;
         let mut chunks = BTreeMap::new();
-        let count = data.chunks(MIB as usize).count();
-        for (index, (part, hash)) in data.chunks(MIB as usize).zip(hashes).enumerate() {
+        let parts = data.chunks(1 << 20);
+        let count = u32::try_from(parts.len()).unwrap();
+        for (index, (part, hash)) in (0..).zip(parts.zip(hashes)) {
             let chunk = Remain {
-                length: part.len() as u64,
+                length: u64::try_from(part.len()).unwrap(),
                 chunk_size: ChunkSize::MIN,
                 crc32: Crc32::of(part),
                 hash,
@@ -199,7 +204,7 @@ mod tests {
                 file_bytes: (index + 1 == count).then_some(bytes),
                 disks: vec![DiskId::from_u128(1), DiskId::from_u128(2)],
             };
-            chunks.insert(index as u32, chunk);
+            chunks.insert(index, chunk);
         }
         (chunks, Blake3::of(&data), Crc32::of(&data))
     }
@@ -221,7 +226,10 @@ mod tests {
             let [run] = &*record.exceptions else {
                 panic!("{record:?}")
             };
-            assert_eq!((run.first_chunk, run.chunks as usize), (0, chunks.len()));
+            assert_eq!(
+                (run.first_chunk, run.chunks),
+                (0, chunks.len().try_into().unwrap())
+            );
         }
     }
 

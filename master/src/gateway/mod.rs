@@ -271,6 +271,11 @@ impl Gateway {
         scrub::scrub(&self.shared, workers, begin).await
     }
 
+    /// The way to workers and other masters.
+    pub(crate) fn links(&self) -> &Links {
+        self.shared.peers.links()
+    }
+
     /// The scrubs that are under way.
     pub async fn scrub_tasks(&self, workers: Workers) -> Vec<Task> {
         scrub::tasks(&self.shared, workers).await

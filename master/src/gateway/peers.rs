@@ -171,6 +171,11 @@ impl Peers {
         Ok(self.links.pull(&peer(site), chunk, request, within).await?)
     }
 
+    /// The way to workers and other masters.
+    pub(super) fn links(&self) -> &Links {
+        &self.links
+    }
+
     /// Has the worker read all its chunks, or say how far it is.
     pub(super) async fn scrub(
         &self,

@@ -26,6 +26,7 @@ mod peers;
 mod probes;
 mod query;
 mod reading;
+mod recover;
 mod routes;
 mod rule;
 mod signing;

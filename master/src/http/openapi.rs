@@ -3,6 +3,7 @@
 //! Made from the table of routes, from what [`operations`] says of each method, and from the types of
 //! `mdfs_protocol`: what it says of a body is what is read and written.
 
+mod all_records;
 mod document;
 mod operation;
 mod operations;

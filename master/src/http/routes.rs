@@ -4,14 +4,14 @@ use super::error::HttpError;
 use super::rule::Rule;
 use super::{
     App, acting, admin, asked, files, guard, heartbeat, look_up, openapi, original, probes,
-    reading, signing, storing, tokens, transfer, trash, uploads,
+    reading, recover, signing, storing, tokens, transfer, trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use mdfs_core::access::Role;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::{ask, feed, internal, local, public};
+use mdfs_protocol::{ask, feed, internal, local, public, recovery, transfer as records};
 
 /// The label of requests that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
@@ -92,6 +92,9 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::REPAIR, ADMIN, POST => admin::repair),
         route!(public::EXPORT, ADMIN, GET => transfer::export),
         route!(public::IMPORT, ADMIN, POST => transfer::import),
+        route!(public::RECOVER, ADMIN, POST => recover::recover),
+        route!(public::RECOVER_SCAN, ADMIN, POST => recover::scan),
+        route!(public::RECOVER_FINISH, ADMIN, POST => recover::finish),
         route!(public::TOKENS, ADMIN, GET => tokens::list, POST => tokens::create),
         route!(public::TOKEN, ADMIN, DELETE => tokens::revoke),
         route!(openapi::PATH, Rule::Holder, GET => openapi::answer),
@@ -112,6 +115,9 @@ pub(crate) fn table() -> Vec<Route> {
             POST => heartbeat::beat, GET => heartbeat::beats),
         route!(ask::ASK, Rule::Servers, POST => asked::answer),
         route!(feed::FEED, Rule::Servers, POST => super::feed::answer),
+        route!(records::PASSED, Rule::Servers, GET => transfer::export_here),
+        route!(records::IDS, Rule::Servers, GET => transfer::ids_here),
+        route!(recovery::PASSED, Rule::Servers, GET => recover::scan_here),
         route!(local::LOOK_UP, Rule::Servers, POST => look_up::look_up),
     ]
 }

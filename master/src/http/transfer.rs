@@ -3,6 +3,7 @@
 //! Neither is held whole in memory: an export is encoded as its client takes it, from a copy of the
 //! table that shares the leader's pages; an import goes to the leader in batches as it comes.
 
+mod ids;
 mod lines;
 mod take;
 
@@ -22,36 +23,94 @@ use futures_util::stream;
 use http::Uri;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use lines::Lines;
+use mdfs_client::link::LinkError;
 use mdfs_core::checksum::Blake3;
-use mdfs_core::id::FileId;
 use mdfs_core::records::{
     ClusterRecord, Corrupt, FileRecord, Key, Kind, TokenRecord, TrashRecord, decode,
 };
+use mdfs_protocol::internal::Leader;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{Imported, PolicyChange};
 use mdfs_protocol::transfer::{self, End, File, Head, Line, Token, Trashed};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Exports and imports at a time in one master. Each holds on to a copy of the table, whose pages are
 /// kept as they were while the leader writes others.
 pub(super) const MOST_TRANSFERS: usize = 2;
+/// In which the leader has to begin with what another master passes on, and to go on with it.
+const PASS_WITHIN: Duration = Duration::from_secs(30);
+const PASS_STALL: Duration = Duration::from_secs(120);
 /// Bytes of an export that are encoded at a time: what the client has to take before more is.
 const PIECE_BYTES: usize = 256 * 1024;
-/// Records looked at before others have their turn.
-const RECORDS_AT_ONCE: usize = 4096;
 
 /// Gives out all records but uploads and what follows from the disks.
 pub(crate) async fn export(State(app): State<App>, uri: Uri) -> Result<Response, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["tokens"])?;
     let with_tokens = query.flag("tokens")?;
+    // Only the leader has the records: another master passes them on.
+    if let Some(leader) = app.0.leader.elsewhere() {
+        let query = if with_tokens { "?tokens=1" } else { "" };
+        let path = format!("{}{query}", transfer::PASSED);
+        return Ok(exported(pass_on(&app, &leader, &path).await?));
+    }
+    export_of(&app, with_tokens).await
+}
+
+/// The same for another master, of this one alone.
+pub(crate) async fn export_here(State(app): State<App>, uri: Uri) -> Result<Response, HttpError> {
+    let query = Query::parse(uri.query().unwrap_or_default())?.only(&["tokens"])?;
+    let with_tokens = query.flag("tokens")?;
+    export_of(&app, with_tokens).await
+}
+
+/// The ids of all files that are here, for another master that imports.
+pub(crate) async fn ids_here(State(app): State<App>) -> Result<Response, HttpError> {
     let permit = permit(&app)?;
+    let ids = ids::Ids::new(app.0.leader.export().await?, permit);
+    let pieces = stream::try_unfold(ids, |mut ids| async move {
+        let piece = ids.piece()?;
+        Ok::<_, Corrupt>(piece.map(|piece| (piece, ids)))
+    });
+    Ok(Body::from_stream(pieces).into_response())
+}
+
+/// What the master that leads answers to a `GET`, as it comes.
+pub(super) async fn pass_on(app: &App, leader: &Leader, path: &str) -> Result<Body, HttpError> {
+    let links = app.0.gateway.links();
+    let passed = links.passed(&leader.url, path, PASS_WITHIN, PASS_STALL);
+    let passed = passed.await.map_err(not_passed)?;
+    let pieces = stream::try_unfold(passed, |mut passed| async move {
+        let piece = passed.next().await?;
+        Ok::<_, LinkError>(piece.map(|piece| (piece, passed)))
+    });
+    Ok(Body::from_stream(pieces))
+}
+
+/// The leader's refusal is the answer; if it is not there, nobody leads.
+fn not_passed(error: LinkError) -> HttpError {
+    match error {
+        LinkError::Refused { code, detail, .. } => HttpError::new(code, detail),
+        error => {
+            tracing::debug!(%error, "the leader does not answer");
+            Error::NoLeader.into()
+        }
+    }
+}
+
+async fn export_of(app: &App, with_tokens: bool) -> Result<Response, HttpError> {
+    let permit = permit(app)?;
     let export = app.0.leader.export().await?;
     let writer = Writer::new(export, with_tokens, permit);
     let pieces = stream::try_unfold(writer, |mut writer| async move {
         let piece = writer.piece()?;
         Ok::<_, Corrupt>(piece.map(|piece| (piece, writer)))
     });
+    Ok(exported(Body::from_stream(pieces)))
+}
+
+fn exported(body: Body) -> Response {
     let headers = AppendHeaders([
         (CONTENT_TYPE, transfer::CONTENT_TYPE),
         (CACHE_CONTROL, "no-store"),
@@ -60,7 +119,7 @@ pub(crate) async fn export(State(app): State<App>, uri: Uri) -> Result<Response,
             "attachment; filename=\"mdfs-export.jsonl\"",
         ),
     ]);
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    (headers, body).into_response()
 }
 
 /// Takes in what is missing of an export.
@@ -73,23 +132,30 @@ pub(crate) async fn import(
     body: Body,
 ) -> Result<Json<Imported>, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["overwrite", "policy", "other_cluster"])?;
-    let (overwrite, policy) = (query.flag("overwrite")?, query.flag("policy")?);
+    let query = query.only(&["overwrite", "policy", "other_cluster", "tokens"])?;
+    let overwrite = query.flag("overwrite")?;
+    let also = Also {
+        policy: query.flag("policy")?,
+        tokens: query.flag("tokens")?,
+    };
     let other_cluster = query.flag("other_cluster")?;
     let _permit = permit(&app)?;
     let mut lines = Lines::new(body);
     let head = lines.head().await?;
-    let present = app.0.leader.export().await?;
-    if head.cluster != present.cluster.cluster && !other_cluster {
+    let cluster = app.0.leader.status().await?.cluster_id;
+    let cluster = cluster.ok_or(Error::NoLeader)?;
+    if head.cluster != cluster && !other_cluster {
         let detail = format!(
-            "the export is of cluster {}, and this is {}: other_cluster=1 takes it all the same",
-            head.cluster, present.cluster.cluster
+            "the export is of cluster {}, and this is {cluster}: other_cluster=1 takes it all the same",
+            head.cluster
         );
         return Err(HttpError::new(Code::Conflict, detail));
     }
-    let known = known(present).await.map_err(broken)?;
-    let mut taker = take::Taker::new(&app, overwrite, known);
-    let read = read(&app, &caller, policy, &mut lines, &mut taker).await;
+    let import = app.0.chance.random_u128();
+    take::begin(&app, import).await?;
+    let known = ids::known(&app).await?;
+    let mut taker = take::Taker::new(&app, overwrite, known, import);
+    let read = read(&app, &caller, &also, &mut lines, &mut taker).await;
     // What stands before a line that cannot be read stays, so it is waited for.
     let taken = taker.finish().await;
     match (read, taken) {
@@ -102,11 +168,18 @@ pub(crate) async fn import(
     }
 }
 
+/// What else is taken in if it was asked for: both are older than what is here.
+struct Also {
+    policy: bool,
+    /// Some may have been ended since.
+    tokens: bool,
+}
+
 /// Takes one line after the other.
 async fn read(
     app: &App,
     caller: &Caller,
-    policy: bool,
+    also: &Also,
     lines: &mut Lines,
     taker: &mut take::Taker<'_>,
 ) -> Result<(), HttpError> {
@@ -120,11 +193,12 @@ async fn read(
                 let (name, record) = file.into_record().map_err(|error| lines.invalid(&error))?;
                 taker.take(name, record, Some(deleted), bytes).await?;
             }
-            Line::Policy(change) if policy => {
+            Line::Policy(change) if also.policy => {
                 app.0.leader.change_policy(change_of(change)?).await?;
                 taker.imported.policy = true;
             }
             Line::Policy(_) => {}
+            Line::Token(_) if !also.tokens => {}
             Line::Token(token) => {
                 let (id, record) = token.into_record();
                 record
@@ -140,40 +214,9 @@ async fn read(
     Ok(())
 }
 
-fn permit(app: &App) -> Result<OwnedSemaphorePermit, HttpError> {
+pub(super) fn permit(app: &App) -> Result<OwnedSemaphorePermit, HttpError> {
     let permit = app.0.transfers.clone().try_acquire_owned();
     permit.map_err(|_| HttpError::new(Code::Busy, "other exports and imports are under way"))
-}
-
-fn broken(corrupt: Corrupt) -> HttpError {
-    Error::Broken(corrupt.to_string()).into()
-}
-
-/// The ids of all files that are here, in the trash or out of it, or are uploaded.
-async fn known(export: Export) -> Result<HashSet<FileId>, Corrupt> {
-    let mut known = HashSet::new();
-    for kind in [Kind::File, Kind::Trash, Kind::Upload] {
-        let prefix = [kind.tag()];
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let mut last = None;
-            let records = export.table.range(&prefix, after.as_deref());
-            for (key, value) in records.take(RECORDS_AT_ONCE) {
-                last = Some(key.to_vec());
-                match Key::from_bytes(key)? {
-                    Key::File(_) => drop(known.insert(decode::<FileRecord>(value)?.file)),
-                    Key::Trash(_, file) | Key::Upload(file) => drop(known.insert(file)),
-                    _ => {}
-                }
-            }
-            if last.is_none() {
-                break;
-            }
-            after = last;
-            tokio::task::yield_now().await;
-        }
-    }
-    Ok(known)
 }
 
 /// An export under way.

@@ -115,6 +115,10 @@ impl LeaderHandle {
                 .put(|answer| Question::Import(import, answer))
                 .await
                 .map(Told::Imported),
+            Asked::Recover(recover) => self
+                .put(|answer| Question::Recover(recover, answer))
+                .await
+                .map(Told::Recovered),
             Asked::Hello(hello) => self
                 .put(|answer| Question::Hello(hello, answer))
                 .await

@@ -2,11 +2,12 @@
 
 pub use mdfs_protocol::ask::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView,
-    FindUpload, FoundUpload, Import, KnownChunk, List, ListTrash, ListUploads, OpenSession,
-    OpenUpload, Order, Page, Place, RecordChunk, Rename, SetLabels, Site, SitesOfRun, Token,
-    TrashPage, TrashedFile, Undelete, UploadPage,
+    FindUpload, FoundUpload, Import, ImportStep, KnownChunk, List, ListTrash, ListUploads,
+    OpenSession, OpenUpload, Order, Page, Place, RecordChunk, Rename, SetLabels, Site, SitesOfRun,
+    Token, TrashPage, TrashedFile, Undelete, UploadPage,
 };
 
+use mdfs_core::id::Term;
 use mdfs_core::log::table::Table;
 use mdfs_core::records::ClusterRecord;
 use mdfs_core::time::LogTime;
@@ -23,4 +24,6 @@ pub struct Export {
     pub index: u64,
     /// The log time.
     pub log_time: LogTime,
+    /// The leader's term.
+    pub term: Term,
 }

@@ -13,8 +13,9 @@ use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
 use mdfs_core::records::plan::{ImportResult, PolicyChange};
 use mdfs_protocol::ask::{Asked, Hello, Told};
+use mdfs_protocol::internal::Leader;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
-use mdfs_protocol::public::{Policy, Status, Tasks, Workers};
+use mdfs_protocol::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,7 @@ pub enum Question {
     ChangePolicy(PolicyChange, Answer<Policy>),
     Export(Answer<Export>),
     Import(Import, Answer<ImportResult>),
+    Recover(Recover, Answer<Recovered>),
     Hello(Hello, Answer<()>),
     Following(Following),
 }
@@ -315,6 +317,17 @@ impl LeaderHandle {
         told!(told, Imported)
     }
 
+    /// Rebuilds the log without voters that are lost, or says what would come of it. Harmless when it
+    /// was done before.
+    pub async fn recover(&self, recover: Recover) -> Result<Recovered, Error> {
+        told!(self.ask(Asked::Recover(recover)).await?, Recovered)
+    }
+
+    /// The other master that leads, as voters told last; none if that is this one, or nobody.
+    pub fn elsewhere(&self) -> Option<Leader> {
+        self.route.as_ref().and_then(|route| route.elsewhere())
+    }
+
     /// What the mover does; of scrubs the workers know.
     pub async fn tasks(&self) -> Result<Tasks, Error> {
         told!(self.ask(Asked::Tasks).await?, Tasks)
@@ -363,6 +376,7 @@ impl Question {
             Question::Workers(answer) => drop(answer.send(Err(error))),
             Question::Tasks(answer) => drop(answer.send(Err(error))),
             Question::Export(answer) => drop(answer.send(Err(error))),
+            Question::Recover(_, answer) => drop(answer.send(Err(error))),
             Question::Import(_, answer) => drop(answer.send(Err(error))),
             Question::Policy(answer) | Question::ChangePolicy(_, answer) => {
                 drop(answer.send(Err(error)));

@@ -19,6 +19,8 @@ mod names;
 mod orders;
 mod policy;
 mod progress;
+mod recover;
+mod refounding;
 mod refusal;
 mod report;
 mod retiring;
@@ -126,6 +128,10 @@ pub struct Metadata {
     next_ticket: u64,
     held: VecDeque<(Timestamp, Held)>,
     founding: Option<Founding>,
+    /// Voters that are to be given up.
+    recovering: Option<recover::Recovering>,
+    /// An import that is under way.
+    importing: Option<transfer::Importing>,
     /// Open uploads: when each was last heard of, and the disks it was sent to.
     uploads: BTreeMap<FileId, uploads::Activity>,
     recent: VecDeque<(FileId, FileInfo)>,
@@ -168,6 +174,8 @@ impl Metadata {
             next_ticket: 0,
             held: VecDeque::new(),
             founding: None,
+            recovering: None,
+            importing: None,
             uploads: BTreeMap::new(),
             recent: VecDeque::new(),
             established_at: Timestamp::default(),
@@ -257,9 +265,12 @@ impl Metadata {
     /// Takes a question that needs a leader who can write; holds it while there is none.
     fn change(&mut self, now: Now, deadline: Timestamp, question: Question) {
         let question = match question {
-            // It is given because nobody can write.
+            // These are given because nobody can write.
             Question::Order(Order::ForgetVoter { worker }, answer) => {
                 return self.forget_voter(now, deadline, worker, answer);
+            }
+            Question::Recover(order, answer) => {
+                return self.recover(now, deadline, order, answer);
             }
             other => other,
         };
@@ -310,6 +321,7 @@ impl Metadata {
             | Question::Heartbeat(..)
             | Question::Hello(..)
             | Question::Following(_)
+            | Question::Recover(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
         }
     }

@@ -238,6 +238,12 @@ impl Mover {
         self.excess.remove(&disk);
     }
 
+    /// Nothing that was found until now is dropped; what disks were told of they may.
+    pub(super) fn drops_nothing_more(&mut self) {
+        self.garbage.clear();
+        self.excess.clear();
+    }
+
     /// A disk was mounted anew: it knows of no order.
     pub(super) fn gone(&mut self, disk: DiskId) {
         self.under_way.remove(&disk);

@@ -89,6 +89,11 @@ impl Route {
         }
     }
 
+    /// The other master that leads, if there is one.
+    pub(super) fn elsewhere(&self) -> Option<Leader> {
+        self.lead.borrow().elsewhere().cloned()
+    }
+
     /// Asks whoever leads, again and again until that is known to have answered, or must not be asked
     /// again, or the time is over.
     pub(super) async fn ask(&self, here: &LeaderHandle, asked: Asked) -> Result<Told, Error> {

@@ -11,8 +11,8 @@ use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::command::{
     BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo, FileView,
-    Import, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site, SitesOfRun, Token,
-    TrashPage, TrashedFile,
+    Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
+    SitesOfRun, Token, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::following::Following;
 use mdfs_master::leader::handle::{LeaderHandle, Question};
@@ -280,8 +280,10 @@ impl State {
                     cluster: cluster_record(),
                     index: self.next,
                     log_time: NOW,
+                    term: term(1),
                 })
             ),
+            Question::Recover(_, answer) => reply!(answer, Ok(Default::default())),
             Question::Import(import, answer) => reply!(answer, Ok(self.import(import))),
             Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(
@@ -294,6 +296,9 @@ impl State {
     }
 
     fn import(&mut self, import: Import) -> ImportResult {
+        if import.step != ImportStep::Files {
+            return ImportResult::default();
+        }
         self.next += 1;
         let at = At {
             index: self.next,
@@ -502,7 +507,7 @@ impl State {
 
     fn status(&self) -> Status {
         Status {
-            cluster_id: None,
+            cluster_id: Some(ClusterId::from_u128(1)),
             health: if self.refuse.is_some() {
                 Health::Unknown
             } else {

@@ -181,6 +181,21 @@ pub struct Import {
     pub files: Vec<Imported>,
     /// Whether a file of the same name goes to the trash.
     pub overwrite: bool,
+    /// Drawn at random by whoever imports: only one does at a time.
+    pub import: u128,
+    /// Where in the import this stands.
+    pub step: ImportStep,
+}
+
+/// A part of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImportStep {
+    /// It begins, without any file: from here on no chunk is dropped that it may have use for.
+    Begin,
+    /// Some of its files.
+    Files,
+    /// It has ended, and brings nothing more.
+    End,
 }
 
 /// An access token and its id.
@@ -226,4 +241,6 @@ pub enum Order {
         /// The worker, named by its name or its disk.
         worker: String,
     },
+    /// What was looked for after a recovery is found: what no record has is dropped again.
+    FinishRecovery,
 }

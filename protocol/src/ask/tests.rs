@@ -226,9 +226,19 @@ fn questions() -> Vec<(Asked, bool)> {
         (Asked::ChangePolicy(PolicyChange::default()), false),
         (Asked::Hello(Hello { url, formats }), true),
         (
+            Asked::Recover(Recover {
+                lost: vec![DiskId::from_u128(3)],
+                all_voters: true,
+                dry_run: false,
+            }),
+            true,
+        ),
+        (
             Asked::Import(Import {
                 files: Vec::new(),
                 overwrite: true,
+                import: 4,
+                step: ImportStep::Files,
             }),
             false,
         ),
@@ -281,6 +291,7 @@ fn answers_read_back() {
         Told::Revoked(Box::new(token().record)),
         Told::Tokens(vec![token()]),
         Told::Imported(ImportResult::default()),
+        Told::Recovered(Recovered::default()),
         Told::Workers(Workers {
             workers: Vec::new(),
         }),

@@ -126,7 +126,7 @@ pub struct Imported {
     pub files: u64,
     /// Files that are in the trash now and were not before.
     pub trashed: u64,
-    /// Tokens that are here now and were not before.
+    /// Tokens that are here now and were not before; none unless they were asked for.
     pub tokens: u64,
     /// Files and tokens that were here already.
     pub present: u64,

@@ -65,6 +65,37 @@ fn masters_of_many_processes_start_again_where_they_were() -> Result<()> {
 }
 
 #[test]
+fn records_go_out_and_come_in_by_a_master_that_follows() -> Result<()> {
+    let options = Options {
+        masters: 2,
+        restart: false,
+        ..Options::default()
+    };
+    DevCluster::with(&options, |cluster| {
+        let leader = cluster.leader()?;
+        let follower = cluster.followers()?.pop().context("a second master")?;
+        let mut connection = cluster.connect_to(&leader)?;
+        transfer::put(&mut connection, "film", Content::new(1), LENGTH)?;
+        let mut other = cluster.connect_to(&follower)?;
+        let exported = other.request("GET", "/v1/admin/export", &[], &[])?;
+        let (status, text) = (exported.status(), exported.text());
+        ensure!(status == 200, "an export was answered {status}: {text}");
+        let lines: Vec<&str> = text.lines().collect();
+        ensure!(lines.len() == 4 && text.contains("film"), "{text}");
+        // One after the other: the first has ended when it is answered.
+        for _ in 0..2 {
+            let taken = other.request("POST", "/v1/admin/import", &[], text.as_bytes())?;
+            let status = taken.status();
+            ensure!(status == 200, "an import was answered {}", taken.problem());
+            let taken = taken.json()?;
+            let found = (taken.get("files"), taken.get("present"));
+            ensure!(found == (Some(&0.into()), Some(&1.into())), "{taken}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn the_other_master_leads_once_the_leader_is_killed() -> Result<()> {
     let options = Options {
         masters: 2,

@@ -47,7 +47,10 @@ pub(crate) async fn list(
     Ok(compact(&listing.await??)?)
 }
 
-async fn question<Q: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<Q, Error> {
+pub(super) async fn question<Q: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Q, Error> {
     let bytes = read_all(headers, body, MOST_BYTES).await?;
     postcard::from_bytes(&bytes).map_err(|why| refused(why.to_string()))
 }

@@ -4,6 +4,7 @@ mod access;
 mod chunks;
 pub(crate) mod error;
 mod extract;
+mod footers;
 mod holdings;
 mod local;
 mod log;
@@ -21,7 +22,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use error::HttpError;
-use mdfs_protocol::{holdings as held, internal, local as by_name};
+use mdfs_protocol::{footers as behind, holdings as held, internal, local as by_name};
 
 /// All routes of a worker. May be served before the disk is open: until then it answers probes, and
 /// 503 to everything else.
@@ -53,6 +54,7 @@ pub fn router(worker: Worker) -> Router {
         )
         .route(held::DIGESTS, post(holdings::digests))
         .route(held::LIST, post(holdings::list))
+        .route(behind::FOOTERS, post(footers::footers))
         .fallback(async || HttpError::NoRoute)
         .method_not_allowed_fallback(async || HttpError::NoMethod)
         // The last one added sees a request first.

@@ -27,7 +27,7 @@ pub(crate) const SCRUBBED_STAGED: &str = "scrubbed.new";
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// Hexadecimal digits of a file id that name its directory: 4096 directories.
-const DIR_DIGITS: usize = 3;
+pub(super) const DIR_DIGITS: usize = 3;
 
 /// What stands at the root of a disk in use.
 pub(crate) fn is_known_at_root(name: &OsStr) -> bool {

@@ -11,6 +11,7 @@ mod error;
 mod footer;
 mod held;
 mod identity;
+mod in_order;
 mod layout;
 mod mount;
 mod read;

@@ -6,8 +6,9 @@ use http::{Method, StatusCode};
 use mdfs_core::digest::PartitionDigests;
 use mdfs_core::holdings::Change;
 use mdfs_core::partition::Partition;
+use mdfs_protocol::footers::{FOOTERS, Footers, FootersRequest};
 use mdfs_protocol::holdings::{DIGESTS, Digests, DigestsRequest, LIST, ListRequest, Listing};
-use mdfs_protocol::internal::{Seal, chunk_path};
+use mdfs_protocol::internal::{DropRequest, Seal, chunk_path, drop_path};
 use mdfs_protocol::problem::Code;
 use serde::de::DeserializeOwned;
 
@@ -88,6 +89,40 @@ async fn digests_lists_and_seals_are_of_what_is_stored() {
         ..api.call(Method::POST, DIGESTS)
     };
     api.send(stranger).await.refused(Code::Unauthorized);
+}
+
+#[tokio::test]
+async fn footers_come_in_the_order_of_chunks_and_raise_the_fence() {
+    let api = Api::adopted().await;
+    for index in [2, 0, 1] {
+        api.store(chunk(index), &content(70_000)).await;
+    }
+    let ask = |round, after, limit| {
+        let term = term(round);
+        let request = FootersRequest { term, after, limit };
+        Call {
+            body: postcard::to_stdvec(&request).unwrap(),
+            ..api.call(Method::POST, FOOTERS)
+        }
+    };
+    let page: Footers = compact(&api.send(ask(5, None, 2)).await);
+    let told: Vec<_> = page.footers.iter().map(|it| it.chunk).collect();
+    assert_eq!((told, page.more), (vec![chunk(0), chunk(1)], true));
+    let seal = page.footers[0].seal.as_ref().unwrap();
+    assert_eq!(*seal, seal_of(&content(70_000)));
+    let page: Footers = compact(&api.send(ask(5, Some(chunk(1)), 0)).await);
+    assert_eq!((page.footers.len(), page.more), (1, false));
+    let page: Footers = compact(&api.send(ask(5, Some(chunk(2)), u32::MAX)).await);
+    assert_eq!(page, Footers::default());
+    // Nothing that was told of is dropped by whoever led before.
+    api.send(ask(4, None, 2)).await.refused(Code::Fenced);
+    let drop = drop_path(chunk(0).file);
+    let body = serde_json::to_vec(&DropRequest { term: term(4) }).unwrap();
+    let order = Call {
+        body,
+        ..api.call(Method::POST, drop)
+    };
+    api.send(order).await.refused(Code::Fenced);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(uploads());
     all.extend(cluster());
     all.extend(administration());
+    all.extend(super::all_records::operations());
     all.extend(short());
     all.extend(servers());
     all
@@ -255,14 +256,6 @@ fn administration() -> Vec<Operation> {
         Operation::new("POST", REPAIR, "Repairs without the usual delay")
             .empty(202, "It has begun.")
             .fails(ORDERED),
-        Operation::new("GET", EXPORT, "All records, one JSON object a line")
-            .flag(
-                "tokens",
-                "With the access tokens, of which it has no secrets.",
-            )
-            .answer(200, "The records.", Content::Lines, &[])
-            .fails(&[Busy]),
-        import(),
         Operation::new("GET", SCRUB, "How far scrubs are").json::<Scrubs>(200, "That."),
         Operation::new("POST", SCRUB, "Has every worker read all it holds")
             .json::<Scrubs>(200, "It has begun."),
@@ -282,27 +275,6 @@ fn administration() -> Vec<Operation> {
             .empty(204, "It has ended.")
             .fails(&[TokenNotFound, NoQuorum]),
     ]
-}
-
-fn import() -> Operation {
-    let mut import = Operation::new("POST", IMPORT, "Takes in what is missing of an export")
-        .flag(
-            "overwrite",
-            "Files whose names other files have take their place; those go to the trash.",
-        )
-        .flag("policy", "The policy of the export holds from now on.")
-        .flag("other_cluster", "It may be of another cluster.")
-        .json::<Imported>(200, "It is taken in.")
-        .fails(&[
-            InvalidExport,
-            IncompleteBody,
-            Conflict,
-            TooFewWorkers,
-            NoQuorum,
-            Busy,
-        ]);
-    import.body = Some(Body::Lines);
-    import
 }
 
 fn short() -> Vec<Operation> {

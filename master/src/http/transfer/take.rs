@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::http::App;
 use crate::http::caller::Caller;
 use crate::http::error::HttpError;
-use crate::leader::command::{self, Import};
+use crate::leader::command::{self, Import, ImportStep};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -22,12 +22,35 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// Batches under way: voters write several entries with one sync.
 const MOST_UNDER_WAY: usize = 8;
 
+/// Begins an import: no other one brings anything from here on, and nothing is dropped.
+pub(super) async fn begin(app: &App, import: u128) -> Result<(), HttpError> {
+    step(app, import, ImportStep::Begin).await
+}
+
+/// Says where an import stands that brings nothing just now.
+pub(in crate::http) async fn step(
+    app: &App,
+    import: u128,
+    step: ImportStep,
+) -> Result<(), HttpError> {
+    let import = Import {
+        files: Vec::new(),
+        overwrite: false,
+        import,
+        step,
+    };
+    app.0.leader.import(import).await?;
+    Ok(())
+}
+
 /// Gathers files into batches and hands these to the leader, in order.
 pub(super) struct Taker<'a> {
     app: &'a App,
     overwrite: bool,
     /// The ids of files that are here.
     known: HashSet<FileId>,
+    /// Which import this is.
+    import: u128,
     batch: Vec<ImportedFile>,
     batch_bytes: usize,
     under_way: FuturesOrdered<BoxFuture<'a, Result<ImportResult, Error>>>,
@@ -36,11 +59,12 @@ pub(super) struct Taker<'a> {
 }
 
 impl<'a> Taker<'a> {
-    pub(super) fn new(app: &'a App, overwrite: bool, known: HashSet<FileId>) -> Self {
+    pub(super) fn new(app: &'a App, overwrite: bool, known: HashSet<FileId>, import: u128) -> Self {
         Self {
             app,
             overwrite,
             known,
+            import,
             batch: Vec::new(),
             batch_bytes: 0,
             under_way: FuturesOrdered::new(),
@@ -97,10 +121,15 @@ impl<'a> Taker<'a> {
     /// Waits until all that was taken is committed.
     pub(super) async fn finish(mut self) -> Result<Imported, HttpError> {
         self.send();
+        let mut outcome = Ok(());
         while !self.under_way.is_empty() {
-            self.one_is_done().await?;
+            outcome = outcome.and(self.one_is_done().await);
         }
-        Ok(self.imported)
+        // Whoever imports next need not wait. If that is not heard, it is taken for ended after a while.
+        if let Err(error) = step(self.app, self.import, ImportStep::End).await {
+            tracing::debug!(code = %error.code(), "the end of an import was not heard");
+        }
+        outcome.map(|()| self.imported)
     }
 
     fn send(&mut self) {
@@ -111,7 +140,12 @@ impl<'a> Taker<'a> {
         }
         let overwrite = self.overwrite;
         let leader = &self.app.0.leader;
-        let import = leader.import(Import { files, overwrite });
+        let import = leader.import(Import {
+            files,
+            overwrite,
+            import: self.import,
+            step: ImportStep::Files,
+        });
         self.under_way.push_back(Box::pin(import));
     }
 

@@ -26,6 +26,16 @@ pub(super) struct Waiting {
     pub(super) then: Vec<Effect>,
 }
 
+impl Waiting {
+    pub(super) fn new(answer: Certain, deadline: Timestamp) -> Self {
+        Self {
+            answer: Some(answer),
+            deadline,
+            then: Vec::new(),
+        }
+    }
+}
+
 pub(super) enum Held {
     Question(Question),
     Read(Read),

@@ -24,6 +24,7 @@ impl Metadata {
                 log::Effect::Elected { term } => {
                     tracing::info!(%term, "elected");
                     self.reload();
+                    self.elected(now);
                 }
                 log::Effect::Copied(_) => {}
                 log::Effect::SteppedDown { term } => self.step_down(term),
@@ -172,6 +173,7 @@ impl Metadata {
     pub(super) fn step_down(&mut self, term: Term) {
         tracing::warn!(%term, "stepped down");
         self.established = None;
+        self.importing = None;
         self.derived = None;
         self.end_feeds();
         self.forget_holdings();

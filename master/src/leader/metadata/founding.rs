@@ -7,20 +7,28 @@ use super::super::command::{Bootstrap, Bootstrapped};
 use super::super::handle::{Answer, Question};
 use super::certain::Held;
 use super::membership::ADOPT_AGAIN;
+use super::refounding::given_up;
 use super::{Effect, Metadata, Now, respond};
 use crate::error::Error;
+use mdfs_core::chunk::ChunkSize;
 use mdfs_core::format::FORMATS;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_core::log::leader as log;
-use mdfs_core::records::ClusterRecord;
 use mdfs_core::records::plan::plan_bootstrap;
-use mdfs_core::ring::{Assignment, assign};
+use mdfs_core::records::{ClusterRecord, Recovery};
+use mdfs_core::ring::{Assignment, ReplicationFactor, assign};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// How many disks should vote in a log that begins anew: how many there were is not known.
+const VOTERS_AGAIN: u8 = 3;
+
 /// How long a bootstrap may take: a few heartbeats, a lease, and the commits.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Called once the cluster is founded, or is not.
+pub(super) type Founder = Box<dyn FnOnce(Result<ClusterId, Error>) + Send>;
 
 /// A bootstrap under way.
 pub(super) struct Founding {
@@ -29,7 +37,9 @@ pub(super) struct Founding {
     pub(super) cluster: ClusterId,
     /// When blank disks were last asked to join.
     asked: Timestamp,
-    answers: Vec<Answer<Bootstrapped>>,
+    answers: Vec<Founder>,
+    /// Voters of a log before, if it is founded anew because nothing is left of that.
+    lost: BTreeSet<DiskId>,
     stage: Stage,
     ticket: u64,
     deadline: Timestamp,
@@ -79,7 +89,9 @@ impl Metadata {
             return;
         }
         match &mut self.founding {
-            Some(founding) if founding.disks == disks => founding.answers.push(answer),
+            Some(founding) if founding.disks == disks && founding.lost.is_empty() => {
+                founding.answers.push(founder(answer));
+            }
             Some(_) => {
                 let why = "another bootstrap is under way".to_owned();
                 respond(answer, Err(Error::BootstrapRefused(why)));
@@ -93,7 +105,8 @@ impl Metadata {
                         disks,
                         cluster,
                         asked: now.mono,
-                        answers: vec![answer],
+                        answers: vec![founder(answer)],
+                        lost: BTreeSet::new(),
                         stage: Stage::Adopting,
                         ticket,
                         deadline: now.mono.plus(PATIENCE),
@@ -209,6 +222,51 @@ impl Metadata {
         }
     }
 
+    /// Founds the log anew with these disks, or goes on to its first records if it is founded.
+    pub(super) fn begin_again(
+        &mut self,
+        now: Now,
+        cluster: ClusterId,
+        disks: BTreeSet<DiskId>,
+        lost: BTreeSet<DiskId>,
+        answer: Founder,
+    ) {
+        tracing::warn!(?lost, ?disks, "ordered to begin a new log");
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let is_founded = self.log.is_established();
+        self.founding = Some(Founding {
+            order: Bootstrap {
+                disks: disks.iter().copied().collect(),
+                replicas: ReplicationFactor::default(),
+                chunk_size: ChunkSize::default(),
+            },
+            disks: disks.clone(),
+            cluster,
+            asked: now.mono,
+            answers: vec![answer],
+            lost: lost.clone(),
+            stage: if is_founded {
+                Stage::Records
+            } else {
+                Stage::Log
+            },
+            ticket,
+            deadline: now.mono.plus(PATIENCE),
+        });
+        if is_founded {
+            return self.go_on_founding(now);
+        }
+        let seen = log::Event::Seen {
+            disks: self.fleet.of_cluster(cluster),
+        };
+        self.log_step(now, seen);
+        let effects = self
+            .log
+            .found_again(now.mono, ticket, disks, lost, now.wall);
+        self.absorb(now, effects);
+    }
+
     /// The log is founded, by this order or by an earlier one with the same disks.
     pub(super) fn founded(&mut self, ticket: u64) {
         if let Some(founding) = &mut self.founding
@@ -237,7 +295,7 @@ impl Metadata {
             .into_iter()
             .flat_map(|founding| founding.answers)
         {
-            respond(answer, Err(error()));
+            answer(Err(error()));
         }
     }
 
@@ -250,13 +308,10 @@ impl Metadata {
         let answer: super::Certain = Box::new(move |certain: Result<(), Error>| {
             let why = certain.err().map(|error| error.to_string());
             for answer in answers {
-                respond(
-                    answer,
-                    match &why {
-                        None => Ok(Bootstrapped { cluster }),
-                        Some(why) => Err(Error::BootstrapRefused(why.clone())),
-                    },
-                );
+                answer(match &why {
+                    None => Ok(cluster),
+                    Some(why) => Err(Error::BootstrapRefused(why.clone())),
+                });
             }
         });
         if self.planned.cluster.is_some() {
@@ -273,18 +328,32 @@ impl Metadata {
             chunk_size: founding.order.chunk_size,
             founders: founding.disks.clone(),
             format: FORMATS.least,
-            recovery: None,
-            voters_wanted: u8::try_from(founding.disks.len()).unwrap_or(u8::MAX),
+            recovery: (!founding.lost.is_empty()).then(|| Recovery {
+                since: now.wall,
+                lost: founding.lost.clone(),
+                all_voters_lost: true,
+            }),
+            voters_wanted: match founding.lost.is_empty() {
+                true => u8::try_from(founding.disks.len()).unwrap_or(u8::MAX),
+                false => VOTERS_AGAIN,
+            },
             min_write_copies: None,
         };
-        let members: Vec<_> = founding
-            .disks
+        let mut disks = founding.disks.clone();
+        if !founding.lost.is_empty() {
+            // All that are there: their chunks are looked at next.
+            disks.extend(self.fleet.of_cluster(cluster));
+            disks.retain(|disk| !founding.lost.contains(disk));
+        }
+        let members: Vec<_> = disks
             .iter()
             .filter_map(|&disk| self.new_member(disk))
             .collect();
         let ring = super::membership::ring_members(members.iter().map(|m| (m.disk, &m.record)));
         let empty = Assignment::empty();
         let assignment = assign(&empty, None, &ring, record.replicas, |_| true);
+        let lost = founding.lost.iter().map(|disk| given_up(*disk));
+        let members: Vec<_> = members.into_iter().chain(lost).collect();
         match plan_bootstrap(&record, &members, &assignment) {
             Ok(planned) => {
                 let appended = self.append(
@@ -302,4 +371,9 @@ impl Metadata {
             Err(refusal) => answer(Err(refusal.into())),
         }
     }
+}
+
+/// Whom a bootstrap answers.
+fn founder(answer: Answer<Bootstrapped>) -> Founder {
+    Box::new(move |founded| respond(answer, founded.map(|cluster| Bootstrapped { cluster })))
 }

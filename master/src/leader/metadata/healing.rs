@@ -95,7 +95,10 @@ impl Metadata {
             ..
         } = &self.search.basis;
         let live = self.reachable(now);
-        *may_drop && !self.report.is_running() && reachable.is_subset(&live)
+        *may_drop
+            && self.may_destroy(now)
+            && !self.report.is_running()
+            && reachable.is_subset(&live)
     }
 
     /// Takes the digests that a disk was asked for in a term.
@@ -111,6 +114,9 @@ impl Metadata {
     /// Whether it is known well enough who has what to drop anything: all members can be read, or
     /// the others are few and have been gone for long.
     pub(super) fn may_drop(&self, now: Now, reachable: &BTreeSet<DiskId>) -> bool {
+        if !self.may_destroy(now) {
+            return false;
+        }
         let members = self.catalog.present().count();
         let missing: Vec<DiskId> = self
             .catalog
@@ -145,7 +151,7 @@ impl Metadata {
             return;
         };
         self.truth.lists_surveyed();
-        let may_drop = self.search.basis.may_drop;
+        let may_drop = self.search.basis.may_drop && self.may_destroy(now);
         let moving = self.search.basis.moves.keys().copied();
         self.progress.surveyed(&found.to_copy, moving);
         self.mover.plan(now.mono, found, may_drop);

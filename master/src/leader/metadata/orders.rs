@@ -33,6 +33,7 @@ impl Metadata {
                 let worker = worker.clone();
                 return self.forget_voter(now, deadline, worker, answer);
             }
+            Order::FinishRecovery => self.plan_finish_recovery(),
             Order::Rebalance | Order::Repair => Ok(Planned {
                 puts: Vec::new(),
                 answer: (),
@@ -53,6 +54,7 @@ impl Metadata {
             | Order::Announce { .. }
             | Order::Retire { .. }
             | Order::Voters(_)
+            | Order::FinishRecovery
             | Order::ForgetVoter { .. } => {}
         }
         tracing::info!(?order, refused = planned.is_err(), "ordered");

@@ -172,6 +172,10 @@ impl Metadata {
                     "the files have not been counted yet".to_owned(),
                 );
             }
+            if self.recovers() {
+                let reason = "a recovery is under way: nothing is dropped before it is ended";
+                say(Health::Degraded, reason.to_owned());
+            }
             let unlisted = self.report.counted().map_or(0, |it| it.unlisted_partitions);
             if unlisted > 0 {
                 say(

@@ -71,6 +71,10 @@ impl Metadata {
         worker: &str,
         answer: Answer<()>,
     ) {
+        if self.recovers() {
+            let why = "a recovery is under way: what no record has may be on that disk alone";
+            return respond(answer, Err(Error::Conflict(why.to_owned())));
+        }
         let planned = self.plan_retire(worker);
         let found = self.find_member(worker).map(|(disk, _)| disk);
         match (planned, found) {
@@ -192,7 +196,9 @@ impl Metadata {
     /// disk is elsewhere by then.
     pub(super) fn retire_emptied(&mut self, now: Now) {
         let settled = self.log.last().map(|last| last.index) == self.log.commit();
-        if self.established.is_none() || !settled || !self.log.can_write(now.mono) {
+        // What no record has is no reason to keep a disk, but for a recovery.
+        let waits = !settled || self.recovers();
+        if self.established.is_none() || waits || !self.log.can_write(now.mono) {
             return;
         }
         let leaving = |(disk, record): (DiskId, &MemberRecord)| {

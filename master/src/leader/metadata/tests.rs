@@ -14,6 +14,7 @@ mod lying;
 mod masters;
 mod placement;
 mod policy;
+mod recovery;
 mod retention;
 mod sessions;
 mod status;

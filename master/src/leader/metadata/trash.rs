@@ -118,7 +118,9 @@ impl Metadata {
 
     /// Ends what has been in the trash for longer than it is kept. Returns how many.
     pub(super) fn expire_trash(&mut self, now: Now) -> usize {
-        let Some(at) = self.next(now) else { return 0 };
+        let Some(at) = self.next(now).filter(|_| self.may_destroy(now)) else {
+            return 0;
+        };
         let keep = u64::try_from(self.trash_keep().as_millis()).unwrap_or(u64::MAX);
         let before = LogTime::from_millis(at.time.as_millis().saturating_sub(keep));
         self.expire(now, before, CLEAN_AT_ONCE)

@@ -68,6 +68,7 @@ impl Schedule {
 impl Metadata {
     pub(super) fn upkeep(&mut self, now: Now) {
         self.go_on_founding(now);
+        self.go_on_recovering(now);
         let committed = self.log.commit().unwrap_or(u64::MAX);
         if self.upkeep.membership && committed >= self.upkeep.membership_index {
             self.upkeep.membership = false;

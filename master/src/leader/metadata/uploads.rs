@@ -362,6 +362,11 @@ impl Metadata {
 
     /// The order to drop a file id, to be given once the log says that nobody needs it.
     pub(super) fn drop_of(&self, file: FileId, term: Term) -> Effect {
+        if self.recovers() {
+            // It is garbage when the recovery ends.
+            let sites = Vec::new();
+            return Effect::Drop { file, term, sites };
+        }
         let own = self.uploads.get(&file).filter(|it| it.inherited.is_none());
         let sent = own.map(|activity| &activity.disks);
         let sites = self

@@ -20,6 +20,7 @@ mod million_files;
 mod no_revival;
 mod printed;
 mod ranges;
+mod recover;
 mod resume;
 mod round_trip;
 mod slow_clients;
@@ -69,6 +70,7 @@ enum Name {
     Truth,
     TwoAndThree,
     WipeAll,
+    Recover,
     AccessMatrix,
     ApiFuzz,
     SlowClients,
@@ -108,6 +110,7 @@ fn main() -> ExitCode {
         Name::Truth => truth::prove(short),
         Name::TwoAndThree => two_and_three::prove(short),
         Name::WipeAll => wipe_all::prove(short),
+        Name::Recover => recover::prove(short),
         Name::AccessMatrix => access_matrix::prove(short),
         Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
         Name::SlowClients => slow_clients::prove(short),

@@ -65,10 +65,11 @@ const SILENT: &[&[&str]] = &[
     &["retire", "SPARE"],
 ];
 
-/// Commands whose output is no document: bytes, scripts, pages, or a server's; and one that needs a pair
-/// of voters of which one is lost (`prove two-and-three` has them).
+/// Commands whose output is no document: bytes, scripts, pages, or a server's; and those that need lost
+/// voters (`prove two-and-three` and `prove recover` have them).
 const OTHERS: &[&str] = &[
     "admin forget-voter",
+    "admin recover",
     "cat",
     "completions",
     "man",
