@@ -11,6 +11,7 @@ pub mod disks;
 pub mod film;
 pub mod history;
 pub mod http;
+pub mod kube;
 pub mod linear;
 pub mod nginx;
 pub mod pages;

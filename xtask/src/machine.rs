@@ -21,7 +21,8 @@ pub(crate) fn has(program: &str) -> bool {
     found.is_ok_and(|status| status.success())
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

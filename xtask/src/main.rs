@@ -6,7 +6,9 @@
 //! not compile.
 
 mod child;
+mod cluster;
 mod generate;
+mod image;
 mod machine;
 mod planted;
 mod proofs;
@@ -41,6 +43,28 @@ enum Command {
         /// Changes nothing; fails if a file is not what it would be
         #[arg(long)]
         check: bool,
+    },
+    /// Writes the image, an OCI archive with one static program; needs no container tool
+    Image(image::Wanted),
+    /// Runs the short form of every proof on a Kubernetes of its own, or of one
+    E2e {
+        /// Which proof
+        name: Option<String>,
+        /// Keeps the proof's cluster until Enter, also when the proof fails
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Runs a program in the network of the cluster that is up, such as `-- kubectl get pods`
+    Kube {
+        /// The program and its arguments
+        #[arg(required = true, last = true)]
+        words: Vec<String>,
+    },
+    /// Makes a cluster with kind, which needs Docker, and installs the chart
+    Kind {
+        /// Only says the commands
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Shows that one claim holds; without a name, lists the claims
     Prove {
@@ -77,6 +101,10 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Test { quick } => test::run(quick, &arguments.folders),
         Command::Generate { check } => generate::run(check),
+        Command::Image(wanted) => image::run(&wanted),
+        Command::E2e { name, keep } => cluster::e2e(name.as_deref(), keep, &arguments.folders),
+        Command::Kube { words } => cluster::inside(&words),
+        Command::Kind { dry_run } => cluster::kind(dry_run),
         Command::Prove { name: None, .. } => {
             prove::list();
             Ok(true)

@@ -4,6 +4,8 @@
 pub(crate) enum Form {
     /// A proof of `mdfs-tests` with real processes.
     Processes,
+    /// The same on a Kubernetes of its own, which needs root and the image.
+    Cluster,
     /// An example of a package; its short form is the test target of the same name. Only the part of
     /// either that is named, if one is.
     Example {
@@ -37,6 +39,18 @@ const FILM: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("wget", "wget"),
     ("git", "git"),
+];
+
+/// What the nodes of the test bed are made of.
+pub(crate) const BED: &[(&str, &str)] = &[
+    ("containerd", "containerd"),
+    ("runc", "runc"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("iptables", "iptables"),
+    ("conntrack", "conntrack"),
+    ("mkfs.xfs", "xfsprogs"),
 ];
 
 pub(crate) const PROOFS: &[Proof] = &[
@@ -279,5 +293,12 @@ pub(crate) const PROOFS: &[Proof] = &[
         needs: &[("curl", "curl"), ("nginx", "nginx-light")],
         form: Form::Processes,
         minutes: 45,
+    },
+    Proof {
+        name: "k8s-bed",
+        claim: "the test bed is a real Kubernetes: pods, Services, volumes that grow, nodes that die",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 30,
     },
 ];

@@ -37,7 +37,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
         (Form::Planted, short) => {
             return planted::run(&workspace, short, proof.minutes, folders);
         }
-        (Form::Processes, short) => {
+        (Form::Processes | Form::Cluster, short) => {
             let profile = if short { "debug" } else { "release" };
             let mut build = vec![
                 "cargo",
@@ -119,6 +119,8 @@ pub(crate) struct ShortForm {
     pub(crate) name: &'static str,
     /// The programs without which it cannot run, each with its Debian package.
     pub(crate) needs: &'static [(&'static str, &'static str)],
+    /// Whether it needs the programs of Kubernetes, and root.
+    pub(crate) on_kubernetes: bool,
     /// What runs it; the programs must have been built.
     pub(crate) command: Bounded,
 }
@@ -129,6 +131,8 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
         let name = proof.name;
         let command = match proof.form {
             Form::Processes => with_processes(workspace, "debug", name, true, 6),
+            // A cluster that comes up on a busy machine is most of a proof on it.
+            Form::Cluster => with_processes(workspace, "debug", name, true, 10),
             Form::Planted => {
                 let xtask = workspace.program("debug", "xtask");
                 Bounded::new(6, &[&xtask, "prove", name, "--short"])
@@ -139,6 +143,7 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
             name,
             // Only the full form of `speed` compares itself with nginx.
             needs: if name == "speed" { &[] } else { proof.needs },
+            on_kubernetes: matches!(proof.form, Form::Cluster),
             command,
         })
     };

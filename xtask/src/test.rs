@@ -3,6 +3,7 @@
 use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
+use crate::proofs::BED;
 use crate::prove;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -49,7 +50,8 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
         done: Vec::new(),
     };
     let root = run.workspace.root.clone();
-    let missing = machine::provide(&root, PROGRAMS)?;
+    let more = if quick { &[][..] } else { BED };
+    let missing = machine::provide(&root, &[PROGRAMS, more].concat())?;
     for program in &missing {
         println!("{program} is missing and cannot be installed");
     }
@@ -83,8 +85,13 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
     // All targets in one build, so that the tests and the program share every dependency.
     let words = ["cargo", "build", "--workspace", "--all-targets", "--locked"];
     let built = run.part("build", Counted::Whole, Bounded::new(25, &words))?;
+    let without_kubernetes = match (quick, built) {
+        (true, _) => Some("--quick".to_owned()),
+        (_, false) => Some("the build failed".to_owned()),
+        (false, true) => run.kubernetes(folders)?,
+    };
     if built {
-        run.tests()?;
+        run.tests(without_kubernetes.as_deref())?;
     } else {
         run.skip("tests", "the build failed");
     }
@@ -97,6 +104,10 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
         match lacks {
             _ if quick => run.skip(&name, "--quick"),
             _ if !built => run.skip(&name, "the build failed"),
+            _ if proof.on_kubernetes && without_kubernetes.is_some() => {
+                run.skip(&name, without_kubernetes.as_deref().unwrap_or_default());
+            }
+            _ if proof.on_kubernetes && !machine::is_root() => run.skip(&name, "it needs root"),
             Some((program, _)) => run.skip(&name, &format!("{program} is missing")),
             None if proof.name == prove::API_FUZZ => match machine::schemathesis(&root, folders)? {
                 Ok(python) => {
@@ -170,9 +181,29 @@ impl Run {
         Ok(())
     }
 
+    /// Builds the programs of Kubernetes, once for this machine. Returns why they cannot be had, if so.
+    fn kubernetes(&mut self, folders: &Folders) -> Result<Option<String>> {
+        const NAME: &str = "kubernetes programs";
+        let lacks = if folders.tools().is_none() {
+            Some("there is no folder to build them in")
+        } else if machine::has("go") || machine::has("/usr/local/go/bin/go") {
+            None
+        } else {
+            Some("Go is not installed")
+        };
+        if let Some(reason) = lacks {
+            self.skip(NAME, reason);
+            return Ok(Some(reason.to_owned()));
+        }
+        let bed = self.workspace.program("debug", "bed");
+        let build = Bounded::new(30, &[&bed, "build"]);
+        let built = self.part(NAME, Counted::Whole, build)?;
+        Ok((!built).then(|| "they do not build".to_owned()))
+    }
+
     /// All tests of all packages. Tests that leave themselves out say so in a file, because the
     /// runner has no word for it.
-    fn tests(&mut self) -> Result<()> {
+    fn tests(&mut self, without_kubernetes: Option<&str>) -> Result<()> {
         let skips = self.workspace.target.join("skipped-tests.txt");
         std::fs::write(&skips, "")?;
         let words = ["cargo", "test", "--workspace", "--no-fail-fast", "--locked"];
@@ -181,6 +212,10 @@ impl Run {
             // An error of a test says what went wrong; where it was made does not help.
             .env("RUST_LIB_BACKTRACE", "0")
             .env("MDFS_SKIPPED_TESTS", skips.display().to_string());
+        let tests = match without_kubernetes {
+            Some(reason) => tests.env("MDFS_WITHOUT_KUBE", reason),
+            None => tests,
+        };
         self.part("tests", Counted::CargoTest, tests)?;
         let skipped = std::fs::read_to_string(&skips)?;
         for line in skipped.lines() {

@@ -12,7 +12,9 @@ mod heal_rot;
 mod heal_worker;
 mod healing;
 mod heartbeat;
+mod image;
 mod invariants;
+mod k8s;
 mod kill_master;
 mod kill_worker;
 mod leader_kill;
@@ -41,6 +43,9 @@ struct Arguments {
     /// The small form, which does not judge speed
     #[arg(long)]
     short: bool,
+    /// Keep the cluster of a proof on Kubernetes until the input has a line
+    #[arg(long)]
+    keep: bool,
     /// A Python that has schemathesis
     #[arg(long, env = "MDFS_SCHEMATHESIS", hide = true)]
     schemathesis: Option<PathBuf>,
@@ -75,6 +80,8 @@ enum Name {
     ApiFuzz,
     SlowClients,
     Speed,
+    Image,
+    K8sBed,
 }
 
 /// Bytes in a MiB.
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
     let Arguments {
         name,
         short,
+        keep,
         schemathesis,
         write,
     } = Arguments::parse();
@@ -115,6 +123,8 @@ fn main() -> ExitCode {
         Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
         Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
+        Name::Image => image::prove(short),
+        Name::K8sBed => k8s::bed::prove(keep),
     };
     let name = name
         .to_possible_value()
