@@ -103,6 +103,16 @@ fn length_in(stored: u64) -> u64 {
     with_checksums - 4 * with_checksums.div_ceil(65536 + 4)
 }
 
+/// The id of the disk at `data_dir`, as its identity says it.
+///
+/// # Errors
+/// If it was not formatted.
+pub fn disk_id(data_dir: &Path) -> Result<String> {
+    let identity = fs::read(data_dir.join("identity")).context("read who a disk is")?;
+    let id = identity.get(32..48).context("an identity has 80 bytes")?;
+    Ok(id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// What is in a folder; nothing if it is not there.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {

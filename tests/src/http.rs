@@ -56,6 +56,21 @@ impl Connection {
         Self::over(stream, host, token)
     }
 
+    /// The same where the server may be out of reach: no try takes longer than `limit`.
+    ///
+    /// # Errors
+    /// If nothing answers there in time.
+    pub fn open_within(url: &str, token: Option<&str>, limit: Duration) -> Result<Self> {
+        let host = host_of(url)?;
+        let address: SocketAddr = host.parse().context("an address and a port")?;
+        let stream = TcpStream::connect_timeout(&address, limit);
+        Self::over(
+            stream.with_context(|| format!("connect to {host}"))?,
+            host,
+            token,
+        )
+    }
+
     /// Connects to `url` from an address of its own, such as 127.0.0.2. Requests carry no token.
     ///
     /// # Errors

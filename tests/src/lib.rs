@@ -3,6 +3,8 @@
 //! Everything here sees MDFS from outside, through its program, its HTTP API and its disks, as
 //! people and players do. No package of the workspace is called.
 
+pub mod api;
+pub mod bare;
 pub mod chance;
 pub mod command;
 pub mod content;
@@ -11,8 +13,10 @@ pub mod disks;
 pub mod film;
 pub mod history;
 pub mod http;
+pub mod isolation;
 pub mod kube;
 pub mod linear;
+pub mod network;
 pub mod nginx;
 pub mod pages;
 pub mod players;

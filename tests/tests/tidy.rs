@@ -490,3 +490,36 @@ fn commands_that_pages_name_exist() -> Result<()> {
     }
     none(violations)
 }
+
+#[test]
+fn tests_that_the_page_of_faults_names_exist() -> Result<()> {
+    let root = repository()?;
+    let page = fs::read_to_string(root.join("docs/verification.md"))?;
+    let (_, table) = page
+        .split_once("| row | fault | shown by |")
+        .context("the page has its table of faults")?;
+    let proofs = fs::read_to_string(root.join("xtask/src/proofs.rs"))?;
+    let mut sources = String::new();
+    for path in files(&[".rs"])? {
+        sources.push_str(&fs::read_to_string(path)?);
+    }
+    let is_there = |name: &str| match name.contains('_') {
+        true => sources.contains(&format!("fn {name}(")),
+        false => proofs.contains(&format!("name: \"{name}\"")),
+    };
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let names = |row: &'_ str| {
+        row.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let names: Vec<String> = rows.flat_map(names).collect();
+    ensure!(names.len() > 40, "the table names {} tests", names.len());
+    let missing = names.iter().filter(|name| !is_there(name));
+    none(missing.map(|name| format!("there is no {name}")).collect())
+}

@@ -195,6 +195,13 @@ pub(crate) const PROOFS: &[Proof] = &[
         minutes: 30,
     },
     Proof {
+        name: "partition",
+        claim: "networks part in every way, servers die and disks fill: no history shows it",
+        needs: &[("ip", "iproute2")],
+        form: Form::Processes,
+        minutes: 40,
+    },
+    Proof {
         name: "access-matrix",
         claim: "every route lets in whom its rule says and nobody else, and no log has a secret",
         needs: &[],

@@ -3,6 +3,7 @@
 
 use crate::MIB;
 use anyhow::{Context, Result, bail, ensure};
+use mdfs_tests::api::Api;
 use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::DevCluster;
 use mdfs_tests::disks::{self, Chunk};
@@ -112,7 +113,7 @@ pub(crate) fn read_back(cluster: &DevCluster, files: &[Stored]) -> Result<()> {
 }
 
 /// The cluster's status.
-pub(crate) fn status(cluster: &DevCluster) -> Result<Status> {
+pub(crate) fn status(cluster: &impl Api) -> Result<Status> {
     let answer = ask(cluster, "GET", "/v1/status", None)?;
     let found = answer.status();
     ensure!(found == 200, "the status was answered {}", answer.problem());
@@ -121,7 +122,7 @@ pub(crate) fn status(cluster: &DevCluster) -> Result<Status> {
 
 /// Waits until the status is as wanted, and gives it.
 pub(crate) fn wait_status(
-    cluster: &DevCluster,
+    cluster: &impl Api,
     what: &str,
     limit: Duration,
     wanted: impl Fn(&Status) -> bool,
@@ -135,7 +136,7 @@ pub(crate) fn wait_status(
 
 /// Asks for `path`, with `body` if there is one.
 pub(crate) fn ask(
-    cluster: &DevCluster,
+    cluster: &impl Api,
     method: &str,
     path: &str,
     body: Option<&Value>,

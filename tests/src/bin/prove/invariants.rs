@@ -3,7 +3,7 @@
 use crate::figures::figure;
 use crate::healing::{Status, status};
 use anyhow::{Context, Result, ensure};
-use mdfs_tests::dev_cluster::DevCluster;
+use mdfs_tests::api::Api;
 use mdfs_tests::wait::wait_for;
 use mdfs_tests::walker::{Count, Depth, Records, only_what_is_wanted, read_disks};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// # Errors
 /// If that is not so within `limit`.
 pub(crate) fn hold(
-    cluster: &DevCluster,
+    cluster: &impl Api,
     disks: &BTreeMap<String, PathBuf>,
     limit: Duration,
 ) -> Result<()> {
@@ -37,13 +37,13 @@ pub(crate) fn hold(
 
 /// Looks once; what was counted, and all copies and their bytes.
 fn look(
-    cluster: &DevCluster,
+    cluster: &impl Api,
     disks: &BTreeMap<String, PathBuf>,
     depth: Depth,
 ) -> Result<(Count, usize, u64)> {
     let said = status(cluster)?;
     let records = Records::list(&mut cluster.connect()?)?;
-    let found = read_disks(disks, &cluster.state().cluster_id, depth)?;
+    let found = read_disks(disks, cluster.cluster_id(), depth)?;
     let count = only_what_is_wanted(&records, &found, said.open_uploads)
         .with_context(|| format!("{said:?}"))?;
     agrees(&said, &count)?;

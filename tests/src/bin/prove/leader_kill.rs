@@ -1,14 +1,12 @@
 //! The leader may be killed, stopped or asked to go at any moment: another master goes on, nothing
 //! acknowledged is lost, and nobody is told what is not so any more.
 
-mod load;
-
 use crate::MIB;
 use crate::figures::{Series, figure};
 use crate::healing::all_disks;
 use crate::invariants;
+use crate::load::Load;
 use anyhow::{Context, Result, bail, ensure};
-use load::Load;
 use mdfs_tests::chance::Chance;
 use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Process};

@@ -1,8 +1,12 @@
 //! Of three workers any one may be lost. Of two, what is stored is still read.
 
+use crate::MIB;
 use crate::figures::figure;
-use crate::healing::{ask, change, read_back, store_small, wait_status};
+use crate::healing::{
+    Stored, all_disks, ask, change, read_back, store_small, text, two_copies, wait_status, walk,
+};
 use anyhow::{Context, Result, ensure};
+use mdfs_tests::content::Content;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Process, Role};
 use mdfs_tests::transfer;
 use mdfs_tests::wait::{now, wait_for};
@@ -86,7 +90,8 @@ fn either_of_two(cluster: &mut DevCluster, count: u64) -> Result<()> {
     change(cluster, "DELETE", &transfer::path(&file.name), None)
 }
 
-/// Two with chunks and one that only votes: either of the two is killed, and names are still changed.
+/// Two with chunks and one that only votes: either of the two is killed, and names are still changed; files
+/// are stored too, if the policy is content with one copy, and have two once the other is back.
 fn two_and_a_witness(cluster: &mut DevCluster, count: u64) -> Result<()> {
     let mut witness = Role::of(&cluster.first("worker")?)?.another("witness")?;
     witness.say("--witness");
@@ -116,9 +121,37 @@ fn two_and_a_witness(cluster: &mut DevCluster, count: u64) -> Result<()> {
         let gone = files.pop().context("a file is left")?;
         change(cluster, "DELETE", &transfer::path(&gone.name), None)?;
         is_put_off(cluster, "witnessed/not-now")?;
+        cluster.cli_ends(0, &["policy", "--min-write-copies", "1"])?;
+        let name = format!("witnessed/without-{}", worker.name);
+        let alone = store_with_one_copy(cluster, &name)?;
+        read_back(cluster, std::slice::from_ref(&alone))?;
         comes_back(cluster, &role, 3)?;
+        wait_for("the second copy", PATIENCE, || {
+            two_copies(&walk(all_disks(cluster)?.values())?, [&alone], false).map(Some)
+        })?;
+        files.push(alone);
+        cluster.cli_ends(0, &["policy", "--min-write-copies", "0"])?;
     }
     read_back(cluster, &files)
+}
+
+/// Stores a file while one worker is there, which the answer says.
+fn store_with_one_copy(cluster: &DevCluster, name: &str) -> Result<Stored> {
+    let (content, length) = (Content::new(77), MIB + 5);
+    let path = format!("{}?chunk_size={MIB}", transfer::path(name));
+    let body = content.reader(length);
+    let mut connection = cluster.connect()?;
+    let answer = connection.upload("PUT", &path, &[], body, Some(length))?;
+    ensure!(answer.status() == 202, "{name}: {}", answer.text());
+    let said = answer.json()?;
+    ensure!(said.get("durability") == Some(&json!(1)), "{said}");
+    Ok(Stored {
+        name: name.to_owned(),
+        file_id: text(&said, "file_id")?,
+        content,
+        length,
+        chunk_size: MIB,
+    })
 }
 
 /// Nothing is stored with one copy, and the answer says when to come again.

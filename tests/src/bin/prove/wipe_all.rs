@@ -9,6 +9,7 @@ use crate::invariants;
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::command::succeed;
 use mdfs_tests::dev_cluster::{DevCluster, Options, Role};
+use mdfs_tests::disks::disk_id;
 use mdfs_tests::wait::{now, wait_for};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,10 +112,10 @@ fn put_back_an_old_copy(
     fs::remove_dir_all(&disk)?;
     fs::rename(&snapshot, &disk)?;
     let before = bytes_of(&disk)?;
-    let refused = refusals(cluster)?;
     cluster.start_by_hand(&role)?;
+    let why = format!("disk {id} shows generation");
     wait_for("the refusal of an old copy", PATIENCE, || {
-        Ok((refusals(cluster)? > refused).then_some(()))
+        Ok(is_refused(cluster, &why)?.then_some(()))
     })?;
     wait_for("its vote on another", PATIENCE, || {
         Ok((members(cluster)?.get(&id) != Some(&true)).then_some(()))
@@ -151,12 +152,16 @@ fn bring_a_foreign_disk(cluster: &mut DevCluster) -> Result<()> {
     copy(&disk, &guest.disk()?)?;
     let before = bytes_of(&guest.disk()?)?;
     ensure!(!before.is_empty(), "nothing is stored on the foreign disk");
-    let refused = refusals(cluster)?;
     let known = status(cluster)?.workers;
+    let (id, theirs) = (disk_id(&guest.disk()?)?, &foreign.state().cluster_id);
+    let why = format!("disk {id} belongs to cluster {theirs}");
+    ensure!(!is_refused(cluster, &why)?, "it was here before");
     cluster.start_by_hand(&guest)?;
     wait_for("the refusal of a foreign disk", PATIENCE, || {
-        Ok((refusals(cluster)? > refused).then_some(()))
+        Ok(is_refused(cluster, &why)?.then_some(()))
     })?;
+    let taken = members(cluster)?.contains_key(&id);
+    ensure!(!taken, "the foreign disk is a member");
     ensure!(status(cluster)?.workers == known, "it was taken in");
     ensure!(bytes_of(&guest.disk()?)? == before, "it was written to");
     Ok(())
@@ -187,13 +192,11 @@ fn workers(cluster: &DevCluster) -> Result<Vec<Value>> {
     Ok(workers.context("no workers")?.clone())
 }
 
-/// How often a worker was told that its disk is refused.
-fn refusals(cluster: &DevCluster) -> Result<usize> {
+/// Whether a worker was told that its disk is refused for this reason, which names the disk.
+fn is_refused(cluster: &DevCluster, why: &str) -> Result<bool> {
     let log = cluster.log()?;
-    Ok(log
-        .lines()
-        .filter(|line| line.contains("the master refuses this disk"))
-        .count())
+    let told = |line: &str| line.contains("the master refuses this disk") && line.contains(why);
+    Ok(log.lines().any(told))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -19,8 +19,12 @@ const NAMES: u64 = 16;
 const SILENCE: Duration = Duration::from_secs(12);
 /// The same of those who wait for one that was stopped.
 const LONG_SILENCE: Duration = Duration::from_secs(90);
-/// How long a client waits after a master refused it.
+/// In which a master that can be reached takes a connection.
+const CONNECTS: Duration = Duration::from_secs(3);
+/// How long a client waits after a master refused it, at least.
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
+/// The same in pauses between two requests.
+const PAUSES_AFTER_REFUSAL: u32 = 4;
 /// Stands for no master.
 const NONE: usize = usize::MAX;
 
@@ -30,6 +34,8 @@ pub(crate) struct Load {
     urls: Vec<String>,
     token: String,
     seed: u64,
+    /// What each client waits between two requests.
+    pause: Duration,
     /// Names are those of a round, so that each has few operations.
     round: AtomicU64,
     /// The number of the next content.
@@ -61,6 +67,7 @@ impl Load {
             urls,
             token: token.to_owned(),
             seed,
+            pause: Duration::ZERO,
             round: AtomicU64::new(0),
             next: AtomicU64::new(1),
             stopped: AtomicUsize::new(NONE),
@@ -68,6 +75,11 @@ impl Load {
             acks: Mutex::default(),
             wrong: Mutex::default(),
         }
+    }
+
+    /// The same with a pause of each client after each request, so that long runs stay small.
+    pub(crate) fn with_pauses(self, pause: Duration) -> Self {
+        Self { pause, ..self }
     }
 
     /// From now on, clients use the names of this round, and read earlier ones now and then.
@@ -126,6 +138,7 @@ impl Load {
         while !self.done.load(Ordering::Relaxed) {
             let name = client.name();
             client.change(&name);
+            pause(self.pause);
         }
     }
 
@@ -141,6 +154,7 @@ impl Load {
             }
             let name = client.any_name();
             client.look(&name);
+            pause(self.pause);
         }
     }
 
@@ -224,7 +238,7 @@ impl<'a> Client<'a> {
         }
         let url = self.load.urls.get(self.master).cloned().unwrap_or_default();
         if self.connection.is_none() {
-            self.connection = Connection::open(&url, Some(&self.load.token)).ok();
+            self.connection = Connection::open_within(&url, Some(&self.load.token), CONNECTS).ok();
         }
         let answer = self.connection.as_mut().map(|connection| {
             connection.bear_silence_for(self.silence)?;
@@ -237,7 +251,7 @@ impl<'a> Client<'a> {
             refusal => {
                 // The next master, as clients do.
                 self.go_to((self.master + 1) % self.load.urls.len().max(1));
-                pause(AFTER_REFUSAL);
+                pause(AFTER_REFUSAL.max(self.load.pause * PAUSES_AFTER_REFUSAL));
                 match refusal {
                     Some(Ok(answer)) => Ok(answer),
                     _ => Err(sent),
