@@ -49,6 +49,9 @@ pub struct Voter {
     /// Up to here the log is committed, as far as leaders told.
     commit: u64,
     lease: Option<Lease>,
+    /// The promised term, once its leader gave the lease back: what it sent before and comes after that
+    /// gives it no other one.
+    released: bool,
     /// The highest term refused because of a lease; told to the holder.
     higher: Option<Term>,
     staging: Option<Staging>,
@@ -108,6 +111,7 @@ impl Voter {
             applied,
             commit: applied,
             lease,
+            released: false,
             higher: None,
             staging: None,
             mutants: Mutants::default(),
@@ -132,6 +136,7 @@ impl Voter {
                 if self.lease.as_ref().is_some_and(|lease| lease.term == term) {
                     self.lease = None;
                 }
+                self.released |= term == self.promised;
                 Reply::Released { term }
             }
         };
@@ -336,17 +341,21 @@ impl Voter {
         if term > self.promised {
             self.raise(term, persist);
         }
-        let until = now.plus(self.settings.lease);
-        self.lease = Some(Lease {
-            term,
-            until,
-            leader_url: Some(leader_url),
-        });
+        // Who gave a lease back counts on none ever after.
+        if !self.released {
+            let until = now.plus(self.settings.lease);
+            self.lease = Some(Lease {
+                term,
+                until,
+                leader_url: Some(leader_url),
+            });
+        }
         true
     }
 
     fn raise(&mut self, term: Term, persist: &mut Persist) {
         self.promised = term;
+        self.released = false;
         self.higher = self.higher.filter(|higher| *higher > term);
         self.staging = None;
         persist.promised = Some(term);

@@ -197,6 +197,23 @@ fn a_lease_keeps_other_terms_out_and_its_holder_is_told() {
 }
 
 #[test]
+fn what_comes_after_a_lease_was_given_back_gives_it_to_nobody_again() {
+    let mut voter = blank();
+    let first = append(1, at(0, 0), &[entry(1, 1)], 1);
+    check_append(&mut voter, seconds(0), first, "holds 1");
+    let release = Request::Release { term: term(1) };
+    let reply = answer(voter.step(seconds(1), release).unwrap());
+    assert!(matches!(reply, Reply::Released { .. }));
+    // It was sent before, on another connection.
+    let late = append(1, at(1, 1), &[entry(1, 2)], 1);
+    check_append(&mut voter, seconds(1), late, "holds 2");
+    assert_eq!(voter.leader(seconds(1)), None);
+    let next = append(2, at(1, 2), &[], 1);
+    check_append(&mut voter, seconds(1), next, "holds 2");
+    assert_eq!(voter.leader(seconds(1)), Some((term(2), Some("m"))));
+}
+
+#[test]
 fn a_leader_that_counts_on_other_leases_gets_neither_promise_nor_lease() {
     let mut voter = blank();
     let with = |round, lease_millis| match append(round, at(0, 0), &[entry(1, 1)], 0) {
