@@ -4,7 +4,7 @@
 //! the master at once, so a worker that dies is suspect before it misses a beat. A chunk that comes
 //! or goes is told at once to a master that wants to know.
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::node::Node;
 use crate::orders::{Answers, Orders};
 use crate::probe::Ticks;
@@ -356,10 +356,11 @@ impl Heard {
                 if self.trouble.replace(code) == Some(code) {
                     return;
                 }
+                let cause = chain(&error);
                 if code == Code::ForeignDisk {
-                    tracing::error!(master, %error, "the master refuses this disk");
+                    tracing::error!(master, %error, cause, "the master refuses this disk");
                 } else {
-                    tracing::warn!(master, %error, "the master was told nothing");
+                    tracing::warn!(master, %error, cause, "the master was told nothing");
                 }
             }
         }
