@@ -9,6 +9,7 @@ mod error;
 mod footers;
 mod line;
 mod masters;
+mod names;
 mod network;
 mod peer;
 mod pieces;
@@ -18,6 +19,7 @@ mod transport;
 
 pub use error::LinkError;
 pub use line::Line;
+pub use names::{MOST_ADDRESSES, Resolve};
 pub use network::{CarriedBody, CarryError, Network, Route};
 pub use peer::{Peer, Reads};
 pub use pieces::Pieces;
@@ -34,6 +36,7 @@ use mdfs_protocol::internal::{
     self, Adopt, CRC_HEADER, DropRequest, Dropped, HopsReply, Identity, PullRequest, SEAL_HEADER,
     ScrubProgress, Seal, SealRequest, Staged, Stored, VerifyRequest, chunk_path, drop_path,
 };
+use names::Names;
 use pieces::PiecesBody;
 use send::ascii_json;
 use serde::Serialize;
@@ -55,6 +58,7 @@ pub struct Links {
     authorization: HeaderValue,
     cluster: Arc<OnceLock<ClusterId>>,
     reads: Reads,
+    names: Names,
 }
 
 impl Links {
@@ -89,6 +93,7 @@ impl Links {
             authorization,
             cluster: Arc::default(),
             reads,
+            names: Names::of(network),
         };
         if let Some(cluster) = cluster {
             links.join(cluster);

@@ -13,6 +13,9 @@ use std::time::Duration;
 pub struct Config {
     /// Where workers and other masters reach this one; the address it listens on if none.
     pub url: Option<String>,
+    /// Where workers are asked who they are, so that they beat here: URLs, each of a worker, or with a
+    /// name that stands for all of them.
+    pub seeds: Vec<String>,
     /// The cluster it serves. Without it, a master serves the cluster that all disks agree on that
     /// beat at it.
     pub cluster: Option<ClusterId>,
@@ -220,6 +223,7 @@ impl Config {
     pub fn new(cluster_key: ClusterKey, root_token: Secret, link_key: LinkKey) -> Self {
         Self {
             url: None,
+            seeds: Vec::new(),
             cluster: None,
             cluster_key,
             root_tokens: vec![root_token],
@@ -251,6 +255,9 @@ impl Config {
         }
         if let Some(url) = &self.url {
             check_url("advertise_url", url, &mut faults);
+        }
+        for url in &self.seeds {
+            check_url("seed", url, &mut faults);
         }
         Setting::check(Limits::SETTINGS, &self.limits, &mut faults);
         if self.limits.detect().is_err() {

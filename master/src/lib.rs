@@ -9,4 +9,4 @@ mod run;
 
 pub use config::{Config, Failures, Limits};
 pub use error::Error;
-pub use run::{Running, Surroundings, run};
+pub use run::{Running, Surroundings, run, run_on};

@@ -9,6 +9,7 @@ use crate::leader::following::follow;
 use crate::leader::handle::LeaderHandle;
 use crate::leader::metadata::{Metadata, Settings};
 use crate::leader::route::{Lead, Route};
+use crate::leader::seeds::seek;
 use axum::Router;
 use mdfs_client::link::{Links, Network, Reads};
 use mdfs_core::format::FORMATS;
@@ -46,14 +47,31 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    run_on(config, listener, Network::real(), stop).await
+}
+
+/// As [`run`], with another way to other servers.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Cancel safety
+/// As [`run`].
+pub async fn run_on(
+    config: Config,
+    listener: TcpListener,
+    network: Network,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     mdfs_service::raise_handle_limit();
     let address = listener.local_addr().map_err(Error::Serve)?;
     let url = config.url.clone();
     let url = url.unwrap_or_else(|| format!("http://{address}"));
+    let url = url.trim_end_matches('/').to_owned();
     let http = config.http.clone();
     let surroundings = Surroundings {
         machine: Machine::real(),
-        network: Network::real(),
+        network,
         tasks: Tasks::new(stop.clone()),
     };
     let master = Running::start(config, url.clone(), surroundings)?;
@@ -158,6 +176,10 @@ impl Running {
         });
 
         let (to, over) = (leader.clone(), links.clone());
+        if !config.seeds.is_empty() {
+            let (to, over, own) = (leader.clone(), links.clone(), url.clone());
+            tasks.spawn("seeds", |stop| seek(to, own, config.seeds, over, stop));
+        }
         tasks.spawn("following", move |stop| async move {
             follow(to, url, over, known_lead, stop).await;
             Ok::<(), Error>(())
@@ -241,6 +263,7 @@ async fn greet(url: String, links: Links, lead: watch::Receiver<Lead>) {
     let hello = Asked::Hello(Hello {
         url,
         formats: FORMATS,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     });
     let mut beats = tokio::time::interval(HELLO);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

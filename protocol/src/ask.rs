@@ -98,6 +98,8 @@ pub struct Hello {
     pub url: String,
     /// The versions that it knows of what the log and its records may hold.
     pub formats: Formats,
+    /// The version of the program.
+    pub version: String,
 }
 
 impl Asked {

@@ -44,8 +44,15 @@ pub const FILE_DROP: &str = "/internal/v1/files/{file}/drop";
 /// way. `GET`: how far that is. Both answer [`ScrubProgress`].
 pub const SCRUB: &str = "/internal/v1/scrub";
 
+/// `GET` from a master: who it is, and which masters it knows, a [`Masters`]. `POST` [`Masters`] to a
+/// worker: it is to beat at these too. Answers [`Identity`].
+pub const MASTERS: &str = "/internal/v1/masters";
+
 /// How many masters a worker beats at, at most: each costs it a connection, and a beat a second.
 pub const MOST_MASTERS: usize = 16;
+
+/// The longest URL of a server that others are told, in bytes.
+pub const URL_MAX_BYTES: usize = 300;
 
 /// The CRC-32 of a segment's bytes, 8 hexadecimal digits.
 pub const CRC_HEADER: &str = "x-mdfs-crc32";
@@ -75,6 +82,14 @@ pub struct Identity {
     pub cluster: Option<ClusterId>,
     /// What is durable of it: see [`Generation`].
     pub generation: Generation,
+}
+
+/// Masters, and where they are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Masters {
+    /// Their URLs, at most [`MOST_MASTERS`]. Where a master says it, its own comes first, and there are
+    /// none if it does not know its own.
+    pub urls: Vec<String>,
 }
 
 /// Makes a blank disk a disk of this cluster. Harmless when it is already.
@@ -164,9 +179,9 @@ pub struct HeartbeatReply {
     pub accepted: bool,
     /// The members and where they are, when the worker's version of it is old.
     pub directory: Option<Directory>,
-    /// With a directory: the masters that are known, so that the worker beats at all of them, at most
-    /// [`MOST_MASTERS`].
-    pub masters: Vec<String>,
+    /// The masters that are known, when the worker's version of the directory is old, so that it beats
+    /// at all of them: as in [`Masters`].
+    pub masters: Option<Vec<String>>,
     /// How far this master knows what the worker holds; none if it need not know.
     pub known: Option<holdings::Known>,
     /// What the worker should do, at most [`order::MOST_ORDERS`].

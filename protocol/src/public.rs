@@ -13,7 +13,8 @@ pub use admin::{
     Tasks, Voters,
 };
 pub use cluster::{
-    AtRisk, Bootstrap, Bootstrapped, Health, Status, WorkerInfo, WorkerOrder, WorkerState, Workers,
+    AtRisk, Bootstrap, Bootstrapped, Health, MasterInfo, MasterRole, Status, WorkerInfo,
+    WorkerOrder, WorkerState, Workers,
 };
 pub use files::{
     Checksums, FileInfo, FormFiles, FormRefused, FormResult, Listing, Rename, SetAttributes, Trash,

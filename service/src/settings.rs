@@ -279,6 +279,11 @@ pub fn check_url(setting: &'static str, url: &str, faults: &mut Faults) {
     }
 }
 
+/// Whether this is where a server can be: a scheme and a host, and perhaps a port.
+pub fn is_base_url(url: &str) -> bool {
+    base_url(url).is_ok()
+}
+
 fn base_url(url: &str) -> Result<(), &'static str> {
     let uri: http::Uri = url.parse().map_err(|_| "must be a URL")?;
     let authority = uri.authority().map(http::uri::Authority::as_str);

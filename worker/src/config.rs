@@ -17,7 +17,8 @@ pub struct Config {
     pub url: Option<String>,
     /// The failure domain, if there is one.
     pub zone: Option<String>,
-    /// The URL of every master, or of one name that stands for all of them.
+    /// URLs of masters, each of one, or with a name that stands for several. The worker beats at all
+    /// masters that these know of; without any, at those that call it, because it is a seed of theirs.
     pub masters: Vec<String>,
     /// The key that servers of the cluster share; sent with every request to another server.
     pub cluster_key: ClusterKey,
@@ -183,9 +184,6 @@ impl Config {
                 faults.note(setting, format_args!("{text:?}"), must);
             }
         }
-        if self.masters.is_empty() {
-            faults.note("master", "empty", "must be at least one URL");
-        }
         for url in &self.masters {
             check_url("master", url, &mut faults);
         }
@@ -261,7 +259,7 @@ mod tests {
         check(|c| c.url = Some("http://10.0.0.7:8081".to_owned()), &[]);
         check(|c| c.name.clear(), &["name"]);
         check(|c| c.zone = Some("a\n".to_owned()), &["zone"]);
-        check(|c| c.masters.clear(), &["master"]);
+        check(|c| c.masters.clear(), &[]);
         check(|c| c.masters.push("10.0.0.7:8080".to_owned()), &["master"]);
         check(
             |c| c.url = Some("http://h:1/path".to_owned()),

@@ -38,8 +38,8 @@ struct Told {
 }
 
 impl Directory {
-    /// Replaces what a master said by what it says now. Masters are those the worker was told of at its
-    /// start, so there are few.
+    /// Replaces what a master said by what it says now. The worker beats at few of them, and what others
+    /// said is forgotten.
     pub fn replace(&self, master: &str, told: internal::Directory) {
         let internal::Directory { version, disks } = told;
         let urls = disks
@@ -57,6 +57,12 @@ impl Directory {
         held.by_master.insert(master.to_owned(), told);
         drop(held);
         self.replaced.notify_waiters();
+    }
+
+    /// Forgets what a master said that the worker beats at no more.
+    pub(crate) fn forget(&self, master: &str) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.by_master.remove(master);
     }
 
     /// Notes that a master leads: what it says of a disk counts from now on.

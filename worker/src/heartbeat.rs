@@ -55,7 +55,7 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    /// Sends beats until the worker leaves, then the last one, and returns when `stop` fires.
+    /// Sends beats until the worker leaves, then the last one; returns when `stop` fires.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self {
             worker,
@@ -197,7 +197,7 @@ impl Link<'_> {
             leader,
             accepted,
             directory,
-            masters: _,
+            masters,
             known,
             orders,
         } = reply;
@@ -210,6 +210,7 @@ impl Link<'_> {
         if let Some(directory) = directory {
             self.node.directory.replace(self.master, directory);
         }
+        self.worker.masters().heard(self.master, masters);
         for order in orders {
             self.orders.give(order, self.answers);
         }

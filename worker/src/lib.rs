@@ -7,7 +7,7 @@
 //!
 //! A worker knows no file names and decides nothing: masters place chunks and order drops, and who
 //! asks one worker for a file by name is answered by what a master says of the name. It sends
-//! to no address but those its masters name.
+//! to no address but those that it was given, or that masters name, which know the cluster's key.
 
 mod blocking;
 mod config;
@@ -18,6 +18,7 @@ mod generation;
 mod heartbeat;
 mod http;
 mod local;
+mod masters;
 mod metrics;
 mod node;
 mod orders;
@@ -37,10 +38,11 @@ pub use http::router;
 pub use worker::Worker;
 
 use crate::disk::Disk;
-use crate::heartbeat::Beats;
+use crate::masters::Lines;
 use crate::node::Node;
 use crate::orders::Orders;
 use crate::voter::driver::VoterEnd;
+use mdfs_client::link::Network;
 use mdfs_service::{Machine, Tasks};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,8 +76,24 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    run_on(config, listener, Network::real(), stop).await
+}
+
+/// As [`run`], with another way to other servers.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Cancel safety
+/// As [`run`].
+pub async fn run_on(
+    config: Config,
+    listener: TcpListener,
+    network: Network,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     mdfs_service::raise_handle_limit();
-    let worker = Worker::new(config, Machine::real())?;
+    let worker = Worker::on(config, Machine::real(), network)?;
     let address = listener.local_addr().map_err(|source| Error::System {
         operation: "tell the listener's address",
         source,
@@ -129,18 +147,17 @@ pub async fn serve_disk(
     let node = worker.node()?;
     let orders = Orders::new();
     let (said_farewell, mut farewells) = mpsc::channel(1);
-    for master in worker.config().masters.clone() {
-        let beats = Beats {
-            worker: worker.clone(),
-            node: Arc::clone(&node),
-            url: url.to_owned(),
-            master,
-            orders: orders.clone(),
-            said_farewell: said_farewell.clone(),
-        };
-        tasks.spawn("heartbeat", |stop| beats.run(stop));
-    }
-    drop(said_farewell);
+    let lines = Lines {
+        worker: worker.clone(),
+        node: Arc::clone(&node),
+        url: url.to_owned(),
+        orders: orders.clone(),
+        tasks: tasks.clone(),
+        said_farewell,
+    };
+    tasks.spawn("masters", |stop| lines.run(stop));
+    let (seeking, links) = (worker.clone(), node.peers.links().clone());
+    tasks.spawn("seeds", |stop| masters::seek(seeking, links, stop));
     let orderly = Arc::clone(&node);
     tasks.spawn("orders", |stop| orders.run(orderly, stop));
     let scrubbed = worker.clone();

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{self, Error};
+use crate::masters::Masters;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::store::{self, ChunkStore, StoreSettings};
@@ -34,6 +35,7 @@ struct Inner {
     network: Network,
     metrics: Arc<Metrics>,
     directory: Directory,
+    masters: Masters,
     node: OnceLock<Arc<Node>>,
     leaving: CancellationToken,
 }
@@ -55,6 +57,7 @@ impl Worker {
         config.check()?;
         let metrics = Arc::new(Metrics::new()?);
         let directory = Directory::default();
+        let masters = Masters::default();
         let (node, leaving) = (OnceLock::new(), CancellationToken::new());
         Ok(Self {
             inner: Arc::new(Inner {
@@ -63,6 +66,7 @@ impl Worker {
                 network,
                 metrics,
                 directory,
+                masters,
                 node,
                 leaving,
             }),
@@ -111,6 +115,11 @@ impl Worker {
     /// Where the other disks are.
     pub fn directory(&self) -> &Directory {
         &self.inner.directory
+    }
+
+    /// The masters that it beats at.
+    pub(crate) fn masters(&self) -> &Masters {
+        &self.inner.masters
     }
 
     /// The disk's id, once it is open.

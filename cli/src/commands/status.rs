@@ -3,7 +3,7 @@
 use super::Context;
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
-use mdfs_protocol::public::{Health, Status};
+use mdfs_protocol::public::{Health, MasterInfo, MasterRole, Status};
 
 pub(crate) async fn execute(context: &Context) -> Result<Exit, CliError> {
     let status = context.client()?.status().await?;
@@ -45,6 +45,10 @@ fn text(status: &Status) -> String {
         ("cluster", cluster),
         ("leader", leader),
         ("leader's term", term),
+    ];
+    let masters = status.masters.iter().map(master);
+    lines.extend(masters.map(|line| ("master", line)));
+    lines.extend([
         (
             "workers",
             format!("{} of {} live", status.live_workers, status.workers),
@@ -82,7 +86,7 @@ fn text(status: &Status) -> String {
             ),
         ),
         ("log", format!("committed up to {}", status.commit)),
-    ];
+    ]);
     let tasks = status.tasks.iter().map(super::tasks::line);
     lines.extend(tasks.map(|line| ("task", line)));
     lines.extend(
@@ -92,6 +96,30 @@ fn text(status: &Status) -> String {
             .map(|reason| ("because", shown(reason).into_owned())),
     );
     fields(&lines)
+}
+
+fn master(master: &MasterInfo) -> String {
+    let role = match master.role {
+        MasterRole::Leader => "leads",
+        MasterRole::Follower => "follows",
+    };
+    let mut line = format!("{} {role}", shown(&master.url));
+    if let Some(behind) = master
+        .behind
+        .filter(|_| master.role == MasterRole::Follower)
+    {
+        line.push_str(&format!(", {behind} entries behind"));
+    }
+    if master.role == MasterRole::Follower && !master.warm {
+        line.push_str(", has no whole copy");
+    }
+    if let Some(ago) = master.heard_millis_ago.filter(|&ago| ago >= 1000) {
+        line.push_str(&format!(", heard of {} s ago", ago / 1000));
+    }
+    if let Some(version) = &master.version {
+        line.push_str(&format!(", version {}", shown(version)));
+    }
+    line
 }
 
 fn uploads(status: &Status) -> String {

@@ -128,6 +128,7 @@ fn example(name: &str) -> &'static str {
         "name" => "worker-0",
         "zone" => "rack-1",
         "master" => "http://masters:8080",
+        "seed" => "http://workers:8081",
         "data_dir" => "/var/lib/mdfs",
         "capacity" => "4TiB",
         "reserve" => "10GiB",

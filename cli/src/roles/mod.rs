@@ -59,6 +59,7 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
     let usual = mdfs_master::Config::new(args.server.cluster_key()?, token.clone(), link.clone());
     let config = mdfs_master::Config {
         url: args.server.advertise_url.clone(),
+        seeds: args.seed.clone(),
         cluster: args.cluster_id,
         root_tokens,
         link_keys,

@@ -2,11 +2,12 @@
 
 use super::pieces::PiecesBody;
 use super::send::{OCTETS, encode};
-use super::{Line, LinkError, Links, Passed, Pieces};
+use super::{Line, LinkError, Links, Passed, Peer, Pieces};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use mdfs_protocol::ask::{ASK, Asked, Told};
 use mdfs_protocol::feed::{FEED, FeedReply, FeedRequest};
+use mdfs_protocol::internal::{Identity, MASTERS, Masters};
 use mdfs_protocol::local::{self, LookUp, LookedUp};
 use std::time::Duration;
 
@@ -71,6 +72,28 @@ impl Links {
             .map_err(|why| LinkError::protocol(url, why))?;
         let answer = self.transport.open(url, request, within).await?;
         Ok(Passed::new(url.to_owned(), answer.into_body(), stall))
+    }
+
+    /// Which masters the one at `url` knows, itself first.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn masters(&self, url: &str, within: Duration) -> Result<Masters, LinkError> {
+        let request = self.request(Method::GET, url, None, MASTERS)?;
+        self.json(url, request, Pieces::default(), within).await
+    }
+
+    /// Tells a worker of masters that it is to beat at.
+    ///
+    /// # Errors
+    /// [`LinkError`]; `wrong_disk` if another worker answers there by now.
+    pub async fn tell_masters(
+        &self,
+        peer: &Peer,
+        masters: &Masters,
+        within: Duration,
+    ) -> Result<Identity, LinkError> {
+        self.post(peer, MASTERS, masters, within).await
     }
 
     /// A connection of one's own to the master at `url`, made when it is used first. Called in a

@@ -1,5 +1,6 @@
 //! What carries calls: the system's network, or something that stands in for it.
 
+use super::names::Resolve;
 use super::pieces::{Pieces, PiecesBody};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,9 +14,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// What carries the calls of one server. A clone is the same.
+/// What carries the calls of one server, and knows what names stand for. A clone is the same.
 #[derive(Clone, Debug, Default)]
-pub struct Network(pub(super) Option<Arc<dyn Route>>);
+pub struct Network {
+    pub(super) route: Option<Arc<dyn Route>>,
+    pub(super) resolver: Option<Arc<dyn Resolve>>,
+}
 
 impl Network {
     /// The system's.
@@ -23,9 +27,22 @@ impl Network {
         Self::default()
     }
 
-    /// What `route` makes of each call: for simulations.
+    /// What `route` makes of each call: for simulations. A name stands for itself.
     pub fn simulated(route: Arc<dyn Route>) -> Self {
-        Self(Some(route))
+        Self {
+            route: Some(route),
+            resolver: None,
+        }
+    }
+
+    /// The same, where [`Links::addresses`] asks `resolver` what a name stands for.
+    ///
+    /// [`Links::addresses`]: super::Links::addresses
+    pub fn resolving(self, resolver: Arc<dyn Resolve>) -> Self {
+        Self {
+            resolver: Some(resolver),
+            ..self
+        }
     }
 }
 

@@ -301,7 +301,7 @@ async fn a_line_keeps_its_connection_over_refusals_until_the_server_ends_it() {
                     leader: None,
                     accepted: false,
                     directory: None,
-                    masters: Vec::new(),
+                    masters: None,
                     known: None,
                     orders: Vec::new(),
                 };

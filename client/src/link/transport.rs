@@ -49,7 +49,7 @@ pub(super) struct Pool {
 impl Transport {
     /// Connections on a network that read up to so many bytes at a time.
     pub(super) fn new(network: &Network, read_bytes: usize) -> Self {
-        match &network.0 {
+        match &network.route {
             Some(route) => Self::Simulated(Arc::clone(route)),
             None => Self::Real(Box::new(Pool::new(read_bytes))),
         }

@@ -26,6 +26,7 @@ pub use voters::VotersRefused;
 pub use warm::{Changed, Copied};
 
 use crate::id::{DiskId, Incarnation, RequestId, Term};
+use crate::log::feed::Extent;
 use crate::log::membership::Membership;
 use crate::log::message::{Change, Entry, Position, Put, Request};
 use crate::log::mutant::Mutants;
@@ -267,6 +268,17 @@ impl Leader {
             Some(_) => None,
             None => Some((self.leader_term, self.leader_url.as_deref()?)),
         }
+    }
+
+    /// The last entry of the copy that this master keeps while it does not lead.
+    pub fn copied_up_to(&self) -> Option<u64> {
+        self.warm.as_ref().map(|warm| warm.position().index)
+    }
+
+    /// Whether this master has all committed records, as of some entry: it leads, or has a whole copy.
+    pub fn is_warm(&self) -> bool {
+        let copy = self.warm.as_ref();
+        self.leading().is_some() || copy.is_some_and(|warm| warm.extent == Extent::Whole)
     }
 
     /// The voters and other disks that get the log, with the index each is known to hold; only

@@ -7,6 +7,7 @@ use super::App;
 use super::error::{HttpError, render};
 use super::wire::{bytes_up_to, compact, parse_compact};
 use crate::leader::handle::LeaderHandle;
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,6 +17,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use mdfs_protocol::internal::{
     BEATS_PROTOCOL, HEARTBEAT, HEARTBEAT_MAX_BYTES, Heartbeat, HeartbeatAnswer, HeartbeatReply,
+    Masters,
 };
 use mdfs_service::{ConnectionClosed, RequestId, Upgrade};
 use std::io;
@@ -52,6 +54,11 @@ pub(crate) async fn beat(
     let metrics = &app.0.metrics;
     metrics.count_heartbeat(taken, answered.saturating_add(body));
     Ok(answer)
+}
+
+/// Which masters there are, by this one's word.
+pub(crate) async fn masters(State(app): State<App>) -> Result<Json<Masters>, HttpError> {
+    Ok(Json(app.0.leader.masters().await?))
 }
 
 /// Leaves HTTP for a connection of heartbeats alone.

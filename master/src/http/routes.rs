@@ -114,6 +114,7 @@ pub(crate) fn table() -> Vec<Route> {
         route!(internal::HEARTBEAT, Rule::Servers,
             POST => heartbeat::beat, GET => heartbeat::beats),
         route!(ask::ASK, Rule::Servers, POST => asked::answer),
+        route!(internal::MASTERS, Rule::Servers, GET => heartbeat::masters),
         route!(feed::FEED, Rule::Servers, POST => super::feed::answer),
         route!(records::PASSED, Rule::Servers, GET => transfer::export_here),
         route!(records::IDS, Rule::Servers, GET => transfer::ids_here),

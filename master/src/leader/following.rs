@@ -3,18 +3,33 @@
 use super::handle::{Answer, LeaderHandle, Question};
 use super::route::Lead;
 use crate::error::Error;
-use mdfs_client::link::Links;
+use mdfs_client::link::{LinkError, Links};
 use mdfs_core::format::FORMATS;
 use mdfs_protocol::feed::{FeedFrom, FeedPage, FeedReply, FeedRequest};
+use mdfs_protocol::problem::Code;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// In which the leader has to answer: it does so after a second when there is nothing new.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// How soon it is asked again after it did not answer, or leads no more. Voters are asked as often
-/// whether somebody else may lead.
+/// How soon it is asked again after it did not answer, or leads no more, and twice as long each time
+/// after that. Voters are asked as often whether somebody else may lead: what they say of the lease
+/// tells when it is worth while.
 const AGAIN: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const AGAIN_MOST: Duration = Duration::from_secs(1);
+
+/// What came of asking once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    /// A page was taken.
+    Page,
+    /// It leads, and has no page now: others wait there, or it has only just begun.
+    Later,
+    /// It leads no more, or nobody answers there.
+    Gone,
+}
 
 /// What the loop is asked about following.
 #[derive(Debug)]
@@ -55,7 +70,7 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     let follow = async {
-        let mut lead = lead;
+        let (mut lead, mut pause) = (lead, AGAIN);
         loop {
             let at = lead.borrow_and_update().elsewhere().cloned();
             let Some(at) = at else {
@@ -63,10 +78,25 @@ pub async fn follow(
                     // The loop has ended: the process is stopping.
                     return std::future::pending().await;
                 }
+                pause = AGAIN;
                 continue;
             };
-            if !feed_once(&leader, &url, &links, &at.url).await {
-                tokio::time::sleep(AGAIN).await;
+            match feed_once(&leader, &url, &links, &at.url).await {
+                Fed::Page => pause = AGAIN,
+                Fed::Later => tokio::time::sleep(AGAIN).await,
+                Fed::Gone => {
+                    // No answer is the loop's: it may have ended.
+                    let _ = leader.follow(Following::Gone).await;
+                    // Another one that leads is asked at once.
+                    if let Ok(changed) = tokio::time::timeout(pause, lead.changed()).await {
+                        if changed.is_err() {
+                            return std::future::pending().await;
+                        }
+                        pause = AGAIN;
+                    } else {
+                        pause = (pause * 2).min(AGAIN_MOST);
+                    }
+                }
             }
         }
     };
@@ -77,10 +107,10 @@ pub async fn follow(
     }
 }
 
-/// Reads one page from the master at `at`; false if there is none.
-async fn feed_once(leader: &LeaderHandle, url: &str, links: &Links, at: &str) -> bool {
+/// Reads one page from the master at `at`.
+async fn feed_once(leader: &LeaderHandle, url: &str, links: &Links, at: &str) -> Fed {
     let Ok(Some(from)) = leader.follow(Following::Where).await else {
-        return false;
+        return Fed::Later;
     };
     let request = FeedRequest {
         url: url.to_owned(),
@@ -91,13 +121,18 @@ async fn feed_once(leader: &LeaderHandle, url: &str, links: &Links, at: &str) ->
         Ok(FeedReply::Page(page)) => {
             let page = Box::new(page);
             let taken = leader.follow(|answer| Following::Take(page, answer)).await;
-            taken.is_ok()
+            taken.map_or(Fed::Later, |()| Fed::Page)
         }
-        Ok(FeedReply::Ended { .. }) | Err(_) => {
-            // No answer is the loop's: it may have ended.
-            let _ = leader.follow(Following::Gone).await;
-            false
-        }
+        Ok(FeedReply::Ended { .. }) => Fed::Gone,
+        Err(error) => without_page(&error),
+    }
+}
+
+/// What it means that no page came.
+fn without_page(error: &LinkError) -> Fed {
+    match error.code() {
+        Some(Code::Busy | Code::Unavailable) => Fed::Later,
+        Some(_) | None => Fed::Gone,
     }
 }
 
@@ -111,5 +146,26 @@ impl LeaderHandle {
     async fn follow<T>(&self, following: impl FnOnce(Answer<T>) -> Following) -> Result<T, Error> {
         self.put(|answer| Question::Following(following(answer)))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_is_busy_is_not_gone() {
+        let refused = |code| LinkError::Refused {
+            url: "http://m".to_owned(),
+            code,
+            detail: String::new(),
+        };
+        assert_eq!(without_page(&refused(Code::Busy)), Fed::Later);
+        assert_eq!(without_page(&refused(Code::Internal)), Fed::Gone);
+        let silent = LinkError::Unreachable {
+            url: "http://m".to_owned(),
+            source: "nobody".into(),
+        };
+        assert_eq!(without_page(&silent), Fed::Gone);
     }
 }

@@ -7,14 +7,14 @@ use super::command::{
 };
 use super::following::Following;
 use super::route::Route;
+use super::seeds::Present;
 use crate::error::Error;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
 use mdfs_core::records::plan::{ImportResult, PolicyChange};
 use mdfs_protocol::ask::{Asked, Hello, Told};
-use mdfs_protocol::internal::Leader;
-use mdfs_protocol::internal::{Heartbeat, HeartbeatReply};
+use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader, Masters};
 use mdfs_protocol::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +61,8 @@ pub enum Question {
     Import(Import, Answer<ImportResult>),
     Recover(Recover, Answer<Recovered>),
     Hello(Hello, Answer<()>),
+    Present(Answer<Present>),
+    Masters(Answer<Masters>),
     Following(Following),
 }
 
@@ -277,6 +279,16 @@ impl LeaderHandle {
             .await
     }
 
+    /// The masters that this one knows, itself first: by its own word.
+    pub async fn masters(&self) -> Result<Masters, Error> {
+        self.put(Question::Masters).await
+    }
+
+    /// Which disks beat at this master.
+    pub(super) async fn present(&self) -> Result<Present, Error> {
+        self.put(Question::Present).await
+    }
+
     /// The state of the cluster, as the leader knows it. Answers without a leader too, and says so.
     pub async fn status(&self) -> Result<Status, Error> {
         let told = match &self.route {
@@ -364,6 +376,8 @@ impl Question {
                 drop(answer.send(Err(error)));
             }
             Question::Hello(_, answer) => drop(answer.send(Err(error))),
+            Question::Present(answer) => drop(answer.send(Err(error))),
+            Question::Masters(answer) => drop(answer.send(Err(error))),
             Question::Following(following) => following.refuse(error),
             Question::Token(_, answer) => drop(answer.send(Err(error))),
             Question::Tokens(answer) => drop(answer.send(Err(error))),

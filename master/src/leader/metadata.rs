@@ -55,6 +55,7 @@ use mdfs_core::log::table::{Table, View};
 use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::ask::Order;
+use mdfs_protocol::internal;
 use refusal::refusal_of;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -258,6 +259,11 @@ impl Metadata {
             Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
             Question::Following(following) => self.follow(now, following),
             Question::Hello(hello, answer) => respond(answer, self.greet(now, hello)),
+            Question::Present(answer) => respond(answer, Ok(self.present(now))),
+            Question::Masters(answer) => {
+                let urls = self.known_masters(now);
+                respond(answer, Ok(internal::Masters { urls }));
+            }
             change => self.change(now, deadline, change),
         }
     }
@@ -320,6 +326,8 @@ impl Metadata {
             | Question::Status(_)
             | Question::Heartbeat(..)
             | Question::Hello(..)
+            | Question::Present(_)
+            | Question::Masters(_)
             | Question::Following(_)
             | Question::Recover(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

@@ -12,6 +12,7 @@ mod mover;
 mod progress;
 mod refused;
 pub mod route;
+pub mod seeds;
 pub mod survey;
 mod trashed;
 mod truth;

@@ -241,7 +241,7 @@ impl State {
                         leader: None,
                         accepted: false,
                         directory: None,
-                        masters: Vec::new(),
+                        masters: None,
                         known: None,
                         orders: Vec::new()
                     })
@@ -253,6 +253,7 @@ impl State {
             }
             // Nobody is followed here.
             Question::Following(_) => {}
+            Question::Present(_) | Question::Masters(_) => {}
             Question::Order(_, answer) | Question::Hello(_, answer) => reply!(answer, Ok(())),
             Question::Token(token, answer) => {
                 self.token_questions += 1;
@@ -540,6 +541,7 @@ impl State {
             chunk_size: 0,
             term: None,
             leader_url: None,
+            masters: Vec::new(),
             commit: 0,
         }
     }

@@ -224,7 +224,14 @@ fn questions() -> Vec<(Asked, bool)> {
         (Asked::Tasks, true),
         (Asked::Policy, true),
         (Asked::ChangePolicy(PolicyChange::default()), false),
-        (Asked::Hello(Hello { url, formats }), true),
+        (
+            Asked::Hello(Hello {
+                url,
+                formats,
+                version: "1.2.3".to_owned(),
+            }),
+            true,
+        ),
         (
             Asked::Recover(Recover {
                 lost: vec![DiskId::from_u128(3)],

@@ -105,8 +105,47 @@ pub struct Status {
     /// Where the master that leads answers, as far as the one that says this knows.
     #[serde(default)]
     pub leader_url: Option<String>,
+    /// The masters, at most 16: the one that says this first, then the leader, if that is another one,
+    /// then those that follow the one that says this.
+    #[serde(default)]
+    pub masters: Vec<MasterInfo>,
     /// The last committed index of the log.
     pub commit: u64,
+}
+
+/// One master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MasterInfo {
+    /// Where it answers.
+    pub url: String,
+    /// Whether it leads.
+    pub role: MasterRole,
+    /// When it was last heard of, in milliseconds ago; none if only voters say that it is there. One that
+    /// was not heard of for 5 seconds is left out.
+    pub heard_millis_ago: Option<u64>,
+    /// The last committed index of the log that it has a copy of; none if it has none, or that is not
+    /// known.
+    pub copied: Option<u64>,
+    /// Committed entries that it does not have yet; none if that is not known.
+    pub behind: Option<u64>,
+    /// Whether it has a copy of all records, so that it takes over at once.
+    pub warm: bool,
+    /// The version of its program, if it is known.
+    pub version: Option<String>,
+    /// The oldest version that it knows of what the log may hold.
+    pub format_least: Option<u32>,
+    /// The newest version that it knows of what the log may hold.
+    pub format_most: Option<u32>,
+}
+
+/// What a master does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MasterRole {
+    /// It leads the cluster.
+    Leader,
+    /// It answers by what the leader says, and can take over.
+    Follower,
 }
 
 /// A file with too few good copies.

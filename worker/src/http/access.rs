@@ -69,10 +69,11 @@ fn check_cluster(node: &Node, path: &str, headers: &HeaderMap) -> Result<(), Err
     let ours: Option<ClusterId> = node.identity().cluster;
     let asked = text(headers, CLUSTER_HEADER);
     let of_ours = asked.is_some_and(|asked| asked.parse().is_ok_and(|id| Some(id) == ours));
-    let before_adoption = [internal::IDENTITY, internal::ADOPT, internal::LOG].contains(&path);
+    // A master that has just started may not know the cluster yet; adoption names it in its body.
+    let before = [internal::IDENTITY, internal::ADOPT, internal::MASTERS];
+    let before_adoption = before.contains(&path) || path == internal::LOG;
     let admitted = match (ours, asked) {
-        // Who asks who this is may not know the cluster yet; adoption names it in its body.
-        (_, None) if path == internal::IDENTITY || path == internal::ADOPT => true,
+        (_, None) if before.contains(&path) => true,
         (None, _) => before_adoption,
         (Some(_), _) => of_ours,
     };

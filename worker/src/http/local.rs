@@ -60,7 +60,7 @@ async fn answer(
         authorization: authorization.map(ToOwned::to_owned),
     };
     // First of all: whoever may not ask learns nothing of what is wrong with the question.
-    let file = local::look_up(&node, &worker.config().masters, &question).await?;
+    let file = local::look_up(&node, &worker.masters().urls(), &question).await?;
     if let Some((key, _)) = asked.others.first_key_value() {
         let why = format!("unknown parameter {key:?}");
         return Err(Error::Invalid { what: "query", why }.into());

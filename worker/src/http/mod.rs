@@ -37,6 +37,7 @@ pub fn router(worker: Worker) -> Router {
         .route(by_name::VERIFY, get(local::verify))
         .route(internal::IDENTITY, get(orders::identity))
         .route(internal::ADOPT, post(orders::adopt))
+        .route(internal::MASTERS, post(orders::masters))
         .route(internal::LOG, post(log::message))
         .route(internal::CHUNK, get(read::read).put(chunks::whole))
         .route(internal::CHUNK_SEGMENT, put(chunks::segment))

@@ -4,9 +4,12 @@ use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::extract::{Document, OfChunk, OfFile, Open};
 use crate::transfer::pull::pull_chunk;
+use crate::worker::Worker;
 use axum::Json;
+use axum::extract::State;
 use mdfs_protocol::internal::{
-    Adopt, DropRequest, Dropped, Identity, PullRequest, ScrubProgress, Stored, VerifyRequest,
+    Adopt, DropRequest, Dropped, Identity, Masters, PullRequest, ScrubProgress, Stored,
+    VerifyRequest,
 };
 
 /// `GET`: who answers here.
@@ -25,6 +28,16 @@ pub(crate) async fn adopt(
         .await??;
     node.peers.join(cluster);
     tracing::info!(%cluster, disk = %node.disk(), "the disk belongs to the cluster");
+    Ok(Json(node.identity()))
+}
+
+/// `POST`: names masters to beat at.
+pub(crate) async fn masters(
+    State(worker): State<Worker>,
+    Open(node): Open,
+    Document(Masters { urls }): Document<Masters>,
+) -> Result<Json<Identity>, HttpError> {
+    worker.masters().call(&urls)?;
     Ok(Json(node.identity()))
 }
 

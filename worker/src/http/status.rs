@@ -29,6 +29,9 @@ pub(crate) struct Stats {
     damaged_chunks: u64,
     foreign_files: u64,
     directory_version: u64,
+    /// Masters that answered lately.
+    masters: usize,
+    witness: bool,
 }
 
 /// The process answers requests. That is all it says.
@@ -70,6 +73,8 @@ pub(crate) async fn stats(
         damaged_chunks: usage.damaged_chunks,
         foreign_files: usage.foreign_files,
         directory_version: node.directory.version(),
+        masters: worker.masters().answering(),
+        witness: config.witness,
     }))
 }
 

@@ -132,6 +132,11 @@ impl Peers {
             .map_err(failed(disk))
     }
 
+    /// The way to any server.
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
+    }
+
     /// A connection for heartbeats to the master at `url`.
     pub(crate) fn line(&self, url: &str) -> Line {
         self.links.line(url)

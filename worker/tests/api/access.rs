@@ -3,7 +3,7 @@
 use crate::support::{Api, CLUSTER, Call, OTHER_CLUSTER, chunk, config, key, seal_of};
 use http::Method;
 use mdfs_core::id::DiskId;
-use mdfs_protocol::internal::{self, Adopt, Identity, chunk_path, drop_path};
+use mdfs_protocol::internal::{self, Adopt, Identity, Masters, chunk_path, drop_path};
 use mdfs_protocol::problem::Code;
 use mdfs_service::Clock;
 use mdfs_worker::{Worker, router};
@@ -15,6 +15,7 @@ fn closed(api: &Api) -> Vec<Call> {
     vec![
         api.call(Method::GET, internal::IDENTITY),
         api.post(internal::ADOPT, &Adopt { cluster: CLUSTER }),
+        api.post(internal::MASTERS, &Masters::default()),
         api.call(Method::POST, internal::LOG),
         api.read(chunk, ""),
         api.call(Method::PUT, path("")),

@@ -93,7 +93,7 @@ async fn heartbeat(State(master): State<Master>, body: Bytes) -> Response {
         leader,
         accepted: heard.leads,
         directory,
-        masters: Vec::new(),
+        masters: None,
         known,
         orders,
     };

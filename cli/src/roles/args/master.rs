@@ -19,6 +19,16 @@ pub struct MasterArgs {
         default_value = "0.0.0.0:8080"
     )]
     pub listen: SocketAddr,
+    /// Where to look for workers, so that they beat here: URL of one, or with a name that stands for all,
+    /// such as a headless Service; may be given more than once [default: none, they know their masters]
+    #[arg(
+        long,
+        help_heading = NETWORK,
+        env = "MDFS_SEEDS",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub seed: Vec<String>,
     /// Cluster to serve [default: the one that all disks that beat here agree on]
     #[arg(long, help_heading = NETWORK, env = "MDFS_CLUSTER_ID", value_name = "ID")]
     pub cluster_id: Option<ClusterId>,

@@ -24,13 +24,13 @@ pub struct WorkerArgs {
     /// Failure domain, such as a rack: copies go to different ones when possible [default: none]
     #[arg(long, help_heading = NETWORK, env = "MDFS_ZONE", value_name = "ZONE")]
     pub zone: Option<String>,
-    /// URL of a master; once for each, or one name that stands for all
+    /// URL of a master, or with a name that stands for several; may be given more than once. The worker
+    /// beats at all masters that these know of [default: none, a master has it for a seed]
     #[arg(
         long,
         help_heading = NETWORK,
         env = "MDFS_MASTER",
         value_name = "URL",
-        required = true,
         value_delimiter = ','
     )]
     pub master: Vec<String>,

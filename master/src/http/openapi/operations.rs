@@ -353,6 +353,8 @@ fn servers() -> Vec<Operation> {
         beats,
         asked,
         fed,
+        Operation::new("GET", internal::MASTERS, "Which masters there are")
+            .json::<internal::Masters>(200, "Where they are, this one first."),
         Operation::new("POST", local::LOOK_UP, "What a name stands for")
             .takes::<local::LookUp>()
             .json::<local::LookedUp>(200, "That.")

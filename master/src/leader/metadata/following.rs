@@ -6,11 +6,13 @@ use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::feed::{FeedFrom, FeedReply, FeedRequest};
+use mdfs_protocol::internal::MOST_MASTERS;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Masters that wait for news at a time, one question each; whoever waits longest makes room.
-const MOST_WAITING: usize = 8;
+/// Masters that wait for news at a time, one question each, of as many as there may be besides this
+/// one; whoever waits longest makes room.
+const MOST_WAITING: usize = MOST_MASTERS - 1;
 /// How long they wait at most: by an answer they also know that this master is there.
 const NEWS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -56,7 +58,7 @@ impl Metadata {
 
     /// Feeds another master, at once or when there is news.
     fn feed(&mut self, now: Now, request: FeedRequest, answer: Answer<FeedReply>) {
-        self.note_fed(now, request.url.clone());
+        self.note_fed(now, &request);
         let waiting = Waiting {
             url: request.url,
             until: now.mono.plus(NEWS_WITHIN),
@@ -88,12 +90,15 @@ impl Metadata {
     fn answer_feed(&self, now: Now, waiting: Waiting) -> Option<Waiting> {
         let reply = match self.log.serve_feed(&waiting.from) {
             Some(page) if page.is_empty() && now.mono < waiting.until => return Some(waiting),
-            Some(page) => FeedReply::Page(page),
-            None => FeedReply::Ended {
+            Some(page) => Ok(FeedReply::Page(page)),
+            // In a moment it leads, or somebody else does: it is not gone.
+            None if self.log.is_active() && now.mono < waiting.until => return Some(waiting),
+            None if self.log.is_active() => Err(Error::Busy),
+            None => Ok(FeedReply::Ended {
                 leader: self.known_leader(),
-            },
+            }),
         };
-        respond(waiting.answer, Ok(reply));
+        respond(waiting.answer, reply);
         None
     }
 

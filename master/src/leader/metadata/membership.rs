@@ -8,7 +8,7 @@ use mdfs_core::log::leader as log;
 use mdfs_core::records::plan::{NewMember, plan_membership};
 use mdfs_core::records::{MemberRecord, MemberState};
 use mdfs_core::ring::{Member, ZoneId, assign};
-use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
+use mdfs_protocol::internal::{Directory, Heartbeat, HeartbeatReply, Leader};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -68,17 +68,23 @@ impl Metadata {
         }
         self.tell_log_who_is_there(now);
         self.go_on_founding(now);
-        let directory = self
-            .cluster()
-            .map(|cluster| self.fleet.directory(cluster))
-            .filter(|directory| directory.version != version)
-            .cloned();
+        let masters = self.known_masters(now);
+        let directory = self.cluster();
+        let directory = directory.map(|cluster| self.fleet.directory(cluster));
+        let newest = directory.map(|directory| version_with(directory.version, &masters));
+        let is_old = newest != Some(version);
+        let directory = directory.filter(|_| is_old).cloned();
+        let directory = directory.zip(newest);
+        let directory = directory.map(|(directory, version)| Directory {
+            version,
+            ..directory
+        });
         let leading = self.leader(now);
         Ok(HeartbeatReply {
             accepted: leading.is_some(),
             leader: leading.or_else(|| self.known_leader()),
             directory,
-            masters: Vec::new(),
+            masters: is_old.then_some(masters),
             known,
             orders,
         })
@@ -96,7 +102,7 @@ impl Metadata {
 
     /// The cluster this master serves, but for what it concludes from heartbeats: who beats first
     /// must not keep the others out.
-    fn certain_cluster(&self) -> Option<ClusterId> {
+    pub(super) fn certain_cluster(&self) -> Option<ClusterId> {
         let recorded = self.catalog.cluster.as_ref().map(|record| record.cluster);
         let founded = self.founding.as_ref().map(|founding| founding.cluster);
         recorded.or(self.settings.cluster).or(founded)
@@ -282,6 +288,18 @@ impl Metadata {
         let left = until.since(self.log.log_time(now.mono)?);
         (!left.is_zero()).then_some(left)
     }
+}
+
+/// The version of a directory together with the masters that are told with it.
+fn version_with(directory: u64, masters: &[String]) -> u64 {
+    let mut content = directory.to_le_bytes().to_vec();
+    for url in masters {
+        content.extend(url.as_bytes());
+        content.push(b'\n');
+    }
+    let digest = mdfs_core::checksum::Blake3::of(&content).0;
+    let version = digest.first_chunk();
+    version.map_or(1, |bytes| u64::from_le_bytes(*bytes).max(1))
 }
 
 /// Members as the ring sees them.

@@ -141,6 +141,7 @@ impl Metadata {
             chunk_size: record.map_or(0, |record| record.chunk_size.bytes()),
             term: self.log.term().map(|term| term.to_string()),
             leader_url: self.log.leader_url().map(ToOwned::to_owned),
+            masters: self.list_masters(now),
             commit: self.log.commit().unwrap_or(0),
         };
         self.judge(now, &mut status);

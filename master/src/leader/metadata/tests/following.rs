@@ -7,6 +7,7 @@ use crate::leader::following::Following;
 use crate::leader::handle::Question;
 use mdfs_core::format::FORMATS;
 use mdfs_protocol::feed::{Extent, FeedFrom, FeedReply, FeedRequest};
+use mdfs_protocol::internal::MOST_MASTERS;
 
 fn pair() -> World {
     let mut world = World::founded();
@@ -120,11 +121,13 @@ fn leases_are_handed_over_only_while_another_master_waits_for_the_feed() {
 }
 
 #[test]
-fn no_more_than_a_few_masters_wait_for_news() {
+fn as_many_masters_wait_for_news_as_there_may_be() {
     let mut world = pair();
     world.feed_other();
     let from = world.as_other(0, World::wanted).unwrap();
-    let mut waiting: Vec<_> = (0..9).map(|_| world.ask_feed(from.clone())).collect();
+    let mut waiting: Vec<_> = (0..MOST_MASTERS)
+        .map(|_| world.ask_feed(from.clone()))
+        .collect();
     let first = waiting.remove(0);
     assert!(matches!(refused(first), Error::Busy));
     assert!(waiting.iter_mut().all(waits));

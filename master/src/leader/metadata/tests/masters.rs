@@ -7,6 +7,7 @@ use crate::leader::handle::Question;
 use crate::leader::route::Lead;
 use mdfs_core::format::FORMATS;
 use mdfs_protocol::ask::Hello;
+use mdfs_protocol::public::MasterRole;
 
 /// A cluster with a file, led by the first of two masters.
 fn pair() -> World {
@@ -102,6 +103,7 @@ fn followers_are_known_while_they_say_so_and_by_the_leader_alone() {
     let hello = Hello {
         url: "http://master-2".to_owned(),
         formats: FORMATS,
+        version: "1.2.3".to_owned(),
     };
     let told = world.ask(|answer| Question::Hello(hello.clone(), answer));
     done(told).unwrap();
@@ -117,4 +119,79 @@ fn followers_are_known_while_they_say_so_and_by_the_leader_alone() {
         let told = world.ask(|answer| Question::Hello(hello.clone(), answer));
         assert!(matches!(refused(told), Error::NotLeader { hint: Some(_) }));
     });
+}
+
+#[test]
+fn masters_are_told_to_workers_and_shown_with_how_far_they_are() {
+    let mut world = pair();
+    let own = ["http://master-1".to_owned()];
+    let reply = world.beat(1).unwrap();
+    assert_eq!(reply.masters.as_deref(), Some(&own[..]));
+    let version = reply.directory.unwrap().version;
+    world.worker(1).beat.directory_version = version;
+    let reply = world.beat(1).unwrap();
+    assert_eq!((reply.masters, reply.directory), (None, None));
+
+    let hello = Hello {
+        url: "http://master-2".to_owned(),
+        formats: FORMATS,
+        version: "1.2.3".to_owned(),
+    };
+    done(world.ask(|answer| Question::Hello(hello, answer))).unwrap();
+    let reply = world.beat(1).unwrap();
+    let both = ["http://master-1".to_owned(), "http://master-2".to_owned()];
+    assert_eq!(reply.masters.as_deref(), Some(&both[..]));
+    assert_ne!(reply.directory.unwrap().version, version);
+    let told = world.ask(Question::Masters);
+    assert_eq!(done(told).unwrap().urls, both);
+
+    let shown = world.status().masters;
+    let [own, other] = &shown[..] else {
+        panic!("{shown:?}");
+    };
+    assert_eq!(
+        (own.url.as_str(), own.role),
+        ("http://master-1", MasterRole::Leader)
+    );
+    assert_eq!(
+        (own.behind, own.warm, own.heard_millis_ago),
+        (Some(0), true, Some(0))
+    );
+    assert_eq!(
+        (other.url.as_str(), other.role),
+        ("http://master-2", MasterRole::Follower)
+    );
+    assert_eq!(
+        (other.behind, other.copied, other.warm),
+        (None, None, false)
+    );
+    assert_eq!(other.version.as_deref(), Some("1.2.3"));
+    assert_eq!(other.format_most, Some(FORMATS.most));
+
+    world.run(6000);
+    assert_eq!(world.status().masters.len(), 1, "it was silent");
+    // Another one that says it is nowhere is known to nobody.
+    let nowhere = Hello {
+        url: "nowhere".to_owned(),
+        formats: FORMATS,
+        version: String::new(),
+    };
+    assert!(matches!(
+        refused(world.ask(|answer| Question::Hello(nowhere, answer))),
+        Error::Busy
+    ));
+}
+
+#[test]
+fn a_master_that_listens_on_all_addresses_and_was_not_told_more_names_nobody() {
+    for (url, is) in [
+        ("http://10.0.0.7:8080", true),
+        ("http://m0:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://0.0.0.0:8080", false),
+        ("http://[::]:8080", false),
+        ("m0", false),
+    ] {
+        assert_eq!(super::super::masters::is_somewhere(url), is, "{url}");
+    }
 }
