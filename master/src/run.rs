@@ -189,7 +189,7 @@ impl Running {
         let gateway = Gateway::new(
             leader.clone(),
             links,
-            machine.clock.clone(),
+            machine.clone(),
             tasks.clone(),
             config.gateway,
         );

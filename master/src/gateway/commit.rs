@@ -1,6 +1,7 @@
 //! The end of an upload: the leader makes it a file.
 
 use super::Shared;
+use super::again::Again;
 use super::chunk::ChunkDone;
 use super::peers::time_for;
 use super::segments::Sums;
@@ -13,7 +14,7 @@ use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::name::FileName;
 use std::time::Duration;
 
-/// How often a commit is tried: each try but the first follows a change of leader.
+/// How often a commit is tried anew after a change of leader, or of what disks have.
 pub(super) const TRIES: usize = 5;
 /// Verifications under way at a time.
 pub(super) const VERIFIES: usize = 8;
@@ -36,9 +37,9 @@ pub(super) async fn commit(
     }
     let copies = runs(&chunks);
     let mut term = open.term;
-    let mut outcome = Err(Error::NoLeader);
-    for _ in 0..TRIES {
-        outcome = shared
+    let (mut leaders, mut again) = (1..TRIES, Again::new(shared));
+    loop {
+        let outcome = shared
             .leader
             .commit_upload(CommitUpload {
                 file: open.file,
@@ -49,21 +50,25 @@ pub(super) async fn commit(
                 copies: copies.clone(),
             })
             .await;
-        match &outcome {
-            Err(Error::VerifyFirst { term: now }) => {
-                term = *now;
+        match outcome {
+            Err(Error::VerifyFirst { term: now }) if leaders.next().is_some() => {
+                term = now;
                 verify(shared, term, &chunks).await?;
+                again = Again::new(shared);
             }
             // Whether it took effect is not known; a repeated commit tells.
-            Err(Error::NoLeader | Error::NoQuorum) => {}
+            Err(error @ (Error::NoLeader | Error::NoQuorum)) => {
+                if !again.wait().await {
+                    return Err(error);
+                }
+            }
             // An earlier leader may have committed it, and nobody have heard: only that one remembered.
             Err(Error::UploadNotOpen { .. }) if term != open.term => {
                 return look_for(shared, open.file, name).await;
             }
-            Ok(_) | Err(_) => break,
+            outcome => return outcome,
         }
     }
-    outcome
 }
 
 /// The file that an upload became, if its name has it.

@@ -3,6 +3,7 @@
 //! A read goes on at another copy, at the exact byte, when a worker fails. A write replaces a
 //! holder that fails. File bytes pass through here and nowhere else in a master.
 
+mod again;
 mod chain;
 mod chunk;
 mod commit;
@@ -31,7 +32,7 @@ use mdfs_core::id::FileId;
 use mdfs_core::records::Holder;
 use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
 use mdfs_service::settings::Setting;
-use mdfs_service::{Clock, Tasks};
+use mdfs_service::{Chance, Clock, Machine, Tasks};
 use memory::SiteMemory;
 use peers::Peers;
 use session::Storing;
@@ -127,6 +128,7 @@ struct Shared {
     leader: LeaderHandle,
     peers: Peers,
     clock: Clock,
+    chance: Chance,
     tasks: Tasks,
     limits: Limits,
     memory: SiteMemory,
@@ -143,15 +145,17 @@ impl Gateway {
     pub fn new(
         leader: LeaderHandle,
         links: Links,
-        clock: Clock,
+        machine: impl Into<Machine>,
         tasks: Tasks,
         limits: Limits,
     ) -> Self {
+        let Machine { clock, chance, .. } = machine.into();
         let shared = Shared {
             leader,
             peers: Peers::new(links),
             memory: SiteMemory::new(limits.grudge),
             clock,
+            chance,
             tasks,
             limits,
             reads: Turns::new(limits.reads, limits.turn),

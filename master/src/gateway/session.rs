@@ -6,6 +6,7 @@ pub use whole::Whole;
 pub(super) use whole::commit;
 
 use super::Shared;
+use super::again::Again;
 use super::chunk::Chunks;
 use super::commit::TRIES;
 use super::segments::Segments;
@@ -164,9 +165,9 @@ pub(super) async fn put_chunk(
 
 /// Has a chunk recorded. A leader that comes meanwhile records it as well.
 async fn note(shared: &Shared, chunk: ChunkId, record: &ChunkRecord) -> Result<(), Error> {
-    let mut outcome = Err(Error::NoLeader);
-    for _ in 0..TRIES {
-        outcome = shared
+    let mut again = Again::new(shared);
+    loop {
+        let outcome = shared
             .leader
             .record_chunk(RecordChunk {
                 chunk,
@@ -179,11 +180,11 @@ async fn note(shared: &Shared, chunk: ChunkId, record: &ChunkRecord) -> Result<(
             })
             .await;
         // Whether it took effect is not known; a repeated one is harmless.
-        if !matches!(outcome, Err(Error::NoLeader | Error::NoQuorum)) {
-            break;
+        let is_open = matches!(outcome, Err(Error::NoLeader | Error::NoQuorum));
+        if !is_open || !again.wait().await {
+            return outcome;
         }
     }
-    outcome
 }
 
 async fn find(

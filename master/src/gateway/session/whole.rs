@@ -1,6 +1,7 @@
 //! The commit of a session: all its chunks, made sure of.
 
 use super::super::Shared;
+use super::super::again::Again;
 use super::super::chunk::{ChunkDone, Chunks};
 use super::super::commit::{TRIES, VERIFIES, runs, verify_copy};
 use super::super::store::StoreError;
@@ -38,8 +39,8 @@ pub(in crate::gateway) async fn commit(
     file: FileId,
     whole: Whole,
 ) -> Result<FileInfo, StoreError> {
-    let mut outcome = Err(Error::NoLeader);
-    for _ in 0..TRIES {
+    let (mut changes, mut again) = (1..TRIES, Again::new(shared));
+    loop {
         let (open, upload, known) = match load(shared, file).await? {
             Loaded::Open(open, upload, known) => (open, upload, known),
             Loaded::Committed(info) => return Ok(info),
@@ -49,13 +50,10 @@ pub(in crate::gateway) async fn commit(
         let sums = joined(&known);
         compare(whole, layout.total_bytes(), sums)?;
         let done = match make_sure(shared, open, &upload, known).await {
-            Err(error @ Error::CopyGone { .. }) => {
-                outcome = Err(error);
-                continue;
-            }
+            Err(Error::CopyGone { .. }) if changes.next().is_some() => continue,
             done => done?,
         };
-        outcome = shared
+        let outcome = shared
             .leader
             .commit_upload(CommitUpload {
                 file,
@@ -66,18 +64,18 @@ pub(in crate::gateway) async fn commit(
                 copies: runs(&done),
             })
             .await;
-        match &outcome {
+        match outcome {
             // Another leader has come, or a disk has gone: everything is looked at again.
-            Err(
-                Error::VerifyFirst { .. }
-                | Error::NoLeader
-                | Error::NoQuorum
-                | Error::CopyGone { .. },
-            ) => {}
-            Ok(_) | Err(_) => break,
+            Err(Error::VerifyFirst { .. } | Error::CopyGone { .. }) if changes.next().is_some() => {
+            }
+            Err(error @ (Error::NoLeader | Error::NoQuorum)) => {
+                if !again.wait().await {
+                    return Err(error.into());
+                }
+            }
+            outcome => return Ok(outcome?),
         }
     }
-    Ok(outcome?)
 }
 
 enum Loaded {
