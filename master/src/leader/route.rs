@@ -7,7 +7,7 @@
 
 use super::handle::LeaderHandle;
 use crate::error::Error;
-use mdfs_client::link::{LinkError, Links};
+use mdfs_client::link::Links;
 use mdfs_protocol::ask::{Asked, Refused, Told};
 use mdfs_protocol::internal::Leader;
 use mdfs_protocol::problem::Code;
@@ -179,10 +179,15 @@ impl Route {
             Ok(told) => Tried::Done(Ok(told)),
             Err(error) => {
                 tracing::debug!(leader = leader.url, %error, "the leader did not answer");
-                match error {
-                    // It was not even taken for a question.
-                    LinkError::Refused { code, .. } if code != Code::Internal => Tried::Nothing,
-                    error if error.is_unsent() => Tried::Nothing,
+                match error.code() {
+                    // It was not even taken for a question, as there were too many.
+                    Some(Code::Busy | Code::Unavailable) => Tried::Nothing,
+                    // The same question will be refused each time.
+                    Some(code) if code != Code::Internal => {
+                        tracing::warn!(leader = leader.url, %error, "the leader refuses to be asked");
+                        Tried::Done(Err(Error::NoLeader))
+                    }
+                    _ if error.is_unsent() => Tried::Nothing,
                     _ => Tried::Open,
                 }
             }

@@ -19,6 +19,7 @@ use mdfs_core::name::FileName;
 use mdfs_core::records::Precondition;
 use mdfs_core::time::LogTime;
 use mdfs_protocol::access::{ClusterKey, Secret};
+use mdfs_protocol::problem::Problem;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -29,6 +30,8 @@ const HOLD: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 enum Act {
     Answers(Told),
+    /// It refuses to be asked at all.
+    Refuses(Code),
     /// It takes the question, and its answer is lost.
     Dies,
     /// It takes the question, and says nothing for ever.
@@ -54,6 +57,14 @@ impl mdfs_client::link::Route for Other {
         async move {
             let told = match act.unwrap_or(Act::Hangs) {
                 Act::Answers(told) => told,
+                Act::Refuses(code) => {
+                    let problem = Problem::new(code, "no", "r");
+                    let bytes = Bytes::from(serde_json::to_vec(&problem).unwrap());
+                    let body = Full::new(bytes).map_err(|never| match never {}).boxed();
+                    let mut response = Response::new(body);
+                    *response.status_mut() = code.status().try_into().unwrap();
+                    return Ok(response);
+                }
                 Act::Dies => return Err("it died".into()),
                 Act::Hangs => std::future::pending().await,
             };
@@ -267,4 +278,18 @@ async fn an_answer_of_another_kind_is_none() {
         })
         .await;
     assert!(matches!(told, Err(Error::Broken(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_refused_as_such_is_asked_once_and_one_for_which_there_is_no_room_again()
+{
+    let setup = Setup::new(at("http://b"), vec![Act::Refuses(Code::Unauthorized)]);
+    let begun = Instant::now();
+    let refused = setup.handle.delete(delete(request())).await.unwrap_err();
+    assert!(matches!(refused, Error::NoLeader));
+    assert_eq!((setup.asked(), begun.elapsed()), (1, Duration::ZERO));
+    let acts = vec![Act::Refuses(Code::Busy), Act::Answers(Told::Done)];
+    let setup = Setup::new(at("http://b"), acts);
+    setup.handle.delete(delete(None)).await.unwrap();
+    assert_eq!(setup.asked(), 2);
 }
