@@ -2,11 +2,12 @@
 
 use mdfs_core::time::Timestamp;
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// For so long after a request of a client, more of them are expected.
 const CLIENTS_STAY: Duration = Duration::from_millis(500);
@@ -20,6 +21,10 @@ const LEAST_REST: Duration = Duration::from_millis(4);
 
 /// The longest rest, whatever a disk that hangs made of a turn.
 const MOST_OWED: Duration = Duration::from_millis(250);
+
+/// For so long a turn may wait for another disk's bytes: a source that is slower than 10 MiB a second
+/// leaves it to others, however long it may be silent before it is given up.
+const MOST_WAITED: Duration = Duration::from_millis(100);
 
 /// What paces the copies of a worker.
 #[derive(Debug)]
@@ -55,6 +60,24 @@ impl Drop for Single<'_> {
         let rest = self.since.elapsed() / REST_PART;
         let mut owed = lock(&self.pace.owed);
         *owed = owed.saturating_add(rest).min(MOST_OWED);
+    }
+}
+
+impl Turn<'_> {
+    /// Waits for what others send in this turn, which goes on to whoever comes next if that takes long.
+    /// Gives it back with what came, if it was kept.
+    ///
+    /// # Cancel safety
+    /// As `work`; the turn ends.
+    pub(crate) async fn wait_for<T>(self, work: impl Future<Output = T>) -> (Option<Self>, T) {
+        let mut work = pin!(work);
+        match timeout(MOST_WAITED, work.as_mut()).await {
+            Ok(done) => (Some(self), done),
+            Err(_) => {
+                drop(self);
+                (None, work.await)
+            }
+        }
     }
 }
 
@@ -181,5 +204,30 @@ mod tests {
             tokio::time::advance(Duration::from_millis(took)).await;
             drop(single);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_goes_on_to_the_next_while_a_source_says_nothing() {
+        let pace = Pace::new(None);
+        pace.client(NOW);
+        let begun = Instant::now();
+        let slow = async {
+            let mine = pace.turn(1, NOW).await;
+            mine.wait_for(sleep(Duration::from_secs(10))).await
+        };
+        let other = async {
+            let mine = pace.turn(1, NOW).await;
+            let waited = begun.elapsed();
+            (waited, mine.wait_for(std::future::ready(7)).await)
+        };
+        let ((lost, ()), (waited, (kept, seven))) = tokio::join!(slow, other);
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+        // And the rest that it cost.
+        assert!(
+            waited <= MOST_WAITED + MOST_WAITED / REST_PART,
+            "{waited:?}"
+        );
+        assert!(lost.is_none() && kept.is_some());
+        assert_eq!(seven, 7);
     }
 }

@@ -3,7 +3,7 @@
 use crate::blocking::DiskThreads;
 use crate::error::Error;
 use crate::node::Node;
-use crate::pace::Pace;
+use crate::pace::{Pace, Turn};
 use crate::store::{self, ChunkStore, OpenChunk};
 use crate::transfer::sources::{Origin, Sources};
 use mdfs_core::checksum::Crc32;
@@ -196,8 +196,9 @@ async fn receive(
         Some(pace) => Some(pace.turn(bytes, node.clock.now()).await),
         None => None,
     };
-    let mut mine = turn(u64::from(SEGMENT_BYTES)).await;
-    let mut segment = sources.segment().await?;
+    let mine = turn(u64::from(SEGMENT_BYTES)).await;
+    let (mut mine, first) = wait_for(mine, sources.segment()).await;
+    let mut segment = first?;
     while let Some((buffer, share)) = segment {
         drop(mine);
         let store = node.store.clone();
@@ -213,7 +214,8 @@ async fn receive(
         };
         let next = async {
             let mine = turn(length).await;
-            Ok::<_, Error>((mine, sources.segment().await?))
+            let (mine, segment) = wait_for(mine, sources.segment()).await;
+            Ok::<_, Error>((mine, segment?))
         };
         // The next segment arrives while this one is written. A write is waited for in any case: one
         // that ended behind the failure would leave what is thrown away by then.
@@ -223,6 +225,17 @@ async fn receive(
         offset += length;
     }
     Ok(())
+}
+
+/// Waits for bytes of another disk, in a turn if there is one.
+async fn wait_for<'a, T>(
+    mine: Option<Turn<'a>>,
+    work: impl Future<Output = T>,
+) -> (Option<Turn<'a>>, T) {
+    match mine {
+        Some(mine) => mine.wait_for(work).await,
+        None => (None, work.await),
+    }
 }
 
 /// Seals what was received, or throws it away.
