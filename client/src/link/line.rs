@@ -182,7 +182,9 @@ impl Open {
         let (status, answer) = self.exchange(url, request).await?;
         match status {
             StatusCode::SWITCHING_PROTOCOLS => {}
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            // A master that has no such route may not say so to whoever it does not know: if it is
+            // the key that it refuses, it does so again.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED => {
                 return Ok(Way::Requests(self));
             }
             _ => return Err(LinkError::refused(url, status, &answer)),
