@@ -7,8 +7,7 @@ mod wanted;
 use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
-use mdfs_core::log::message::{Entry, Put};
-use mdfs_core::log::table::Table;
+use mdfs_core::log::message::Put;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::{
     ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Holder, Key, Kind, Lookup,
@@ -132,36 +131,6 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    /// The catalog of these records.
-    pub(super) fn of<'a>(
-        records: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Result<Self, Corrupt> {
-        let mut catalog = Self::default();
-        for (key, value) in records {
-            let mut steps = Vec::new();
-            added(&mut steps, &Key::from_bytes(key)?, value)?;
-            for step in &steps {
-                catalog.apply(step);
-            }
-        }
-        Ok(catalog)
-    }
-
-    /// Takes what entries change, the first of which follows `before`; brings that along.
-    pub(super) fn follow<'a>(
-        &mut self,
-        before: &mut Table,
-        entries: impl Iterator<Item = &'a Entry>,
-    ) -> Result<(), Corrupt> {
-        for entry in entries {
-            for step in steps(before, entry.puts())? {
-                self.apply(&step);
-            }
-            entry.puts().iter().for_each(|put| before.apply(put));
-        }
-        Ok(())
-    }
-
     /// Takes one step.
     pub(super) fn apply(&mut self, step: &Step) {
         match step {
@@ -257,14 +226,25 @@ impl Catalog {
 /// What `puts` would change, looked at before they are applied. No key stands in them twice.
 pub(super) fn steps(before: &impl Lookup, puts: &[Put]) -> Result<Vec<Step>, Corrupt> {
     let mut steps = Vec::new();
-    for put in puts {
-        let key = Key::from_bytes(&put.key)?;
-        if let Some(old) = before.value(&put.key) {
-            removed(&mut steps, &key, old)?;
-        }
-        if let Some(new) = &put.value {
-            added(&mut steps, &key, new)?;
-        }
+    for Put { key, value } in puts {
+        steps.extend(steps_of(key, before.value(key), value.as_deref())?);
+    }
+    Ok(steps)
+}
+
+/// What it changes that a record becomes another one.
+pub(super) fn steps_of(
+    key: &[u8],
+    old: Option<&[u8]>,
+    new: Option<&[u8]>,
+) -> Result<Vec<Step>, Corrupt> {
+    let mut steps = Vec::new();
+    let key = Key::from_bytes(key)?;
+    if let Some(old) = old {
+        removed(&mut steps, &key, old)?;
+    }
+    if let Some(new) = new {
+        added(&mut steps, &key, new)?;
     }
     Ok(steps)
 }

@@ -51,7 +51,8 @@ use founding::Founding;
 use mdfs_core::detect::DetectSettings;
 use mdfs_core::id::{ClusterId, FileId, Incarnation, Term};
 use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
-use mdfs_core::log::table::{Table, View};
+use mdfs_core::log::table::View;
+use mdfs_core::records::Corrupt;
 use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::ask::Order;
@@ -110,14 +111,13 @@ pub struct Metadata {
     log: Leader,
     /// The term in which this master leads and has an entry of its own committed.
     established: Option<Term>,
-    /// As of the commit.
+    /// As of the commit, or of the copy that this master keeps while it follows.
     catalog: Catalog,
-    /// The records that `catalog` was derived from when this master was elected, and their commit index,
-    /// until it is established.
-    derived: Option<(Table, u64)>,
+    /// Why it is not as of the commit: this master must not lead.
+    unreadable: Option<Corrupt>,
     /// As the whole log would leave it: what changes are planned with.
     planned: Catalog,
-    /// As `planned`.
+    /// As `planned`; as `catalog` until this master is established.
     trash: TrashPlaces,
     /// Steps of entries that are not committed yet.
     steps: BTreeMap<u64, Vec<Step>>,
@@ -166,7 +166,7 @@ impl Metadata {
             settings,
             established: None,
             catalog: Catalog::default(),
-            derived: None,
+            unreadable: None,
             planned: Catalog::default(),
             trash: TrashPlaces::default(),
             steps: BTreeMap::new(),

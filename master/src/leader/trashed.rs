@@ -1,18 +1,17 @@
 //! Where what is in the trash stands, by name.
 
-use super::catalog::{Step, prefix};
+use super::catalog::Step;
 use mdfs_core::id::FileId;
-use mdfs_core::log::table::View;
 use mdfs_core::name::FileName;
+use mdfs_core::records::TrashRecord;
 use mdfs_core::records::plan::Trashed;
-use mdfs_core::records::{Corrupt, Key, Kind, TrashRecord, decode};
 use mdfs_core::time::LogTime;
 use std::collections::BTreeSet;
 
 /// The places of files in the trash, where records stand by age.
 ///
-/// As the whole log leaves them, uncommitted entries included: only whoever plans a change asks. It is
-/// the one thing beside the table that grows with the number of files, so there is one of it.
+/// As the whole log leaves them, uncommitted entries included, while this master is established: only
+/// whoever plans a change asks. As of the commit otherwise. It is the one thing beside the table that grows with the number of files, so there is one of it.
 #[derive(Debug, Default)]
 pub(super) struct TrashPlaces {
     /// With the versions of the files: of two of one name the one that came there later has the higher
@@ -21,19 +20,6 @@ pub(super) struct TrashPlaces {
 }
 
 impl TrashPlaces {
-    /// The places of these records.
-    pub(super) fn of(view: &View<'_>) -> Result<Self, Corrupt> {
-        let mut places = Self::default();
-        for (key, value) in view.range(&prefix(Kind::Trash), None) {
-            if let Key::Trash(deleted, file) = Key::from_bytes(key)? {
-                let TrashRecord { name, file: record } = decode(value)?;
-                let place = (name, deleted, record.version, file);
-                places.places.insert(place);
-            }
-        }
-        Ok(places)
-    }
-
     /// Takes one step.
     pub(super) fn apply(&mut self, step: &Step) {
         match step {
@@ -42,6 +28,30 @@ impl TrashPlaces {
             }
             Step::TrashRemoved(deleted, trashed) => {
                 self.places.remove(&place(*deleted, trashed));
+            }
+            Step::Cluster(_)
+            | Step::Member(..)
+            | Step::Holders(..)
+            | Step::Move(..)
+            | Step::FileAdded(_)
+            | Step::FileRemoved(_)
+            | Step::UploadAdded(..)
+            | Step::UploadRemoved(_)
+            | Step::ChunkAdded(..)
+            | Step::ChunkRemoved(..)
+            | Step::EndedAdded(..)
+            | Step::EndedRemoved(..) => {}
+        }
+    }
+
+    /// Takes a step back that was taken last.
+    pub(super) fn undo(&mut self, step: &Step) {
+        match step {
+            Step::TrashAdded(deleted, trashed) => {
+                self.places.remove(&place(*deleted, trashed));
+            }
+            Step::TrashRemoved(deleted, trashed) => {
+                self.places.insert(place(*deleted, trashed));
             }
             Step::Cluster(_)
             | Step::Member(..)

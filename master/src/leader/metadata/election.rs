@@ -1,14 +1,14 @@
 //! What the log wants done, and what follows from it.
 
-use super::super::catalog::{Catalog, Step};
+use super::super::catalog::{Catalog, Step, steps_of};
 use super::super::trashed::TrashPlaces;
 use super::certain::Held;
 use super::{Effect, Metadata, Now, uploads};
 use crate::error::Error;
 use mdfs_core::id::{DiskId, Term};
-use mdfs_core::log::leader as log;
+use mdfs_core::log::leader::{self as log, Copied};
 use mdfs_core::log::message::Request;
-use mdfs_core::records::{Corrupt, MemberState};
+use mdfs_core::records::MemberState;
 
 impl Metadata {
     pub(super) fn log_step(&mut self, now: Now, event: log::Event) {
@@ -23,10 +23,10 @@ impl Metadata {
                 log::Effect::Send { to, request } => self.send(now, to, request),
                 log::Effect::Elected { term } => {
                     tracing::info!(%term, "elected");
-                    self.reload();
+                    self.inherit();
                     self.elected(now);
                 }
-                log::Effect::Copied(_) => {}
+                log::Effect::Copied(copied) => self.copied(*copied),
                 log::Effect::SteppedDown { term } => self.step_down(term),
                 log::Effect::Committed { up_to } => {
                     self.committed(up_to);
@@ -70,8 +70,10 @@ impl Metadata {
         if term.is_none() || term == self.established {
             return;
         }
-        if let Err(corrupt) = self.catch_up() {
-            return self.cannot_read(&corrupt);
+        self.planned = self.catalog.clone();
+        for step in self.steps.values().flatten() {
+            self.planned.apply(step);
+            self.trash.apply(step);
         }
         self.keep_admitted();
         self.established = term;
@@ -86,45 +88,68 @@ impl Metadata {
         tracing::info!(term = ?self.established, files = self.catalog.files, "established");
     }
 
-    /// Derives the catalog anew from the committed records: reads all of them, once in a term.
-    pub(super) fn reload(&mut self) {
-        self.steps.clear();
-        let (Some(table), Some(commit)) = (self.log.committed(), self.log.commit()) else {
-            return;
-        };
-        match Catalog::of(table.range(&[], None)) {
-            Ok(catalog) => {
-                self.derived = Some((table.clone(), commit));
-                self.catalog = catalog;
-            }
-            Err(corrupt) => self.cannot_read(&corrupt),
+    /// Brings what is derived along with the committed records in memory, a page of them at a time: when
+    /// this master takes the lead, only what is new then is left.
+    fn copied(&mut self, copied: Copied) {
+        let Copied {
+            anew,
+            changes,
+            records,
+        } = copied;
+        if anew {
+            self.catalog = Catalog::default();
+            self.trash = TrashPlaces::default();
+            self.unreadable = None;
         }
+        let changes = changes.iter().map(|it| (&it.key, &it.old, &it.new));
+        let mut changes =
+            changes.map(|(key, old, new)| steps_of(key, old.as_deref(), new.as_deref()));
+        let mut added = records
+            .iter()
+            .map(|(key, value)| steps_of(key, None, Some(value)));
+        while self.unreadable.is_none()
+            && let Some(steps) = changes.next().or_else(|| added.next())
+        {
+            match steps {
+                Ok(steps) => steps.iter().for_each(|step| self.follow_step(step)),
+                // A master that follows may be older than the one that leads.
+                Err(corrupt) => self.unreadable = Some(corrupt),
+            }
+        }
+    }
+
+    /// Takes a step that is committed, before this master plans any itself.
+    fn follow_step(&mut self, step: &Step) {
+        self.catalog.apply(step);
+        self.trash.apply(step);
+    }
+
+    /// Takes in what was inherited and is not known to be committed.
+    fn inherit(&mut self) {
+        self.steps.clear();
+        self.note_tail();
         self.keep_admitted();
     }
 
-    /// Brings the catalogs to the commit, and to the end of the log.
-    fn catch_up(&mut self) -> Result<(), Corrupt> {
-        let (Some(table), Some(commit), Some(view)) =
-            (self.log.committed(), self.log.commit(), self.log.view())
-        else {
-            return Ok(());
-        };
-        let derived = self.derived.take();
-        let behind = derived.and_then(|(table, at)| Some((table, self.log.entries(at)?)));
-        match behind {
-            Some((mut before, entries)) => {
-                let committed = entries.take_while(|entry| entry.index <= commit);
-                self.catalog.follow(&mut before, committed)?;
+    /// Notes what entries change that are not known to be committed and were not planned here, as far as
+    /// that was not noted.
+    pub(super) fn note_tail(&mut self) {
+        let mut unreadable = self.unreadable.take();
+        for (index, changes) in self.log.tail() {
+            if self.steps.contains_key(&index) {
+                continue;
             }
-            // The log does not reach back to it any more.
-            None => self.catalog = Catalog::of(table.range(&[], None))?,
+            let steps = changes.iter().map(|it| (&it.key, &it.old, &it.new));
+            let steps = steps.map(|(key, old, new)| steps_of(key, old.as_deref(), new.as_deref()));
+            match steps.collect::<Result<Vec<_>, _>>() {
+                Ok(steps) => drop(self.steps.insert(index, steps.concat())),
+                Err(corrupt) => unreadable = Some(corrupt),
+            }
         }
-        self.planned = self.catalog.clone();
-        let uncommitted = self.log.entries(commit).into_iter().flatten();
-        self.planned.follow(&mut table.clone(), uncommitted)?;
-        self.trash = TrashPlaces::of(&view)?;
-        self.steps.clear();
-        Ok(())
+        if let Some(corrupt) = unreadable {
+            // Decisions on half of the records would be wrong ones: the process stops.
+            self.effects.push(Effect::Unreadable(corrupt.to_string()));
+        }
     }
 
     /// What beat here before the records were known may be an old copy of a disk, or foreign.
@@ -133,18 +158,17 @@ impl Metadata {
         self.fleet.keep(|disk, beat| catalog.admits(disk, beat));
     }
 
-    /// Decisions on half of the records would be wrong ones: the process stops.
-    fn cannot_read(&mut self, corrupt: &Corrupt) {
-        self.effects.push(Effect::Unreadable(corrupt.to_string()));
-    }
-
     pub(super) fn committed(&mut self, up_to: u64) {
         let later = self.steps.split_off(&up_to.saturating_add(1));
         for step in std::mem::replace(&mut self.steps, later)
             .into_values()
             .flatten()
         {
-            self.catalog.apply(&step);
+            match self.established {
+                // The trash was changed when it was appended.
+                Some(_) => self.catalog.apply(&step),
+                None => self.follow_step(&step),
+            }
             match step {
                 Step::UploadRemoved(file) => self.truth.upload_ended(file),
                 Step::ChunkAdded(chunk, record) => self.truth.chunk_recorded(chunk, &record),
@@ -172,12 +196,15 @@ impl Metadata {
     /// What was appended and not committed may be kept or lost: those who wait are told so.
     pub(super) fn step_down(&mut self, term: Term) {
         tracing::warn!(%term, "stepped down");
-        self.established = None;
+        let steps = std::mem::take(&mut self.steps);
+        if self.established.take().is_some() {
+            // What is not known to be committed is taken back.
+            let steps = steps.values().rev().flat_map(|steps| steps.iter().rev());
+            steps.for_each(|step| self.trash.undo(step));
+        }
         self.importing = None;
-        self.derived = None;
         self.end_feeds();
         self.forget_holdings();
-        self.steps.clear();
         self.report.forget();
         for waiting in std::mem::take(&mut self.waiting).into_values().flatten() {
             if let Some(answer) = waiting.answer {

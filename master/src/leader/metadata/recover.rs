@@ -196,6 +196,7 @@ impl Metadata {
         let Recovering { heard, answer, .. } = recovering;
         match self.log.give_up_voters(now.mono, puts) {
             Ok((index, effects)) => {
+                self.note_tail();
                 let voters = heard.voters.difference(&lost).copied().collect();
                 let silent = self.silent_members(now, &lost);
                 let mut recovered = told(&heard, &voters, &lost, false, silent);

@@ -15,7 +15,7 @@ fn begin_as(text: &str, request: RequestId) -> BeginUpload {
 }
 
 /// All that is derived from the records: as of the commit, and as planned.
-fn derived(world: &World) -> (String, String, String) {
+pub(super) fn derived(world: &World) -> (String, String, String) {
     let (committed, planned) = (&world.master.catalog, &world.master.planned);
     let trash = &world.master.trash;
     (

@@ -1,6 +1,7 @@
 //! The feed between two masters.
 
 use super::asking::{done, refused, waits};
+use super::changes::derived;
 use super::world::World;
 use crate::error::Error;
 use crate::leader::following::Following;
@@ -131,4 +132,41 @@ fn as_many_masters_wait_for_news_as_there_may_be() {
     let first = waiting.remove(0);
     assert!(matches!(refused(first), Error::Busy));
     assert!(waiting.iter_mut().all(waits));
+}
+
+#[test]
+fn a_master_that_was_fed_derives_all_before_it_takes_over() {
+    let mut world = pair();
+    world.feed_other();
+    for text in ["b", "c", "a"] {
+        world.store(text);
+    }
+    done(world.rename("b", "d")).unwrap();
+    done(world.delete("c")).unwrap();
+    let _left_open = world.open("f");
+    world.run(500);
+    world.feed_other();
+    let led = derived(&world);
+    let (committed, _, trash) = world.as_other(0, |world| derived(world));
+    assert!((&committed, &trash) == (&led.0, &led.2));
+    // The leader's process ends without a word.
+    std::mem::swap(&mut world.master, &mut world.others[0]);
+    world.others.clear();
+    world.run(4500);
+    assert_eq!(world.names(), ["a", "d"]);
+    assert!(derived(&world) == led);
+}
+
+#[test]
+fn what_a_deposed_leader_had_not_committed_is_taken_back_from_what_it_derived() {
+    let mut world = pair();
+    world.feed_other();
+    let led = derived(&world);
+    // Nobody hears of the delete.
+    world.cut(&[1, 2, 3]);
+    let _lost = world.delete("a");
+    assert!(derived(&world) != led);
+    world.resign();
+    let (committed, _, trash) = derived(&world);
+    assert!((&committed, &trash) == (&led.0, &led.2));
 }
