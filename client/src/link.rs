@@ -9,6 +9,7 @@ mod error;
 mod footers;
 mod line;
 mod masters;
+mod messages;
 mod names;
 mod network;
 mod peer;
@@ -19,6 +20,7 @@ mod transport;
 
 pub use error::LinkError;
 pub use line::Line;
+pub use messages::Messages;
 pub use names::{MOST_ADDRESSES, Resolve};
 pub use network::{CarriedBody, CarryError, Network, Route};
 pub use peer::{Peer, Reads};

@@ -17,10 +17,10 @@ use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_protocol::ask::{Asked, Hello};
 use mdfs_service::metrics::Registry;
-use mdfs_service::{Machine, Tasks, serve};
+use mdfs_service::{Machine, Tasks, serve, watch};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -269,7 +269,7 @@ async fn greet(url: String, links: Links, lead: watch::Receiver<Lead>) {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
-        let leader = lead.borrow().elsewhere().cloned();
+        let leader = lead.get().elsewhere().cloned();
         if let Some(leader) = leader
             && let Err(error) = links.ask(&leader.url, &hello, HELLO).await
         {

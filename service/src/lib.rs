@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod serve;
 pub mod settings;
 pub mod tasks;
+pub mod watch;
 
 pub use clock::Clock;
 pub use handles::raise_handle_limit;

@@ -15,9 +15,10 @@ use mdfs_core::format::FORMATS;
 use mdfs_protocol::holdings::Known;
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader};
 use mdfs_protocol::problem::Code;
+use mdfs_service::watch;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -58,10 +58,10 @@ fn sealed_chunks_are_held_until_they_are_dropped_also_after_a_restart() {
         let changes = store.changes();
         let bytes = bytes_of(7, SEGMENT + 5);
         store.seal(a, &seal_of(&bytes)).unwrap();
-        assert_eq!(*changes.borrow(), 1);
+        assert_eq!(changes.get(), 1);
         store.seal(a, &seal_of(&bytes)).unwrap();
         put(&store, b, b"b");
-        assert_eq!(*changes.borrow(), 2);
+        assert_eq!(changes.get(), 2);
         check(&store, &[(a, bytes.len() as u64), (b, 1)], &[]);
         let first = MountId::from_u128(77);
         drop(store);

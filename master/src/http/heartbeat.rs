@@ -10,11 +10,12 @@ use crate::leader::handle::LeaderHandle;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use mdfs_client::link::Messages;
 use mdfs_protocol::internal::{
     BEATS_PROTOCOL, HEARTBEAT, HEARTBEAT_MAX_BYTES, Heartbeat, HeartbeatAnswer, HeartbeatReply,
     Masters,
@@ -22,16 +23,12 @@ use mdfs_protocol::internal::{
 use mdfs_service::{ConnectionClosed, RequestId, Upgrade};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How long it may take an answer to go out.
 const WRITE_STALL: Duration = Duration::from_secs(10);
-
-/// Bytes of a length.
-const LENGTH_BYTES: usize = 4;
 
 /// Takes a heartbeat. The leader also hears of the end of the connection it came on: a worker that
 /// was killed is avoided long before a beat is missing.
@@ -85,58 +82,25 @@ pub(crate) async fn beats(
 /// Hears beats and answers them until the worker closes the connection.
 async fn talk(
     app: &App,
-    mut stream: TcpStream,
+    stream: TcpStream,
     early: Bytes,
     closed: CancellationToken,
 ) -> io::Result<()> {
-    let mut buffer = BytesMut::from(&early[..]);
+    let mut messages = Messages::new(stream, &early);
     let silence = app.0.beat_silence;
-    while let Some(beat) = timeout(silence, frame(&mut stream, &mut buffer)).await?? {
-        let taken = LENGTH_BYTES + beat.len();
+    while let Some(beat) = timeout(silence, messages.next(HEARTBEAT_MAX_BYTES)).await?? {
+        let taken = Messages::HEAD_BYTES + beat.len();
         let heard = hear(&app.0.leader, &beat, closed.clone()).await;
         let answer = match heard {
             Ok(reply) => HeartbeatAnswer::Heard(reply),
             Err(error) => refused(&error).await,
         };
         drop(beat);
-        let mut answer =
-            postcard::to_extend(&answer, vec![0; LENGTH_BYTES]).map_err(io::Error::other)?;
-        let length = u32::try_from(answer.len() - LENGTH_BYTES).map_err(io::Error::other)?;
-        if let Some(place) = answer.first_chunk_mut::<LENGTH_BYTES>() {
-            *place = length.to_le_bytes();
-        }
-        timeout(WRITE_STALL, stream.write_all(&answer)).await??;
-        app.0.metrics.count_heartbeat(taken, answer.len());
+        let answered = timeout(WRITE_STALL, messages.send(&answer)).await??;
+        app.0.metrics.count_heartbeat(taken, answered);
     }
     Ok(())
 }
-
-/// The next message without its length; none at the end of the connection.
-async fn frame(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
-    loop {
-        if let Some(head) = buffer.first_chunk::<LENGTH_BYTES>() {
-            let length = usize::try_from(u32::from_le_bytes(*head)).map_err(io::Error::other)?;
-            if length > HEARTBEAT_MAX_BYTES {
-                let why = format!("a heartbeat of {length} bytes");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-            }
-            if buffer.len() >= LENGTH_BYTES + length {
-                buffer.advance(LENGTH_BYTES);
-                return Ok(Some(buffer.split_to(length).freeze()));
-            }
-        }
-        buffer.reserve(READ_BYTES);
-        if stream.read_buf(buffer).await? == 0 {
-            return match buffer.is_empty() {
-                true => Ok(None),
-                false => Err(io::ErrorKind::UnexpectedEof.into()),
-            };
-        }
-    }
-}
-
-/// What is read at a time at least: an idle beat and much more.
-const READ_BYTES: usize = 4096;
 
 async fn hear(
     leader: &LeaderHandle,

@@ -8,9 +8,9 @@ use crate::error::Error;
 use mdfs_client::link::{Links, Peer};
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_protocol::holdings::{DigestsRequest, ListRequest};
-use mdfs_service::{Machine, Tasks};
+use mdfs_service::{Machine, Tasks, watch};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 

@@ -7,8 +7,8 @@ use mdfs_client::link::{LinkError, Links};
 use mdfs_core::format::FORMATS;
 use mdfs_protocol::feed::{FeedFrom, FeedPage, FeedReply, FeedRequest};
 use mdfs_protocol::problem::Code;
+use mdfs_service::watch;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// In which the leader has to answer: it does so after a second when there is nothing new.
@@ -72,7 +72,7 @@ pub async fn follow(
     let follow = async {
         let (mut lead, mut pause) = (lead, AGAIN);
         loop {
-            let at = lead.borrow_and_update().elsewhere().cloned();
+            let at = lead.see().elsewhere().cloned();
             let Some(at) = at else {
                 if lead.changed().await.is_err() {
                     // The loop has ended: the process is stopping.

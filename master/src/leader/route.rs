@@ -11,8 +11,9 @@ use mdfs_client::link::Links;
 use mdfs_protocol::ask::{Asked, Refused, Told};
 use mdfs_protocol::internal::Leader;
 use mdfs_protocol::problem::Code;
+use mdfs_service::watch;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Questions that wait here because whoever leads did not answer them. As many as a loop holds; more
@@ -82,16 +83,16 @@ impl Route {
 
     /// Who else is to be asked, if this master does not lead; within, who that is as far as is known.
     pub(super) fn not_here(&self) -> Option<Option<Leader>> {
-        match &*self.lead.borrow() {
+        match self.lead.get() {
             Lead::Here => None,
-            Lead::At(leader) => Some(Some(leader.clone())),
+            Lead::At(leader) => Some(Some(leader)),
             Lead::Nobody => Some(None),
         }
     }
 
     /// The other master that leads, if there is one.
     pub(super) fn elsewhere(&self) -> Option<Leader> {
-        self.lead.borrow().elsewhere().cloned()
+        self.lead.get().elsewhere().cloned()
     }
 
     /// Asks whoever leads, again and again until that is known to have answered, or must not be asked
@@ -108,7 +109,7 @@ impl Route {
         let mut lead = self.lead.clone();
         loop {
             // Marks what is there as seen: only what comes later ends the pause.
-            lead.mark_unchanged();
+            lead.see();
             let _ = tokio::time::timeout(AGAIN, lead.changed()).await;
             let attempt = self.attempt(here, asked.clone(), deadline);
             // This master's own loop holds a question for its whole time once more.
@@ -137,7 +138,7 @@ impl Route {
 
     /// Asks whoever leads elsewhere, once. None if that is nobody, or does not answer.
     pub(super) async fn try_ask(&self, asked: Asked) -> Option<Told> {
-        let leader = self.lead.borrow().elsewhere().cloned()?;
+        let leader = self.lead.get().elsewhere().cloned()?;
         match self.links.ask(&leader.url, &asked, STATUS).await.ok()? {
             Told::Refused(_) | Told::NotLeader { .. } => None,
             told => Some(told),
@@ -145,7 +146,7 @@ impl Route {
     }
 
     async fn attempt(&self, here: &LeaderHandle, asked: Asked, deadline: Instant) -> Tried {
-        let leader = self.lead.borrow().elsewhere().cloned();
+        let leader = self.lead.get().elsewhere().cloned();
         match leader {
             Some(leader) => self.forward(&leader, &asked, deadline).await,
             None => match here.here(asked).await {

@@ -10,11 +10,11 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::holdings::Holdings;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
+use mdfs_service::watch;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
-use tokio::sync::watch;
 
 /// How many changes are remembered: a leader may miss a few full heartbeats.
 const MOST_RECENT: usize = 4 * MOST_CHANGES;

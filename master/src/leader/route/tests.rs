@@ -201,7 +201,7 @@ async fn a_master_that_is_not_there_was_asked_nothing() {
     let handle = setup.handle.clone();
     let asked = tokio::spawn(async move { handle.delete(delete(None)).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    setup.lead.send_replace(Lead::Here);
+    setup.lead.send(Lead::Here);
     let Some(Question::Delete(_, answer)) = setup.inbox.recv().await else {
         panic!("another question");
     };
@@ -217,7 +217,7 @@ async fn who_waits_for_a_leader_that_was_stopped_asks_the_next_one() {
     let change = tokio::spawn(async move { two.delete(delete(None)).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(setup.asked(), 2);
-    setup.lead.send_replace(Lead::Here);
+    setup.lead.send(Lead::Here);
     let Some(Question::Token(_, answer)) = setup.inbox.recv().await else {
         panic!("another question");
     };
@@ -236,7 +236,7 @@ async fn what_the_own_loop_gives_back_goes_to_whoever_leads() {
     let Some(Question::Delete(_, answer)) = setup.inbox.recv().await else {
         panic!("another question");
     };
-    setup.lead.send_replace(at("http://b"));
+    setup.lead.send(at("http://b"));
     answer.send(Err(Error::NotLeader { hint: None })).unwrap();
     asked.await.unwrap().unwrap();
     assert_eq!(setup.asked(), 1);
