@@ -7,7 +7,7 @@ use crate::commands::{
 use crate::dev::DevArgs;
 use crate::examples;
 use crate::output::Format;
-use crate::roles::{MasterArgs, ServerLog, WorkerArgs};
+use crate::roles::{MasterArgs, OperatorArgs, ServerLog, WorkerArgs};
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -187,6 +187,9 @@ pub enum Command {
     /// Run a worker: keeps chunks on a disk
     #[command(after_help = examples::WORKER)]
     Worker(WorkerArgs),
+    /// Run the Kubernetes operator: makes clusters of MdfsCluster resources and runs them
+    #[command(after_help = examples::OPERATOR)]
+    Operator(OperatorArgs),
     /// List the files of the repository that are made from this program, or print one
     #[command(hide = true)]
     Generated(generated::Generated),
@@ -199,6 +202,7 @@ impl Command {
             Command::Dev(args) => Some((&args.log, ServerLog::DEV)),
             Command::Master(args) => Some((&args.server.log, ServerLog::SERVER)),
             Command::Worker(args) => Some((&args.server.log, ServerLog::SERVER)),
+            Command::Operator(args) => Some((&args.log, ServerLog::SERVER)),
             Command::Put(_)
             | Command::Get(_)
             | Command::Cat(_)
@@ -237,6 +241,7 @@ impl Command {
             Command::Dev(_) => None,
             Command::Master(args) => args.server.threads,
             Command::Worker(args) => args.server.threads,
+            Command::Operator(args) => args.threads,
             // A command waits more than it works.
             _ => NonZeroUsize::new(2),
         }

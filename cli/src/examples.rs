@@ -130,6 +130,10 @@ Examples:
 pub(crate) const MASTER: &str = "\
 Examples:
   mdfs master --cluster-key-file cluster.key --root-token-file root.token --link-key-file link.key";
+pub(crate) const OPERATOR: &str = "\
+Examples:
+  mdfs operator
+  mdfs operator --namespace media";
 pub(crate) const WORKER: &str = "\
 Examples:
   mdfs worker --name worker-1 --data-dir /srv/disk1 --master http://mdfs-master:8080 \\

@@ -25,6 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["mdfs-core", "mdfs-protocol", "mdfs-client", "mdfs-service"],
     ),
     (
+        "mdfs-operator",
+        &["mdfs-protocol", "mdfs-client", "mdfs-service"],
+    ),
+    (
         "mdfs",
         &[
             "mdfs-core",
@@ -33,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mdfs-service",
             "mdfs-worker",
             "mdfs-master",
+            "mdfs-operator",
         ],
     ),
     ("mdfs-examples", &["mdfs-client"]),
@@ -68,7 +73,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 const KEPT_TO: &[(&str, &[&str])] = &[
     (
         "axum",
-        &["mdfs-service", "mdfs-worker", "mdfs-master", "mdfs-sim"],
+        &[
+            "mdfs-service",
+            "mdfs-worker",
+            "mdfs-master",
+            "mdfs-operator",
+            "mdfs-sim",
+        ],
     ),
     (
         "clap",
@@ -84,7 +95,9 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("hyper", &["mdfs-client", "mdfs-service"]),
     ("redb", &["mdfs-worker"]),
     ("reqwest", &["mdfs-client"]),
-    ("serde_yaml", &["mdfs"]),
+    ("serde_yaml", &["mdfs", "mdfs-operator"]),
+    ("k8s-openapi", &["mdfs-operator"]),
+    ("kube", &["mdfs-operator"]),
 ];
 
 /// What the pure package never uses: nothing that does IO, reads a clock or draws at random.

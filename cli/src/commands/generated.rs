@@ -32,6 +32,18 @@ const FILES: &[File] = &[
         path: "docs/samples/worker.yaml",
         make: || sample(Role::Worker),
     },
+    File {
+        path: "docs/samples/operator.yaml",
+        make: || sample(Role::Operator),
+    },
+    File {
+        path: mdfs_operator::crd::CRD_PATH,
+        make: mdfs_operator::crd::definition,
+    },
+    File {
+        path: mdfs_operator::crd::CHART_PATH,
+        make: mdfs_operator::crd::chart_template,
+    },
 ];
 
 impl Generated {

@@ -15,10 +15,11 @@ A server takes each setting from the first of these that has it:
 3. a YAML file, named by `--config FILE` or `MDFS_SERVER_CONFIG`, such as a line `lease: 5s`;
 4. its default.
 
-`mdfs master --print-config` and `mdfs worker --print-config`, with the same flags, environment and file,
-print all settings and where each comes from, as a file that can be given back, and start nothing. A server
+`mdfs master --print-config`, and `mdfs worker` and `mdfs operator` alike, with the same flags, environment
+and file, print all settings and where each comes from, as a file that can be given back, and start nothing. A server
 that is given something it cannot use says everything that is wrong, and does not start. Samples with all
-settings: [master.yaml](samples/master.yaml), [worker.yaml](samples/worker.yaml).
+settings: [master.yaml](samples/master.yaml), [worker.yaml](samples/worker.yaml),
+[operator.yaml](samples/operator.yaml).
 
 - **Times** are a whole number and one of `ms`, `s`, `m`, `h`, `d`: `500ms`, `15s`, `30d`.
 - **Bytes** are a whole number, or one and `KiB`, `MiB`, `GiB`, `TiB`, `PiB` or `EiB`: `64MiB`.
@@ -133,6 +134,9 @@ fn example(name: &str) -> &'static str {
         "capacity" => "4TiB",
         "reserve" => "10GiB",
         "copy_rate" => "50MiB",
+        "namespace" => "media",
+        "lease_namespace" => "mdfs-system",
+        "identity" => "operator-0",
         _ => "",
     }
 }

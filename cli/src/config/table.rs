@@ -1,6 +1,6 @@
 //! The table of settings of each role: the arguments it is started with, and their bounds.
 
-use crate::roles::{MasterArgs, WorkerArgs};
+use crate::roles::{MasterArgs, OperatorArgs, WorkerArgs};
 use clap::{Arg, ArgAction, Args, Command};
 use mdfs_service::settings::{Quantity, Setting, Size, Span};
 use std::any::TypeId;
@@ -14,6 +14,8 @@ pub(crate) enum Role {
     Master,
     /// Keeps chunks.
     Worker,
+    /// Runs clusters on Kubernetes.
+    Operator,
 }
 
 /// What a setting's value is.
@@ -53,12 +55,13 @@ pub(super) struct Row {
 }
 
 impl Role {
-    pub(super) const ALL: [Self; 2] = [Self::Master, Self::Worker];
+    pub(super) const ALL: [Self; 3] = [Self::Master, Self::Worker, Self::Operator];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Master => "master",
             Self::Worker => "worker",
+            Self::Operator => "operator",
         }
     }
 
@@ -68,6 +71,7 @@ impl Role {
         let mut command = match self {
             Self::Master => MasterArgs::augment_args(command),
             Self::Worker => WorkerArgs::augment_args(command),
+            Self::Operator => OperatorArgs::augment_args(command),
         };
         command.build();
         let args = command.get_arguments().filter(|arg| is_setting(arg));
@@ -111,6 +115,7 @@ impl Role {
                 .or_else(|| find(mdfs_master::gateway::Limits::SETTINGS, name)),
             Self::Worker => find(mdfs_worker::Config::SETTINGS, name)
                 .or_else(|| find(mdfs_worker::Limits::SETTINGS, name)),
+            Self::Operator => find(mdfs_operator::Config::SETTINGS, name),
         };
         own.or_else(|| find(mdfs_service::Limits::SETTINGS, name))
     }

@@ -140,6 +140,8 @@ fn every_bound_is_that_of_a_setting() {
     check(Role::Worker, mdfs_worker::Config::SETTINGS);
     check(Role::Worker, mdfs_worker::Limits::SETTINGS);
     check(Role::Worker, mdfs_service::Limits::SETTINGS);
+    check(Role::Operator, mdfs_operator::Config::SETTINGS);
+    check(Role::Operator, mdfs_service::Limits::SETTINGS);
 }
 
 #[test]
@@ -168,15 +170,23 @@ fn the_help_of_a_role_shows_units_and_defaults_and_no_options_of_other_commands(
         // However it is wrapped.
         let help = error.to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in [
-            "--cluster-key-file <FILE>",
-            "Leases and failures:",
-            "--lease <TIME>",
-            "[env: MDFS_LEASE]",
-            "[default: 3s]",
-            "--config <FILE>",
-            "[env: MDFS_SERVER_CONFIG]",
-        ] {
+        let own: &[&str] = match role {
+            Role::Master | Role::Worker => &[
+                "--cluster-key-file <FILE>",
+                "Leases and failures:",
+                "--lease <TIME>",
+                "[env: MDFS_LEASE]",
+                "[default: 3s]",
+            ],
+            Role::Operator => &[
+                "Kubernetes:",
+                "--poll <TIME>",
+                "[env: MDFS_POLL]",
+                "[default: 10s]",
+            ],
+        };
+        let common = &["--config <FILE>", "[env: MDFS_SERVER_CONFIG]"];
+        for part in own.iter().chain(common) {
             assert!(help.contains(part), "{part} in {help}");
         }
         for part in ["--url", "MDFS_CONFIG", "MDFS_TOKEN_FILE", "--output"] {

@@ -1,9 +1,10 @@
-//! `mdfs master` and `mdfs worker`: one server role each, until a signal stops it.
+//! `mdfs master`, `mdfs worker` and `mdfs operator`: one server role each, until a signal stops it.
 
 mod args;
 
 pub use args::{
-    FailureArgs, FileArgs, GatewayArgs, HttpArgs, MasterArgs, ServerArgs, ServerLog, WorkerArgs,
+    FailureArgs, FileArgs, GatewayArgs, HttpArgs, MasterArgs, OperatorArgs, ServerArgs, ServerLog,
+    WorkerArgs,
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -35,6 +36,50 @@ pub async fn run_worker(args: WorkerArgs) -> Result<()> {
     let config = worker_config(&args)?;
     let listener = listen(args.listen).await?;
     Ok(mdfs_worker::run(config, listener, stop).await?)
+}
+
+/// Runs an operator until SIGINT or SIGTERM.
+///
+/// # Errors
+/// If the configuration is refused, the address cannot be listened on, the Kubernetes API cannot be
+/// found, or another operator takes the lease.
+pub async fn run_operator(args: OperatorArgs) -> Result<()> {
+    if let Some(url) = &args.probe {
+        let client = mdfs_client::Client::new(mdfs_client::ClientConfig::new(url))?;
+        return Ok(client.ready().await?);
+    }
+    let stop = stop_signal(args.file.exit_with_parent)?;
+    let config = operator_config(&args)?;
+    let listener = listen(args.listen).await?;
+    Ok(mdfs_operator::run(config, listener, stop).await?)
+}
+
+/// What an operator is told, checked.
+///
+/// # Errors
+/// Names each setting that cannot work.
+pub fn operator_config(args: &OperatorArgs) -> Result<mdfs_operator::Config> {
+    let drawn = || format!("operator-{:016x}", mdfs_service::chance::random_u64());
+    let usual = mdfs_operator::Config::new(args.identity.clone().unwrap_or_else(drawn));
+    let config = mdfs_operator::Config {
+        namespaces: args.namespace.clone(),
+        lease_namespace: args.lease_namespace.clone(),
+        lease_name: args.lease_name.clone(),
+        lease: args.election_lease.0,
+        poll: args.poll.0,
+        concurrency: args.concurrency,
+        masters: match args.masters_url.clone() {
+            Some(url) => mdfs_operator::MastersAt::new(move |name, namespace| {
+                url.replace("{namespace}", namespace)
+                    .replace("{name}", name)
+            }),
+            None => usual.masters,
+        },
+        http: args.http.limits(args.grace.0, &usual.http),
+        ..usual
+    };
+    config.check()?;
+    Ok(config)
 }
 
 /// What a master is told, checked.

@@ -2,9 +2,11 @@
 //! configuration file, default, unit and what it is. Everything that shows settings reads them here.
 
 mod master;
+mod operator;
 mod worker;
 
 pub use master::{FailureArgs, GatewayArgs, MasterArgs};
+pub use operator::OperatorArgs;
 pub use worker::WorkerArgs;
 
 use super::read_secret;
@@ -23,6 +25,7 @@ pub(super) const SECRETS: &str = "Secrets, as files";
 pub(super) const CLUSTER: &str = "Leases and failures";
 pub(super) const FILES: &str = "Files";
 pub(super) const DISK: &str = "Disk";
+pub(super) const KUBERNETES: &str = "Kubernetes";
 pub(super) const CONNECTIONS: &str = "Connections";
 pub(super) const TRANSFERS: &str = "Reads and writes";
 pub(super) const PROCESS: &str = "Process";

@@ -75,6 +75,7 @@ const OTHERS: &[&str] = &[
     "man",
     "dev",
     "master",
+    "operator",
     "worker",
 ];
 

@@ -1,0 +1,173 @@
+//! Writes what is wanted, where it differs from what is there. A pass over a cluster that is as wanted
+//! writes nothing.
+
+use super::build::{Desired, Kind, Prepared};
+use super::context::Context;
+use super::dereference::{Live, resource};
+use super::same::is_as_wanted;
+use crate::crd::MdfsCluster;
+use crate::error::Error;
+use crate::names::{APPLIED_ANNOTATION, MANAGER};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use serde_json::json;
+
+/// Applies all, in order, and deletes what is not wanted any more.
+///
+/// # Errors
+/// The first that failed; those behind it were tried too.
+pub(crate) async fn apply(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    desired: &Desired,
+    live: &Live,
+) -> Result<(), Error> {
+    let mut first = Ok(());
+    for prepared in &desired.objects {
+        // One that is refused must not hold up the others.
+        if let Err(error) = apply_one(ctx, cluster, prepared, live).await
+            && first.is_ok()
+        {
+            first = Err(error);
+        }
+    }
+    first?;
+    prune(ctx, cluster, desired, live).await
+}
+
+async fn apply_one(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    prepared: &Prepared,
+    live: &Live,
+) -> Result<(), Error> {
+    let Prepared { kind, name, object } = prepared;
+    let api = api(ctx, cluster, *kind);
+    let subject = || format!("{} {name}", kind.as_str());
+    let listed = live.objects.get(kind).and_then(|found| {
+        found
+            .iter()
+            .find(|it| it.metadata.name.as_deref() == Some(name))
+    });
+    let unlisted = match listed {
+        Some(_) => None,
+        // Somebody else's object of this name is not taken over.
+        None => api
+            .get_opt(name)
+            .await
+            .map_err(Error::api("read", subject()))?,
+    };
+    if let Some(there) = listed.or(unlisted.as_ref()) {
+        check_owner(cluster, there, &subject())?;
+        if there.metadata.deletion_timestamp.is_some() {
+            // It is made anew in the pass that its end starts.
+            return Ok(());
+        }
+        if is_as_wanted(object, there, APPLIED_ANNOTATION) {
+            return Ok(());
+        }
+    }
+    tracing::info!(kind = kind.as_str(), name, "applying");
+    let params = PatchParams::apply(MANAGER).force();
+    let applied = api.patch(name, &params, &Patch::Apply(object)).await;
+    applied.map_err(Error::api("apply", subject()))?;
+    ctx.metrics.write();
+    Ok(())
+}
+
+/// An object of this name belongs to this very resource, or to nobody that may have it.
+fn check_owner(cluster: &MdfsCluster, there: &DynamicObject, subject: &str) -> Result<(), Error> {
+    let owners = there
+        .metadata
+        .owner_references
+        .as_deref()
+        .unwrap_or_default();
+    let ours = owners
+        .iter()
+        .any(|it| Some(&it.uid) == cluster.metadata.uid.as_ref());
+    if ours {
+        return Ok(());
+    }
+    let what = match owners.iter().any(|it| it.kind == "MdfsCluster") {
+        true => "belongs to a resource that is gone, and goes soon",
+        false => "is there already and is not of this cluster: rename or delete it",
+    };
+    Err(Error::Unexpected {
+        subject: subject.to_owned(),
+        what: what.to_owned(),
+    })
+}
+
+/// Deletes objects of this cluster that are not wanted any more.
+async fn prune(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    desired: &Desired,
+    live: &Live,
+) -> Result<(), Error> {
+    for (kind, found) in &live.objects {
+        for object in found {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            let wanted = desired
+                .objects
+                .iter()
+                .any(|it| it.kind == *kind && it.name == name);
+            let is_ours = check_owner(cluster, object, name).is_ok();
+            if wanted || !is_ours || object.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            tracing::info!(
+                kind = kind.as_str(),
+                name,
+                "deleting what is not wanted any more"
+            );
+            let deleted = api(ctx, cluster, *kind)
+                .delete(name, &DeleteParams::default())
+                .await;
+            match deleted {
+                Ok(_) => ctx.metrics.write(),
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(Error::api("delete", name)(error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets the budget of workers alone: for clusters of which nothing else is applied at present.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) async fn budget(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    name: &str,
+    max_unavailable: u32,
+    live: &Live,
+) -> Result<(), Error> {
+    let found = live.objects.get(&Kind::PodDisruptionBudget);
+    let there = found.and_then(|found| {
+        found
+            .iter()
+            .find(|it| it.metadata.name.as_deref() == Some(name))
+    });
+    let set = there.and_then(|it| it.data.get("spec")?.get("maxUnavailable")?.as_u64());
+    if there.is_none() || set == Some(max_unavailable.into()) {
+        return Ok(());
+    }
+    let change = json!({ "spec": { "maxUnavailable": max_unavailable } });
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patched = api(ctx, cluster, Kind::PodDisruptionBudget)
+        .patch(name, &params, &Patch::Merge(&change))
+        .await;
+    patched.map_err(Error::api("set", format!("PodDisruptionBudget {name}")))?;
+    ctx.metrics.write();
+    Ok(())
+}
+
+fn api(ctx: &Context, cluster: &MdfsCluster, kind: Kind) -> Api<DynamicObject> {
+    let namespace = cluster.metadata.namespace.as_deref().unwrap_or_default();
+    Api::namespaced_with(ctx.client.clone(), namespace, &resource(kind))
+}

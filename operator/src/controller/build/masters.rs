@@ -1,0 +1,103 @@
+//! Masters: a Deployment without volumes.
+
+use super::pods::{self, Content, SECRETS};
+use super::{Access, Circumstances, Identity, Kind, Prepared, owned};
+use crate::controller::validate::ValidatedCluster;
+use crate::names::{self, Component, MASTER_PORT};
+use serde_json::json;
+
+const COMPONENT: Component = Component::Master;
+/// Longer than masters give requests under way, and hand their lease back.
+const GRACE_SECONDS: i64 = 30;
+/// Masters keep nothing: another takes over long before their node is given up.
+const UNREACHABLE_SECONDS: i64 = 30;
+
+pub(super) fn account(cluster: &ValidatedCluster) -> Prepared {
+    let rest = json!({ "automountServiceAccountToken": false });
+    let name = names::masters(&cluster.name);
+    owned(cluster, Kind::ServiceAccount, name, Some(COMPONENT), rest)
+}
+
+pub(super) fn deployment(cluster: &ValidatedCluster, now: &Circumstances) -> Prepared {
+    let file = |key: &str| format!("{SECRETS}/{key}");
+    let args = vec![
+        "master".to_owned(),
+        format!("--listen=0.0.0.0:{MASTER_PORT}"),
+        "--cluster-id=$(CLUSTER_ID)".to_owned(),
+        format!("--advertise-url=http://$(POD_IP):{MASTER_PORT}"),
+        format!("--root-token-file={}", file(Access::ROOT_TOKEN)),
+        format!("--link-key-file={}", file(Access::LINK_KEY)),
+        format!("--cluster-key-file={}", file(Identity::CLUSTER_KEY)),
+        format!("--log={}", cluster.log_level.as_str()),
+        "--log-json".to_owned(),
+    ];
+    let unreachable = |key: &str| {
+        json!({
+            "key": key,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": UNREACHABLE_SECONDS,
+        })
+    };
+    let (template, _) = pods::template(
+        cluster,
+        Content {
+            component: COMPONENT,
+            image: &now.master_image,
+            pods: &cluster.masters,
+            args,
+            env: vec![
+                pods::from_field("POD_IP", "status.podIP"),
+                pods::cluster_id(&cluster.name),
+            ],
+            port: MASTER_PORT,
+            grace_seconds: GRACE_SECONDS,
+            mounts: vec![pods::secrets_mount()],
+            volumes: vec![pods::secrets_volume(&[
+                (
+                    names::access_secret(&cluster.name),
+                    &[Access::ROOT_TOKEN, Access::LINK_KEY],
+                ),
+                (
+                    names::identity_secret(&cluster.name),
+                    &[Identity::CLUSTER_KEY],
+                ),
+            ])],
+            tolerations: vec![
+                unreachable("node.kubernetes.io/unreachable"),
+                unreachable("node.kubernetes.io/not-ready"),
+            ],
+        },
+    );
+    let rest = json!({
+        "spec": {
+            "replicas": cluster.masters.replicas,
+            "revisionHistoryLimit": 2,
+            "selector": { "matchLabels": names::selector(&cluster.name, COMPONENT) },
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 },
+            },
+            "template": template,
+        },
+    });
+    let name = names::masters(&cluster.name);
+    owned(cluster, Kind::Deployment, name, Some(COMPONENT), rest)
+}
+
+pub(super) fn disruption_budget(cluster: &ValidatedCluster) -> Prepared {
+    let rest = json!({
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": { "matchLabels": names::selector(&cluster.name, COMPONENT) },
+        },
+    });
+    let name = names::masters(&cluster.name);
+    owned(
+        cluster,
+        Kind::PodDisruptionBudget,
+        name,
+        Some(COMPONENT),
+        rest,
+    )
+}

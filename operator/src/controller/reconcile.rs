@@ -1,0 +1,321 @@
+//! One pass over a cluster: dereference, validate, build, apply, status; then the next step of what is
+//! under way. Nothing depends on why a pass was started, and any pass may be the first one.
+
+use super::build::{Circumstances, build, worker_template};
+use super::context::Context;
+use super::dereference::{Live, dereference, key};
+use super::disruption::max_unavailable;
+use super::growth::{Growth, plan_growth};
+use super::observed::Leader;
+use super::removal::{self, Plan, Predicate, Step};
+use super::status::{Deleting, Facts, status};
+use super::validate::{self, Deletion, Fault, ValidatedCluster, validate};
+use super::{apply, birth, deletion, publish, secrets, steps};
+use crate::crd::{Bootstrap, MdfsCluster, MdfsClusterStatus};
+use crate::error::Error;
+use crate::names::{self, IGNORED_ANNOTATION};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::Api;
+use kube::runtime::controller::Action;
+use mdfs_client::Client;
+use std::time::Duration;
+
+/// Looks at a cluster and does what is to be done next.
+///
+/// # Errors
+/// The first step that failed; the status tells of it.
+pub(crate) async fn reconcile(cluster: &MdfsCluster, ctx: &Context) -> Result<Action, Error> {
+    let began = ctx.clock.now();
+    let result = pass(cluster, ctx).await;
+    ctx.metrics
+        .pass(result.is_ok(), ctx.clock.now().since(began));
+    let key = key_of(cluster);
+    if result.is_ok() {
+        ctx.remember(&key, |memory| memory.failures = 0);
+    }
+    match result? {
+        Passed::Gone => {
+            ctx.forget(&key);
+            Ok(Action::await_change())
+        }
+        Passed::Moving => Ok(Action::requeue(MOVING.min(ctx.config.poll))),
+        Passed::Settled => Ok(Action::requeue(ctx.config.poll)),
+    }
+}
+
+/// How soon a cluster is looked at again that is on its way somewhere.
+const MOVING: Duration = Duration::from_secs(3);
+
+/// When a pass that failed is tried again: later each time.
+pub(crate) fn error_policy(key: &str, error: &Error, ctx: &Context) -> Action {
+    tracing::warn!(
+        cluster = key,
+        error = error.text(),
+        code = error.code(),
+        "a pass failed"
+    );
+    let failures = ctx.remember(key, |memory| {
+        memory.failures = memory.failures.saturating_add(1);
+        memory.failures
+    });
+    // The status has to be looked at as often as ever: what is shown must not grow old.
+    let after = error.retry_after() * failures.min(2);
+    Action::requeue(after.min(ctx.config.poll))
+}
+
+enum Passed {
+    /// Everything is as wanted, as far as it can be.
+    Settled,
+    /// Something is on its way.
+    Moving,
+    /// The resource is no more.
+    Gone,
+}
+
+fn key_of(cluster: &MdfsCluster) -> String {
+    let meta = &cluster.metadata;
+    key(
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or_default(),
+    )
+}
+
+/// What was decided in a pass.
+struct Decided {
+    plan: Plan,
+    growth: Growth,
+}
+
+async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
+    // As it is now: what was seen may be older than what this operator wrote itself.
+    let Some(cluster) = &newest(ctx, seen).await? else {
+        return Ok(Passed::Gone);
+    };
+    let deletion = validate::deletion(cluster);
+    let deleting = match (cluster.metadata.deletion_timestamp.is_some(), deletion) {
+        (false, _) => Deleting::No,
+        (true, Deletion::Unconfirmed) => Deleting::Unconfirmed,
+        (true, Deletion::Delete) => {
+            return match deletion::delete_data(ctx, cluster).await? {
+                true => Ok(Passed::Gone),
+                false => Ok(Passed::Moving),
+            };
+        }
+        (true, Deletion::Retain) => {
+            deletion::release(ctx, cluster).await?;
+            return Ok(Passed::Gone);
+        }
+    };
+    if deleting == Deleting::No {
+        deletion::hold_or_release(ctx, cluster, deletion).await?;
+    }
+    let valid = validate(cluster);
+    let paused = validate::is_paused(cluster);
+    let mut live = dereference(ctx, cluster).await?;
+    if let (Ok(valid), false, Deleting::No) = (&valid, paused, deleting) {
+        secrets::ensure(ctx, valid, &mut live).await?;
+    }
+    let client = masters(ctx, cluster, &live)?;
+    if let (Some(client), Some(_)) = (&client, &live.observed.masters) {
+        let key = key_of(cluster);
+        live.observed.leader = ctx.masters.ask(&key, client, || ctx.now_millis()).await;
+    }
+    let mut bootstrap = cluster
+        .status
+        .as_ref()
+        .and_then(|status| status.bootstrap.clone());
+    if bootstrap.is_none() {
+        bootstrap = birth::completed(&live, &now(ctx));
+    }
+    let decided = valid
+        .as_ref()
+        .ok()
+        .map(|valid| decide(cluster, valid, &live));
+    let mut failed = None;
+    if deleting == Deleting::No {
+        let applied = change(ctx, cluster, &valid, paused, decided.as_ref(), &live).await;
+        failed = applied.err();
+    }
+    let begun = match (&client, &valid, bootstrap.is_none() && !paused) {
+        (Some(client), Ok(valid), true) => birth::begin(valid, client, &live).await,
+        _ => Ok(()),
+    };
+    failed = failed.or(begun.err());
+    let shown = show(
+        ctx,
+        cluster,
+        &valid,
+        &live,
+        decided.as_ref(),
+        deleting,
+        bootstrap.as_ref(),
+        failed.as_ref(),
+    );
+    let shown = shown.await?;
+    if let (Some(client), Ok(valid), Some(decided), false, Deleting::No, true) = (
+        &client,
+        &valid,
+        &decided,
+        paused,
+        deleting,
+        bootstrap.is_some(),
+    ) {
+        let done = steps::carry_out(
+            ctx,
+            cluster,
+            valid,
+            client,
+            &decided.plan,
+            &decided.growth,
+            &live,
+        );
+        failed = failed.or(done.await.err());
+    }
+    match failed {
+        Some(error) => Err(error),
+        None if is_moving(&shown) => Ok(Passed::Moving),
+        None => Ok(Passed::Settled),
+    }
+}
+
+/// Whether a change is under way, or somebody is missing who may come back any moment.
+fn is_moving(status: &MdfsClusterStatus) -> bool {
+    let is = |kind: &str, truth: &str| {
+        let found = status.conditions.iter().find(|it| it.type_ == kind);
+        found.is_some_and(|it| it.status == truth)
+    };
+    is("Progressing", "True") || !is("Ready", "True")
+}
+
+/// The resource as it is now; none if it is gone, or another has its name.
+async fn newest(ctx: &Context, seen: &MdfsCluster) -> Result<Option<MdfsCluster>, Error> {
+    let namespace = seen.metadata.namespace.as_deref().unwrap_or_default();
+    let name = seen.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<MdfsCluster> = Api::namespaced(ctx.client.clone(), namespace);
+    let found = api.get_opt(name).await;
+    let found = found.map_err(Error::api("read", format!("MdfsCluster {name}")))?;
+    Ok(found.filter(|found| found.metadata.uid == seen.metadata.uid))
+}
+
+/// A client for the masters, once there is a token.
+fn masters(ctx: &Context, cluster: &MdfsCluster, live: &Live) -> Result<Option<Client>, Error> {
+    let Some(token) = &live.token else {
+        return Ok(None);
+    };
+    let url = url(ctx, cluster);
+    ctx.masters.client(&key_of(cluster), &url, token).map(Some)
+}
+
+pub(crate) fn url(ctx: &Context, cluster: &MdfsCluster) -> String {
+    let meta = &cluster.metadata;
+    ctx.config.masters.url(
+        meta.name.as_deref().unwrap_or_default(),
+        meta.namespace.as_deref().unwrap_or_default(),
+    )
+}
+
+fn decide(cluster: &MdfsCluster, valid: &ValidatedCluster, live: &Live) -> Decided {
+    let status = cluster.status.clone().unwrap_or_default();
+    let annotations = cluster.metadata.annotations.as_ref();
+    let ignored = annotations.and_then(|it| it.get(IGNORED_ANNOTATION));
+    let ignored = ignored.and_then(|name| name.parse::<Predicate>().ok());
+    let template = worker_template(valid);
+    Decided {
+        plan: removal::plan(valid, &live.observed, &template, &status.rollout, ignored),
+        growth: plan_growth(&valid.storage, &live.observed),
+    }
+}
+
+/// Builds and applies; of a cluster that is paused or whose spec cannot be used, the budget alone.
+async fn change(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    valid: &Result<ValidatedCluster, Vec<Fault>>,
+    paused: bool,
+    decided: Option<&Decided>,
+    live: &Live,
+) -> Result<(), Error> {
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let (Ok(valid), Some(decided), false) = (valid, decided, paused) else {
+        let replicas = live.observed.worker_replicas();
+        let budget = max_unavailable(name, replicas, &live.observed);
+        return apply::budget(ctx, cluster, &names::workers(name), budget, live).await;
+    };
+    let observed = &live.observed;
+    let replicas = decided.plan.replicas;
+    // Workers go first: what they write, masters of both versions read.
+    let master_image = match &observed.masters {
+        Some(masters) if !decided.plan.outdated.is_empty() => masters.image.clone(),
+        _ => valid.image.clone(),
+    };
+    let circumstances = Circumstances {
+        worker_replicas: replicas,
+        template_size: decided.growth.template_size.clone(),
+        master_image,
+        max_unavailable: max_unavailable(name, replicas, observed),
+        service_monitors: observed.service_monitors,
+    };
+    apply::apply(ctx, cluster, &build(valid, &circumstances), live).await
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a status is made of everything that a pass knows"
+)]
+async fn show(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    valid: &Result<ValidatedCluster, Vec<Fault>>,
+    live: &Live,
+    decided: Option<&Decided>,
+    deleting: Deleting,
+    bootstrap: Option<&Bootstrap>,
+    failed: Option<&Error>,
+) -> Result<MdfsClusterStatus, Error> {
+    let previous = cluster.status.clone().unwrap_or_default();
+    let now = now(ctx);
+    let failed = failed.map(Error::text);
+    let next = status(
+        &previous,
+        &Facts {
+            name: cluster.metadata.name.as_deref().unwrap_or_default(),
+            namespace: cluster.metadata.namespace.as_deref().unwrap_or_default(),
+            generation: cluster.metadata.generation,
+            wanted_workers: u32::try_from(cluster.spec.workers.replicas).unwrap_or(0),
+            valid: valid.as_ref().map_err(Vec::as_slice),
+            observed: &live.observed,
+            plan: decided.map(|it| &it.plan),
+            growth: decided.map(|it| &it.growth),
+            paused: validate::is_paused(cluster),
+            deleting,
+            bootstrap,
+            failed: failed.as_deref(),
+            now: &now,
+        },
+    );
+    // A restart has to be known before it happens: whoever comes after must not begin another.
+    let restarts = decided.is_some_and(|decided| {
+        decided
+            .plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Restart { .. }))
+    });
+    publish::publish(ctx, cluster, &previous, &next, restarts).await?;
+    Ok(next)
+}
+
+fn now(ctx: &Context) -> Time {
+    let millis = i64::try_from(ctx.clock.wall().as_millis()).unwrap_or(i64::MAX);
+    let now = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
+    // Kubernetes stores whole seconds.
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// Whether somebody leads and has records: the cluster was started.
+pub(crate) fn is_born(leader: &Leader) -> bool {
+    leader
+        .report()
+        .is_some_and(|report| !report.workers.is_empty())
+}

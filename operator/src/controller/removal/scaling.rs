@@ -1,0 +1,266 @@
+//! Smaller and larger: which workers are emptied, and when one is gone.
+
+use super::Step;
+use crate::controller::observed::{ClaimSeen, Observed, Report};
+use crate::controller::validate::ValidatedCluster;
+use crate::names;
+use mdfs_client::DiskId;
+use mdfs_client::api::{WorkerInfo, WorkerState};
+
+/// Whether a smaller cluster was asked for, and how far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ScaleDown {
+    /// It was not.
+    #[default]
+    NotRequested,
+    /// Workers are being emptied, or go.
+    Running,
+    /// It does not go on.
+    Blocked(ScaleDownBlock, String),
+}
+
+/// What holds a smaller cluster up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleDownBlock {
+    /// Fewer workers than copies would be left.
+    BelowReplicationFactor,
+    /// What they have does not fit on the others.
+    InsufficientCapacity,
+    /// The leader does not answer, or does not know a worker that is to go.
+    TopologyUnknown,
+}
+
+pub(super) struct Scaling {
+    pub(super) replicas: u32,
+    pub(super) steps: Vec<Step>,
+    pub(super) state: ScaleDown,
+}
+
+/// Decides how many pods there are to be, and what happens to disks for that.
+pub(super) fn plan(cluster: &ValidatedCluster, observed: &Observed) -> Scaling {
+    let now = observed.worker_replicas();
+    let mut scaling = Scaling {
+        replicas: now.max(cluster.workers.replicas),
+        steps: Vec::new(),
+        state: ScaleDown::NotRequested,
+    };
+    grow(cluster, observed, &mut scaling);
+    let is_smaller = cluster.workers.replicas < now;
+    if is_smaller {
+        scaling.state = ScaleDown::Running;
+    }
+    let Some(report) = observed
+        .leader
+        .report()
+        .filter(|report| report.age.is_zero())
+    else {
+        if is_smaller {
+            let why = "the leader does not answer: nobody knows what the workers have".to_owned();
+            scaling.state = ScaleDown::Blocked(ScaleDownBlock::TopologyUnknown, why);
+        }
+        return scaling;
+    };
+    let view = View {
+        cluster,
+        observed,
+        report,
+        now,
+    };
+    match view.refusal() {
+        Some((block, why)) => scaling.state = ScaleDown::Blocked(block, why),
+        None => view.drain(&mut scaling.steps),
+    }
+    view.undrain(&mut scaling.steps);
+    view.retire(&mut scaling);
+    view.retire_lost(&mut scaling.steps);
+    scaling
+}
+
+/// A retired disk is refused for ever: its claim has to go before its worker is there again.
+fn grow(cluster: &ValidatedCluster, observed: &Observed, scaling: &mut Scaling) {
+    let report = observed.leader.report();
+    let set = observed.set.as_ref().map_or(0, |set| set.replicas);
+    for (&ordinal, worker) in &observed.workers {
+        let Some(disk) = worker
+            .claim
+            .as_ref()
+            .and_then(|claim| claim.retired.as_ref())
+        else {
+            continue;
+        };
+        if ordinal >= cluster.workers.replicas {
+            continue;
+        }
+        // Not less than there are: growth waits, and takes nothing away.
+        let held = scaling.replicas.min(ordinal.max(set));
+        match report.map(|report| member_of(report, disk)) {
+            // It was only marked, and is wanted again.
+            Some(Some(_)) => scaling.steps.push(Step::Unmark { ordinal }),
+            Some(None) => {
+                scaling.steps.push(Step::Discard { ordinal });
+                scaling.replicas = held;
+            }
+            None => scaling.replicas = held,
+        }
+    }
+}
+
+fn member_of<'a>(report: &'a Report, disk: &str) -> Option<&'a WorkerInfo> {
+    report.disk(&disk.parse::<DiskId>().ok()?)
+}
+
+struct View<'a> {
+    cluster: &'a ValidatedCluster,
+    observed: &'a Observed,
+    report: &'a Report,
+    now: u32,
+}
+
+impl View<'_> {
+    fn name(&self, ordinal: u32) -> String {
+        names::worker(&self.cluster.name, ordinal)
+    }
+
+    fn claim(&self, ordinal: u32) -> Option<&ClaimSeen> {
+        self.observed.workers.get(&ordinal)?.claim.as_ref()
+    }
+
+    /// Whether a worker is to have nothing.
+    fn leaves(&self, ordinal: u32) -> bool {
+        ordinal >= self.cluster.workers.replicas
+            || self.cluster.decommission.contains(&self.name(ordinal))
+    }
+
+    fn all(&self) -> impl Iterator<Item = u32> {
+        0..self.now.max(self.cluster.workers.replicas)
+    }
+
+    /// Whether a worker never had a disk: its claim was never bound, and nobody knows it.
+    fn never_was(&self, ordinal: u32) -> bool {
+        let claim = self.claim(ordinal);
+        let bound = claim.is_some_and(|claim| claim.capacity.is_some());
+        !bound && self.report.member(&self.name(ordinal)).is_none()
+    }
+
+    /// Why no worker may be emptied, if one is to be.
+    fn refusal(&self) -> Option<(ScaleDownBlock, String)> {
+        let members = |leaves: bool| {
+            self.all()
+                .filter(move |ordinal| self.leaves(*ordinal) == leaves)
+                .filter_map(|ordinal| self.report.member(&self.name(ordinal)))
+        };
+        let mut unknown = self.all().filter(|ordinal| {
+            let retired = self
+                .claim(*ordinal)
+                .is_some_and(|claim| claim.retired.is_some());
+            self.leaves(*ordinal)
+                && !retired
+                && !self.never_was(*ordinal)
+                && self.report.member(&self.name(*ordinal)).is_none()
+        });
+        if let Some(ordinal) = unknown.next() {
+            let why = format!("the leader does not know {}", self.name(ordinal));
+            return Some((ScaleDownBlock::TopologyUnknown, why));
+        }
+        let to_move: u64 = members(true).map(|it| it.chunk_bytes).sum();
+        if members(true).all(|it| it.draining) {
+            return None;
+        }
+        let staying = || members(false).filter(|it| it.state == WorkerState::Live && !it.read_only);
+        let count = staying().count();
+        let factor = usize::from(self.cluster.policy.factor);
+        if count < factor {
+            let why = format!("{count} workers would be left for {factor} copies of each chunk");
+            return Some((ScaleDownBlock::BelowReplicationFactor, why));
+        }
+        let free: u64 = staying().map(|it| it.free_bytes).sum();
+        if free < to_move {
+            let why = format!("{to_move} bytes have to move, and {free} are free on the others");
+            return Some((ScaleDownBlock::InsufficientCapacity, why));
+        }
+        None
+    }
+
+    fn drain(&self, steps: &mut Vec<Step>) {
+        for ordinal in self.all().filter(|ordinal| self.leaves(*ordinal)) {
+            if let Some(member) = self.report.member(&self.name(ordinal))
+                && !member.draining
+            {
+                let disk = member.disk_id;
+                steps.push(Step::Drain { ordinal, disk });
+            }
+        }
+    }
+
+    /// What the operator had emptied and is wanted again. What people had emptied is theirs.
+    fn undrain(&self, steps: &mut Vec<Step>) {
+        for ordinal in self.all().filter(|ordinal| !self.leaves(*ordinal)) {
+            let claim = self.claim(ordinal).filter(|claim| claim.retired.is_none());
+            let Some(marked) = claim.and_then(|claim| claim.drained.as_ref()) else {
+                continue;
+            };
+            match member_of(self.report, marked) {
+                Some(member) if member.draining && !member.decommissioning => {
+                    let disk = member.disk_id;
+                    steps.push(Step::Undrain { ordinal, disk });
+                }
+                _ => steps.push(Step::Unmark { ordinal }),
+            }
+        }
+    }
+
+    /// From the top: a worker that has nothing is retired, and goes once it is.
+    fn retire(&self, scaling: &mut Scaling) {
+        while scaling.replicas > self.cluster.workers.replicas {
+            let ordinal = scaling.replicas - 1;
+            if self.never_was(ordinal) {
+                scaling.replicas = ordinal;
+                continue;
+            }
+            let retired = self.claim(ordinal).and_then(|claim| claim.retired.as_ref());
+            match retired {
+                Some(disk) => match member_of(self.report, disk) {
+                    Some(member) => {
+                        let disk = member.disk_id;
+                        scaling.steps.push(Step::Retire { ordinal, disk });
+                        return;
+                    }
+                    None => scaling.replicas = ordinal,
+                },
+                None => {
+                    let member = self.report.member(&self.name(ordinal));
+                    if let Some(member) = member.filter(|it| is_empty(it)) {
+                        let disk = member.disk_id;
+                        scaling.steps.push(Step::MarkRetired { ordinal, disk });
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A disk that is lost while its worker is back with another: its volume is gone. It is given up
+    /// only if nothing is lost by that; the leader sees to it.
+    fn retire_lost(&self, steps: &mut Vec<Step>) {
+        for ordinal in self.all() {
+            let name = self.name(ordinal);
+            let named = || self.report.workers.iter().filter(|it| it.name == name);
+            if !named().any(|it| it.state == WorkerState::Live) {
+                continue;
+            }
+            for lost in named().filter(|it| it.state == WorkerState::Dead && !it.voter) {
+                let disk = lost.disk_id;
+                steps.push(Step::Retire { ordinal, disk });
+            }
+        }
+    }
+}
+
+/// Whether nothing is on a disk and nothing comes to it any more, by its own word of now.
+pub(crate) fn is_empty(member: &WorkerInfo) -> bool {
+    member.draining
+        && member.state == WorkerState::Live
+        && member.chunks == 0
+        && member.partitions == 0
+        && !member.voter
+}

@@ -1,0 +1,298 @@
+//! The conditions: what is the case, each with one word for why and one sentence for people.
+
+use super::health::{available, capacity_available, data_safe, degraded};
+use super::work::{deletion_blocked, paused, scale_down_blocked, spec_valid, volumes_resized};
+use super::{Deleting, Facts};
+use crate::controller::removal::ScaleDown;
+use crate::crd::{Capacity, Data};
+use crate::names;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// The conditions that are there only while they are true, as `kstatus` wants them.
+pub const ABNORMAL: [&str; 2] = ["Reconciling", "Stalled"];
+
+/// Whether something is the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+impl Truth {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// One condition, without times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) kind: &'static str,
+    pub(super) truth: Truth,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+pub(super) fn verdict(
+    kind: &'static str,
+    truth: Truth,
+    reason: &'static str,
+    message: impl Into<String>,
+) -> Verdict {
+    Verdict {
+        kind,
+        truth,
+        reason,
+        message: message.into(),
+    }
+}
+
+/// All verdicts, the summary first.
+pub(super) fn verdicts(facts: &Facts<'_>, data: &Data, capacity: &Capacity) -> Vec<Verdict> {
+    let available = available(facts);
+    let safe = data_safe(facts, data);
+    let progressing = progressing(facts);
+    let spec = spec_valid(facts);
+    let blocked = scale_down_blocked(facts);
+    let volumes = volumes_resized(facts);
+    let ready = ready(facts, &spec, &available, &progressing);
+    let stalls = [&spec, &volumes].into_iter().find(|it| {
+        it.truth == Truth::False && !["Resizing", "FileSystemResizePending"].contains(&it.reason)
+    });
+    let stalls = stalls.or_else(|| {
+        let final_reasons = ["BelowReplicationFactor", "InsufficientCapacity"];
+        Some(&blocked).filter(|it| final_reasons.contains(&it.reason))
+    });
+    let stalled = stalls.map(|it| verdict("Stalled", Truth::True, it.reason, it.message.clone()));
+    let reconciling = (progressing.truth == Truth::True).then(|| {
+        verdict(
+            "Reconciling",
+            Truth::True,
+            progressing.reason,
+            progressing.message.clone(),
+        )
+    });
+    let mut all = vec![
+        ready,
+        available,
+        safe,
+        degraded(facts),
+        progressing,
+        capacity_available(facts, capacity),
+        blocked,
+        volumes,
+        verdict(
+            "CertificatesValid",
+            Truth::True,
+            "Disabled",
+            "TLS is not in use",
+        ),
+        spec,
+        paused(facts),
+        deletion_blocked(facts),
+    ];
+    all.extend(reconciling);
+    all.extend(stalled);
+    all
+}
+
+/// With times: that of a change moves only when the truth does.
+pub(super) fn conditions(
+    previous: &[Condition],
+    verdicts: &[Verdict],
+    facts: &Facts<'_>,
+) -> Vec<Condition> {
+    let condition = |verdict: &Verdict| {
+        let before = previous.iter().find(|it| it.type_ == verdict.kind);
+        let before = before.filter(|it| it.status == verdict.truth.as_str());
+        Condition {
+            type_: verdict.kind.to_owned(),
+            status: verdict.truth.as_str().to_owned(),
+            reason: verdict.reason.to_owned(),
+            message: verdict.message.clone(),
+            observed_generation: facts.generation,
+            last_transition_time: before
+                .map_or_else(|| facts.now.clone(), |it| it.last_transition_time.clone()),
+        }
+    };
+    verdicts.iter().map(condition).collect()
+}
+
+fn ready(facts: &Facts<'_>, spec: &Verdict, available: &Verdict, progressing: &Verdict) -> Verdict {
+    let not = |reason, message: String| verdict("Ready", Truth::False, reason, message);
+    if spec.truth != Truth::True {
+        return not("SpecInvalid", spec.message.clone());
+    }
+    if facts.deleting != Deleting::No {
+        return not("Deleting", "the resource is being deleted".to_owned());
+    }
+    if facts.bootstrap.is_none() {
+        return not("Initializing", starting(facts));
+    }
+    let masters = facts
+        .observed
+        .masters
+        .as_ref()
+        .map_or(0, |masters| masters.ready);
+    if masters == 0 {
+        let (namespace, name) = (facts.namespace, names::masters(facts.name));
+        let message = format!(
+            "no master is ready{}; see kubectl -n {namespace} describe deployment {name}",
+            waiting(facts)
+        );
+        return not("MasterNotReady", message);
+    }
+    if available.truth != Truth::True {
+        return verdict(
+            "Ready",
+            available.truth,
+            "DataUnavailable",
+            available.message.clone(),
+        );
+    }
+    let missing = facts
+        .observed
+        .leader
+        .report()
+        .map_or(0, |it| it.status.missing_files);
+    if missing > 0 {
+        return not(
+            "DataUnavailable",
+            format!("{missing} files cannot be read whole"),
+        );
+    }
+    if let Some(why) = workers_not_ready(facts) {
+        return not("WorkersNotReady", why);
+    }
+    if facts.paused && progressing.truth == Truth::True {
+        return not(
+            "Paused",
+            "the spec is not applied: spec.maintenance.mode".to_owned(),
+        );
+    }
+    if ["ScalingUp", "RollingOut"].contains(&progressing.reason) {
+        return not("WorkersNotReady", progressing.message.clone());
+    }
+    if let Some(why) = facts.failed {
+        return not("ApplyFailed", why.to_owned());
+    }
+    verdict(
+        "Ready",
+        Truth::True,
+        "AllReady",
+        "files are read and written, and all pods are ready",
+    )
+}
+
+fn starting(facts: &Facts<'_>) -> String {
+    let pods = facts
+        .observed
+        .worker_pods()
+        .filter(|(_, pod)| pod.ready)
+        .count();
+    let wanted = facts.wanted_workers;
+    format!(
+        "the cluster is being started: {pods} of {wanted} workers are ready{}",
+        waiting(facts)
+    )
+}
+
+/// Why a pod does not run, if one says so.
+fn waiting(facts: &Facts<'_>) -> String {
+    let workers = facts.observed.worker_pods().map(|(_, pod)| pod);
+    let mut pods = workers.chain(&facts.observed.master_pods);
+    let told = pods.find_map(|pod| Some((&pod.name, pod.waiting.as_ref()?)));
+    told.map(|(pod, why)| format!(" ({pod}: {why})"))
+        .unwrap_or_default()
+}
+
+/// Why not all workers that are wanted are there.
+fn workers_not_ready(facts: &Facts<'_>) -> Option<String> {
+    let report = facts.observed.leader.report()?;
+    let mut absent = Vec::new();
+    for ordinal in 0..facts.wanted_workers {
+        let name = names::worker(facts.name, ordinal);
+        let pod = facts
+            .observed
+            .workers
+            .get(&ordinal)
+            .and_then(|worker| worker.pod.as_ref());
+        let member = report.member(&name);
+        let live = member.is_some_and(|it| it.state == mdfs_client::api::WorkerState::Live);
+        if !pod.is_some_and(|pod| pod.ready) {
+            absent.push(format!("pod {name} is not ready"));
+        } else if !live {
+            absent.push(format!("{name} is not live in the cluster"));
+        }
+    }
+    let first = absent.first()?;
+    let more = match absent.len() {
+        1 => String::new(),
+        all => format!(" and {} more", all - 1),
+    };
+    Some(format!("{first}{more}{}", waiting(facts)))
+}
+
+fn progressing(facts: &Facts<'_>) -> Verdict {
+    let say = |reason, message: String| verdict("Progressing", Truth::True, reason, message);
+    let observed = facts.observed;
+    if facts.deleting != Deleting::No {
+        return say("Deleting", "the resource is being deleted".to_owned());
+    }
+    if facts.bootstrap.is_none() {
+        return say("Creating", starting(facts));
+    }
+    if let Some(plan) = facts.plan {
+        if plan.scale_down != ScaleDown::NotRequested {
+            let (from, to) = (plan.replicas, facts.wanted_workers);
+            return say("Draining", format!("from {from} workers to {to}"));
+        }
+        let pods = observed.worker_pods().count();
+        if pods < usize::try_from(facts.wanted_workers).unwrap_or(usize::MAX) {
+            let wanted = facts.wanted_workers;
+            return say(
+                "ScalingUp",
+                format!("{pods} of {wanted} workers have a pod"),
+            );
+        }
+        if !plan.outdated.is_empty() || plan.current.is_some() {
+            let total = pods;
+            let updated = total.saturating_sub(plan.outdated.len());
+            let held = plan.held.as_ref();
+            let held = held.map(|held| format!("; {}: {}", held.predicate.as_str(), held.message));
+            let message = format!(
+                "{updated} of {total} workers are as wanted{}",
+                held.unwrap_or_default()
+            );
+            return say("RollingOut", message);
+        }
+        if let (Some(masters), Ok(valid)) = (&observed.masters, facts.valid)
+            && masters.updated < valid.masters.replicas
+        {
+            let (updated, wanted) = (masters.updated, valid.masters.replicas);
+            return say(
+                "RollingOut",
+                format!("{updated} of {wanted} masters are as wanted"),
+            );
+        }
+    }
+    if let Some(growth) = facts.growth
+        && !(growth.resizing.is_empty() && growth.patch.is_empty() && !growth.replace_set)
+    {
+        return say(
+            "ResizingVolumes",
+            format!("{} volumes are growing", growth.resizing.len()),
+        );
+    }
+    verdict(
+        "Progressing",
+        Truth::False,
+        "Converged",
+        "everything is as wanted",
+    )
+}

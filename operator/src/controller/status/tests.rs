@@ -1,0 +1,390 @@
+use super::*;
+use crate::controller::growth::plan_growth;
+use crate::controller::removal;
+use crate::controller::test_support::{SPEC, TEMPLATE, World, cluster, with_workers};
+use crate::controller::validate::validate;
+use crate::crd::DataHealth;
+use k8s_openapi::jiff::Timestamp;
+use mdfs_client::api::AtRisk;
+
+const NOW: i64 = 1_700_000_000;
+
+fn time(seconds: i64) -> Time {
+    Time(Timestamp::from_second(seconds).unwrap())
+}
+
+fn born() -> Bootstrap {
+    Bootstrap {
+        cluster_id: "c1".to_owned(),
+        completed_time: time(NOW - 100),
+    }
+}
+
+fn shown_at(
+    previous: &MdfsClusterStatus,
+    world: &World,
+    wanted: u32,
+    now: i64,
+) -> MdfsClusterStatus {
+    let valid = with_workers(wanted);
+    let rollout = &previous.rollout;
+    let plan = removal::plan(&valid, &world.observed, TEMPLATE, rollout, None);
+    let growth = plan_growth(&valid.storage, &world.observed);
+    let born = born();
+    status(
+        previous,
+        &Facts {
+            name: "films",
+            namespace: "media",
+            generation: Some(7),
+            wanted_workers: wanted,
+            valid: Ok(&valid),
+            observed: &world.observed,
+            plan: Some(&plan),
+            growth: Some(&growth),
+            paused: false,
+            deleting: Deleting::No,
+            bootstrap: Some(&born),
+            failed: None,
+            now: &time(now),
+        },
+    )
+}
+
+fn shown(change: impl FnOnce(&mut World)) -> MdfsClusterStatus {
+    let mut world = World::of_workers(3);
+    change(&mut world);
+    shown_at(&MdfsClusterStatus::default(), &world, 3, NOW)
+}
+
+/// The truth and the reason of a condition.
+fn says(status: &MdfsClusterStatus, kind: &str) -> (String, String) {
+    let found = status.conditions.iter().find(|it| it.type_ == kind);
+    found
+        .map(|it| (it.status.clone(), it.reason.clone()))
+        .unwrap_or_default()
+}
+
+#[track_caller]
+fn check(change: impl FnOnce(&mut World), want: &[(&str, &str, &str)]) {
+    let status = shown(change);
+    for (kind, truth, reason) in want {
+        let (said, why) = says(&status, kind);
+        assert_eq!((said.as_str(), why.as_str()), (*truth, *reason), "{kind}");
+    }
+}
+
+const ALWAYS: [&str; 12] = [
+    "Ready",
+    "Available",
+    "DataSafe",
+    "Degraded",
+    "Progressing",
+    "CapacityAvailable",
+    "ScaleDownBlocked",
+    "VolumesResized",
+    "CertificatesValid",
+    "SpecValid",
+    "ReconciliationPaused",
+    "DeletionBlocked",
+];
+
+#[test]
+fn a_healthy_cluster_is_ready_and_needs_no_word() {
+    let status = shown(|_| {});
+    let kinds: Vec<&str> = status
+        .conditions
+        .iter()
+        .map(|it| it.type_.as_str())
+        .collect();
+    assert_eq!(kinds, ALWAYS);
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|it| it.observed_generation == Some(7))
+    );
+    assert_eq!(
+        says(&status, "Ready"),
+        ("True".to_owned(), "AllReady".to_owned())
+    );
+    assert_eq!(says(&status, "DataSafe").1, "AllReplicated");
+    assert_eq!(
+        (status.phase.as_str(), status.diagnosis.as_str()),
+        ("Ready", "")
+    );
+    assert_eq!(status.data.health, DataHealth::Healthy);
+    // Nine tenths of a second ago, rounded down.
+    assert_eq!(status.data.observed_time, Some(time(NOW - 1)));
+    assert_eq!(status.master.leader.as_deref(), Some("films-master-1"));
+    assert_eq!((status.workers.ready, status.workers.registered), (3, 3));
+    assert_eq!(status.version.running, "0.1.0");
+    assert!(status.capacity.can_lose_one_worker);
+}
+
+#[test]
+fn all_conditions_are_there_whatever_happens() {
+    for status in [
+        shown(World::leader_is_silent),
+        shown(|world| world.observed.leader = crate::controller::observed::Leader::None),
+        shown(|world| world.observed = crate::controller::observed::Observed::default()),
+    ] {
+        for kind in ALWAYS {
+            assert!(
+                status.conditions.iter().any(|it| it.type_ == kind),
+                "{kind}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_nobody_knows_is_unknown_and_never_healthy() {
+    let unknown = [
+        ("Ready", "Unknown", "DataUnavailable"),
+        ("Available", "Unknown", "HealthUnknown"),
+        ("DataSafe", "Unknown", "HealthUnknown"),
+        ("Degraded", "Unknown", "HealthUnknown"),
+        ("CapacityAvailable", "Unknown", "HealthUnknown"),
+    ];
+    check(World::leader_is_silent, &unknown);
+    let data = [("DataSafe", "Unknown", "HealthUnknown")];
+    check(
+        |world| world.report().status.counted_millis_ago = None,
+        &data,
+    );
+    check(
+        |world| world.report().status.counted_millis_ago = Some(31_000),
+        &data,
+    );
+    check(
+        |world| {
+            world.report().status.counted_millis_ago = Some(20_000);
+            world.report().age = std::time::Duration::from_secs(11);
+        },
+        &data,
+    );
+    check(
+        |world| world.observed.leader = crate::controller::observed::Leader::None,
+        &[
+            ("Available", "False", "NoLeader"),
+            ("DataSafe", "Unknown", "HealthUnknown"),
+        ],
+    );
+}
+
+#[test]
+fn data_is_safe_while_every_file_has_two_good_copies() {
+    let at_risk = |copies, wanted| AtRisk {
+        name: "a".to_owned(),
+        copies,
+        wanted,
+    };
+    check(
+        |world| {
+            world.report().status.under_replicated_files = 1;
+            world.report().status.at_risk = vec![at_risk(2, 3)];
+        },
+        &[
+            ("DataSafe", "True", "Repairing"),
+            ("Degraded", "True", "UnderReplicated"),
+        ],
+    );
+    check(
+        |world| {
+            world.report().status.under_replicated_files = 1;
+            world.report().status.at_risk = vec![at_risk(1, 2)];
+        },
+        &[("DataSafe", "False", "SingleCopy")],
+    );
+    check(
+        |world| {
+            world.report().status.damaged_chunks = 1;
+            world.report().status.at_risk = vec![at_risk(1, 2)];
+        },
+        &[("DataSafe", "False", "CorruptionDetected")],
+    );
+    check(
+        |world| world.report().status.missing_files = 1,
+        &[
+            ("DataSafe", "False", "ChunksMissing"),
+            ("Ready", "False", "DataUnavailable"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_served_follows_voters_and_workers() {
+    check(
+        |world| world.report().status.leased_voters = 1,
+        &[
+            ("Available", "False", "BelowWriteQuorum"),
+            ("Ready", "False", "DataUnavailable"),
+        ],
+    );
+    check(
+        |world| world.report().status.live_workers = 1,
+        &[("Available", "False", "ServingReadOnly")],
+    );
+}
+
+#[test]
+fn a_worker_that_is_away_is_named_with_why() {
+    let status = shown(|world| {
+        world.pod(1).ready = false;
+        world.pod(1).waiting = Some("CrashLoopBackOff".to_owned());
+        world.dead(1);
+    });
+    assert_eq!(says(&status, "Ready").1, "WorkersNotReady");
+    assert_eq!(says(&status, "Degraded").1, "WorkerDown");
+    assert!(
+        status.diagnosis.contains("films-worker-1"),
+        "{}",
+        status.diagnosis
+    );
+    assert!(
+        status.diagnosis.contains("CrashLoopBackOff"),
+        "{}",
+        status.diagnosis
+    );
+    assert_eq!(status.workers.lost, 1);
+}
+
+#[test]
+fn a_full_disk_and_one_worker_too_few_are_told() {
+    check(
+        |world| {
+            for ordinal in 0..3 {
+                let member = world.member(ordinal);
+                (member.chunk_bytes, member.free_bytes) = (96, 4);
+            }
+        },
+        &[("CapacityAvailable", "False", "Full")],
+    );
+    check(
+        |world| world.member(0).chunk_bytes = 1 << 40,
+        &[("CapacityAvailable", "False", "Full")],
+    );
+    check(
+        |world| {
+            for ordinal in 0..3 {
+                let member = world.member(ordinal);
+                (member.chunk_bytes, member.free_bytes) = (70, 30);
+            }
+        },
+        &[("CapacityAvailable", "False", "CannotSurviveWorkerLoss")],
+    );
+}
+
+#[test]
+fn a_change_under_way_shows_how_far_it_is_and_what_holds_it() {
+    let status = shown(|world| {
+        for ordinal in 0..3 {
+            world.pod(ordinal).template = "old".to_owned();
+        }
+        world.report().status.copies_to_make = 4;
+    });
+    assert_eq!(status.rollout.blocked_by, "repair_queue_below_limit");
+    assert_eq!((status.rollout.updated, status.rollout.total), (0, 3));
+    assert_eq!(says(&status, "Progressing").1, "RollingOut");
+    assert_eq!(says(&status, "Reconciling").0, "True");
+    assert_eq!(status.phase, "Upgrading");
+}
+
+#[test]
+fn a_shrink_shows_what_is_left_on_the_workers_that_go() {
+    let mut world = World::of_workers(5);
+    world.member(4).draining = true;
+    let status = shown_at(&MdfsClusterStatus::default(), &world, 3, NOW);
+    assert_eq!(says(&status, "ScaleDownBlocked").1, "DataNotDrained");
+    assert_eq!(status.drains.len(), 1);
+    assert_eq!(status.drains[0].chunks_remaining, 2);
+    assert_eq!(status.phase, "ScalingDown");
+}
+
+#[test]
+fn nothing_changes_while_no_fact_does_whatever_the_clock_says() {
+    let mut world = World::of_workers(3);
+    let first = shown_at(&MdfsClusterStatus::default(), &world, 3, NOW);
+    // The count is always of another moment.
+    world.report().status.counted_millis_ago = Some(400);
+    world.report().status.commit += 7;
+    assert_eq!(shown_at(&first, &world, 3, NOW + 60), first);
+    world.report().status.files += 1;
+    let more = shown_at(&first, &world, 3, NOW + 60);
+    assert_eq!(more.data.observed_time, Some(time(NOW + 59)));
+    assert_eq!(more.conditions, first.conditions);
+    assert!(is_figures_only(&first, &more));
+    world.report().status.under_replicated_files = 1;
+    let ill = shown_at(&more, &world, 3, NOW + 70);
+    assert!(!is_figures_only(&more, &ill));
+    let moved = |kind: &str| {
+        let of = |status: &MdfsClusterStatus| {
+            let condition = status
+                .conditions
+                .iter()
+                .find(|it| it.type_ == kind)
+                .cloned();
+            condition.map(|it| it.last_transition_time)
+        };
+        of(&ill) != of(&first)
+    };
+    assert!(moved("Degraded") && !moved("Available"));
+}
+
+#[test]
+fn figures_of_before_stay_with_their_time_while_nobody_knows_new_ones() {
+    let mut world = World::of_workers(3);
+    let first = shown_at(&MdfsClusterStatus::default(), &world, 3, NOW);
+    world.leader_is_silent();
+    let then = shown_at(&first, &world, 3, NOW + 40);
+    assert_eq!(then.data.health, DataHealth::Unknown);
+    assert_eq!(then.data.observed_time, first.data.observed_time);
+    assert_eq!(then.data.files, first.data.files);
+}
+
+#[test]
+fn a_spec_that_cannot_be_used_is_told_and_the_files_are_still_watched() {
+    let spec = SPEC.replace("{storage", "{replicas: 1, storage");
+    let faults = validate(&cluster(&spec)).unwrap_err();
+    let world = World::of_workers(3);
+    let status = status(
+        &MdfsClusterStatus::default(),
+        &Facts {
+            name: "films",
+            namespace: "media",
+            generation: Some(8),
+            wanted_workers: 1,
+            valid: Err(&faults),
+            observed: &world.observed,
+            plan: None,
+            growth: None,
+            paused: false,
+            deleting: Deleting::No,
+            bootstrap: Some(&born()),
+            failed: None,
+            now: &time(NOW),
+        },
+    );
+    assert_eq!(says(&status, "SpecValid").1, "InvalidField");
+    assert_eq!(says(&status, "Ready").1, "SpecInvalid");
+    assert_eq!(says(&status, "Stalled").0, "True");
+    assert_eq!(says(&status, "DataSafe").0, "True");
+    assert!(
+        status.diagnosis.contains("workers.replicas"),
+        "{}",
+        status.diagnosis
+    );
+}
+
+#[test]
+fn tags_are_read_from_images_with_ports_and_digests() {
+    for (image, want) in [
+        ("mdfs:0.1.0", "0.1.0"),
+        ("registry:5000/mdfs", "latest"),
+        ("registry:5000/mdfs:1", "1"),
+        ("r/mdfs@sha256:abc", "abc"),
+    ] {
+        assert_eq!(tag(image), want, "{image}");
+    }
+}

@@ -1,0 +1,376 @@
+//! Carries out what was decided about workers and volumes. Each step can be done again, so whatever is
+//! cut off is done in the next pass.
+
+use super::context::Context;
+use super::dereference::{Live, key};
+use super::growth::Growth;
+use super::publish::{event, tell};
+use super::removal::{Plan, Step};
+use super::report::{patient_client, policy_change};
+use super::validate::ValidatedCluster;
+use super::{reconcile, secrets};
+use crate::crd::MdfsCluster;
+use crate::error::Error;
+use crate::names::{self, DRAINED_ANNOTATION, MANAGER, RETIRED_ANNOTATION};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use mdfs_client::api::NewToken;
+use mdfs_client::{Client, Code, DiskId, Role, Roles};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// For how long a restart is announced: as long as a pod may take to go, to be scheduled, and to open its
+/// disk.
+const ANNOUNCED_SECONDS: u64 = 600;
+/// How soon the same number of voters is asked for again.
+const VOTERS_AGAIN: Duration = Duration::from_secs(60);
+/// How long a token for metrics works.
+const METRICS_SECONDS: u64 = 5 * 365 * 24 * 3600;
+
+/// Does all that is to be done now.
+///
+/// # Errors
+/// The first that failed; those behind it were tried too.
+pub(crate) async fn carry_out(
+    ctx: &Context,
+    cluster: &MdfsCluster,
+    valid: &ValidatedCluster,
+    client: &Client,
+    plan: &Plan,
+    growth: &Growth,
+    live: &Live,
+) -> Result<(), Error> {
+    let hands = Hands {
+        ctx,
+        cluster,
+        valid,
+        client,
+        live,
+    };
+    let mut first = hands.grow(growth).await;
+    first = first.and(hands.align().await);
+    first = first.and(hands.let_metrics_in().await);
+    if let Some(predicate) = plan.ignored {
+        let note = format!(
+            "the rule {} is switched off by an annotation",
+            predicate.as_str()
+        );
+        ctx.metrics.overridden();
+        tell(
+            ctx,
+            cluster,
+            event(false, "PredicateIgnored", "Restart", note),
+        )
+        .await;
+    }
+    for step in &plan.steps {
+        let done = hands.take(step).await;
+        if let Err(error) = &done {
+            tracing::warn!(?step, error = error.text(), "a step failed");
+        }
+        first = first.and(done);
+    }
+    first
+}
+
+struct Hands<'a> {
+    ctx: &'a Context,
+    cluster: &'a MdfsCluster,
+    valid: &'a ValidatedCluster,
+    client: &'a Client,
+    live: &'a Live,
+}
+
+impl Hands<'_> {
+    fn key(&self) -> String {
+        key(&self.valid.namespace, &self.valid.name)
+    }
+
+    fn claims(&self) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(self.ctx.client.clone(), &self.valid.namespace)
+    }
+
+    /// Claims ask for more; then the StatefulSet goes without its pods, and the next pass makes it anew.
+    async fn grow(&self, growth: &Growth) -> Result<(), Error> {
+        let mut first = Ok(());
+        let storage = &self.valid.storage;
+        for ordinal in &growth.patch {
+            let claim = names::claim(&self.valid.name, *ordinal);
+            let change =
+                json!({ "spec": { "resources": { "requests": { "storage": storage.size } } } });
+            match self.patch_claim(&claim, &change).await {
+                Ok(()) => {}
+                // Kubernetes says what the class allows to those who may not read it.
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
+                    let refused = (claim, storage.size_bytes);
+                    self.ctx
+                        .remember(&self.key(), |memory| memory.refused.insert(refused));
+                }
+                Err(error) => first = first.and(Err(Error::api("grow", claim)(error))),
+            }
+        }
+        if let (true, Some(set)) = (growth.replace_set, &self.live.observed.set) {
+            let api: Api<StatefulSet> =
+                Api::namespaced(self.ctx.client.clone(), &self.valid.namespace);
+            let params = DeleteParams {
+                propagation_policy: Some(PropagationPolicy::Orphan),
+                preconditions: Some(Preconditions {
+                    uid: Some(set.uid.clone()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            let name = names::workers(&self.valid.name);
+            tracing::info!(
+                name,
+                "replacing the StatefulSet for larger volumes, without its pods"
+            );
+            match api.delete(&name, &params).await {
+                Ok(_) => self.ctx.metrics.write(),
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => first = first.and(Err(Error::api("replace", name)(error))),
+            }
+        }
+        first
+    }
+
+    async fn patch_claim(&self, claim: &str, change: &Value) -> Result<(), kube::Error> {
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.claims()
+            .patch(claim, &params, &Patch::Merge(change))
+            .await?;
+        self.ctx.metrics.write();
+        Ok(())
+    }
+
+    /// The policy of the cluster and the number of its voters are as the spec says.
+    async fn align(&self) -> Result<(), Error> {
+        let Some(report) = self
+            .live
+            .observed
+            .leader
+            .report()
+            .filter(|it| it.age.is_zero())
+        else {
+            return Ok(());
+        };
+        if let Some(change) = policy_change(&self.valid.policy, report) {
+            match self.client.change_policy(&change).await {
+                Ok(_) => tracing::info!(cluster = self.valid.name, ?change, "changed the policy"),
+                // More copies than workers, while these come.
+                Err(error) if error.code() == Some(Code::Conflict) => {
+                    tracing::info!(cluster = self.valid.name, %error, "the policy waits");
+                }
+                Err(error) => return Err(Error::masters("change the policy")(error)),
+            }
+        }
+        let wanted = self.valid.voters;
+        let members = report.workers.len();
+        if report.status.voters == u64::from(wanted) || members < usize::from(wanted) {
+            return Ok(());
+        }
+        let now = self.ctx.now_millis();
+        let asked = self.ctx.remember(&self.key(), |memory| memory.voters);
+        let lately = asked.is_some_and(|(number, at)| {
+            number == wanted && Duration::from_millis(now.saturating_sub(at)) < VOTERS_AGAIN
+        });
+        if lately {
+            return Ok(());
+        }
+        self.ctx
+            .remember(&self.key(), |memory| memory.voters = Some((wanted, now)));
+        let asked = self.client.voters(wanted).await;
+        asked.map_err(Error::masters("change the number of voters"))
+    }
+
+    /// A token that reads metrics and nothing else, for the ServiceMonitor.
+    async fn let_metrics_in(&self) -> Result<(), Error> {
+        let Some(_) = &self.valid.service_monitor else {
+            return Ok(());
+        };
+        let (name, namespace) = (&self.valid.name, &self.valid.namespace);
+        let api: Api<k8s_openapi::api::core::v1::Secret> =
+            Api::namespaced(self.ctx.client.clone(), namespace);
+        let secret = names::metrics_secret(name);
+        let there = api.get_opt(&secret).await;
+        if there
+            .map_err(Error::api("read", format!("Secret {secret}")))?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let token = NewToken {
+            label: format!("metrics, for the ServiceMonitor {name}"),
+            roles: Roles::from_iter([Role::Metrics]),
+            prefix: String::new(),
+            expires_seconds: METRICS_SECONDS,
+        };
+        let made = self.client.create_token(&token).await;
+        let made = made.map_err(Error::masters("make a token for metrics"))?;
+        let secret = super::build::metrics_secret(name, namespace, &made.secret);
+        secrets::create(self.ctx, namespace, &secret).await
+    }
+
+    async fn take(&self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::Drain { ordinal, disk } => {
+                // First the mark, so that it is known whose drain it is.
+                self.mark(*ordinal, DRAINED_ANNOTATION, Some(disk)).await?;
+                let drained = self.client.drain(&disk.to_string()).await;
+                drained.map_err(Error::masters("drain a worker"))?;
+                self.tell(*ordinal, "Draining", "is being emptied").await;
+                Ok(())
+            }
+            Step::Undrain { ordinal, disk } => {
+                let undrained = self.client.undrain(&disk.to_string()).await;
+                undrained.map_err(Error::masters("undrain a worker"))?;
+                self.mark(*ordinal, DRAINED_ANNOTATION, None).await?;
+                self.tell(*ordinal, "Undrained", "takes part again").await;
+                Ok(())
+            }
+            Step::MarkRetired { ordinal, disk } => {
+                self.mark(*ordinal, RETIRED_ANNOTATION, Some(disk)).await
+            }
+            Step::Unmark { ordinal } => {
+                self.mark(*ordinal, RETIRED_ANNOTATION, None).await?;
+                self.mark(*ordinal, DRAINED_ANNOTATION, None).await
+            }
+            Step::Retire { ordinal, disk } => self.retire(*ordinal, *disk).await,
+            Step::Discard { ordinal } => self.discard(*ordinal).await,
+            Step::Restart { ordinal, uid, disk } => self.restart(*ordinal, uid, *disk).await,
+        }
+    }
+
+    async fn tell(&self, ordinal: u32, reason: &str, what: &str) {
+        let note = format!("{} {what}", names::worker(&self.valid.name, ordinal));
+        tell(self.ctx, self.cluster, event(true, reason, reason, note)).await;
+    }
+
+    /// Sets or removes a mark on a claim that is there.
+    async fn mark(
+        &self,
+        ordinal: u32,
+        annotation: &str,
+        disk: Option<&DiskId>,
+    ) -> Result<(), Error> {
+        let claim = names::claim(&self.valid.name, ordinal);
+        let Some(there) = self.live.claims.get(&claim) else {
+            return Ok(());
+        };
+        let value = disk.map(ToString::to_string);
+        let set = there
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|it| it.get(annotation));
+        if set == value.as_ref() {
+            return Ok(());
+        }
+        // With its identity: another claim of this name has another disk.
+        let change = json!({
+            "metadata": { "uid": there.metadata.uid, "annotations": { (annotation): value } },
+        });
+        match self.patch_claim(&claim, &change).await {
+            // It went meanwhile, or another has its name: there is nothing to mark.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            marked => marked.map_err(Error::api("mark", claim)),
+        }
+    }
+
+    /// The leader counts first, and refuses if anything would be lost.
+    async fn retire(&self, ordinal: u32, disk: DiskId) -> Result<(), Error> {
+        let token = self.live.token.as_deref().unwrap_or_default();
+        let client = patient_client(&reconcile::url(self.ctx, self.cluster), token)?;
+        match client.retire(&disk.to_string(), false).await {
+            Ok(()) => {
+                self.tell(
+                    ordinal,
+                    "DiskRetired",
+                    "has a disk that is refused from now on",
+                )
+                .await;
+                Ok(())
+            }
+            // It votes, or others are on their way: later.
+            Err(error) if error.is_transient() || error.code() == Some(Code::Conflict) => {
+                tracing::info!(%disk, %error, "the disk is not retired yet");
+                Ok(())
+            }
+            Err(error) => Err(Error::masters("retire a disk")(error)),
+        }
+    }
+
+    /// Deletes a claim whose disk is refused for ever, and its pod, if there is one.
+    async fn discard(&self, ordinal: u32) -> Result<(), Error> {
+        let claim = names::claim(&self.valid.name, ordinal);
+        if let Some(there) = self.live.claims.get(&claim) {
+            let uid = there.metadata.uid.clone();
+            self.delete::<PersistentVolumeClaim>(&claim, uid).await?;
+        }
+        let worker = self.live.observed.workers.get(&ordinal);
+        if let Some(pod) = worker.and_then(|worker| worker.pod.as_ref()) {
+            self.delete::<Pod>(&pod.name, Some(pod.uid.clone())).await?;
+        }
+        self.tell(
+            ordinal,
+            "VolumeDiscarded",
+            "gets another disk: its old one was emptied",
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn restart(&self, ordinal: u32, uid: &str, disk: Option<DiskId>) -> Result<(), Error> {
+        if let Some(disk) = disk {
+            let announced = self
+                .client
+                .announce(&disk.to_string(), ANNOUNCED_SECONDS)
+                .await;
+            match announced {
+                Ok(()) => {}
+                // Nobody waits for a disk that nobody knows.
+                Err(error) if error.code() == Some(Code::WorkerNotFound) => {}
+                Err(error) => return Err(Error::masters("take the announcement")(error)),
+            }
+        }
+        let pod = names::worker(&self.valid.name, ordinal);
+        self.delete::<Pod>(&pod, Some(uid.to_owned())).await?;
+        self.tell(
+            ordinal,
+            "WorkerRestarted",
+            "is restarted to become what is wanted",
+        )
+        .await;
+        Ok(())
+    }
+
+    /// Deletes the object with this identity; another of the same name stays.
+    async fn delete<K>(&self, name: &str, uid: Option<String>) -> Result<(), Error>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.ctx.client.clone(), &self.valid.namespace);
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid,
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(name, &params).await {
+            Ok(_) => {
+                self.ctx.metrics.write();
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(Error::api("delete", name)(error)),
+        }
+    }
+}
