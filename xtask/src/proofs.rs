@@ -41,6 +41,9 @@ const FILM: &[(&str, &str)] = &[
     ("git", "git"),
 ];
 
+/// What reads an image.
+pub(crate) const IMAGE: &[(&str, &str)] = &[("skopeo", "skopeo"), ("umoci", "umoci")];
+
 /// What the nodes of the test bed are made of.
 pub(crate) const BED: &[(&str, &str)] = &[
     ("containerd", "containerd"),
@@ -300,6 +303,13 @@ pub(crate) const PROOFS: &[Proof] = &[
         needs: &[("curl", "curl"), ("nginx", "nginx-light")],
         form: Form::Processes,
         minutes: 45,
+    },
+    Proof {
+        name: "image",
+        claim: "the image is the same when it is built again, and its program runs on nothing else",
+        needs: IMAGE,
+        form: Form::Processes,
+        minutes: 90,
     },
     Proof {
         name: "k8s-bed",

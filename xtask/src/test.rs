@@ -3,7 +3,7 @@
 use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
-use crate::proofs::BED;
+use crate::proofs::{BED, IMAGE};
 use crate::prove;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -50,8 +50,12 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
         done: Vec::new(),
     };
     let root = run.workspace.root.clone();
-    let more = if quick { &[][..] } else { BED };
-    let missing = machine::provide(&root, &[PROGRAMS, more].concat())?;
+    let more = if quick {
+        Vec::new()
+    } else {
+        [IMAGE, BED].concat()
+    };
+    let missing = machine::provide(&root, &[PROGRAMS, &more].concat())?;
     for program in &missing {
         println!("{program} is missing and cannot be installed");
     }
@@ -90,6 +94,20 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
         (_, false) => Some("the build failed".to_owned()),
         (false, true) => run.kubernetes(folders)?,
     };
+    // Its dependencies are compiled once more, so it has a part and a limit of its own.
+    let image = run.workspace.target.join("mdfs-e2e.tar");
+    if built && !quick {
+        let program = run.workspace.program("debug", "xtask");
+        let output = image.display().to_string();
+        let words = [
+            program.as_str(),
+            "image",
+            "--dev",
+            "--output",
+            output.as_str(),
+        ];
+        run.part("image", Counted::Whole, Bounded::new(40, &words))?;
+    }
     if built {
         run.tests(without_kubernetes.as_deref())?;
     } else {
