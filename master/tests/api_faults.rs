@@ -430,6 +430,23 @@ async fn a_repeated_request_gets_the_first_answer() {
 }
 
 #[tokio::test]
+async fn a_try_that_another_one_overtook_is_told_to_come_back() {
+    let setup = Setup::new(2).await;
+    let bytes = content(5 * MIB);
+    for (lines, code) in [
+        (
+            "x-mdfs-request-id: 000000000000000000000000000000aa",
+            Code::Busy,
+        ),
+        ("", Code::UploadEnded),
+    ] {
+        let leader = setup.leader.clone();
+        let body = frames(&bytes, 3, move || leader.state().open.clear());
+        setup.ask("PUT", FILE, lines, body).await.fails(code);
+    }
+}
+
+#[tokio::test]
 async fn copies_are_verified_for_a_leader_that_came_during_the_upload() {
     let setup = Setup::new(2).await;
     let bytes = content(5 * MIB);

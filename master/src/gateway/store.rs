@@ -76,6 +76,10 @@ pub enum StoreError {
         /// What came.
         got: String,
     },
+    /// A later try of the same request took the upload over, or nothing came of it for long. Whether
+    /// the file is stored the next try tells.
+    #[error("another try of the same request ended this one")]
+    Overtaken,
     /// The cluster could not.
     #[error(transparent)]
     Master(#[from] Error),
@@ -93,6 +97,7 @@ pub(super) async fn run(
         expected,
     } = upload;
     let name = begin.name.clone();
+    let repeats = begin.request.is_some();
     let open = match shared.leader.begin_upload(begin).await? {
         Begun::Open(open) => open,
         Begun::Already(info) => {
@@ -110,7 +115,14 @@ pub(super) async fn run(
             tracing::warn!(file = %open.file, %error, "cannot abort an upload");
         }
     }
-    stored
+    match stored {
+        // Tries may reach the leader in another order than they were sent in. Who waits for this one
+        // is to ask once more, and not to be told of an upload that it never heard of.
+        Err(StoreError::Master(Error::UploadNotOpen { .. })) if repeats => {
+            Err(StoreError::Overtaken)
+        }
+        stored => stored,
+    }
 }
 
 async fn store(

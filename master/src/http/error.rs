@@ -101,6 +101,7 @@ impl From<StoreError> for HttpError {
             StoreError::ChecksumMismatch { .. } => {
                 Self::new(Code::ChecksumMismatch, error.to_string())
             }
+            StoreError::Overtaken => Self::new(Code::Busy, error.to_string()),
             StoreError::Master(error) => error.into(),
         }
     }
