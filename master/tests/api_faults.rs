@@ -75,6 +75,19 @@ async fn a_bad_block_is_read_from_the_other_copy() {
 }
 
 #[tokio::test]
+async fn bytes_are_not_damaged_everywhere_while_nobody_knows_where_another_copy_is() {
+    let (setup, _) = with_file(2).await;
+    setup.workers[0].disk().faults = Faults {
+        bad_blocks: vec![2],
+        ..Faults::default()
+    };
+    let first = setup.workers[0].site().disk;
+    setup.leader.state().sites.retain(|site| site.disk == first);
+    let read = setup.get(FILE, "range: bytes=131072-131080").await;
+    read.fails(Code::Unavailable);
+}
+
+#[tokio::test]
 async fn bytes_that_are_damaged_everywhere_are_named_and_all_others_play() {
     let (setup, bytes) = with_file(2).await;
     for worker in &setup.workers {

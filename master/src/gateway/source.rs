@@ -81,6 +81,13 @@ impl Source {
         located.is_some_and(|at| self.sites_of(at.index).iter().any(|site| site.disk != disk))
     }
 
+    /// Whether the leader names as many disks as there are copies: one that has just come to lead knows
+    /// no address of those it has not heard of yet.
+    fn knows_all(&self, index: u32) -> bool {
+        let copies = usize::from(self.record().replicas.told().get());
+        self.sites_of(index).len() >= copies
+    }
+
     fn sites_of(&self, index: u32) -> Vec<Site> {
         let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
         let holds = |run: &&SitesOfRun| run.has(index);
@@ -125,7 +132,7 @@ impl Source {
                     wanted.length = to_block_end;
                     continue;
                 }
-                if asked_again {
+                if asked_again && self.knows_all(wanted.chunk.index) {
                     let start = position - wanted.offset % block;
                     let end = position + to_block_end.min(wanted.in_chunk) - 1;
                     return Err(Error::DataDamaged {
