@@ -7,7 +7,7 @@ use crate::http::{Access, App, Parts, router};
 use crate::leader::driver::{Outside, drive};
 use crate::leader::following::follow;
 use crate::leader::handle::LeaderHandle;
-use crate::leader::metadata::{Metadata, Settings};
+use crate::leader::metadata::{Metadata, Settings, is_somewhere};
 use crate::leader::route::{Lead, Route};
 use crate::leader::seeds::seek;
 use axum::Router;
@@ -17,6 +17,7 @@ use mdfs_core::id::Incarnation;
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_protocol::ask::{Asked, Hello};
 use mdfs_service::metrics::Registry;
+use mdfs_service::settings::Faults;
 use mdfs_service::{Machine, Tasks, serve, watch};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -113,6 +114,13 @@ impl Running {
     /// If the configuration is refused.
     pub fn start(config: Config, url: String, surroundings: Surroundings) -> Result<Self, Error> {
         config.check()?;
+        if !config.seeds.is_empty() && !is_somewhere(&url) {
+            let mut faults = Faults::new();
+            let must = "must be given along with seed, and be an address of this machine alone: workers are \
+                        told to beat there";
+            faults.note("advertise_url", &url, must);
+            faults.none()?;
+        }
         let Surroundings {
             machine,
             network,

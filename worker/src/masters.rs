@@ -290,7 +290,12 @@ async fn look_behind(
     // It is a name of masters, and there are no more.
     addresses.truncate(MOST_MASTERS);
     let asked = addresses.iter().map(|url| async {
-        let internal::Masters { urls } = links.masters(url, ANSWER_WITHIN).await.ok()?;
+        let urls = match links.masters(url, ANSWER_WITHIN).await {
+            Ok(internal::Masters { urls }) => urls,
+            // It answers, and has no such list to give.
+            Err(error) if error.code().is_some() => Vec::new(),
+            Err(_) => return None,
+        };
         // One that does not know where it is is there.
         Some(urls.into_iter().next().unwrap_or_else(|| url.clone()))
     });

@@ -76,6 +76,9 @@ pub struct FeedPage {
     pub entries: Vec<Entry>,
     /// Of the table as of the last of these entries.
     pub records: Option<FeedRecords>,
+    /// How often voters were forced, by what the leader has committed: a copy of before may hold what
+    /// was given up with them.
+    pub epoch: u32,
 }
 
 impl FeedPage {

@@ -36,6 +36,7 @@ mod uploads;
 mod voting;
 
 pub use event::{Effect, Event, Now};
+pub(crate) use masters::is_somewhere;
 
 use super::catalog::{Catalog, Step};
 use super::command::FileInfo;

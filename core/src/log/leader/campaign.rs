@@ -1,6 +1,6 @@
 //! From waiting to a quorum of promises: PreVote, Prepare, the choice of the log; and founding.
 
-use super::epoch::newest;
+use super::epoch::{committed, newest};
 use super::leading::Leading;
 use super::warm::Copied;
 use super::{BootstrapRefusal, Effect, Leader, State};
@@ -39,6 +39,8 @@ pub(super) struct Poll {
     pub(super) asked: BTreeSet<DiskId>,
     pub(super) votes: BTreeMap<DiskId, Vote>,
     pub(super) unreachable: BTreeSet<DiskId>,
+    /// Whoever led does not answer this master.
+    pub(super) leader_gone: bool,
 }
 
 /// Promises are collected.
@@ -113,6 +115,7 @@ impl Leader {
             asked,
             votes,
             unreachable,
+            leader_gone: false,
         });
         self.state = State::Waiting(Waiting { next_poll, poll });
     }
@@ -153,6 +156,7 @@ impl Leader {
     /// Goes on to Prepare if the answers so far suffice.
     fn consider(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.check_order(effects);
+        self.forget_leader();
         if self.resigned || self.consider_recovery(now, effects) {
             return;
         }
@@ -180,12 +184,7 @@ impl Leader {
             }
             return;
         }
-        let commit = poll
-            .votes
-            .values()
-            .map(|vote| vote.commit)
-            .max()
-            .unwrap_or_default();
+        let commit = committed(&poll.votes, self.epoch);
         let quorums = newest.membership.quorums(commit);
         let voters = quorums.voters();
         let promised = quorums.promises(granted);
@@ -261,11 +260,7 @@ impl Leader {
         let newest = newest(promises, self.epoch);
         if let Some((source, vote)) = newest.filter(|(_, vote)| vote.last.index > 0) {
             preparing.founding = false;
-            let commit = promises
-                .values()
-                .map(|vote| vote.commit)
-                .max()
-                .unwrap_or_default();
+            let commit = committed(promises, self.epoch);
             if commit > vote.last.index {
                 // Not an alarm yet: what was committed may be with voters still to promise.
                 self.give_up_if_hopeless(now, effects);
@@ -360,8 +355,8 @@ impl Leader {
             return;
         }
         let newest = newest(&preparing.promises, self.epoch);
-        let told = preparing.promises.values().map(|vote| vote.commit).max();
-        let violation = newest.zip(told).and_then(|((_, vote), commit)| {
+        let commit = committed(&preparing.promises, self.epoch);
+        let violation = newest.and_then(|(_, vote)| {
             let last = vote.last.index;
             let enough = vote
                 .membership

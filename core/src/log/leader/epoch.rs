@@ -15,11 +15,21 @@ use std::collections::BTreeMap;
 /// The vote whose log is the newest one. None counts that knows of fewer forced changes of voters
 /// than `epoch`: what followed the last of them is in no such log.
 pub(super) fn newest(votes: &BTreeMap<DiskId, Vote>, epoch: u32) -> Option<(&DiskId, &Vote)> {
-    let counts = |vote: &Vote| vote.last.index == 0 || vote.membership.config.epoch >= epoch;
     votes
         .iter()
-        .filter(|(_, vote)| counts(vote))
+        .filter(|(_, vote)| counts(vote, epoch))
         .max_by_key(|(_, vote)| vote.last)
+}
+
+/// Up to here the log is committed, by the votes that count. What others know to be committed may
+/// have been given up with them.
+pub(super) fn committed(votes: &BTreeMap<DiskId, Vote>, epoch: u32) -> u64 {
+    let counted = votes.values().filter(|vote| counts(vote, epoch));
+    counted.map(|vote| vote.commit).max().unwrap_or_default()
+}
+
+fn counts(vote: &Vote, epoch: u32) -> bool {
+    vote.last.index == 0 || vote.membership.config.epoch >= epoch
 }
 
 impl Leader {

@@ -1,7 +1,7 @@
 //! Load: the chosen log and its table come over in pages, from the voter that holds it.
 
 use super::campaign::Preparing;
-use super::epoch::newest;
+use super::epoch::{committed, newest};
 use super::leading::{Inherited, Leading};
 use super::warm::{Copied, Warm};
 use super::{Effect, Leader, LeaderSettings, State};
@@ -147,11 +147,9 @@ impl Loading {
 
     /// What was loaded, behind what was here if it follows that; `None` if it is not the log that
     /// was promised.
-    fn finish(&mut self, warm: Option<Box<Warm>>) -> Option<Inherited> {
+    fn finish(&mut self, warm: Option<Box<Warm>>, heard_epoch: u32) -> Option<Inherited> {
         let (base, mut applied) = self.state.clone()?;
-        let votes = self.preparing.promises.values();
-        let told = votes.map(|vote| vote.commit).max().unwrap_or_default();
-        let told = told.max(applied);
+        let told = committed(&self.preparing.promises, heard_epoch).max(applied);
         let entries = std::mem::take(&mut self.entries);
         let (log, table) = if self.behind_warm {
             let Warm { mut log, table, .. } = *warm?;
@@ -268,7 +266,7 @@ impl Leader {
             self.load_on(now, effects);
             return;
         }
-        match loading.finish(self.warm.take()) {
+        match loading.finish(self.warm.take(), self.epoch) {
             Some(mut inherited) => {
                 let term = loading.term;
                 let copied = Copied {
@@ -298,11 +296,7 @@ impl Leader {
         // Leases the others gave run on; they are renewed or given back like before.
         let promises = &preparing.promises;
         let enough = newest(promises, self.epoch).is_some_and(|(_, vote)| {
-            let commit = promises
-                .values()
-                .map(|vote| vote.commit)
-                .max()
-                .unwrap_or_default();
+            let commit = committed(promises, self.epoch);
             let quorums = vote.membership.quorums(commit);
             commit <= vote.last.index && preparing.suffice(&quorums)
         });

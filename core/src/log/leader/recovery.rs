@@ -6,7 +6,7 @@
 //! nothing to the lost: one that is there after all would have its log cut.
 
 use super::campaign::{Poll, Preparing, Waiting};
-use super::epoch::newest;
+use super::epoch::{committed, newest};
 use super::founding::Order;
 use super::leading::{Inherited, Leading};
 use super::voters::VotersRefused;
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Vouched {
     lost: BTreeSet<DiskId>,
+    /// Above the rounds in which the lost ones may have elected leaders.
+    round: u64,
     pub(super) expires: Timestamp,
 }
 
@@ -73,10 +75,23 @@ impl Leader {
     /// Campaigns without these voters. Whoever calls it vouches that they run nowhere, now and ever
     /// after. Once elected so ([`Leader::recovers`]), [`Leader::give_up_voters`] is all that is left to
     /// do. A leader that can neither read nor write steps down for it.
-    pub fn recover(&mut self, now: Timestamp, lost: BTreeSet<DiskId>) -> Vec<Effect> {
+    ///
+    /// `wall` is the wall clock: the lost voters may have elected leaders of whom no other voter heard,
+    /// and disks take no order of a lower term. By the clock the new term is above all of theirs.
+    pub fn recover(
+        &mut self,
+        now: Timestamp,
+        lost: BTreeSet<DiskId>,
+        wall: LogTime,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let expires = now.plus(PATIENCE);
-        self.vouched = Some(Vouched { lost, expires });
+        let round = wall.as_millis() / 1000;
+        self.vouched = Some(Vouched {
+            lost,
+            round,
+            expires,
+        });
         self.step_down_if_idle(now, &mut effects);
         if matches!(self.state, State::Waiting(_)) && !self.resigned {
             self.poll(now, &mut effects);
@@ -84,8 +99,8 @@ impl Leader {
         effects
     }
 
-    /// Ends leading if nothing can be read or written here: nobody is served by it, and as long as
-    /// voters lease themselves to it, no other can be elected.
+    /// Ends leading if nothing can be read or written here a lease after it began: nobody is served by it,
+    /// and as long as voters lease themselves to it, no other can be elected.
     pub fn stop_if_idle(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.step_down_if_idle(now, &mut effects);
@@ -93,7 +108,10 @@ impl Leader {
     }
 
     fn step_down_if_idle(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if self.leading().is_some() && !self.can_read(now) && !self.can_write(now) {
+        let lease = self.settings.lease;
+        // Its first leases may be on their way.
+        let had_time = |leading: &Leading| now.since(leading.clock.1) >= lease;
+        if self.leading().is_some_and(had_time) && !self.can_read(now) && !self.can_write(now) {
             self.step_down(now, effects);
         }
     }
@@ -200,7 +218,9 @@ impl Leader {
         };
         let Warm { log, table, extent } = *warm;
         let known = log.last();
-        if extent != Extent::Whole || known < end {
+        // It may tell of other voters than the log that was chosen.
+        let suffice = preparing.suffice(&log.membership().quorums(known.index));
+        if extent != Extent::Whole || known < end || !suffice {
             return false;
         }
         let inherited = Inherited {
@@ -219,7 +239,7 @@ impl Leader {
     /// Goes on to Prepare without the voters that somebody vouched for, once everybody was heard.
     pub(super) fn consider_recovery(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
         let (
-            Some(Vouched { lost, .. }),
+            Some(Vouched { lost, round, .. }),
             State::Waiting(Waiting {
                 poll: Some(poll), ..
             }),
@@ -237,7 +257,8 @@ impl Leader {
         }
         let holders = poll.votes.iter().filter(|(_, vote)| vote.last.index > 0);
         let asked = holders.map(|(disk, _)| *disk).collect();
-        let lost = lost.clone();
+        let (lost, round) = (lost.clone(), *round);
+        self.round = self.round.max(round);
         self.members = voters.difference(&lost).copied().collect();
         self.prepare(now, asked, false, effects);
         if let State::Preparing(preparing) = &mut self.state {
@@ -248,7 +269,7 @@ impl Leader {
 }
 
 impl Poll {
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let told = |disk| self.votes.contains_key(disk) || self.unreachable.contains(disk);
         self.asked.iter().all(told)
     }
@@ -256,8 +277,7 @@ impl Poll {
     /// The newest log, and its voters.
     fn newest(&self, epoch: u32) -> Option<(&Vote, Quorums)> {
         let (_, newest) = newest(&self.votes, epoch)?;
-        let commit = self.votes.values().map(|vote| vote.commit).max();
-        let quorums = newest.membership.quorums(commit.unwrap_or_default());
+        let quorums = newest.membership.quorums(committed(&self.votes, epoch));
         Some((newest, quorums))
     }
 
@@ -268,11 +288,8 @@ impl Poll {
                 .newest(epoch)
                 .map(|(_, quorums)| quorums.voters())
                 .unwrap_or_default(),
-            ends: votes
-                .clone()
-                .map(|(disk, vote)| (*disk, vote.last))
-                .collect(),
-            commit: votes.map(|(_, vote)| vote.commit).max().unwrap_or_default(),
+            ends: votes.map(|(disk, vote)| (*disk, vote.last)).collect(),
+            commit: committed(&self.votes, epoch),
         }
     }
 

@@ -7,7 +7,7 @@ use super::leading::Leading;
 use super::{Effect, Leader, State};
 use crate::log::entries::Log;
 use crate::log::feed::{Extent, FeedFrom, FeedPage, FeedRecords, FeedStart, Have};
-use crate::log::message::{Base, Entry, Position, Put, Record};
+use crate::log::message::{Base, Entry, Position, Put, Record, Vote};
 use crate::log::mutant::Mutant;
 use crate::log::table::Table;
 use crate::log::violation::Violation;
@@ -172,7 +172,10 @@ impl Leader {
             start,
             entries,
             records,
+            epoch,
         } = page;
+        self.heard_epoch(epoch);
+        self.drop_given_up(epoch);
         let own = self.warm.as_ref().map(|warm| warm.position());
         let from = match &start {
             FeedStart::Behind(position) => *position,
@@ -224,8 +227,27 @@ impl Leader {
         let mut effects = Vec::new();
         if matches!(self.state, State::Waiting(_)) && !self.resigned {
             self.poll(now, &mut effects);
+            if let State::Waiting(waiting) = &mut self.state
+                && let Some(poll) = &mut waiting.poll
+            {
+                poll.leader_gone = true;
+            }
         }
         effects
+    }
+
+    /// Forgets who leads if that one does not answer this master, and no disk leases itself to anybody.
+    pub(super) fn forget_leader(&mut self) {
+        let State::Waiting(waiting) = &self.state else {
+            return;
+        };
+        let Some(poll) = waiting.poll.as_ref().filter(|poll| poll.leader_gone) else {
+            return;
+        };
+        let leased = |vote: &Vote| vote.lease_left.is_some() || vote.leader_url.is_some();
+        if poll.is_over() && !poll.votes.values().any(leased) {
+            self.leader_url = None;
+        }
     }
 
     /// The entries that are appended and not committed, and what each would change; only while
@@ -263,6 +285,8 @@ impl Leading {
         };
         let term = self.term;
         let have = from.have.as_ref();
+        // What is not committed yet may never be.
+        let epoch = self.log.base_at(commit).map_or(0, |base| base.config.epoch);
         if let Some(have) = have.filter(|have| have.position.index > commit) {
             // Deposed, and not told yet: others have committed more.
             let start = FeedStart::Behind(have.position);
@@ -272,6 +296,7 @@ impl Leading {
                 start,
                 entries,
                 records,
+                epoch,
             };
         }
         let known = have.and_then(|have| {
@@ -305,6 +330,7 @@ impl Leading {
             start,
             entries,
             records,
+            epoch,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Voter {
             };
             return Ok(Output::with(persist, reply));
         }
-        self.take(term, entries, &mut persist)?;
+        self.take(term, epoch, entries, &mut persist)?;
         self.commit = self.commit.max(commit.min(last_named));
         if persist.sync {
             self.apply_committed(&mut persist);
@@ -99,6 +99,7 @@ impl Voter {
     fn take(
         &mut self,
         term: Term,
+        epoch: u32,
         entries: Vec<Entry>,
         persist: &mut Persist,
     ) -> Result<(), Violation> {
@@ -110,7 +111,10 @@ impl Voter {
             match self.log.position(index) {
                 Some(own) if own.term == entry.term => continue,
                 Some(_) if index <= self.commit => return Err(self.conflict(term, index)),
-                Some(_) if index == 1 => return Err(Violation::FoundingCut { term }),
+                // Of a founding that was given up, and that nobody has heard to be committed.
+                Some(_) if index == 1 && epoch <= self.log.config().epoch => {
+                    return Err(Violation::FoundingCut { term });
+                }
                 Some(_) => {
                     self.log.cut_from(index);
                     persist.cut_from = Some(index);

@@ -493,3 +493,20 @@ fn who_does_not_know_that_voters_were_forced_is_not_followed_in_any_term() {
         "{followed:?}"
     );
 }
+
+#[test]
+fn a_founding_is_cut_for_a_later_one_only() {
+    let mut voter = blank();
+    let first = append(1, at(0, 0), &[entry(1, 1)], 0);
+    voter.step(seconds(1), first).unwrap();
+    let Request::Append(mut again) = append(2, at(0, 0), &[entry(2, 1)], 0) else {
+        panic!("not an Append");
+    };
+    let mut other = voter.clone();
+    let refused = other.step(seconds(9), Request::Append(again.clone()));
+    let cut = Violation::FoundingCut { term: term(2) };
+    assert_eq!(refused.err(), Some(cut));
+    again.epoch = 1;
+    voter.step(seconds(9), Request::Append(again)).unwrap();
+    assert_eq!(voter.last(), at(2, 1));
+}

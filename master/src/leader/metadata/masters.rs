@@ -237,7 +237,7 @@ impl Metadata {
 }
 
 /// Whether others can go there: it is no address that stands for all addresses of a machine.
-pub(super) fn is_somewhere(url: &str) -> bool {
+pub(crate) fn is_somewhere(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;
     };

@@ -142,6 +142,8 @@ impl Metadata {
             Ok(()) => {}
             // Not all were heard yet; or a leader is about to be there.
             Err(VotersRefused::NotEstablished | VotersRefused::NotNeeded) => return Ok(None),
+            // Given up before by the same order, and a leader is about to say so.
+            Err(VotersRefused::NoVoter { .. }) if self.none_votes(lost) => return Ok(None),
             Err(VotersRefused::NoQuorum) => {
                 let why = "no voter is left that answers: if all of them are lost, say so";
                 return Err(Error::Conflict(why.to_owned()));
@@ -159,6 +161,12 @@ impl Metadata {
         }))
     }
 
+    /// Whether there is a log, and none of these disks votes in it.
+    fn none_votes(&self, lost: &BTreeSet<DiskId>) -> bool {
+        let heard = self.log.heard().map(|heard| heard.voters);
+        heard.is_some_and(|voters| !voters.is_empty() && voters.is_disjoint(lost))
+    }
+
     fn campaign_without(
         &mut self,
         now: Now,
@@ -173,7 +181,7 @@ impl Metadata {
             answer,
             deadline: now.mono.plus(PATIENCE),
         });
-        let effects = self.log.recover(now.mono, lost);
+        let effects = self.log.recover(now.mono, lost, now.wall);
         self.absorb(now, effects);
     }
 

@@ -2,24 +2,40 @@
 
 use super::*;
 
+/// By the clock of whoever recovers.
+const WALL: LogTime = LogTime::from_millis(1_700_000_000_000);
+
 impl Cluster {
     /// Three voters, of which the first has not heard of what was written last: it is on the other two,
     /// which burn with the master.
     fn burnt() -> Self {
+        let mut cluster = Self::split(1, 1);
+        cluster.burn(&[2, 3]);
+        cluster
+    }
+
+    /// One of three voters has not heard of what was written last.
+    fn split(survivor: u128, entries: usize) -> Self {
         let mut cluster = Self::founded(3);
         cluster.write(0, "a").unwrap();
         cluster.run(1000);
-        cluster.down = disks(&[1]);
-        cluster.write(0, "b").unwrap();
+        cluster.down = disks(&[survivor]);
+        for _ in 0..entries {
+            cluster.write(0, "b").unwrap();
+        }
         cluster.run(500);
         assert!(cluster.has_committed("b"));
-        cluster.down = disks(&[2, 3]);
+        cluster
+    }
+
+    fn burn(&mut self, lost: &[u128]) {
+        let cluster = self;
+        cluster.down = disks(lost);
         cluster.masters.clear();
         cluster.told.clear();
         cluster.start_master();
         cluster.run(5000);
         assert_eq!(cluster.masters[0].term(), None);
-        cluster
     }
 
     fn has_committed(&self, key: &str) -> bool {
@@ -28,7 +44,7 @@ impl Cluster {
     }
 
     fn recover(&mut self, lost: &[u128]) {
-        let effects = self.masters[0].recover(self.now, disks(lost));
+        let effects = self.masters[0].recover(self.now, disks(lost), WALL);
         self.perform(0, effects);
         self.run(500);
     }
@@ -36,10 +52,16 @@ impl Cluster {
     fn give_up(&mut self) -> u64 {
         let now = self.now;
         let (index, effects) = self.masters[0]
-            .give_up_voters(now, put("lost", "2 3"))
+            .give_up_voters(now, put("lost", "some"))
             .unwrap();
         self.perform(0, effects);
         index
+    }
+
+    fn page_with_news(&self, from: usize, to: usize) -> Option<crate::log::feed::FeedPage> {
+        let wanted = self.masters[to].feed_from()?;
+        let page = self.masters[from].serve_feed(&wanted)?;
+        (!page.is_empty()).then_some(page)
     }
 
     fn may_recover(&self, lost: &[u128]) -> Result<(), VotersRefused> {
@@ -100,7 +122,7 @@ fn the_word_is_asked_for_each_voter_that_is_silent_and_for_no_other() {
 #[test]
 fn a_voter_that_was_said_to_be_lost_and_comes_back_in_time_is_not_given_up() {
     let mut cluster = Cluster::burnt();
-    let effects = cluster.masters[0].recover(cluster.now, disks(&[2, 3]));
+    let effects = cluster.masters[0].recover(cluster.now, disks(&[2, 3]), WALL);
     cluster.down.clear();
     cluster.perform(0, effects);
     cluster.run(4000);
@@ -181,7 +203,11 @@ fn a_leader_that_is_alone_with_all_of_it_loses_nothing() {
 #[test]
 fn without_any_log_a_new_one_is_above_all_that_were_before() {
     let mut cluster = Cluster::founded(3);
-    cluster.write(0, "a").unwrap();
+    // Longer than the log to come.
+    for _ in 0..30 {
+        cluster.write(0, "a").unwrap();
+    }
+    cluster.run(1000);
     let burnt = [1, 2, 3].map(|number| cluster.voters.remove(&disk(number)).unwrap());
     for number in [4, 5] {
         let voter = cluster.voter(DurableVoter::default());
@@ -190,8 +216,8 @@ fn without_any_log_a_new_one_is_above_all_that_were_before() {
     }
     cluster.masters.clear();
     cluster.start_master();
-    let (now, wall) = (cluster.now, LogTime::from_millis(1_700_000_000_000));
-    let order = cluster.masters[0].found_again(now, 3, disks(&[4]), disks(&[1, 2, 3]), wall);
+    let now = cluster.now;
+    let order = cluster.masters[0].found_again(now, 3, disks(&[4]), disks(&[1, 2, 3]), WALL);
     cluster.perform(0, order);
     cluster.run(1000);
     assert!(cluster.told(0, |effect| *effect == Effect::Bootstrapped { ticket: 3 }));
@@ -204,4 +230,83 @@ fn without_any_log_a_new_one_is_above_all_that_were_before() {
     cluster.start_master();
     cluster.run(5000);
     assert!(cluster.has_committed("b") && !cluster.has_committed("a"));
+}
+
+#[test]
+fn a_lost_voter_that_comes_back_with_a_longer_log_and_answers_first_stops_nobody() {
+    let mut cluster = Cluster::split(3, 30);
+    cluster.burn(&[1, 2]);
+    cluster.recover(&[1, 2]);
+    cluster.give_up();
+    cluster.write(0, "c").unwrap();
+    cluster.masters.clear();
+    cluster.told.clear();
+    cluster.down = disks(&[2]);
+    cluster.start_master();
+    cluster.run(5000);
+    assert!(!cluster.told(0, |it| matches!(it, Effect::Broken(_))));
+    assert!(cluster.masters[0].can_write(cluster.now));
+    assert!(cluster.has_committed("c") && !cluster.has_committed("b"));
+}
+
+#[test]
+fn the_term_of_a_recovery_is_above_those_that_the_lost_voters_gave() {
+    let mut cluster = Cluster::split(1, 1);
+    for _ in 0..4 {
+        cluster.masters.clear();
+        cluster.start_master();
+        cluster.run(5000);
+    }
+    let before = cluster.masters[0].term().unwrap();
+    cluster.burn(&[2, 3]);
+    cluster.recover(&[2, 3]);
+    assert!(cluster.masters[0].term().unwrap() > before);
+    cluster.give_up();
+    // Elections go on from there.
+    let recovered = cluster.masters[0].term().unwrap();
+    cluster.masters.clear();
+    cluster.start_master();
+    cluster.run(5000);
+    let next = cluster.masters[0].term().unwrap();
+    assert!(next > recovered && cluster.masters[0].can_write(cluster.now));
+}
+
+#[test]
+fn a_copy_of_what_was_given_up_is_dropped_by_whoever_is_fed_after_it() {
+    let mut cluster = Cluster::split(1, 1);
+    let second = cluster.start_master();
+    while let Some(page) = cluster.page_with_news(0, second) {
+        let _ = cluster.masters[second].feed(cluster.now, page);
+    }
+    let mut follower = cluster.masters.pop().unwrap();
+    assert_eq!(follower.copied_up_to(), cluster.masters[0].commit());
+    cluster.burn(&[2, 3]);
+    cluster.recover(&[2, 3]);
+    cluster.give_up();
+    cluster.masters.push(follower);
+    for _ in 0..10 {
+        let Some(page) = cluster.page_with_news(0, 1) else {
+            break;
+        };
+        let fed = cluster.masters[1].feed(cluster.now, page);
+        assert!(!fed.iter().any(|it| matches!(it, Effect::Broken(_))));
+    }
+    follower = cluster.masters.pop().unwrap();
+    assert_eq!(follower.copied_up_to(), cluster.masters[0].commit());
+}
+
+#[test]
+fn a_leader_that_is_gone_is_forgotten_when_no_disk_leases_itself_to_it() {
+    let mut cluster = Cluster::founded(3);
+    cluster.start_master();
+    cluster.run(1000);
+    cluster.masters.remove(0);
+    cluster.down = disks(&[2, 3]);
+    let effects = cluster.masters[0].poll_now(cluster.now);
+    cluster.perform(0, effects);
+    assert!(cluster.masters[0].follows().is_some(), "its lease runs");
+    cluster.run(5000);
+    let effects = cluster.masters[0].poll_now(cluster.now);
+    cluster.perform(0, effects);
+    assert_eq!(cluster.masters[0].follows(), None);
 }
