@@ -79,6 +79,7 @@ pub struct End {
     pub incomplete: u64,
     /// As `recovered`.
     pub missing: u64,
-    /// Workers that were not asked, as they do not answer: what only they have is not found.
+    /// Workers that do not answer, or failed before they had told of everything: what only they have is
+    /// not found.
     pub silent: Vec<String>,
 }

@@ -130,7 +130,7 @@ fn line_text(line: &Line) -> String {
             ]);
             for name in &end.silent {
                 text.push_str(&format!(
-                    "not asked, as it does not answer: {}\n",
+                    "does not answer, or not to the end: {}\n",
                     shown(name)
                 ));
             }

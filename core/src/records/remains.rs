@@ -9,6 +9,7 @@ use crate::name::{FileName, MAX_NAME_BYTES};
 use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The folder that files come back to of which only chunks are left.
 pub const RECOVERED: &str = "recovered/";
@@ -29,7 +30,7 @@ pub struct Remain {
     /// What it adds to the file's hash.
     pub hash: ChunkHash,
     /// The name at upload time.
-    pub name: String,
+    pub name: Arc<str>,
     /// Bytes of the file, if this was known to be its last chunk.
     pub file_bytes: Option<u64>,
     /// The disks, without repeats.
@@ -200,7 +201,7 @@ mod tests {
                 chunk_size: ChunkSize::MIN,
                 crc32: Crc32::of(part),
                 hash,
-                name: "films/a.mkv".to_owned(),
+                name: "films/a.mkv".into(),
                 file_bytes: (index + 1 == count).then_some(bytes),
                 disks: vec![DiskId::from_u128(1), DiskId::from_u128(2)],
             };
@@ -258,7 +259,7 @@ mod tests {
         );
         check(&|it| drop(it.remove(&3)), Incomplete::NoEnd { last: 2 });
         let contradictions: [&dyn Fn(&mut Remain); 4] = [
-            &|it| it.name = "another".to_owned(),
+            &|it| it.name = "another".into(),
             &|it| it.length = 5,
             &|it| it.file_bytes = Some(MIB),
             &|it| it.chunk_size = ChunkSize::MAX,

@@ -144,7 +144,8 @@ impl ChunkRecord {
     }
 }
 
-/// How a session ended: kept for a while, for clients that did not hear of it.
+/// How a session ended: kept for a while, for clients that did not hear of it. While a recovery is under
+/// way also of any other upload or file that somebody ended for good: no search brings it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedRecord {
     /// When.

@@ -1,6 +1,7 @@
 //! Recovery after a disaster: the order to do without lost voters, the search for what is left of files,
 //! and the end of it.
 
+mod known;
 mod remains;
 mod scan;
 

@@ -305,7 +305,14 @@ impl State {
             index: self.next,
             time: NOW,
         };
-        let planned = plan_import(&self.records, import.files, import.overwrite, at).unwrap();
+        let planned = plan_import(
+            &self.records,
+            import.files,
+            import.overwrite,
+            |_| Vec::new(),
+            at,
+        )
+        .unwrap();
         for put in &planned.puts {
             self.records.apply(put);
         }

@@ -11,7 +11,8 @@ use http::HeaderMap;
 use mdfs_protocol::footers::{Footer, Footers, FootersRequest, MOST_FOOTERS};
 
 /// `POST`: a page of footers, for the leader of a term. The fence is raised first, durably: no earlier
-/// leader has any of it dropped after the answer.
+/// leader has any of it dropped after the answer. A disk that accepts no writes drops nothing, and needs
+/// none.
 pub(crate) async fn footers(
     Open(node): Open,
     headers: HeaderMap,
@@ -22,7 +23,10 @@ pub(crate) async fn footers(
     let raised = node
         .write_threads
         .run(move || store.raise_fence(request.term));
-    raised.await??;
+    match raised.await? {
+        Ok(()) | Err(store::Error::ReadOnly) => {}
+        Err(error) => return Err(error.into()),
+    }
     let store = node.store.clone();
     let page = node.read_threads.run(move || page(&store, &request));
     Ok(compact(&page.await??)?)

@@ -1,7 +1,8 @@
 //! What callers see of a disk that rots, fills up, fails or hangs.
 
-use crate::support::{Api, MIB, chunk, content, seal_of, term};
+use crate::support::{Api, Call, MIB, chunk, content, seal_of, term};
 use http::Method;
+use mdfs_protocol::footers::{FOOTERS, Footers, FootersRequest};
 use mdfs_protocol::internal::{
     DropRequest, Dropped, HopsReply, Staged, VerifyRequest, chunk_path, drop_path,
 };
@@ -117,6 +118,18 @@ async fn a_disk_that_fails_a_sync_acknowledges_nothing_and_reads_on() {
     assert_eq!(api.send(api.read(chunk(0), "")).await.body, bytes);
     let stats: serde_json::Value = api.get("/stats").await.json();
     assert_eq!(stats["state"], "read_only");
+    // It keeps no fence, drops nothing, and tells what it has.
+    let request = FootersRequest {
+        term: term(9),
+        after: None,
+        limit: 9,
+    };
+    let ask = Call {
+        body: postcard::to_stdvec(&request).unwrap(),
+        ..api.call(Method::POST, FOOTERS)
+    };
+    let page: Footers = postcard::from_bytes(&api.send(ask).await.body).unwrap();
+    assert_eq!(page.footers.len(), 1);
 }
 
 #[tokio::test]

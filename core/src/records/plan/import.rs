@@ -1,17 +1,18 @@
 //! Import: records of an export that are missing here.
 
 use super::policy::policy;
-use super::upload::trash;
+use super::upload::{become_file, trash};
 use super::{At, Planned, Refusal};
 use crate::id::{DiskId, FileId};
 use crate::log::message::Put;
 use crate::name::FileName;
 use crate::records::{
-    Copies, FileRecord, Key, Lookup, MemberRecord, MemberState, TrashRecord, get, put,
+    ClusterRecord, Copies, FileRecord, Key, Lookup, MemberRecord, MemberState, TrashRecord,
+    UploadRecord, get, put,
 };
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,8 @@ pub struct Imported {
     pub record: FileRecord,
     /// When it came into the trash, if it is there.
     pub deleted: Option<LogTime>,
-    /// Whether a file, in the trash or out of it, had these bytes before the import began: its id names
-    /// them, and no two files may have one id.
+    /// Whether a file, in the trash or out of it, or an upload had these bytes before the import began:
+    /// its id names them, and no two files may have one id.
     pub known: bool,
 }
 
@@ -44,18 +45,28 @@ pub struct ImportResult {
 /// is left alone, or that file goes to the trash if `overwrite` says so. Exceptions on disks that are
 /// no members are left out: where those chunks are is found by comparing.
 ///
+/// While a recovery is under way, a file takes the place of an open upload with its id that was begun
+/// before: its commit may be among what was lost. `recorded` tells the keys of all chunks that are
+/// recorded of an upload: their records end with it.
+///
 /// # Errors
 /// If a record cannot be read.
 pub fn plan_import(
     records: &impl Lookup,
     files: Vec<Imported>,
     overwrite: bool,
+    recorded: impl Fn(FileId) -> Vec<Vec<u8>>,
     at: At,
 ) -> Result<Planned<ImportResult>, Refusal> {
+    let cluster: Option<ClusterRecord> = get(records, &Key::Cluster)?;
+    let recovered = cluster.and_then(|record| record.recovery);
     let policy = policy(records)?;
     let mut plan = Plan {
         records,
         at,
+        recorded,
+        recovered: recovered.map(|recovery| recovery.since),
+        replaced: BTreeSet::new(),
         puts: BTreeMap::new(),
         names: BTreeMap::new(),
         members: BTreeMap::new(),
@@ -86,9 +97,14 @@ pub fn plan_import(
     })
 }
 
-struct Plan<'a, L> {
+struct Plan<'a, L, R> {
     records: &'a L,
     at: At,
+    recorded: R,
+    /// Since when a recovery is under way.
+    recovered: Option<LogTime>,
+    /// Uploads that became files.
+    replaced: BTreeSet<FileId>,
     /// By key: none is written twice.
     puts: BTreeMap<Vec<u8>, Put>,
     /// Files taken in so far.
@@ -98,7 +114,7 @@ struct Plan<'a, L> {
     result: ImportResult,
 }
 
-impl<L: Lookup> Plan<'_, L> {
+impl<L: Lookup, R: Fn(FileId) -> Vec<Vec<u8>>> Plan<'_, L, R> {
     fn file(
         &mut self,
         name: FileName,
@@ -114,9 +130,13 @@ impl<L: Lookup> Plan<'_, L> {
             return Ok(());
         }
         let taken = earlier.is_some() || (present.is_some() && !overwrite);
-        if known || taken {
+        let upload = self.lost_commit(record.file)?;
+        if taken || (known && upload.is_none()) {
             self.result.conflicts.push(name);
             return Ok(());
+        }
+        if let Some(upload) = upload {
+            self.replace(upload, &name, &record)?;
         }
         if let Some(replaced) = present {
             self.write(trash(&name, replaced, self.at)?);
@@ -135,12 +155,39 @@ impl<L: Lookup> Plan<'_, L> {
         known: bool,
     ) -> Result<(), Refusal> {
         let key = Key::Trash(deleted, file.file);
-        if known || self.puts.contains_key(&key.to_bytes()) {
+        let upload = self.lost_commit(file.file)?;
+        if (known && upload.is_none()) || self.puts.contains_key(&key.to_bytes()) {
             self.result.present += 1;
             return Ok(());
         }
+        if let Some(upload) = upload {
+            self.replace(upload, &name, &file)?;
+        }
         self.write(put(&key, &TrashRecord { name, file })?);
         self.result.trashed += 1;
+        Ok(())
+    }
+
+    /// The open upload of these bytes, if its commit may be among what was lost.
+    fn lost_commit(&self, file: FileId) -> Result<Option<UploadRecord>, Refusal> {
+        let Some(since) = self.recovered.filter(|_| !self.replaced.contains(&file)) else {
+            return Ok(None);
+        };
+        let upload: Option<UploadRecord> = get(self.records, &Key::Upload(file))?;
+        Ok(upload.filter(|upload| upload.begun <= since))
+    }
+
+    fn replace(
+        &mut self,
+        upload: UploadRecord,
+        name: &FileName,
+        record: &FileRecord,
+    ) -> Result<(), Refusal> {
+        self.replaced.insert(record.file);
+        let recorded = (self.recorded)(record.file);
+        for put in become_file(upload, name, record, recorded, self.at)? {
+            self.write(put);
+        }
         Ok(())
     }
 

@@ -26,6 +26,12 @@ pub struct PolicyChange {
     pub min_write_copies: Option<u8>,
 }
 
+/// Whether a recovery is under way.
+pub(super) fn recovers(records: &impl Lookup) -> Result<bool, Refusal> {
+    let cluster: Option<ClusterRecord> = get(records, &Key::Cluster)?;
+    Ok(cluster.is_some_and(|record| record.recovery.is_some()))
+}
+
 /// Voters that a cluster has before less than all copies may suffice: it must be able to lose one
 /// without the log standing still.
 pub const VOTERS_FOR_FEWER_COPIES: usize = 3;

@@ -3,12 +3,13 @@
 //! Records in the trash stand by age, so whoever keeps an index of their names says where the newest
 //! one of a name is.
 
-use super::upload::check;
+use super::policy::recovers;
+use super::upload::{check, ended};
 use super::{At, Planned, Refusal, Stored, earlier, remember};
 use crate::id::{FileId, RequestId};
 use crate::name::FileName;
 use crate::records::{
-    FileRecord, Key, Lookup, Outcome, Precondition, TrashRecord, get, put, remove,
+    FileRecord, Key, Lookup, Outcome, Precondition, TrashRecord, UploadEnd, get, put, remove,
 };
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,9 @@ pub fn plan_undelete(
 /// newest of that name in the trash, which stands at `newest`. The precondition is held against the
 /// present file, so with `If-Match` nothing in the trash is ever purged.
 ///
+/// Its chunks stay on the disks while a recovery is under way: so it is remembered that somebody ended
+/// it, or the next search would bring it back.
+///
 /// # Errors
 /// If there is no such file anywhere, the precondition does not hold, or the request id is not
 /// usable.
@@ -102,14 +106,17 @@ pub fn plan_purge_name(
         }
         (Some(_), Some(request)) => return Err(Refusal::RequestReused(request)),
     }
-    let gone = if check(records, name, precondition)?.is_some() {
-        Key::File(name.clone())
+    let (gone, file) = if let Some(present) = check(records, name, precondition)? {
+        (Key::File(name.clone()), present.file)
     } else {
         let found = find(records, name, newest)?;
         let (place, _) = found.ok_or_else(|| Refusal::FileNotFound(name.clone()))?;
-        place.key()
+        (place.key(), place.file)
     };
     let mut puts = vec![remove(&gone)];
+    if recovers(records)? {
+        puts.push(ended(file, UploadEnd::Aborted, at)?);
+    }
     remember(&mut puts, request, &Outcome::Purged)?;
     Ok(Planned { puts, answer: () })
 }

@@ -1,7 +1,7 @@
 //! BeginUpload, CommitUpload, AbortUpload.
 
 use super::copies::exceptions;
-use super::policy::{cluster, policy};
+use super::policy::{cluster, policy, recovers};
 use super::{At, Planned, Refusal, earlier, remember};
 use crate::checksum::{Blake3, Crc32};
 use crate::chunk::{ChunkLayout, ChunkSize};
@@ -213,7 +213,8 @@ pub fn plan_commit(
 
 /// Plans an AbortUpload. The answer says whether the upload was open: only then are its chunks
 /// garbage by this entry. `recorded` are the keys of all chunks that are recorded of it, and `end` is
-/// what is remembered if it is a session.
+/// what is remembered if it is a session, or somebody ends it while a recovery is under way: a search
+/// does not bring that back.
 ///
 /// # Errors
 /// If the record cannot be read.
@@ -232,7 +233,8 @@ pub fn plan_abort(
     };
     let mut puts = vec![remove(&Key::Upload(file))];
     puts.extend(recorded.into_iter().map(removed));
-    if upload.session.is_some() {
+    let is_ordered = end == UploadEnd::Aborted;
+    if upload.session.is_some() || (is_ordered && recovers(records)?) {
         puts.push(ended(file, end, at)?);
     }
     if let Some(request) = upload.request {
@@ -241,7 +243,26 @@ pub fn plan_abort(
     Ok(Planned { puts, answer: true })
 }
 
-fn ended(file: FileId, end: UploadEnd, at: At) -> Result<Put, Refusal> {
+/// Ends an upload that became a file otherwise than by its commit. The request that began it is
+/// forgotten: repeated, it would take the chunks for what is left of a failed attempt.
+pub(super) fn become_file(
+    upload: UploadRecord,
+    name: &FileName,
+    record: &FileRecord,
+    recorded: Vec<Vec<u8>>,
+    at: At,
+) -> Result<Vec<Put>, Refusal> {
+    let mut puts = vec![remove(&Key::Upload(record.file))];
+    puts.extend(recorded.into_iter().map(removed));
+    if upload.session.is_some() {
+        let end = UploadEnd::Committed(name.clone(), Box::new(record.clone()));
+        puts.push(ended(record.file, end, at)?);
+    }
+    puts.extend(upload.request.map(|request| remove(&Key::Request(request))));
+    Ok(puts)
+}
+
+pub(super) fn ended(file: FileId, end: UploadEnd, at: At) -> Result<Put, Refusal> {
     let record = EndedRecord {
         ended: at.time,
         end,

@@ -5,12 +5,14 @@
 
 use super::scan::ScanError;
 use futures_util::future::join_all;
-use mdfs_client::link::{Links, Peer};
+use mdfs_client::link::{LinkError, Links, Peer};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::remains::Remain;
 use mdfs_protocol::footers::{Footer, FootersRequest, MOST_FOOTERS};
+use mdfs_protocol::problem::Code;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// In which a disk must have told of a page of chunks: it reads behind each.
@@ -21,10 +23,13 @@ pub(super) struct Remains {
     links: Links,
     term: Term,
     disks: Vec<Disk>,
+    /// The names of workers whose disks did not tell of all that they have.
+    pub(super) failed: Vec<String>,
 }
 
 struct Disk {
     peer: Peer,
+    name: String,
     /// The last chunk that it told of.
     after: Option<ChunkId>,
     waiting: VecDeque<Footer>,
@@ -42,9 +47,14 @@ pub(super) struct Left {
 }
 
 impl Remains {
-    pub(super) fn new(links: Links, term: Term, peers: impl Iterator<Item = Peer>) -> Self {
-        let disk = |peer| Disk {
+    pub(super) fn new(
+        links: Links,
+        term: Term,
+        peers: impl Iterator<Item = (Peer, String)>,
+    ) -> Self {
+        let disk = |(peer, name)| Disk {
             peer,
+            name,
             after: None,
             waiting: VecDeque::new(),
             more: true,
@@ -53,6 +63,7 @@ impl Remains {
             links,
             term,
             disks: peers.map(disk).collect(),
+            failed: Vec::new(),
         }
     }
 
@@ -83,7 +94,8 @@ impl Remains {
         Ok(left)
     }
 
-    /// Asks the disks of which nothing is waiting; whether any said something.
+    /// Asks the disks of which nothing is waiting; whether any said something. One that fails is asked no
+    /// more: it is as if it did not answer at all.
     async fn fill(&mut self) -> Result<bool, ScanError> {
         let (links, term) = (&self.links, self.term);
         let asked = self
@@ -96,7 +108,16 @@ impl Remains {
                 after: disk.after,
                 limit: MOST_FOOTERS,
             };
-            let page = links.footers(&disk.peer, &request, WITHIN).await?;
+            let page = match links.footers(&disk.peer, &request, WITHIN).await {
+                Ok(page) => page,
+                Err(error) if is_of_later(&error) => return Err(error),
+                Err(error) => {
+                    let worker = &disk.name;
+                    tracing::warn!(%worker, %error, "a disk does not say what it has");
+                    disk.more = false;
+                    return Ok(Said::Failed(worker.clone()));
+                }
+            };
             // A page without chunks of which more follow would be asked for without end.
             disk.more = page.more && !page.footers.is_empty();
             disk.after = page
@@ -105,11 +126,39 @@ impl Remains {
                 .map(|footer| footer.chunk)
                 .or(disk.after);
             disk.waiting = page.footers.into();
-            Ok(!disk.waiting.is_empty())
+            Ok(match disk.waiting.is_empty() {
+                true => Said::Nothing,
+                false => Said::Something,
+            })
         });
-        let said: Result<Vec<bool>, ScanError> = join_all(asked).await.into_iter().collect();
-        Ok(said?.contains(&true))
+        let mut something = false;
+        for said in join_all(asked).await {
+            match said? {
+                Said::Something => something = true,
+                Said::Nothing => {}
+                Said::Failed(worker) => self.failed.push(worker),
+            }
+        }
+        Ok(something)
     }
+}
+
+/// What a disk said when it was asked for more.
+enum Said {
+    Something,
+    Nothing,
+    Failed(String),
+}
+
+/// Whether a disk knows of a later leader: what others said was said to the one before.
+fn is_of_later(error: &LinkError) -> bool {
+    matches!(
+        error,
+        LinkError::Refused {
+            code: Code::Fenced,
+            ..
+        }
+    )
 }
 
 impl Left {
@@ -119,12 +168,18 @@ impl Left {
             self.unreadable.insert(chunk.index);
             return;
         };
+        // One name for all of them: pages bring it with each.
+        let first = self.chunks.values().next().map(|chunk| &chunk.name);
+        let name = match first.filter(|name| ***name == *seal.name) {
+            Some(name) => name.clone(),
+            None => Arc::from(&*seal.name),
+        };
         let remain = self.chunks.entry(chunk.index).or_insert_with(|| Remain {
             length: seal.length,
             chunk_size: seal.chunk_size,
             crc32: seal.crc32,
             hash: seal.hash,
-            name: seal.name.clone(),
+            name,
             file_bytes: seal.file_bytes,
             disks: Vec::new(),
         });

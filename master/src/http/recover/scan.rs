@@ -2,8 +2,10 @@
 //!
 //! What is on a disk and in no record of a table that is *younger* than the disk's word is in none for
 //! good: uploads under way have records. So whatever looks like the remains of a file is looked up once
-//! more before it becomes one.
+//! more before it becomes one. An upload that was begun before the recovery may have been committed, and
+//! the entry that said so lost: it is the remains of a file too, and ends when that is brought back.
 
+use super::known::{KINDS, Known, RECORDS_AT_ONCE, among, count, known};
 use super::remains::{Left, Remains};
 use crate::error::Error;
 use crate::http::App;
@@ -14,7 +16,8 @@ use mdfs_core::id::FileId;
 use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Imported;
 use mdfs_core::records::remains::{RECOVERED, file_of};
-use mdfs_core::records::{Corrupt, FileRecord, Key, Kind, TrashRecord, decode};
+use mdfs_core::records::{Corrupt, FileRecord};
+use mdfs_core::time::LogTime;
 use mdfs_protocol::public::{WorkerInfo, WorkerState, Workers};
 use mdfs_protocol::recovery::{End, Found, Incomplete, Line, Missing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,10 +32,10 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 const KNOWN_AT_ONCE: u128 = 1 << 18;
 /// Remains that are gathered before they are looked up: all records are gone through each time.
 const REMAINS_AT_ONCE: usize = 4096;
+/// Chunks of them: about 200 bytes each, and the disks that have it.
+const CHUNKS_AT_ONCE: usize = 1 << 16;
 /// Files in one entry of the log.
 const BATCH_FILES: usize = 256;
-/// Records looked at before others have their turn.
-const RECORDS_AT_ONCE: usize = 4096;
 
 /// Why a search broke off.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +49,9 @@ pub(super) enum ScanError {
     /// The leader refuses.
     #[error("the leader refuses")]
     Leader(#[from] Error),
-    /// Another leader has come: what disks said was said to the one before.
-    #[error("another leader has come")]
+    /// Another leader has come: what disks said was said to the one before. Or the recovery has been
+    /// ended: what no record has may have been dropped since.
+    #[error("another leader has come, or the recovery was ended")]
     Superseded,
 }
 
@@ -61,21 +65,17 @@ pub(super) struct Scan {
     /// The last id of the window.
     window_end: u128,
     window: u128,
-    /// Files that no record had when the search began.
+    /// Files that no record had when the search began, and uploads begun before the recovery.
     strangers: Vec<(FileId, Left)>,
+    /// Chunks that are left of them.
+    strange_chunks: usize,
+    /// When the recovery began.
+    since: Option<LogTime>,
     import: u128,
     lines: Vec<u8>,
     end: End,
     ended: bool,
     _permit: OwnedSemaphorePermit,
-}
-
-/// A file that a record has.
-struct Known {
-    /// Its name; none in the trash, and of an upload.
-    name: Option<FileName>,
-    chunks: u32,
-    size: u64,
 }
 
 impl Scan {
@@ -96,13 +96,14 @@ impl Scan {
                 ..
             } = worker;
             match url.filter(|_| state == WorkerState::Live) {
-                Some(url) => peers.push(Peer { disk: disk_id, url }),
+                Some(url) => peers.push((Peer { disk: disk_id, url }, name)),
                 None => end.silent.push(name),
             }
         }
         let links = app.0.gateway.links().clone();
         let remains = Remains::new(links, export.term, peers.into_iter());
         let files = count(&export);
+        let since = export.cluster.recovery.as_ref().map(|it| it.since);
         let windows = u128::try_from(files).unwrap_or(u128::MAX) / KNOWN_AT_ONCE + 1;
         Self {
             app: app.clone(),
@@ -113,6 +114,8 @@ impl Scan {
             // Ids are random: each window has about as many.
             window: u128::MAX / windows,
             strangers: Vec::new(),
+            strange_chunks: 0,
+            since,
             import: app.0.chance.random_u128(),
             lines: Vec::new(),
             end,
@@ -144,11 +147,18 @@ impl Scan {
     /// Goes on to the next file.
     async fn step(&mut self) -> Result<(), ScanError> {
         let next = self.remains.peek().await?;
-        while let Some(entry) = self.known.first_entry()
+        while !self.has_many()
+            && let Some(entry) = self.known.first_entry()
             && next.is_none_or(|next| *entry.key() < next)
         {
             let (file, known) = entry.remove_entry();
-            self.compare(file, &known, 0);
+            match known {
+                Known::Before(_) => self.strangers.push((file, Left::default())),
+                Known::File { .. } | Known::Other => self.compare(file, &known, 0),
+            }
+        }
+        if self.has_many() {
+            return self.take_in().await;
         }
         let in_window = next.filter(|next| next.as_u128() <= self.window_end);
         let Some(file) = in_window else {
@@ -162,34 +172,44 @@ impl Scan {
         self.end.chunks += count(left.chunks.len() + left.unreadable.len());
         self.end.unreadable += count(left.unreadable.len());
         match self.known.remove(&file) {
+            Some(Known::Before(_)) | None => {
+                self.strange_chunks += left.chunks.len() + left.unreadable.len();
+                self.strangers.push((file, left));
+            }
             Some(known) => {
-                let there = left.chunks.range(..known.chunks).count();
+                let there = match &known {
+                    Known::File { chunks, .. } => left.chunks.range(..*chunks).count(),
+                    Known::Other | Known::Before(_) => 0,
+                };
                 self.compare(file, &known, u32::try_from(there).unwrap_or(u32::MAX));
             }
-            None => self.strangers.push((file, left)),
-        }
-        if self.strangers.len() >= REMAINS_AT_ONCE {
-            self.take_in().await?;
         }
         Ok(())
     }
 
+    /// Whether so much was gathered that it is looked up first.
+    fn has_many(&self) -> bool {
+        self.strangers.len() >= REMAINS_AT_ONCE || self.strange_chunks >= CHUNKS_AT_ONCE
+    }
+
     /// A file that a record has, and so many chunks of it.
     fn compare(&mut self, file: FileId, known: &Known, there: u32) {
-        let Some(name) = &known.name else { return };
-        let missing = known.chunks.saturating_sub(there);
+        let Known::File { name, chunks, size } = known else {
+            return;
+        };
+        let (chunks, size) = (*chunks, *size);
+        let missing = chunks.saturating_sub(there);
         let (name, text) = (name.to_string(), file.to_string());
         let digits = text.get(..8).unwrap_or_default();
         if missing > 0 {
             self.line(Line::Missing(Missing {
                 name,
                 file_id: file,
-                chunks: known.chunks.into(),
+                chunks: chunks.into(),
                 missing_chunks: missing.into(),
             }));
         } else if name.starts_with(RECOVERED) && name.ends_with(&format!("~{digits}")) {
             // By an earlier search, which may have broken off: told of again.
-            let size = known.size;
             self.line(Line::Recovered(Found {
                 name,
                 file_id: file,
@@ -210,34 +230,46 @@ impl Scan {
         // From here on no other import brings any of them.
         leader.import(import(Vec::new(), ImportStep::Begin)).await?;
         let present = leader.export().await?;
-        if present.term != self.export.term {
+        let recovery = present.cluster.recovery.as_ref().map(|it| it.since);
+        if present.term != self.export.term || recovery.is_none() || recovery != self.since {
             return Err(ScanError::Superseded);
         }
+        self.strange_chunks = 0;
         let strangers = std::mem::take(&mut self.strangers);
         let wanted: BTreeSet<FileId> = strangers.iter().map(|(file, _)| *file).collect();
-        let known = among(&present, &wanted).await?;
-        let mut whole: Vec<(FileName, FileRecord)> = Vec::new();
+        let known = among(&present, &wanted, recovery).await?;
+        let (mut whole, mut uploads): (Vec<(FileName, FileRecord)>, Vec<_>) = Default::default();
         let mut lines = Vec::new();
         for (file, left) in strangers {
-            if known.contains(&file) {
-                continue;
-            }
-            match file_of(file, &left.chunks) {
-                Ok(found) => whole.push(found),
-                Err(why) => lines.push(incomplete(file, &left, why.to_string())),
+            match (known.get(&file), file_of(file, &left.chunks)) {
+                (Some(Known::File { .. } | Known::Other), _) => {}
+                (None, Ok(found)) => whole.push(found),
+                (Some(Known::Before(_)), Ok(found)) => uploads.push(found),
+                (None, Err(why)) => lines.push(incomplete(file, &left, None, why.to_string())),
+                (Some(Known::Before(name)), Err(why)) => {
+                    let why = format!("it was being uploaded, and may have been stored: {why}");
+                    lines.push(incomplete(file, &left, Some(name), why));
+                }
             }
         }
-        for batch in whole.chunks(BATCH_FILES) {
+        let batches = whole.chunks(BATCH_FILES).map(|batch| (batch, false));
+        // The records of an upload's chunks end with it: as many as there are.
+        let uploads = uploads.chunks(1).map(|batch| (batch, true));
+        for (batch, known) in batches.chain(uploads) {
             let files = batch.iter().cloned().map(|(name, record)| Imported {
                 name,
                 record,
                 deleted: None,
-                known: false,
+                known,
             });
             let result = leader
                 .import(import(files.collect(), ImportStep::Files))
                 .await?;
             let taken: BTreeSet<FileName> = result.conflicts.into_iter().collect();
+            let why = match known {
+                true => "its upload ended just now, or another file has this name: search again",
+                false => "another file has this name: rename it, and search again",
+            };
             for (name, record) in batch {
                 let (name_there, file_id) = (name.to_string(), record.file);
                 lines.push(if taken.contains(name) {
@@ -246,7 +278,7 @@ impl Scan {
                         file_id,
                         chunks: record.layout.chunk_count().into(),
                         bytes: record.size,
-                        why: "another file has this name: rename it, and search again".to_owned(),
+                        why: why.to_owned(),
                     })
                 } else {
                     Line::Recovered(Found {
@@ -266,7 +298,8 @@ impl Scan {
         if !self.strangers.is_empty() {
             self.take_in().await?;
         }
-        let end = std::mem::take(&mut self.end);
+        let mut end = std::mem::take(&mut self.end);
+        end.silent.append(&mut self.remains.failed);
         self.line(Line::End(end));
         self.ended = true;
         Ok(())
@@ -290,7 +323,7 @@ impl Scan {
                 let records = self.export.table.range(&tag, after.as_deref());
                 for (key, value) in records.take(RECORDS_AT_ONCE) {
                     end = Some(key.to_vec());
-                    if let Some((file, known)) = known(key, value)?
+                    if let Some((file, known)) = known(key, value, self.since)?
                         && (first..=last).contains(&file)
                     {
                         self.known.insert(file, known);
@@ -320,63 +353,12 @@ impl Scan {
     }
 }
 
-/// The records that name file ids.
-const KINDS: [Kind; 3] = [Kind::File, Kind::Trash, Kind::Upload];
-
-fn count(export: &Export) -> usize {
-    let of = |kind: Kind| export.table.range(&[kind.tag()], None).count();
-    KINDS.into_iter().map(of).sum()
-}
-
-/// Those of the ids that a record has.
-async fn among(export: &Export, wanted: &BTreeSet<FileId>) -> Result<BTreeSet<FileId>, ScanError> {
-    let mut found = BTreeSet::new();
-    for kind in KINDS {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let mut end = None;
-            let tag = [kind.tag()];
-            let records = export.table.range(&tag, after.as_deref());
-            for (key, value) in records.take(RECORDS_AT_ONCE) {
-                end = Some(key.to_vec());
-                let file = known(key, value)?.map(|(file, _)| file);
-                found.extend(file.filter(|file| wanted.contains(file)));
-            }
-            if end.is_none() {
-                break;
-            }
-            after = end;
-            tokio::task::yield_now().await;
-        }
-    }
-    Ok(found)
-}
-
-fn known(key: &[u8], value: &[u8]) -> Result<Option<(FileId, Known)>, Corrupt> {
-    let of = |name: Option<FileName>, record: FileRecord| {
-        let known = Known {
-            name,
-            chunks: record.layout.chunk_count(),
-            size: record.size,
-        };
-        Some((record.file, known))
-    };
-    Ok(match Key::from_bytes(key)? {
-        Key::File(name) => of(Some(name), decode(value)?),
-        Key::Trash(..) => of(None, decode::<TrashRecord>(value)?.file),
-        Key::Upload(file) => {
-            let (name, chunks, size) = (None, 0, 0);
-            Some((file, Known { name, chunks, size }))
-        }
-        _ => None,
-    })
-}
-
-fn incomplete(file: FileId, left: &Left, why: String) -> Line {
-    let first = left.chunks.values().next();
+fn incomplete(file: FileId, left: &Left, name: Option<&FileName>, why: String) -> Line {
+    let first = left.chunks.values().next().map(|chunk| &*chunk.name);
+    let name = first.or(name.map(FileName::as_str));
     let chunks = left.chunks.len() + left.unreadable.len();
     Line::Incomplete(Incomplete {
-        uploaded_as: first.map(|chunk| chunk.name.clone()).unwrap_or_default(),
+        uploaded_as: name.unwrap_or_default().to_owned(),
         file_id: file,
         chunks: u64::try_from(chunks).unwrap_or(u64::MAX),
         bytes: left.chunks.values().map(|chunk| chunk.length).sum(),

@@ -53,7 +53,9 @@ impl Metadata {
         answer: Answer<Recovered>,
     ) {
         let lost: BTreeSet<DiskId> = order.lost.iter().copied().collect();
-        if self.established.is_some() && self.log.can_write(now.mono) {
+        // A new log without its first records was founded, and broken off.
+        let is_begun = order.all_voters && self.catalog.cluster.is_none();
+        if self.established.is_some() && self.log.can_write(now.mono) && !is_begun {
             return self.recovered_before(now, deadline, &order, answer);
         }
         let checked = self.check_lost(now, &lost).and_then(|()| {
@@ -72,7 +74,12 @@ impl Metadata {
             }
             Ok(Some(Plan { heard, voters })) => {
                 let silent = self.silent_members(now, &lost);
-                let recovered = told(&heard, &voters, &lost, order.all_voters, silent);
+                let mut recovered = told(&heard, &voters, &lost, order.all_voters, silent);
+                if !order.all_voters && self.log.is_warm() {
+                    // It leads with its own copy if that is longer.
+                    let copied = self.log.copied_up_to().unwrap_or(0);
+                    recovered.last_index = recovered.last_index.max(copied);
+                }
                 match (order.dry_run, order.all_voters) {
                     (true, _) => respond(answer, Ok(recovered)),
                     (false, true) => self.found_again(now, &lost, voters, recovered, answer),
@@ -126,7 +133,8 @@ impl Metadata {
         }) {
             return conflict(format!("disk {disk} answers, or did a moment ago"));
         }
-        if self.log.can_read(now.mono) && !self.recovers() {
+        let has_records = self.catalog.cluster.is_some();
+        if self.log.can_read(now.mono) && has_records && !self.recovers() {
             let why = "enough voters answer to read: of a pair, one is given up by forget-voter";
             return conflict(why.to_owned());
         }
@@ -266,7 +274,8 @@ impl Metadata {
         let mut puts = plan_membership(&members, &ring, &ring)?.puts;
         let before = record.recovery.clone();
         let recovery = Recovery {
-            since: before.as_ref().map_or(since, |it| it.since),
+            // Of the last loss: uploads of before may have been committed, and nobody knows.
+            since,
             lost: match &before {
                 Some(before) => before.lost.union(lost).copied().collect(),
                 None => lost.clone(),

@@ -31,10 +31,10 @@ impl Metadata {
             let heard = Heard::default();
             return Ok(self.log.is_established().then_some(Plan { heard, voters }));
         }
+        let conflict = |why: String| Err(Error::Conflict(why));
         let Some(heard) = self.log.heard() else {
             return Ok(None);
         };
-        let conflict = |why: String| Err(Error::Conflict(why));
         if let Some((disk, _)) = heard.ends.iter().find(|(_, end)| end.index > 0) {
             if self.log.may_recover(&BTreeSet::new()) == Err(VotersRefused::NotNeeded) {
                 return Ok(None);
@@ -42,6 +42,14 @@ impl Metadata {
             return conflict(format!(
                 "disk {disk} has a log. If it votes, name the other voters as lost; if its vote had moved \
                  away, remove its log first"
+            ));
+        }
+        if self.log.is_warm() {
+            let index = self.log.copied_up_to().unwrap_or(0);
+            return conflict(format!(
+                "this master has a copy of all records, up to entry {index}, which a new log would not \
+                 have: it leads with it as soon as a voter of that log answers. If none ever will, \
+                 restart this master to give the copy up, and order it again"
             ));
         }
         let able = |disk: &&DiskId| {

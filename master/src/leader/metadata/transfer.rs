@@ -3,11 +3,13 @@
 use super::super::command::{Export, Import, ImportStep};
 use super::super::handle::{Answer, Question};
 use super::certain::Held;
+use super::uploads::recorded;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::records::plan::{ImportResult, Planned, Refusal, plan_import};
 use mdfs_core::records::{ClusterRecord, Key, get};
 use mdfs_core::time::Timestamp;
+use mdfs_protocol::internal::DiskState;
 use std::time::Duration;
 
 /// How long an import may bring nothing before another one may begin: whoever sent it has gone, or
@@ -80,7 +82,8 @@ impl Metadata {
         }
         let planned = self.next(now).ok_or(Error::NoLeader).and_then(|at| {
             let view = self.view()?;
-            Ok(plan_import(&view, files, overwrite, at)?)
+            let recorded = |file| recorded(&view, file);
+            Ok(plan_import(&view, files, overwrite, recorded, at)?)
         });
         self.carry_out(now, deadline, None, planned, answer, Vec::new(), |result| {
             result
@@ -155,7 +158,10 @@ impl Metadata {
     fn may_be_dropping(&self, now: Now) -> bool {
         self.reachable(now).into_iter().any(|disk| {
             // Digests are answered to the leader of a term: no order of before is carried out after.
-            self.mover.dropping(disk).next().is_some() || self.truth.known(disk).is_none()
+            // One that accepts no writes answers none, and drops nothing.
+            let beat = self.fleet.get(disk).map(|observed| observed.beat.state);
+            self.mover.dropping(disk).next().is_some()
+                || (self.truth.known(disk).is_none() && beat != Some(DiskState::ReadOnly))
         })
     }
 

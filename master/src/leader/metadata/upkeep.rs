@@ -204,13 +204,16 @@ impl Metadata {
         if self.established.is_none() {
             return 0;
         }
+        // What somebody ended during a recovery is not to come back by it.
+        let recovers = self.recovers();
         let ended = &self.planned.ended;
         let too_many = ended.len().saturating_sub(MOST_ENDED);
         let old = ended
             .iter()
             .enumerate()
             .take_while(|(n, (ended, _))| {
-                *n < too_many || at.time.since(*ended) >= self.settings.keep_ended
+                let old = at.time.since(*ended) >= self.settings.keep_ended;
+                *n < too_many || (old && !recovers)
             })
             .take(CLEAN_AT_ONCE)
             .map(|(_, &(_, file))| file);

@@ -381,7 +381,7 @@ impl Metadata {
 }
 
 /// The keys of all chunks recorded of an upload.
-fn recorded(view: &View<'_>, file: FileId) -> Vec<Vec<u8>> {
+pub(super) fn recorded(view: &View<'_>, file: FileId) -> Vec<Vec<u8>> {
     let prefix = Key::chunks_of(file);
     let keys = view.range(&prefix, None).map(|(key, _)| key.to_vec());
     keys.collect()

@@ -41,7 +41,7 @@ fn in_trash(of: &str, id: u128, deleted: u64) -> Imported {
 
 impl World {
     fn import(&mut self, files: Vec<Imported>, overwrite: bool) -> ImportResult {
-        let planned = plan_import(self, files, overwrite, self.at()).unwrap();
+        let planned = plan_import(self, files, overwrite, |_| Vec::new(), self.at()).unwrap();
         self.apply(planned)
     }
 
@@ -118,4 +118,96 @@ fn nothing_comes_from_the_future() {
     world.import(vec![in_trash("a", 1, late), early], false);
     assert_eq!(world.newest("a").unwrap().deleted, at.time);
     assert_eq!(world.file_of("b").unwrap().modified, at.time);
+}
+
+impl World {
+    fn recover_since(&mut self, since: LogTime) {
+        let cluster: ClusterRecord = get(self, &Key::Cluster).unwrap().unwrap();
+        let recovery = Some(crate::records::Recovery {
+            since,
+            lost: [disk(9)].into(),
+            all_voters_lost: false,
+        });
+        let cluster = ClusterRecord {
+            recovery,
+            ..cluster
+        };
+        let put = crate::records::put(&Key::Cluster, &cluster).unwrap();
+        self.records.insert(put.key, put.value.unwrap());
+    }
+
+    fn is_open(&self, id: u128) -> bool {
+        let key = Key::Upload(FileId::from_u128(id));
+        get::<UploadRecord>(self, &key).unwrap().is_some()
+    }
+}
+
+#[test]
+fn in_a_recovery_a_file_takes_the_place_of_an_upload_of_before_and_of_no_other() {
+    let known = |of: &str, id| Imported {
+        known: true,
+        ..live(of, id)
+    };
+    let mut world = World::new();
+    world.begin(1, "a", request(4)).unwrap();
+    let refused = world.import(vec![known("recovered/a", 1)], false);
+    assert_eq!(refused, result(0, 0, 0, &["recovered/a"]), "no recovery");
+    world.recover_since(world.at().time);
+    world.begin(2, "b", None).unwrap();
+    world.begin(3, "c", None).unwrap();
+    let files = || {
+        vec![
+            known("recovered/a", 1),
+            known("recovered/a2", 1),
+            known("recovered/c", 3),
+        ]
+    };
+    let conflicts = ["recovered/a2", "recovered/c"];
+    assert_eq!(world.import(files(), false), result(1, 0, 0, &conflicts));
+    assert!(!world.is_open(1) && world.is_open(2) && world.is_open(3));
+    // Repeated, the request begins anew and does not take the file's chunks for its own.
+    let again = world.begin(5, "a", request(4)).unwrap();
+    assert_eq!(again, Begun::Open { replaced: None });
+    let late = world.import(files(), false);
+    assert_eq!(
+        late,
+        result(0, 0, 1, &conflicts),
+        "committed, and no upload any more"
+    );
+    world.recover_since(LogTime::from_millis(u64::MAX));
+    let deleted = Imported {
+        known: true,
+        ..in_trash("c", 3, 500)
+    };
+    assert_eq!(world.import(vec![deleted], false), result(0, 1, 0, &[]));
+    assert!(!world.is_open(3));
+}
+
+#[test]
+fn what_is_ended_for_good_during_a_recovery_is_remembered() {
+    let end_of = |world: &World, id| {
+        let key = Key::Ended(FileId::from_u128(id));
+        let ended: Option<crate::records::EndedRecord> = get(world, &key).unwrap();
+        ended.map(|ended| ended.end)
+    };
+    for recovers in [false, true] {
+        let mut world = World::new();
+        if recovers {
+            world.recover_since(world.at().time);
+        }
+        world.store(1, "a");
+        let precondition = Precondition::default();
+        let planned = plan_purge_name(&world, None, &name("a"), &precondition, None, world.at());
+        world.apply(planned.unwrap());
+        world.begin(2, "b", None).unwrap();
+        let planned = world.abort(2);
+        assert!(world.apply(planned));
+        world.begin(3, "c", None).unwrap();
+        let expired = FileId::from_u128(3);
+        let planned = plan_abort(&world, expired, Vec::new(), UploadEnd::Expired, world.at());
+        assert!(world.apply(planned.unwrap()));
+        let want = recovers.then_some(UploadEnd::Aborted);
+        assert_eq!((end_of(&world, 1), end_of(&world, 2)), (want.clone(), want));
+        assert_eq!(end_of(&world, 3), None, "nobody ended it");
+    }
 }

@@ -172,6 +172,8 @@ fn without_any_voter_a_new_log_begins_and_nothing_is_dropped() {
     world.burn(&[1, 2, 3]);
     conflict(world.recover(&[1, 2, 3]), "no voter is left");
     let chunk = world.leave_garbage(77);
+    let copy = done(world.order_recovery(&[1, 2, 3], true, false));
+    conflict(copy, "copy of all records");
     world.restart_master();
     world.run(20_000);
     let planned = done(world.order_recovery(&[1, 2, 3], true, true)).unwrap();
@@ -193,6 +195,30 @@ fn without_any_voter_a_new_log_begins_and_nothing_is_dropped() {
     };
     let refused = back(&mut world);
     assert!(matches!(refused, Error::RetiredDisk { .. }), "{refused}");
+}
+
+#[test]
+fn a_master_that_begins_a_new_log_may_die_at_any_moment() {
+    for killed_after in (0..1500).step_by(50) {
+        let mut world = World::of_five();
+        world.burn(&[1, 2, 3]);
+        world.restart_master();
+        world.run(20_000);
+        let order = Recover {
+            lost: vec![disk(1), disk(2), disk(3)],
+            all_voters: true,
+            dry_run: false,
+        };
+        drop(world.ask(|answer| Question::Recover(order, answer)));
+        world.run(killed_after);
+        world.restart_master();
+        world.run(20_000);
+        let again = done(world.order_recovery(&[1, 2, 3], true, false)).unwrap();
+        assert!(again.done, "killed after {killed_after} ms");
+        assert!(world.master.recovers() && !world.may_destroy());
+        world.touch("b");
+        assert_eq!(world.names(), ["b"]);
+    }
 }
 
 #[test]
