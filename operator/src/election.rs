@@ -53,10 +53,13 @@ impl Election {
     pub(crate) async fn win(&self, stop: &CancellationToken) -> bool {
         let mut seen: Option<Seen> = None;
         loop {
-            match self.try_take(&mut seen).await {
-                Ok(true) => return true,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, lease = self.name, "cannot take the lease"),
+            match tokio::time::timeout(self.pause(), self.try_take(&mut seen)).await {
+                Ok(Ok(true)) => return true,
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, lease = self.name, "cannot take the lease")
+                }
+                Err(_) => tracing::warn!(lease = self.name, "nobody tells of the lease in time"),
             }
             tokio::select! {
                 biased;
@@ -78,15 +81,18 @@ impl Election {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(self.pause()) => {}
             }
-            match self.renew().await {
-                Ok(true) => renewed = self.clock.now(),
-                Ok(false) => return Err(Error::LeaseLost(self.name)),
-                Err(error) => {
-                    tracing::warn!(%error, lease = self.name, "cannot renew the lease");
-                    if self.clock.now().since(renewed) >= self.length {
-                        return Err(Error::LeaseLost(self.name));
-                    }
+            let asked = self.clock.now();
+            match tokio::time::timeout(self.pause(), self.renew()).await {
+                // Not when it was answered: others count from when it was written.
+                Ok(Ok(true)) => renewed = asked,
+                Ok(Ok(false)) => return Err(Error::LeaseLost(self.name)),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, lease = self.name, "cannot renew the lease")
                 }
+                Err(_) => tracing::warn!(lease = self.name, "the lease is not renewed in time"),
+            }
+            if self.clock.now().since(renewed) >= self.length {
+                return Err(Error::LeaseLost(self.name));
             }
         }
         Ok(())
@@ -105,8 +111,12 @@ impl Election {
             spec.holder_identity = Some(String::new());
             self.replace(&lease).await
         };
-        if let Err::<(), kube::Error>(error) = released.await {
-            tracing::warn!(%error, lease = self.name, "cannot give the lease back");
+        match tokio::time::timeout(self.pause(), released).await {
+            Ok(Ok::<(), kube::Error>(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, lease = self.name, "cannot give the lease back");
+            }
+            Err(_) => tracing::warn!(lease = self.name, "the lease is not given back in time"),
         }
     }
 

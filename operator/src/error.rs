@@ -46,6 +46,9 @@ pub enum Error {
         #[source]
         source: Box<mdfs_client::Error>,
     },
+    /// It took longer than it may.
+    #[error("it took longer than {} s, and was cut off", _0.as_secs())]
+    TooSlow(Duration),
     /// Another operator leads now.
     #[error("the lease {0} was lost to another operator")]
     LeaseLost(String),
@@ -84,6 +87,7 @@ impl Error {
             Self::Api { .. } => "api",
             Self::Unexpected { .. } => "unexpected",
             Self::Masters { .. } => "masters",
+            Self::TooSlow(_) => "too_slow",
             Self::LeaseLost(_) => "lease_lost",
             Self::Task(_) => "task",
         }
@@ -92,7 +96,7 @@ impl Error {
     /// How long until a failed step is tried again the first time.
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
-            Self::Api { .. } | Self::Masters { .. } => Duration::from_secs(5),
+            Self::Api { .. } | Self::Masters { .. } | Self::TooSlow(_) => Duration::from_secs(5),
             Self::Settings(_)
             | Self::Connect(_)
             | Self::Serve(_)

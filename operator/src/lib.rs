@@ -33,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 /// How long the end may take.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long the Kubernetes API may send nothing on a connection: a little more than a watch lasts.
+const SILENCE: Duration = Duration::from_secs(295);
+
 /// Runs an operator until `stop` fires. It answers probes at once, and works while it has the lease,
 /// which it gives back at the end.
 ///
@@ -47,7 +50,11 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     config.check()?;
-    let client = kube::Client::try_default().await;
+    let mut kubernetes = kube::Config::infer()
+        .await
+        .map_err(|error| Error::Connect(Box::new(error)))?;
+    kubernetes.read_timeout = Some(SILENCE);
+    let client = kube::Client::try_from(kubernetes);
     let client = client.map_err(|error| Error::Connect(Box::new(error)))?;
     run_with(client, config, listener, stop).await
 }

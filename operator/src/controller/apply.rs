@@ -9,7 +9,7 @@ use crate::crd::MdfsCluster;
 use crate::error::Error;
 use crate::names::{APPLIED_ANNOTATION, MANAGER};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Applies all, in order, and deletes what is not wanted any more.
 ///
@@ -67,11 +67,29 @@ async fn apply_one(
         }
     }
     tracing::info!(kind = kind.as_str(), name, "applying");
+    let mut object = object.clone();
+    if let (Kind::StatefulSet, Some(there)) = (kind, listed.or(unlisted.as_ref())) {
+        as_seen(&mut object, there);
+    }
     let params = PatchParams::apply(MANAGER).force();
-    let applied = api.patch(name, &params, &Patch::Apply(object)).await;
-    applied.map_err(Error::api("apply", subject()))?;
-    ctx.metrics.write();
+    match api.patch(name, &params, &Patch::Apply(&object)).await {
+        Ok(_) => ctx.metrics.write(),
+        // It is not what was decided on: the next pass looks anew.
+        Err(kube::Error::Api(status)) if status.code == 409 && *kind == Kind::StatefulSet => {
+            tracing::info!(kind = kind.as_str(), name, "it changed meanwhile");
+        }
+        Err(error) => return Err(Error::api("apply", subject())(error)),
+    }
     Ok(())
+}
+
+/// Ties a change to the very state that it was decided on, so that a late one takes no worker away.
+fn as_seen(object: &mut Value, there: &DynamicObject) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("uid".to_owned(), json!(there.metadata.uid));
+        let version = json!(there.metadata.resource_version);
+        metadata.insert("resourceVersion".to_owned(), version);
+    }
 }
 
 /// An object of this name belongs to this very resource, or to nobody that may have it.

@@ -13,7 +13,7 @@ use crate::crd::Bootstrap;
 use crate::error::Error;
 use crate::names::WORKER_PORT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use mdfs_client::{Client, Code};
+use mdfs_client::Client;
 
 /// What is recorded once the cluster was started.
 pub(crate) fn completed(live: &Live, now: &Time) -> Option<Bootstrap> {
@@ -68,8 +68,8 @@ pub(crate) async fn begin(
     let order = bootstrap_order(disks, &cluster.policy);
     match client.bootstrap(&order).await {
         Ok(_) => Ok(()),
-        // Workers have not beaten yet, or another leader is on its way: the next pass tells.
-        Err(error) if error.is_transient() || error.code() == Some(Code::Conflict) => {
+        // Another leader is on its way: the next pass tells.
+        Err(error) if error.is_transient() => {
             tracing::info!(cluster = cluster.name, %error, "the cluster is not started yet");
             Ok(())
         }

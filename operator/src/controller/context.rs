@@ -2,11 +2,13 @@
 
 use super::report::Masters;
 use crate::config::Config;
+use crate::error::Error;
 use crate::metrics::Metrics;
 use kube::runtime::events::{Recorder, Reporter};
 use mdfs_service::Clock;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Shared by all passes.
 pub(crate) struct Context {
@@ -29,8 +31,48 @@ pub(crate) struct Memory {
     pub(crate) voters: Option<(u8, u64)>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
-    /// Claims that Kubernetes refused to let grow, with the size in bytes.
-    pub(crate) refused: HashSet<(String, u64)>,
+    /// Why steps failed in the last pass, and in how many in a row.
+    pub(crate) steps: Option<(String, u32)>,
+    /// Claims that Kubernetes refused to let grow lately; at most one for each claim.
+    pub(crate) refused: Vec<Refusal>,
+}
+
+impl Memory {
+    /// What came of the steps of a pass.
+    pub(crate) fn steps_done(&mut self, done: &Result<(), Error>) {
+        let before = self.steps.as_ref().map_or(0, |(_, passes)| *passes);
+        let failed = done.as_ref().err();
+        self.steps = failed.map(|error| (error.text(), before.saturating_add(1)));
+    }
+
+    /// Why steps fail, if that was so more than once: one that is tried again and done is no news.
+    pub(crate) fn failed_steps(&self) -> Option<String> {
+        let (why, passes) = self.steps.as_ref()?;
+        (*passes > 1).then(|| why.clone())
+    }
+}
+
+/// Kubernetes refused to let a claim grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The claim.
+    pub(crate) claim: String,
+    /// The size that was asked for.
+    pub(crate) bytes: u64,
+    /// What the API server said.
+    pub(crate) message: String,
+    /// When, in milliseconds.
+    pub(crate) at: u64,
+}
+
+/// How soon a growth that was refused is asked for again: the class, a quota or a right may have changed.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
+
+impl Refusal {
+    /// Whether the answer would still be the same, as far as anybody knows.
+    pub(crate) fn stands(&self, now: u64) -> bool {
+        Duration::from_millis(now.saturating_sub(self.at)) < ASK_AGAIN
+    }
 }
 
 impl Context {
@@ -72,5 +114,22 @@ impl Context {
 
     pub(crate) fn now_millis(&self) -> u64 {
         self.clock.now().as_millis()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn a_refusal_stands_for_five_minutes() {
+        let refusal = Refusal {
+            claim: "data-films-worker-0".to_owned(),
+            bytes: 2 << 30,
+            message: "exceeded quota".to_owned(),
+            at: 1000,
+        };
+        assert!(refusal.stands(1000 + 299_999));
+        assert!(!refusal.stands(1000 + 300_000));
     }
 }

@@ -74,15 +74,22 @@ async fn set_finalizers(
     }
 }
 
-/// Deletes all of a cluster, pods first, so that nobody writes to what is going. Returns whether
-/// everything is gone and the resource was let go.
+/// How far a deletion is.
+pub(crate) enum Deleted {
+    /// Everything is gone, and the resource was let go.
+    All,
+    /// These pods are still there, by name.
+    WaitsFor(String),
+}
+
+/// Deletes all of a cluster, pods first, so that nobody writes to what is going.
 ///
 /// # Errors
 /// If something cannot be deleted.
-pub(crate) async fn delete_data(ctx: &Context, cluster: &MdfsCluster) -> Result<bool, Error> {
+pub(crate) async fn delete_data(ctx: &Context, cluster: &MdfsCluster) -> Result<Deleted, Error> {
     let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
     if !cluster.finalizers().iter().any(|it| it == FINALIZER) {
-        return Ok(true);
+        return Ok(Deleted::All);
     }
     let selected = ListParams::default().labels(&names::query(&names::cluster_selector(&name)));
     delete_all::<StatefulSet>(ctx, &namespace, &selected, "StatefulSets").await?;
@@ -92,15 +99,12 @@ pub(crate) async fn delete_data(ctx: &Context, cluster: &MdfsCluster) -> Result<
         .list(&selected)
         .await
         .map_err(Error::api("list", "pods"))?
-        .items
-        .len();
-    if left > 0 {
-        tracing::info!(
-            cluster = name,
-            pods = left,
-            "waiting for pods before volumes go"
-        );
-        return Ok(false);
+        .items;
+    if !left.is_empty() {
+        let names: Vec<String> = left.iter().map(ResourceExt::name_any).collect();
+        let pods = names.join(", ");
+        tracing::info!(cluster = name, pods, "waiting for pods before volumes go");
+        return Ok(Deleted::WaitsFor(pods));
     }
     let claims = delete_all::<PersistentVolumeClaim>(ctx, &namespace, &selected, "claims").await?;
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &namespace);
@@ -118,7 +122,7 @@ pub(crate) async fn delete_data(ctx: &Context, cluster: &MdfsCluster) -> Result<
     let note = format!("{claims} volumes and all Secrets were deleted, as it was confirmed");
     tell(ctx, cluster, event(true, "DataDeleted", "Delete", note)).await;
     release(ctx, cluster).await?;
-    Ok(true)
+    Ok(Deleted::All)
 }
 
 /// Deletes all objects of a kind that are selected, and returns how many there were.

@@ -11,10 +11,12 @@ use crate::quantity;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::storage::v1::StorageClass;
+use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use std::collections::BTreeMap;
 
 /// What is there.
+#[derive(Default)]
 pub(crate) struct Live {
     /// The operator's own objects of this cluster, by kind.
     pub(crate) objects: BTreeMap<Kind, Vec<DynamicObject>>,
@@ -68,11 +70,16 @@ pub(crate) async fn dereference(ctx: &Context, cluster: &MdfsCluster) -> Result<
         .map_err(Error::api("list", "pods"))?
         .items;
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(ctx.client.clone(), &namespace);
+    // By their names: a volume that was restored from a backup has the labels that its owner gave it.
     let claims = claims
-        .list(&selected)
+        .list(&ListParams::default())
         .await
         .map_err(Error::api("list", "claims"))?
         .items;
+    let claims: Vec<PersistentVolumeClaim> = claims
+        .into_iter()
+        .filter(|claim| names::ordinal_of_claim(&name, &claim.name_any()).is_some())
+        .collect();
     let classes = expandable(ctx, &claims).await;
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &namespace);
     let secret = async |secret: String| {
@@ -83,24 +90,31 @@ pub(crate) async fn dereference(ctx: &Context, cluster: &MdfsCluster) -> Result<
     let access = secret(names::access_secret(&name)).await?;
     let (masters, workers) = sort_pods(&name, &pods);
     let mut observed = Observed {
-        set: typed::<StatefulSet>(&objects, Kind::StatefulSet)?.map(|set| set_seen(&set)),
-        masters: typed::<Deployment>(&objects, Kind::Deployment)?.map(|it| masters_seen(&it)),
+        set: typed::<StatefulSet>(&objects, Kind::StatefulSet, &names::workers(&name))?
+            .map(|set| set_seen(&set)),
+        masters: typed::<Deployment>(&objects, Kind::Deployment, &names::masters(&name))?
+            .map(|it| masters_seen(&it)),
         master_pods: masters,
         workers,
         leader: Leader::Unknown,
         service_monitors,
     };
-    let refused = ctx.remember(&key(&namespace, &name), |memory| memory.refused.clone());
+    let now = ctx.now_millis();
+    let refused = ctx.remember(&key(&namespace, &name), |memory| {
+        memory.refused.retain(|it| it.stands(now));
+        memory.refused.clone()
+    });
     let mut named = BTreeMap::new();
     for claim in claims {
         let claim_name = claim.metadata.name.clone().unwrap_or_default();
         if let Some(ordinal) = names::ordinal_of_claim(&name, &claim_name) {
             let mut seen = claim_seen(&claim, &classes);
-            if refused
+            let refusal = refused
                 .iter()
-                .any(|(claim, size)| *claim == claim_name && *size > seen.requested)
-            {
+                .find(|it| it.claim == claim_name && it.bytes > seen.requested);
+            if let Some(refusal) = refusal {
                 seen.expandable = Some(false);
+                seen.refused = Some(refusal.message.clone());
             }
             observed.workers.entry(ordinal).or_default().claim = Some(seen);
             named.insert(claim_name, claim);
@@ -134,12 +148,14 @@ async fn list(
         .items)
 }
 
-/// The one object of a kind that there is one of.
+/// The object of this name.
 fn typed<T: serde::de::DeserializeOwned>(
     objects: &BTreeMap<Kind, Vec<DynamicObject>>,
     kind: Kind,
+    name: &str,
 ) -> Result<Option<T>, Error> {
-    let Some(object) = objects.get(&kind).and_then(|found| found.first()) else {
+    let found = objects.get(&kind).into_iter().flatten();
+    let Some(object) = found.into_iter().find(|it| it.name_any() == name) else {
         return Ok(None);
     };
     let unexpected = |error: serde_json::Error| Error::Unexpected {
@@ -248,6 +264,7 @@ fn claim_seen(claim: &PersistentVolumeClaim, classes: &BTreeMap<String, bool>) -
             .iter()
             .any(|it| it.type_ == "FileSystemResizePending" && it.status == "True"),
         terminating: meta.deletion_timestamp.is_some(),
+        refused: None,
         drained: annotation(DRAINED_ANNOTATION),
         retired: annotation(RETIRED_ANNOTATION),
     }
@@ -266,7 +283,17 @@ fn set_seen(set: &StatefulSet) -> SetSeen {
             .as_ref()
     });
     let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(0);
+    let made_of = spec.and_then(|spec| {
+        let annotations = spec.template.metadata.as_ref()?.annotations.as_ref()?;
+        annotations.get(TEMPLATE_ANNOTATION).cloned()
+    });
+    let seen = set
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
     SetSeen {
+        template: made_of.unwrap_or_default(),
+        current: seen.is_some() && seen == set.metadata.generation,
         uid: set.metadata.uid.clone().unwrap_or_default(),
         replicas: u32::try_from(replicas).unwrap_or(0),
         template_size: requests

@@ -30,10 +30,13 @@ pub fn max_unavailable(cluster: &str, replicas: u32, observed: &Observed) -> u32
             (true, Some(WorkerState::Live)) => {}
             (true, None | Some(WorkerState::Suspect | WorkerState::Dead))
             | (false, Some(WorkerState::Live | WorkerState::Suspect)) => return 0,
-            (false, None | Some(WorkerState::Dead)) => lost += 1,
+            // A pod that never came takes what may be unavailable itself, until it is there.
+            (false, None) => {}
+            (false, Some(WorkerState::Dead)) => lost += 1,
         }
     }
-    1 + lost
+    // More would let several go in the moment in which they are all back.
+    1 + lost.min(1)
 }
 
 #[cfg(test)]
@@ -84,6 +87,21 @@ mod tests {
             world.dead(2);
         };
         assert_eq!(check(gone), 2);
+        let two = |world: &mut World| {
+            gone(world);
+            world.lose_pod(1);
+            world.dead(1);
+        };
+        assert_eq!(check(two), 2);
+    }
+
+    #[test]
+    fn one_that_never_came_leaves_no_room_for_others_when_it_does() {
+        let coming = |world: &mut World| {
+            world.pod(2).ready = false;
+            world.forget(2);
+        };
+        assert_eq!(check(coming), 1);
     }
 
     fn check(change: impl FnOnce(&mut World)) -> u32 {

@@ -21,6 +21,8 @@ pub struct Growth {
     pub restart_needed: Vec<u32>,
     /// Claims whose class cannot grow.
     pub unresizable: Vec<u32>,
+    /// What the API server said of the first of them, if it was asked.
+    pub refusal: Option<String>,
     /// Whether less is wanted than there is.
     pub shrink: bool,
 }
@@ -43,9 +45,11 @@ pub fn plan_growth(wanted: &Storage, observed: &Observed) -> Growth {
     for (ordinal, claim) in claims(observed) {
         if claim.requested < wanted.size_bytes {
             match claim.expandable {
-                Some(true) => growth.patch.push(ordinal),
-                Some(false) | None => {
+                // Who may not read the class asks, and the API server tells.
+                Some(true) | None => growth.patch.push(ordinal),
+                Some(false) => {
                     growth.unresizable.push(ordinal);
+                    growth.refusal = growth.refusal.or_else(|| claim.refused.clone());
                     continue;
                 }
             }
@@ -167,8 +171,14 @@ mod tests {
             "1Gi",
         );
         assert_eq!(growth.unresizable, [0]);
-        let growth = check(&seen(Some(1), &[(1, 1, None)]), &[], false, "1Gi");
-        assert_eq!(growth.unresizable, [0]);
+        // Nobody knows the class: that is tried, and what is said then is shown.
+        let growth = check(&seen(Some(1), &[(1, 1, None)]), &[0], false, "1Gi");
+        assert!(growth.unresizable.is_empty());
+        let mut refused = seen(Some(1), &[(1, 1, Some(false))]);
+        let claim = refused.workers.get_mut(&0).unwrap().claim.as_mut();
+        claim.unwrap().refused = Some("exceeded quota".to_owned());
+        let growth = check(&refused, &[], false, "1Gi");
+        assert_eq!(growth.refusal.as_deref(), Some("exceeded quota"));
     }
 
     #[test]

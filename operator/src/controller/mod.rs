@@ -9,6 +9,7 @@ mod deletion;
 mod dereference;
 pub mod disruption;
 pub mod growth;
+mod metrics_token;
 pub mod observed;
 mod publish;
 mod reconcile;

@@ -34,6 +34,10 @@ pub struct SetSeen {
     pub replicas: u32,
     /// The size in its template of claims.
     pub template_size: String,
+    /// What its pods are to be made of.
+    pub template: String,
+    /// Whether its controller has seen the newest of it.
+    pub current: bool,
     /// Whether it is being deleted.
     pub terminating: bool,
 }
@@ -88,6 +92,8 @@ pub struct ClaimSeen {
     pub capacity: Option<u64>,
     /// Whether its class can grow; none if the class is not known.
     pub expandable: Option<bool>,
+    /// Why Kubernetes refused a moment ago to let it grow.
+    pub refused: Option<String>,
     /// Whether its file system grows when the pod is started anew.
     pub file_system_pending: bool,
     /// Whether it is being deleted.
@@ -136,6 +142,11 @@ impl Leader {
             Self::None | Self::Unknown => None,
         }
     }
+
+    /// The same, if it said so in this very pass.
+    pub fn fresh(&self) -> Option<&Report> {
+        self.report().filter(|report| report.age.is_zero())
+    }
 }
 
 impl Report {
@@ -177,6 +188,13 @@ impl Report {
     }
 }
 
+impl SetSeen {
+    /// Whether a pod that goes comes back made of this.
+    pub fn makes(&self, template: &str) -> bool {
+        self.template == template && self.current && !self.terminating
+    }
+}
+
 impl Observed {
     /// Pods of workers that there are to be, whatever is wanted: a claim that was not given up may hold
     /// what nobody else has, so its worker has to be there.
@@ -184,7 +202,9 @@ impl Observed {
         let set = self.set.as_ref().map_or(0, |set| set.replicas);
         let kept = |(ordinal, worker): (&u32, &WorkerSeen)| {
             let claim = worker.claim.as_ref()?;
-            (claim.retired.is_none() && !claim.terminating).then_some(ordinal + 1)
+            // One that was never bound never had a disk.
+            let holds = claim.capacity.is_some() && claim.retired.is_none();
+            (holds && !claim.terminating).then_some(ordinal + 1)
         };
         let claims = self.workers.iter().filter_map(kept).max().unwrap_or(0);
         set.max(claims)

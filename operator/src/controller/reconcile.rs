@@ -3,12 +3,13 @@
 
 use super::build::{Circumstances, build, worker_template};
 use super::context::Context;
+use super::deletion::Deleted;
 use super::dereference::{Live, dereference, key};
 use super::disruption::max_unavailable;
 use super::growth::{Growth, plan_growth};
-use super::observed::Leader;
+use super::observed::{Leader, Observed};
 use super::removal::{self, Plan, Predicate, Step};
-use super::status::{Deleting, Facts, status};
+use super::status::{Deleting, Facts, status, unseen};
 use super::validate::{self, Deletion, Fault, ValidatedCluster, validate};
 use super::{apply, birth, deletion, publish, secrets, steps};
 use crate::crd::{Bootstrap, MdfsCluster, MdfsClusterStatus};
@@ -27,7 +28,10 @@ use std::time::Duration;
 /// The first step that failed; the status tells of it.
 pub(crate) async fn reconcile(cluster: &MdfsCluster, ctx: &Context) -> Result<Action, Error> {
     let began = ctx.clock.now();
-    let result = pass(cluster, ctx).await;
+    let result = match tokio::time::timeout(PASS_MOST, pass(cluster, ctx)).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::TooSlow(PASS_MOST)),
+    };
     ctx.metrics
         .pass(result.is_ok(), ctx.clock.now().since(began));
     let key = key_of(cluster);
@@ -43,6 +47,10 @@ pub(crate) async fn reconcile(cluster: &MdfsCluster, ctx: &Context) -> Result<Ac
         Passed::Settled => Ok(Action::requeue(ctx.config.poll)),
     }
 }
+
+/// How long a pass may take: an answer that does not come must not keep a cluster from ever being looked
+/// at again. All that a pass does can be cut off anywhere.
+const PASS_MOST: Duration = Duration::from_secs(60);
 
 /// How soon a cluster is looked at again that is on its way somewhere.
 const MOVING: Duration = Duration::from_secs(3);
@@ -96,35 +104,43 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
     let deleting = match (cluster.metadata.deletion_timestamp.is_some(), deletion) {
         (false, _) => Deleting::No,
         (true, Deletion::Unconfirmed) => Deleting::Unconfirmed,
-        (true, Deletion::Delete) => {
-            return match deletion::delete_data(ctx, cluster).await? {
-                true => Ok(Passed::Gone),
-                false => Ok(Passed::Moving),
-            };
-        }
+        (true, Deletion::Delete) => return delete(ctx, cluster).await,
         (true, Deletion::Retain) => {
             deletion::release(ctx, cluster).await?;
             return Ok(Passed::Gone);
         }
     };
-    if deleting == Deleting::No {
-        deletion::hold_or_release(ctx, cluster, deletion).await?;
-    }
     let valid = validate(cluster);
-    let paused = validate::is_paused(cluster);
-    let mut live = dereference(ctx, cluster).await?;
-    if let (Ok(valid), false, Deleting::No) = (&valid, paused, deleting) {
-        secrets::ensure(ctx, valid, &mut live).await?;
+    let mut live = match dereference(ctx, cluster).await {
+        Ok(live) => live,
+        Err(error) => {
+            let previous = cluster.status.clone().unwrap_or_default();
+            let next = unseen(&previous, &error.text(), &now(ctx));
+            publish::publish(ctx, cluster, &previous, &next, false).await?;
+            return Err(error);
+        }
+    };
+    // Whatever fails from here on, what can be seen is shown.
+    let mut failed = None;
+    if deleting == Deleting::No {
+        let held = deletion::hold_or_release(ctx, cluster, deletion).await;
+        failed = held.err();
     }
-    let client = masters(ctx, cluster, &live)?;
+    let paused = validate::is_paused(cluster);
+    let recorded = cluster.status.as_ref();
+    let mut bootstrap = recorded.and_then(|status| status.bootstrap.clone());
+    if let (Ok(valid), false, Deleting::No) = (&valid, paused, deleting) {
+        let made = secrets::ensure(ctx, cluster, valid, bootstrap.as_ref(), &mut live).await;
+        failed = failed.or(made.err());
+    }
+    let client = masters(ctx, cluster, &live).unwrap_or_else(|error| {
+        failed.get_or_insert(error);
+        None
+    });
     if let (Some(client), Some(_)) = (&client, &live.observed.masters) {
         let key = key_of(cluster);
         live.observed.leader = ctx.masters.ask(&key, client, || ctx.now_millis()).await;
     }
-    let mut bootstrap = cluster
-        .status
-        .as_ref()
-        .and_then(|status| status.bootstrap.clone());
     if bootstrap.is_none() {
         bootstrap = birth::completed(&live, &now(ctx));
     }
@@ -132,16 +148,17 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
         .as_ref()
         .ok()
         .map(|valid| decide(cluster, valid, &live));
-    let mut failed = None;
-    if deleting == Deleting::No {
-        let applied = change(ctx, cluster, &valid, paused, decided.as_ref(), &live).await;
-        failed = applied.err();
+    // A cluster whose base is not as it should be is left as it is, and so is one that is to go.
+    let still = paused || failed.is_some() || deleting != Deleting::No;
+    let born = bootstrap.is_some();
+    let applied = change(ctx, cluster, &valid, still, born, decided.as_ref(), &live).await;
+    failed = failed.or(applied.err());
+    if let (Some(client), Ok(valid), false, false) = (&client, &valid, born, still) {
+        let begun = birth::begin(valid, client, &live).await;
+        failed = failed.or(begun.err());
     }
-    let begun = match (&client, &valid, bootstrap.is_none() && !paused) {
-        (Some(client), Ok(valid), true) => birth::begin(valid, client, &live).await,
-        _ => Ok(()),
-    };
-    failed = failed.or(begun.err());
+    let told = failed.as_ref().map(Error::text);
+    let told = told.or_else(|| ctx.remember(&key_of(cluster), |memory| memory.failed_steps()));
     let shown = show(
         ctx,
         cluster,
@@ -150,17 +167,10 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
         decided.as_ref(),
         deleting,
         bootstrap.as_ref(),
-        failed.as_ref(),
+        told.as_deref(),
     );
     let shown = shown.await?;
-    if let (Some(client), Ok(valid), Some(decided), false, Deleting::No, true) = (
-        &client,
-        &valid,
-        &decided,
-        paused,
-        deleting,
-        bootstrap.is_some(),
-    ) {
+    if let (Some(client), Ok(valid), Some(decided), false) = (&client, &valid, &decided, still) {
         let done = steps::carry_out(
             ctx,
             cluster,
@@ -170,13 +180,42 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
             &decided.growth,
             &live,
         );
-        failed = failed.or(done.await.err());
+        let done = done.await;
+        ctx.remember(&key_of(cluster), |memory| memory.steps_done(&done));
+        failed = failed.or(done.err());
     }
     match failed {
         Some(error) => Err(error),
         None if is_moving(&shown) => Ok(Passed::Moving),
         None => Ok(Passed::Settled),
     }
+}
+
+/// Deletes everything, and shows that; what was seen before says nothing any more.
+async fn delete(ctx: &Context, cluster: &MdfsCluster) -> Result<Passed, Error> {
+    let deleted = deletion::delete_data(ctx, cluster).await;
+    let waits = match &deleted {
+        Ok(Deleted::All) => return Ok(Passed::Gone),
+        Ok(Deleted::WaitsFor(pods)) => format!("volumes go once these pods have: {pods}"),
+        Err(error) => error.text(),
+    };
+    let live = Live::default();
+    let recorded = cluster.status.as_ref();
+    let bootstrap = recorded.and_then(|status| status.bootstrap.as_ref());
+    let valid = validate(cluster);
+    let running = Deleting::Running;
+    let shown = show(
+        ctx,
+        cluster,
+        &valid,
+        &live,
+        None,
+        running,
+        bootstrap,
+        Some(&waits),
+    );
+    shown.await?;
+    deleted.map(|_| Passed::Moving)
 }
 
 /// Whether a change is under way, or somebody is missing who may come back any moment.
@@ -227,26 +266,38 @@ fn decide(cluster: &MdfsCluster, valid: &ValidatedCluster, live: &Live) -> Decid
     }
 }
 
-/// Builds and applies; of a cluster that is paused or whose spec cannot be used, the budget alone.
+/// Whether all workers run what is wanted, the last one that was restarted included.
+fn are_proven(plan: &Plan, observed: &Observed) -> bool {
+    let is_ready = |ordinal: u32| {
+        let worker = observed.workers.get(&ordinal);
+        let pod = worker.and_then(|worker| worker.pod.as_ref());
+        pod.is_some_and(|pod| pod.ready && !pod.terminating && pod.template == plan.target)
+    };
+    plan.outdated.is_empty() && plan.current.is_none() && (0..plan.replicas).all(is_ready)
+}
+
+/// Builds and applies; of a cluster that is left as it is or whose spec cannot be used, the budget alone.
 async fn change(
     ctx: &Context,
     cluster: &MdfsCluster,
     valid: &Result<ValidatedCluster, Vec<Fault>>,
-    paused: bool,
+    still: bool,
+    born: bool,
     decided: Option<&Decided>,
     live: &Live,
 ) -> Result<(), Error> {
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
-    let (Ok(valid), Some(decided), false) = (valid, decided, paused) else {
+    let (Ok(valid), Some(decided), false) = (valid, decided, still) else {
         let replicas = live.observed.worker_replicas();
         let budget = max_unavailable(name, replicas, &live.observed);
         return apply::budget(ctx, cluster, &names::workers(name), budget, live).await;
     };
     let observed = &live.observed;
     let replicas = decided.plan.replicas;
-    // Workers go first: what they write, masters of both versions read.
+    // Workers go first: what they write, masters of both versions read. A cluster that was never started
+    // has no such files, and may wait for nothing but another image.
     let master_image = match &observed.masters {
-        Some(masters) if !decided.plan.outdated.is_empty() => masters.image.clone(),
+        Some(masters) if born && !are_proven(&decided.plan, observed) => masters.image.clone(),
         _ => valid.image.clone(),
     };
     let circumstances = Circumstances {
@@ -271,11 +322,10 @@ async fn show(
     decided: Option<&Decided>,
     deleting: Deleting,
     bootstrap: Option<&Bootstrap>,
-    failed: Option<&Error>,
+    failed: Option<&str>,
 ) -> Result<MdfsClusterStatus, Error> {
     let previous = cluster.status.clone().unwrap_or_default();
     let now = now(ctx);
-    let failed = failed.map(Error::text);
     let next = status(
         &previous,
         &Facts {
@@ -290,7 +340,7 @@ async fn show(
             paused: validate::is_paused(cluster),
             deleting,
             bootstrap,
-            failed: failed.as_deref(),
+            failed,
             now: &now,
         },
     );

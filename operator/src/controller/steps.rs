@@ -1,22 +1,21 @@
 //! Carries out what was decided about workers and volumes. Each step can be done again, so whatever is
 //! cut off is done in the next pass.
 
-use super::context::Context;
+use super::context::{Context, Refusal};
 use super::dereference::{Live, key};
 use super::growth::Growth;
 use super::publish::{event, tell};
 use super::removal::{Plan, Step};
 use super::report::{patient_client, policy_change};
 use super::validate::ValidatedCluster;
-use super::{reconcile, secrets};
+use super::{metrics_token, reconcile};
 use crate::crd::MdfsCluster;
 use crate::error::Error;
 use crate::names::{self, DRAINED_ANNOTATION, MANAGER, RETIRED_ANNOTATION};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
-use mdfs_client::api::NewToken;
-use mdfs_client::{Client, Code, DiskId, Role, Roles};
+use mdfs_client::{Client, Code, DiskId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -25,8 +24,6 @@ use std::time::Duration;
 const ANNOUNCED_SECONDS: u64 = 600;
 /// How soon the same number of voters is asked for again.
 const VOTERS_AGAIN: Duration = Duration::from_secs(60);
-/// How long a token for metrics works.
-const METRICS_SECONDS: u64 = 5 * 365 * 24 * 3600;
 
 /// Does all that is to be done now.
 ///
@@ -48,9 +45,14 @@ pub(crate) async fn carry_out(
         client,
         live,
     };
+    let recorded = cluster.status.as_ref();
+    let recorded = recorded.is_some_and(|status| status.bootstrap.is_some());
+    if !recorded && !reconcile::is_born(&live.observed.leader) {
+        return hands.replace_what_never_ran(plan).await;
+    }
     let mut first = hands.grow(growth).await;
     first = first.and(hands.align().await);
-    first = first.and(hands.let_metrics_in().await);
+    first = first.and(metrics_token::let_in(ctx, valid, client).await);
     if let Some(predicate) = plan.ignored {
         let note = format!(
             "the rule {} is switched off by an annotation",
@@ -91,6 +93,18 @@ impl Hands<'_> {
         Api::namespaced(self.ctx.client.clone(), &self.valid.namespace)
     }
 
+    /// Before the cluster is started, pods that cannot run, such as of an image that is not there, are
+    /// all that may have to be replaced.
+    async fn replace_what_never_ran(&self, plan: &Plan) -> Result<(), Error> {
+        let mut first = Ok(());
+        for step in &plan.steps {
+            if matches!(step, Step::Restart { disk: None, .. }) {
+                first = first.and(self.take(step).await);
+            }
+        }
+        first
+    }
+
     /// Claims ask for more; then the StatefulSet goes without its pods, and the next pass makes it anew.
     async fn grow(&self, growth: &Growth) -> Result<(), Error> {
         let mut first = Ok(());
@@ -103,9 +117,16 @@ impl Hands<'_> {
                 Ok(()) => {}
                 // Kubernetes says what the class allows to those who may not read it.
                 Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
-                    let refused = (claim, storage.size_bytes);
-                    self.ctx
-                        .remember(&self.key(), |memory| memory.refused.insert(refused));
+                    let refusal = Refusal {
+                        claim,
+                        bytes: storage.size_bytes,
+                        message: status.message,
+                        at: self.ctx.now_millis(),
+                    };
+                    self.ctx.remember(&self.key(), |memory| {
+                        memory.refused.retain(|it| it.claim != refusal.claim);
+                        memory.refused.push(refusal);
+                    });
                 }
                 Err(error) => first = first.and(Err(Error::api("grow", claim)(error))),
             }
@@ -187,34 +208,6 @@ impl Hands<'_> {
         asked.map_err(Error::masters("change the number of voters"))
     }
 
-    /// A token that reads metrics and nothing else, for the ServiceMonitor.
-    async fn let_metrics_in(&self) -> Result<(), Error> {
-        let Some(_) = &self.valid.service_monitor else {
-            return Ok(());
-        };
-        let (name, namespace) = (&self.valid.name, &self.valid.namespace);
-        let api: Api<k8s_openapi::api::core::v1::Secret> =
-            Api::namespaced(self.ctx.client.clone(), namespace);
-        let secret = names::metrics_secret(name);
-        let there = api.get_opt(&secret).await;
-        if there
-            .map_err(Error::api("read", format!("Secret {secret}")))?
-            .is_some()
-        {
-            return Ok(());
-        }
-        let token = NewToken {
-            label: format!("metrics, for the ServiceMonitor {name}"),
-            roles: Roles::from_iter([Role::Metrics]),
-            prefix: String::new(),
-            expires_seconds: METRICS_SECONDS,
-        };
-        let made = self.client.create_token(&token).await;
-        let made = made.map_err(Error::masters("make a token for metrics"))?;
-        let secret = super::build::metrics_secret(name, namespace, &made.secret);
-        secrets::create(self.ctx, namespace, &secret).await
-    }
-
     async fn take(&self, step: &Step) -> Result<(), Error> {
         match step {
             Step::Drain { ordinal, disk } => {
@@ -235,6 +228,8 @@ impl Hands<'_> {
             Step::MarkRetired { ordinal, disk } => {
                 self.mark(*ordinal, RETIRED_ANNOTATION, Some(disk)).await
             }
+            // Its disk still takes no part: the mark of the drain has that undone in the next pass.
+            Step::UnmarkRetired { ordinal } => self.mark(*ordinal, RETIRED_ANNOTATION, None).await,
             Step::Unmark { ordinal } => {
                 self.mark(*ordinal, RETIRED_ANNOTATION, None).await?;
                 self.mark(*ordinal, DRAINED_ANNOTATION, None).await
@@ -259,7 +254,14 @@ impl Hands<'_> {
     ) -> Result<(), Error> {
         let claim = names::claim(&self.valid.name, ordinal);
         let Some(there) = self.live.claims.get(&claim) else {
-            return Ok(());
+            // Without a mark nobody would know whose drain or whose retirement it is.
+            return match disk {
+                None => Ok(()),
+                Some(_) => Err(Error::Unexpected {
+                    subject: format!("PersistentVolumeClaim {claim}"),
+                    what: "is missing and cannot be marked".to_owned(),
+                }),
+            };
         };
         let value = disk.map(ToString::to_string);
         let set = there
@@ -275,8 +277,10 @@ impl Hands<'_> {
             "metadata": { "uid": there.metadata.uid, "annotations": { (annotation): value } },
         });
         match self.patch_claim(&claim, &change).await {
-            // It went meanwhile, or another has its name: there is nothing to mark.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            // It went meanwhile, or another has its name: there is nothing to take off.
+            Err(kube::Error::Api(status)) if disk.is_none() && matches!(status.code, 404 | 409) => {
+                Ok(())
+            }
             marked => marked.map_err(Error::api("mark", claim)),
         }
     }
@@ -295,8 +299,11 @@ impl Hands<'_> {
                 .await;
                 Ok(())
             }
-            // It votes, or others are on their way: later.
-            Err(error) if error.is_transient() || error.code() == Some(Code::Conflict) => {
+            // It votes, others are on their way, or something is not repaired yet: later.
+            Err(error)
+                if error.is_transient()
+                    || matches!(error.code(), Some(Code::Conflict | Code::WouldLoseFiles)) =>
+            {
                 tracing::info!(%disk, %error, "the disk is not retired yet");
                 Ok(())
             }

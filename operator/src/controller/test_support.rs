@@ -81,6 +81,8 @@ impl World {
                     uid: "set".to_owned(),
                     replicas: count,
                     template_size: "1Gi".to_owned(),
+                    template: TEMPLATE.to_owned(),
+                    current: true,
                     terminating: false,
                 }),
                 masters: Some(MastersSeen {

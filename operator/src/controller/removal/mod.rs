@@ -42,6 +42,11 @@ pub enum Step {
         /// Its disk.
         disk: DiskId,
     },
+    /// Take the mark of a retirement off a claim that is wanted again, and that of its drain not.
+    UnmarkRetired {
+        /// The worker.
+        ordinal: u32,
+    },
     /// Take the marks off a claim: its disk stays.
     Unmark {
         /// The worker.
@@ -65,7 +70,7 @@ pub enum Step {
         ordinal: u32,
         /// The pod; another of the same name is left alone.
         uid: String,
-        /// Its disk, if it is known.
+        /// Its disk, if it is live: its absence is announced.
         disk: Option<DiskId>,
     },
 }
@@ -106,7 +111,7 @@ pub fn plan(
         target: template.to_owned(),
         scale_down: scaling.state,
         outdated: Vec::new(),
-        current: current(cluster, observed, template, rollout),
+        current: current(cluster, observed, template, rollout, scaling.replicas),
         held: None,
         ignored: None,
     };
@@ -119,15 +124,21 @@ pub fn plan(
     let Some((ordinal, pod)) = candidate(observed, &plan) else {
         return plan;
     };
+    // A pod that went before would come back as it was.
+    if !observed.set.as_ref().is_some_and(|set| set.makes(template)) {
+        return plan;
+    }
     let judged = predicates::judge(cluster, observed, &plan, ordinal, pod, ignored);
     plan.ignored = judged.ignored;
     match judged.held {
         Some(held) => plan.held = Some(held),
         None => {
             let name = names::worker(&cluster.name, ordinal);
-            let report = observed.leader.report();
+            // An announcement of one that is away already would only put its repair off.
+            let report = observed.leader.fresh();
             let disk = report
                 .and_then(|report| report.member(&name))
+                .filter(|it| it.state == WorkerState::Live)
                 .map(|it| it.disk_id);
             plan.current = Some((ordinal, pod.uid.clone()));
             plan.steps.push(Step::Restart {
@@ -147,9 +158,14 @@ fn current(
     observed: &Observed,
     template: &str,
     rollout: &Rollout,
+    replicas: u32,
 ) -> Option<(u32, String)> {
     let (name, removed) = (rollout.current.as_ref()?, rollout.removed_uid.clone()?);
     let ordinal = names::ordinal(&cluster.name, name)?;
+    // It is not to come back.
+    if ordinal >= replicas {
+        return None;
+    }
     let pod = observed
         .workers
         .get(&ordinal)

@@ -101,8 +101,8 @@ pub(super) struct Judged {
 /// How old the leader's count may be for a pod to be taken away on it.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// Asks every rule in order. A pod that is not ready serves nothing: taking it away makes nothing worse,
-/// and may be what mends it, so only the user holds it back.
+/// Asks every rule in order. A pod that serves nothing can be taken away without making anything worse,
+/// and that may be what mends it, so only the user holds it back.
 pub(super) fn judge(
     cluster: &ValidatedCluster,
     observed: &Observed,
@@ -118,12 +118,13 @@ pub(super) fn judge(
         ordinal,
         name: names::worker(&cluster.name, ordinal),
     };
+    let idle = candidate.is_idle(pod);
     let mut judged = Judged {
         held: None,
         ignored: None,
     };
     for predicate in Predicate::ALL {
-        if !pod.ready && predicate != Predicate::NotPaused {
+        if idle && predicate != Predicate::NotPaused {
             continue;
         }
         let Some(message) = candidate.breaks(predicate) else {
@@ -148,6 +149,21 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    /// Whether the pod serves nothing: its container does not run, or its disk is away, and not for a
+    /// moment only. That it is not ready is not enough, since its copies may be read all the same.
+    fn is_idle(&self, pod: &PodSeen) -> bool {
+        let runs_not = pod.waiting.is_some();
+        let serves_not = match self.observed.leader.fresh() {
+            Some(report) => match report.member(&self.name).map(|it| it.state) {
+                None | Some(WorkerState::Dead) => true,
+                Some(WorkerState::Suspect) => runs_not,
+                Some(WorkerState::Live) => false,
+            },
+            None => runs_not,
+        };
+        !pod.ready && serves_not
+    }
+
     /// Why the rule is not kept; none if it is.
     fn breaks(&self, predicate: Predicate) -> Option<String> {
         let report = self.observed.leader.report();

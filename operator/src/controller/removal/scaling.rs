@@ -49,11 +49,7 @@ pub(super) fn plan(cluster: &ValidatedCluster, observed: &Observed) -> Scaling {
     if is_smaller {
         scaling.state = ScaleDown::Running;
     }
-    let Some(report) = observed
-        .leader
-        .report()
-        .filter(|report| report.age.is_zero())
-    else {
+    let Some(report) = observed.leader.fresh() else {
         if is_smaller {
             let why = "the leader does not answer: nobody knows what the workers have".to_owned();
             scaling.state = ScaleDown::Blocked(ScaleDownBlock::TopologyUnknown, why);
@@ -78,14 +74,11 @@ pub(super) fn plan(cluster: &ValidatedCluster, observed: &Observed) -> Scaling {
 
 /// A retired disk is refused for ever: its claim has to go before its worker is there again.
 fn grow(cluster: &ValidatedCluster, observed: &Observed, scaling: &mut Scaling) {
-    let report = observed.leader.report();
+    let report = observed.leader.fresh();
     let set = observed.set.as_ref().map_or(0, |set| set.replicas);
     for (&ordinal, worker) in &observed.workers {
-        let Some(disk) = worker
-            .claim
-            .as_ref()
-            .and_then(|claim| claim.retired.as_ref())
-        else {
+        let claim = worker.claim.as_ref();
+        let Some(mark) = claim.and_then(|claim| claim.retired.as_ref()) else {
             continue;
         };
         if ordinal >= cluster.workers.replicas {
@@ -93,15 +86,37 @@ fn grow(cluster: &ValidatedCluster, observed: &Observed, scaling: &mut Scaling) 
         }
         // Not less than there are: growth waits, and takes nothing away.
         let held = scaling.replicas.min(ordinal.max(set));
-        match report.map(|report| member_of(report, disk)) {
+        let name = names::worker(&cluster.name, ordinal);
+        match report.map(|report| marked(report, &name, mark)) {
             // It was only marked, and is wanted again.
-            Some(Some(_)) => scaling.steps.push(Step::Unmark { ordinal }),
-            Some(None) => {
+            Some(Marked::Member(_)) => scaling.steps.push(Step::UnmarkRetired { ordinal }),
+            Some(Marked::Gone) => {
                 scaling.steps.push(Step::Discard { ordinal });
                 scaling.replicas = held;
             }
-            None => scaling.replicas = held,
+            Some(Marked::Unclear) | None => scaling.replicas = held,
         }
+    }
+}
+
+/// What became of a disk that is marked on the claim of a worker.
+enum Marked<'a> {
+    /// It is a member.
+    Member(&'a WorkerInfo),
+    /// It is refused, and the worker has no other disk.
+    Gone,
+    /// The mark names no disk, or the worker has another one: what is on the volume is not known.
+    Unclear,
+}
+
+fn marked<'a>(report: &'a Report, name: &str, mark: &str) -> Marked<'a> {
+    let Ok(disk) = mark.parse::<DiskId>() else {
+        return Marked::Unclear;
+    };
+    match (report.disk(&disk), report.member(name)) {
+        (Some(member), _) => Marked::Member(member),
+        (None, None) => Marked::Gone,
+        (None, Some(_)) => Marked::Unclear,
     }
 }
 
@@ -175,7 +190,7 @@ impl View<'_> {
         }
         let free: u64 = staying().map(|it| it.free_bytes).sum();
         if free < to_move {
-            let why = format!("{to_move} bytes have to move, and {free} are free on the others");
+            let why = "what has to move finds no room on the workers that stay".to_owned();
             return Some((ScaleDownBlock::InsufficientCapacity, why));
         }
         None
@@ -218,17 +233,21 @@ impl View<'_> {
                 continue;
             }
             let retired = self.claim(ordinal).and_then(|claim| claim.retired.as_ref());
-            match retired {
-                Some(disk) => match member_of(self.report, disk) {
-                    Some(member) => {
-                        let disk = member.disk_id;
-                        scaling.steps.push(Step::Retire { ordinal, disk });
-                        return;
-                    }
-                    None => scaling.replicas = ordinal,
-                },
+            let name = self.name(ordinal);
+            match retired.map(|mark| marked(self.report, &name, mark)) {
+                Some(Marked::Member(member)) => {
+                    let disk = member.disk_id;
+                    scaling.steps.push(Step::Retire { ordinal, disk });
+                    return;
+                }
+                Some(Marked::Gone) => scaling.replicas = ordinal,
+                Some(Marked::Unclear) => {
+                    let why = format!("the disk of {name} is not the one that its claim says");
+                    scaling.state = ScaleDown::Blocked(ScaleDownBlock::TopologyUnknown, why);
+                    return;
+                }
                 None => {
-                    let member = self.report.member(&self.name(ordinal));
+                    let member = self.report.member(&name);
                     if let Some(member) = member.filter(|it| is_empty(it)) {
                         let disk = member.disk_id;
                         scaling.steps.push(Step::MarkRetired { ordinal, disk });
@@ -240,8 +259,11 @@ impl View<'_> {
     }
 
     /// A disk that is lost while its worker is back with another: its volume is gone. It is given up
-    /// only if nothing is lost by that; the leader sees to it.
+    /// only if nothing is lost by that; the leader sees to it, and is asked once all is repaired.
     fn retire_lost(&self, steps: &mut Vec<Step>) {
+        if !self.report.is_fully_replicated() {
+            return;
+        }
         for ordinal in self.all() {
             let name = self.name(ordinal);
             let named = || self.report.workers.iter().filter(|it| it.name == name);

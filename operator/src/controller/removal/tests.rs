@@ -31,6 +31,14 @@ fn restart(ordinal: u32) -> Step {
     }
 }
 
+fn unannounced(ordinal: u32) -> Step {
+    Step::Restart {
+        ordinal,
+        uid: format!("pod-{ordinal}"),
+        disk: None,
+    }
+}
+
 #[track_caller]
 fn held(there: u32, predicate: Predicate, change: impl FnOnce(&mut World)) {
     let plan = planned(there, there, |world| {
@@ -60,6 +68,61 @@ fn a_new_template_restarts_the_highest_worker_alone() {
     assert_eq!(plan.steps, [restart(2)]);
     assert_eq!(plan.current, Some((2, "pod-2".to_owned())));
     assert_eq!(plan.outdated, [0, 1, 2]);
+}
+
+#[test]
+fn nobody_goes_before_the_set_would_make_what_is_wanted() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut crate::controller::observed::SetSeen)) {
+        let plan = planned(3, 3, |world| {
+            old(world, &[0, 1, 2]);
+            change(world.observed.set.as_mut().unwrap());
+        });
+        assert_eq!((plan.steps, plan.current), (vec![], None));
+        assert_eq!(plan.outdated, [0, 1, 2]);
+    }
+    check(|set| set.template = "old".to_owned());
+    check(|set| set.current = false);
+    check(|set| set.terminating = true);
+}
+
+#[test]
+fn the_restart_of_one_that_is_away_is_not_announced() {
+    let away = |state: WorkerState| {
+        planned(3, 3, |world| {
+            old(world, &[1]);
+            world.pod(1).ready = false;
+            world.pod(1).waiting = Some("ImagePullBackOff".to_owned());
+            world.member(1).state = state;
+        })
+    };
+    assert_eq!(away(WorkerState::Dead).steps, [unannounced(1)]);
+    assert_eq!(away(WorkerState::Suspect).steps, [unannounced(1)]);
+}
+
+#[test]
+fn one_that_is_not_ready_may_still_be_read_from_and_is_held_by_all_rules() {
+    let unready = |world: &mut World| {
+        world.pod(2).ready = false;
+        world.report().status.under_replicated_files = 1;
+    };
+    held(3, Predicate::NoSingleCopyOnCandidate, unready);
+    held(3, Predicate::NoSingleCopyOnCandidate, |world| {
+        unready(world);
+        world.suspect(2);
+    });
+    held(3, Predicate::LeaderReachable, |world| {
+        unready(world);
+        world.leader_is_silent();
+    });
+    // One that does not run serves nothing, whatever is known of the others.
+    let plan = planned(3, 3, |world| {
+        old(world, &[2]);
+        unready(world);
+        world.pod(2).waiting = Some("ImagePullBackOff".to_owned());
+        world.leader_is_silent();
+    });
+    assert!(matches!(plan.steps[..], [Step::Restart { .. }]));
 }
 
 #[test]
@@ -123,7 +186,7 @@ fn what_does_not_run_goes_first_whatever_the_data_says() {
         world.dead(0);
         world.report().status.under_replicated_files = 5;
     });
-    assert_eq!(plan.steps, [restart(0)]);
+    assert_eq!(plan.steps, [unannounced(0)]);
 }
 
 fn rollout_of(ordinal: u32, removed: &str) -> Rollout {
@@ -186,7 +249,7 @@ fn a_broken_image_stops_at_one_worker_and_is_undone_there() {
     world.dead(2);
     let rollout = rollout_of(2, "gone");
     let plan = plan(&with_workers(3), &world.observed, TEMPLATE, &rollout, None);
-    assert_eq!(plan.steps, [restart(2)]);
+    assert_eq!(plan.steps, [unannounced(2)]);
 }
 
 #[test]
@@ -336,9 +399,61 @@ fn a_shrink_that_is_taken_back_lets_workers_take_part_again() {
 #[test]
 fn a_mark_that_was_set_and_not_followed_is_taken_off_when_the_worker_is_wanted_again() {
     let plan = planned(3, 3, |world| {
-        world.claim(2).retired = Some(disk(2).to_string())
+        world.member(2).draining = true;
+        world.claim(2).drained = Some(disk(2).to_string());
+        world.claim(2).retired = Some(disk(2).to_string());
     });
-    assert_eq!(plan.steps, [Step::Unmark { ordinal: 2 }]);
+    // The mark of the drain stays: its disk has to take part again.
+    assert_eq!(plan.steps, [Step::UnmarkRetired { ordinal: 2 }]);
+}
+
+#[test]
+fn a_mark_that_is_not_of_the_workers_disk_takes_nothing_away() {
+    for mark in ["no disk".to_owned(), disk(99).to_string()] {
+        let shrunk = planned(5, 3, |world| {
+            world.empty(4);
+            world.claim(4).retired = Some(mark.clone());
+        });
+        assert_eq!(shrunk.replicas, 5, "{mark}");
+        let ScaleDown::Blocked(block, _) = shrunk.scale_down else {
+            panic!("{:?}", shrunk.scale_down);
+        };
+        assert_eq!(block, ScaleDownBlock::TopologyUnknown);
+        let kept = planned(3, 3, |world| world.claim(2).retired = Some(mark.clone()));
+        assert_eq!((kept.replicas, kept.steps), (3, vec![]), "{mark}");
+    }
+    // An old answer says nothing of now.
+    let plan = planned(3, 3, |world| {
+        world.claim(2).retired = Some(disk(2).to_string());
+        world.forget(2);
+        world.report().age = std::time::Duration::from_secs(10);
+    });
+    assert_eq!((plan.replicas, plan.steps), (3, vec![]));
+}
+
+#[test]
+fn a_claim_that_was_never_bound_holds_up_no_shrink() {
+    let plan = planned(5, 3, |world| {
+        for ordinal in [3, 4] {
+            world.forget(ordinal);
+            world.lose_pod(ordinal);
+            world.claim(ordinal).capacity = None;
+        }
+        world.observed.set.as_mut().unwrap().replicas = 3;
+    });
+    assert_eq!(
+        (plan.replicas, plan.scale_down),
+        (3, ScaleDown::NotRequested)
+    );
+}
+
+#[test]
+fn a_restart_of_one_that_is_not_to_come_back_is_over() {
+    let mut world = World::of_workers(3);
+    old(&mut world, &[1]);
+    let rollout = rollout_of(4, "gone");
+    let plan = plan(&with_workers(3), &world.observed, TEMPLATE, &rollout, None);
+    assert_eq!(plan.steps, [restart(1)]);
 }
 
 #[test]
@@ -414,6 +529,12 @@ fn a_lost_disk_is_given_up_once_its_worker_is_back_with_another() {
     let plan = planned(3, 3, |world| {
         replaced(world);
         world.report().workers.last_mut().unwrap().voter = true;
+    });
+    assert!(plan.steps.is_empty());
+    // What is being repaired may still need it.
+    let plan = planned(3, 3, |world| {
+        replaced(world);
+        world.report().status.under_replicated_files = 1;
     });
     assert!(plan.steps.is_empty());
     // A worker that is only away has one disk.

@@ -11,6 +11,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 /// The conditions that are there only while they are true, as `kstatus` wants them.
 pub const ABNORMAL: [&str; 2] = ["Reconciling", "Stalled"];
 
+/// The conditions that say nothing any more when nothing can be seen.
+pub(super) const OBSERVED: [&str; 6] = [
+    "Ready",
+    "Available",
+    "DataSafe",
+    "Degraded",
+    "Progressing",
+    "CapacityAvailable",
+];
+
 /// Whether something is the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Truth {

@@ -125,6 +125,12 @@ pub fn is_figures_only(one: &MdfsClusterStatus, other: &MdfsClusterStatus) -> bo
             can_lose_one_worker: status.capacity.can_lose_one_worker,
             ..Capacity::default()
         };
+        // Sentences have figures in them; what is the case is told by truths and reasons.
+        for condition in &mut status.conditions {
+            condition.message.clear();
+        }
+        status.diagnosis.clear();
+        status.rollout.blocked_message.clear();
         for drain in &mut status.drains {
             (drain.chunks_remaining, drain.bytes_remaining) = (0, 0);
         }

@@ -5,6 +5,7 @@ use super::conditions::{Truth, Verdict, verdict};
 use super::figures::not_live;
 use crate::controller::observed::{Leader, Report};
 use crate::crd::{Capacity, Data};
+use mdfs_client::api::{WorkerInfo, WorkerState};
 
 pub(super) fn available(facts: &Facts<'_>) -> Verdict {
     let say = |truth, reason, message: String| verdict("Available", truth, reason, message);
@@ -35,10 +36,11 @@ pub(super) fn available(facts: &Facts<'_>) -> Verdict {
                 .policy
                 .min_write_copies
                 .unwrap_or(report.policy.replicas);
-            if status.live_workers < u64::from(least) {
-                let live = status.live_workers;
-                let message =
-                    format!("{live} live workers cannot hold {least} copies: writes are refused");
+            let taking = taking(report);
+            if taking < usize::from(least) {
+                let message = format!(
+                    "{taking} live workers with room cannot take {least} copies: writes are refused"
+                );
                 return say(Truth::False, "ServingReadOnly", message);
             }
             say(
@@ -48,6 +50,15 @@ pub(super) fn available(facts: &Facts<'_>) -> Verdict {
             )
         }
     }
+}
+
+/// How many workers take new chunks.
+fn taking(report: &Report) -> usize {
+    let takes = |it: &&WorkerInfo| {
+        let barred = it.read_only || it.draining || it.witness;
+        it.state == WorkerState::Live && !barred && it.free_bytes >= report.policy.chunk_size
+    };
+    report.workers.iter().filter(takes).count()
 }
 
 pub(super) fn data_safe(facts: &Facts<'_>, data: &Data) -> Verdict {

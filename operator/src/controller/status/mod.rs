@@ -15,8 +15,8 @@ use super::observed::Observed;
 use super::removal::Plan;
 use super::validate::{Fault, ValidatedCluster};
 use crate::crd::{
-    Bootstrap, Drain, Endpoints, MasterStatus, MdfsClusterStatus, Rollout, Version, Volumes,
-    WorkersStatus,
+    Bootstrap, DataHealth, Drain, Endpoints, MasterStatus, MdfsClusterStatus, Rollout, Version,
+    Volumes, WorkersStatus,
 };
 use crate::names::{self, Component, MASTER_PORT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -87,6 +87,27 @@ pub fn status(previous: &MdfsClusterStatus, facts: &Facts<'_>) -> MdfsClusterSta
         volumes: volumes(facts),
         endpoints: endpoints(facts),
     }
+}
+
+/// The status when Kubernetes cannot be read: all that was there stays, of the time it is of, and nothing
+/// that could be well is said to be.
+pub fn unseen(previous: &MdfsClusterStatus, why: &str, now: &Time) -> MdfsClusterStatus {
+    let mut status = previous.clone();
+    "Unknown".clone_into(&mut status.phase);
+    why.clone_into(&mut status.diagnosis);
+    status.data.health = DataHealth::Unknown;
+    for condition in &mut status.conditions {
+        if !conditions::OBSERVED.contains(&condition.type_.as_str()) {
+            continue;
+        }
+        if condition.status != "Unknown" {
+            "Unknown".clone_into(&mut condition.status);
+            condition.last_transition_time = now.clone();
+        }
+        "CannotObserve".clone_into(&mut condition.reason);
+        why.clone_into(&mut condition.message);
+    }
+    status
 }
 
 fn count(number: usize) -> i32 {

@@ -223,8 +223,26 @@ fn what_is_served_follows_voters_and_workers() {
         ],
     );
     check(
-        |world| world.report().status.live_workers = 1,
+        |world| {
+            world.dead(0);
+            world.dead(1);
+        },
         &[("Available", "False", "ServingReadOnly")],
+    );
+    let read_only = [("Available", "False", "ServingReadOnly")];
+    check(
+        |world| {
+            world.member(0).read_only = true;
+            world.member(1).free_bytes = 1;
+        },
+        &read_only,
+    );
+    check(
+        |world| {
+            world.member(0).draining = true;
+            world.member(1).witness = true;
+        },
+        &read_only,
     );
 }
 
@@ -315,6 +333,12 @@ fn nothing_changes_while_no_fact_does_whatever_the_clock_says() {
     assert_eq!(more.data.observed_time, Some(time(NOW + 59)));
     assert_eq!(more.conditions, first.conditions);
     assert!(is_figures_only(&first, &more));
+    // Sentences have figures in them too.
+    let mut said = more.clone();
+    said.conditions[0].message = "7 left".to_owned();
+    said.diagnosis = "7 left".to_owned();
+    said.rollout.blocked_message = "7 left".to_owned();
+    assert!(is_figures_only(&more, &said));
     world.report().status.under_replicated_files = 1;
     let ill = shown_at(&more, &world, 3, NOW + 70);
     assert!(!is_figures_only(&more, &ill));
@@ -387,4 +411,49 @@ fn tags_are_read_from_images_with_ports_and_digests() {
     ] {
         assert_eq!(tag(image), want, "{image}");
     }
+}
+
+#[test]
+fn when_kubernetes_cannot_be_read_nothing_is_said_to_be_well_any_more() {
+    let well = shown(|_| {});
+    let status = unseen(&well, "cannot list pods", &time(NOW + 5));
+    for kind in ["Ready", "Available", "DataSafe", "Progressing"] {
+        assert_eq!(says(&status, kind).0, "Unknown", "{kind}");
+    }
+    assert_eq!(says(&status, "SpecValid").0, "True");
+    assert_eq!(status.data.health, DataHealth::Unknown);
+    assert_eq!(status.data.observed_time, well.data.observed_time);
+    assert_eq!(status.diagnosis, "cannot list pods");
+    assert_eq!(unseen(&status, "cannot list pods", &time(NOW + 9)), status);
+}
+
+#[test]
+fn a_cluster_that_is_being_deleted_is_not_well_whatever_was_said_before() {
+    let (valid, born) = (with_workers(3), born());
+    let status = status(
+        &shown(|_| {}),
+        &Facts {
+            name: "films",
+            namespace: "media",
+            generation: Some(8),
+            wanted_workers: 3,
+            valid: Ok(&valid),
+            observed: &crate::controller::observed::Observed::default(),
+            plan: None,
+            growth: None,
+            paused: false,
+            deleting: Deleting::Running,
+            bootstrap: Some(&born),
+            failed: Some("volumes go once these pods have: films-worker-0"),
+            now: &time(NOW),
+        },
+    );
+    assert_eq!(
+        says(&status, "Ready"),
+        ("False".to_owned(), "Deleting".to_owned())
+    );
+    assert_eq!(says(&status, "Available").0, "Unknown");
+    assert_eq!(says(&status, "DataSafe").0, "Unknown");
+    assert_eq!(status.phase, "Deleting");
+    assert!(status.diagnosis.contains("films-worker-0"));
 }

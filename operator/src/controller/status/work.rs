@@ -47,7 +47,9 @@ pub(super) fn volumes_resized(facts: &Facts<'_>) -> Verdict {
     }
     if !growth.unresizable.is_empty() {
         let claims = claims(&growth.unresizable);
-        let message = format!("the storage class does not let volumes grow: {claims}");
+        let why = growth.refusal.as_deref();
+        let why = why.unwrap_or("the storage class does not let volumes grow");
+        let message = format!("{why}: {claims}");
         return say(Truth::False, "ExpansionUnsupported", message);
     }
     if !growth.restart_needed.is_empty() {
