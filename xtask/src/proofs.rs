@@ -6,6 +6,8 @@ pub(crate) enum Form {
     Processes,
     /// The same on a Kubernetes of its own, which needs root and the image.
     Cluster,
+    /// The same on a control plane of its own, without nodes.
+    ControlPlane,
     /// An example of a package; its short form is the test target of the same name. Only the part of
     /// either that is named, if one is.
     Example {
@@ -310,6 +312,34 @@ pub(crate) const PROOFS: &[Proof] = &[
         needs: IMAGE,
         form: Form::Processes,
         minutes: 90,
+    },
+    Proof {
+        name: "chart",
+        claim: "the chart makes what a real API server takes, whatever its values, and refuses bad ones",
+        needs: &[],
+        form: Form::ControlPlane,
+        minutes: 10,
+    },
+    Proof {
+        name: "k8s-guard",
+        claim: "bad resources are refused by field and hold up no other, and nobody may more than needed",
+        needs: &[],
+        form: Form::ControlPlane,
+        minutes: 10,
+    },
+    Proof {
+        name: "k8s-converged",
+        claim: "the operator writes nothing while a resource is as wanted",
+        needs: &[],
+        form: Form::ControlPlane,
+        minutes: 15,
+    },
+    Proof {
+        name: "k8s-crash",
+        claim: "the operator is killed after each of its writes, and the next one ends where it would have",
+        needs: &[],
+        form: Form::ControlPlane,
+        minutes: 30,
     },
     Proof {
         name: "k8s-bed",

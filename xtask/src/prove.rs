@@ -37,7 +37,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
         (Form::Planted, short) => {
             return planted::run(&workspace, short, proof.minutes, folders);
         }
-        (Form::Processes | Form::Cluster, short) => {
+        (Form::Processes | Form::Cluster | Form::ControlPlane, short) => {
             let profile = if short { "debug" } else { "release" };
             let mut build = vec![
                 "cargo",
@@ -119,8 +119,10 @@ pub(crate) struct ShortForm {
     pub(crate) name: &'static str,
     /// The programs without which it cannot run, each with its Debian package.
     pub(crate) needs: &'static [(&'static str, &'static str)],
-    /// Whether it needs the programs of Kubernetes, and root.
+    /// Whether it needs the programs of Kubernetes.
     pub(crate) on_kubernetes: bool,
+    /// Whether it needs root.
+    pub(crate) needs_root: bool,
     /// What runs it; the programs must have been built.
     pub(crate) command: Bounded,
 }
@@ -130,7 +132,9 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
     let short = |proof: &Proof| {
         let name = proof.name;
         let command = match proof.form {
-            Form::Processes => with_processes(workspace, "debug", name, true, 6),
+            Form::Processes | Form::ControlPlane => {
+                with_processes(workspace, "debug", name, true, 6)
+            }
             // A cluster that comes up on a busy machine is most of a proof on it.
             Form::Cluster => with_processes(workspace, "debug", name, true, 10),
             Form::Planted => {
@@ -143,7 +147,8 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
             name,
             // Only the full form of `speed` compares itself with nginx.
             needs: if name == "speed" { &[] } else { proof.needs },
-            on_kubernetes: matches!(proof.form, Form::Cluster),
+            on_kubernetes: matches!(proof.form, Form::Cluster | Form::ControlPlane),
+            needs_root: matches!(proof.form, Form::Cluster),
             command,
         })
     };

@@ -125,7 +125,7 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
             _ if proof.on_kubernetes && without_kubernetes.is_some() => {
                 run.skip(&name, without_kubernetes.as_deref().unwrap_or_default());
             }
-            _ if proof.on_kubernetes && !machine::is_root() => run.skip(&name, "it needs root"),
+            _ if proof.needs_root && !machine::is_root() => run.skip(&name, "it needs root"),
             Some((program, _)) => run.skip(&name, &format!("{program} is missing")),
             None if proof.name == prove::API_FUZZ => match machine::schemathesis(&root, folders)? {
                 Ok(python) => {

@@ -42,16 +42,22 @@ pub fn plan_growth(wanted: &Storage, observed: &Observed) -> Growth {
         growth.shrink = true;
         return growth;
     }
+    let mut unbound = false;
     for (ordinal, claim) in claims(observed) {
         if claim.requested < wanted.size_bytes {
-            match claim.expandable {
-                // Who may not read the class asks, and the API server tells.
-                Some(true) | None => growth.patch.push(ordinal),
-                Some(false) => {
+            match (claim.expandable, claim.capacity) {
+                (Some(false), _) => {
                     growth.unresizable.push(ordinal);
                     growth.refusal = growth.refusal.or_else(|| claim.refused.clone());
                     continue;
                 }
+                // It may not ask for more before it has what it asked for.
+                (_, None) => {
+                    unbound = true;
+                    growth.resizing.push(ordinal);
+                }
+                // Where nobody knows about the class, the API server tells.
+                (Some(true) | None, Some(_)) => growth.patch.push(ordinal),
             }
         }
         let asked = claim.requested.max(wanted.size_bytes);
@@ -64,8 +70,11 @@ pub fn plan_growth(wanted: &Storage, observed: &Observed) -> Growth {
     }
     let is_old = template_bytes.is_some_and(|there| there < wanted.size_bytes);
     let terminating = observed.set.as_ref().is_some_and(|set| set.terminating);
-    growth.replace_set =
-        is_old && !terminating && growth.patch.is_empty() && growth.unresizable.is_empty();
+    growth.replace_set = is_old
+        && !terminating
+        && !unbound
+        && growth.patch.is_empty()
+        && growth.unresizable.is_empty();
     growth
 }
 
@@ -171,14 +180,27 @@ mod tests {
             "1Gi",
         );
         assert_eq!(growth.unresizable, [0]);
-        // Nobody knows the class: that is tried, and what is said then is shown.
-        let growth = check(&seen(Some(1), &[(1, 1, None)]), &[0], false, "1Gi");
-        assert!(growth.unresizable.is_empty());
+        // What the API server said is shown.
         let mut refused = seen(Some(1), &[(1, 1, Some(false))]);
         let claim = refused.workers.get_mut(&0).unwrap().claim.as_mut();
         claim.unwrap().refused = Some("exceeded quota".to_owned());
         let growth = check(&refused, &[], false, "1Gi");
         assert_eq!(growth.refusal.as_deref(), Some("exceeded quota"));
+    }
+
+    #[test]
+    fn a_class_that_nobody_may_read_is_tried() {
+        let growth = check(&seen(Some(1), &[(1, 1, None)]), &[0], false, "1Gi");
+        assert!(growth.unresizable.is_empty());
+    }
+
+    #[test]
+    fn a_claim_without_a_volume_is_waited_for() {
+        let mut observed = seen(Some(1), &[(1, 1, YES), (2, 2, YES)]);
+        let worker = observed.workers.get_mut(&0).unwrap();
+        worker.claim.as_mut().unwrap().capacity = None;
+        let growth = check(&observed, &[], false, "1Gi");
+        assert_eq!(growth.resizing, [0]);
     }
 
     #[test]

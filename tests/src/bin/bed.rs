@@ -16,7 +16,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Act {
-    /// Builds the programs of Kubernetes, unless they are there
+    /// Builds the programs of Kubernetes and helm, unless they are there
     Build,
     /// Starts a cluster, and ends it with Enter
     Up {
@@ -48,6 +48,7 @@ fn act(act: &Act) -> Result<()> {
     match act {
         Act::Build => {
             println!("{}", programs::kube()?.display());
+            println!("{}", programs::helm()?.display());
             Ok(())
         }
         Act::Up { nodes, images } => {

@@ -15,6 +15,7 @@ mod heartbeat;
 mod image;
 mod invariants;
 mod k8s;
+mod k8s_bare;
 mod kill_master;
 mod kill_worker;
 mod leader_kill;
@@ -87,6 +88,10 @@ enum Name {
     SlowClients,
     Speed,
     Image,
+    Chart,
+    K8sGuard,
+    K8sConverged,
+    K8sCrash,
     K8sBed,
 }
 
@@ -132,6 +137,10 @@ fn main() -> ExitCode {
         Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
         Name::Image => image::prove(short),
+        Name::Chart => k8s_bare::chart::prove(short),
+        Name::K8sGuard => k8s_bare::guard::prove(),
+        Name::K8sConverged => k8s_bare::converged::prove(short),
+        Name::K8sCrash => k8s_bare::crash::prove(short),
         Name::K8sBed => k8s::bed::prove(keep),
     };
     let name = name
