@@ -348,4 +348,32 @@ pub(crate) const PROOFS: &[Proof] = &[
         form: Form::Cluster,
         minutes: 30,
     },
+    Proof {
+        name: "k8s-first",
+        claim: "helm install and one YAML give a ready cluster, which takes and gives films through its Service",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-loss",
+        claim: "pods, nodes, volumes and the operator are lost in turn: all comes back by itself, with every file",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-grow",
+        claim: "volumes grow under running pods; a smaller one is refused, and a class that cannot is reported",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-delete",
+        claim: "a deleted cluster keeps its films, unless it was said twice that they go too",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
 ];

@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 /// The proof that needs schemathesis, and how it is told where that is.
 pub(crate) const API_FUZZ: &str = "api-fuzz";
 pub(crate) const SCHEMATHESIS: &str = "MDFS_SCHEMATHESIS";
+/// What the proofs on Kubernetes call the image.
+pub(crate) const CLUSTER_IMAGE: &str = "localhost/mdfs:e2e";
 
 /// Prints every claim with its name.
 pub(crate) fn list() {

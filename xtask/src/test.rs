@@ -105,6 +105,8 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
             "--dev",
             "--output",
             output.as_str(),
+            "--name",
+            prove::CLUSTER_IMAGE,
         ];
         run.part("image", Counted::Whole, Bounded::new(40, &words))?;
     }
@@ -135,7 +137,9 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
                 Err(why) => run.skip(&name, &why),
             },
             None => {
-                run.part(&name, Counted::Whole, proof.command)?;
+                let image = image.display().to_string();
+                let command = proof.command.env("MDFS_IMAGE", image);
+                run.part(&name, Counted::Whole, command)?;
             }
         }
     }

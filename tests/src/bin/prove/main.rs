@@ -93,6 +93,10 @@ enum Name {
     K8sConverged,
     K8sCrash,
     K8sBed,
+    K8sFirst,
+    K8sLoss,
+    K8sGrow,
+    K8sDelete,
 }
 
 /// Bytes in a MiB.
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         write,
         inside,
     } = Arguments::parse();
+    let form = k8s::Form { short, keep };
     let started = mdfs_tests::wait::now();
     let result = match name {
         Name::FirstRun => first_run::prove(short),
@@ -142,6 +147,10 @@ fn main() -> ExitCode {
         Name::K8sConverged => k8s_bare::converged::prove(short),
         Name::K8sCrash => k8s_bare::crash::prove(short),
         Name::K8sBed => k8s::bed::prove(keep),
+        Name::K8sFirst => k8s::first::prove(form),
+        Name::K8sLoss => k8s::loss::prove(form),
+        Name::K8sGrow => k8s::grow::prove(form),
+        Name::K8sDelete => k8s::delete::prove(form),
     };
     let name = name
         .to_possible_value()
