@@ -163,6 +163,7 @@ impl Running {
             most_listed: MOST_LISTED,
             trash_keep: limits.trash_keep,
             routed: true,
+            formats: FORMATS,
             incarnation: Incarnation(chance.random_u64()),
             chance: Box::new(move || chance.random_u128()),
         });

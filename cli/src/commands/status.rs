@@ -86,6 +86,10 @@ fn text(status: &Status) -> String {
             ),
         ),
         ("log", format!("committed up to {}", status.commit)),
+        (
+            "format",
+            status.format.map_or_else(none, |it| it.to_string()),
+        ),
     ]);
     let tasks = status.tasks.iter().map(super::tasks::line);
     lines.extend(tasks.map(|line| ("task", line)));

@@ -42,6 +42,15 @@ pub trait Record: Serialize + DeserializeOwned {
     fn of_earlier(version: u8, _value: &[u8]) -> Result<Self, Corrupt> {
         Err(Corrupt::Version(version))
     }
+
+    /// The value in a cluster of version `format`: that of an earlier one is what programs can read that
+    /// know no later one.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    fn encode_in(&self, _format: u32) -> Result<Vec<u8>, Corrupt> {
+        encode(self)
+    }
 }
 
 impl Record for ClusterRecord {}
@@ -128,6 +137,17 @@ pub fn put<T: Record>(key: &Key, value: &T) -> Result<Put, Corrupt> {
     Ok(Put {
         key: key.to_bytes(),
         value: Some(encode(value)?),
+    })
+}
+
+/// The effect that writes `value` under `key` in a cluster of version `format`.
+///
+/// # Errors
+/// As [`encode`].
+pub fn put_in<T: Record>(format: u32, key: &Key, value: &T) -> Result<Put, Corrupt> {
+    Ok(Put {
+        key: key.to_bytes(),
+        value: Some(value.encode_in(format)?),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Open uploads, the chunks of those that can be resumed, and how they ended.
 
-use super::{Corrupt, FileRecord, Precondition, Record, Wanted};
+use super::{Corrupt, FileRecord, Precondition, Record, Wanted, encode};
 use crate::checksum::{Blake3, ChunkHash, Crc32};
 use crate::chunk::ChunkSize;
+use crate::format::UPLOADS_SAY_WHOSE;
 use crate::id::{DiskId, RequestId, Term, TokenId};
 use crate::labels::Labels;
 use crate::name::FileName;
@@ -50,6 +51,14 @@ impl Record for UploadRecord {
             _ => Err(Corrupt::Version(version)),
         }
     }
+
+    fn encode_in(&self, format: u32) -> Result<Vec<u8>, Corrupt> {
+        if format >= UPLOADS_SAY_WHOSE {
+            return encode(self);
+        }
+        let first = FirstUploadRecord::from(self.clone());
+        postcard::to_extend(&first, vec![1]).map_err(Corrupt::Value)
+    }
 }
 
 /// An [`UploadRecord`] of version 1, which did not say whom it counts for.
@@ -93,6 +102,36 @@ impl From<FirstUploadRecord> for UploadRecord {
             request,
             session,
             holder: None,
+        }
+    }
+}
+
+impl From<UploadRecord> for FirstUploadRecord {
+    fn from(now: UploadRecord) -> Self {
+        let UploadRecord {
+            begun_at,
+            begun,
+            name,
+            chunk_size,
+            replicas,
+            content_type,
+            labels,
+            precondition,
+            request,
+            session,
+            holder: _,
+        } = now;
+        Self {
+            begun_at,
+            begun,
+            name,
+            chunk_size,
+            replicas,
+            content_type,
+            labels,
+            precondition,
+            request,
+            session,
         }
     }
 }
@@ -168,7 +207,7 @@ pub enum UploadEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{decode, encode};
+    use crate::records::decode;
     use crate::ring::ReplicationFactor;
 
     #[test]
@@ -202,7 +241,19 @@ mod tests {
         };
         let bytes = encode(&now).unwrap();
         assert_eq!(bytes[0], 2);
-        assert_eq!(decode(&bytes), Ok(now));
+        assert_eq!(decode(&bytes), Ok(now.clone()));
+        assert_eq!(now.encode_in(2).unwrap(), bytes);
+        // A cluster that has servers of the first version left holds what these can read.
+        let earlier = now.encode_in(1).unwrap();
+        assert_eq!(earlier[0], 1);
+        let read: UploadRecord = decode(&earlier).unwrap();
+        assert_eq!(
+            read,
+            UploadRecord {
+                holder: None,
+                ..now
+            }
+        );
         assert_eq!(decode::<UploadRecord>(&[0, 1]), Err(Corrupt::Version(0)));
     }
 }

@@ -10,6 +10,7 @@ mod certain;
 mod election;
 mod event;
 mod following;
+mod formats;
 mod founding;
 mod healing;
 mod masters;
@@ -50,6 +51,7 @@ use crate::error::Error;
 use certain::{Certain, Held, Read, Waiting};
 use founding::Founding;
 use mdfs_core::detect::DetectSettings;
+use mdfs_core::format::Formats;
 use mdfs_core::id::{ClusterId, FileId, Incarnation, Term};
 use mdfs_core::log::leader::{self as log, Leader, LeaderSettings};
 use mdfs_core::log::table::View;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub most_listed: u64,
     /// How long a deleted or replaced file stays in the trash, in log time.
     pub trash_keep: Duration,
+    /// The versions that this master knows of what the log and its records may hold.
+    pub formats: Formats,
     /// Drawn at random for this process.
     pub incarnation: Incarnation,
     /// Whether whoever asks goes to another master by itself, once that is known to lead: then nothing
@@ -147,6 +151,7 @@ pub struct Metadata {
     moving: moving::Plan,
     upkeep: upkeep::Schedule,
     voting: voting::Voting,
+    versions: formats::Versions,
     /// A disk that is retired if nothing is lost by that.
     retiring: Option<retiring::Retirement>,
     effects: Vec<Effect>,
@@ -189,6 +194,7 @@ impl Metadata {
             moving: moving::Plan::default(),
             upkeep: upkeep::Schedule::default(),
             voting: voting::Voting::default(),
+            versions: formats::Versions::default(),
             retiring: None,
             effects: Vec::new(),
         }
@@ -222,13 +228,17 @@ impl Metadata {
     /// Ends leading for good and gives the leases back. For a clean stop; what waits is answered
     /// that nobody leads.
     pub fn resign(&mut self, now: Now) -> Vec<Effect> {
+        self.give_up_leading(now);
+        std::mem::take(&mut self.effects)
+    }
+
+    fn give_up_leading(&mut self, now: Now) {
         let effects = self.log.resign(now.mono);
         self.absorb(now, effects);
         let held = std::mem::take(&mut self.held);
         for (_, held) in held {
             held.refuse(now, self.asked_elsewhere().unwrap_or(Error::NoLeader));
         }
-        std::mem::take(&mut self.effects)
     }
 
     fn tick(&mut self, now: Now) {

@@ -550,6 +550,7 @@ impl State {
             leader_url: None,
             masters: Vec::new(),
             commit: 0,
+            format: None,
         }
     }
 }

@@ -232,5 +232,6 @@ fn status(workers: u32) -> Status {
         leader_url: Some("http://10.0.1.1:8080".to_owned()),
         masters: Vec::new(),
         commit: 5,
+        format: Some(2),
     }
 }

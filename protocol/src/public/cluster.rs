@@ -111,6 +111,10 @@ pub struct Status {
     pub masters: Vec<MasterInfo>,
     /// The last committed index of the log.
     pub commit: u64,
+    /// The version of what the log and its records may hold: what every server knows. None while it is
+    /// not known.
+    #[serde(default)]
+    pub format: Option<u32>,
 }
 
 /// One master.

@@ -22,7 +22,9 @@ pub use labels::{LabelChange, plan_labels};
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
 pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home, plan_home_in_trash};
 pub use name::{Renamed, plan_delete, plan_rename};
-pub use policy::{PolicyChange, VOTERS_FOR_FEWER_COPIES, plan_lowered, plan_policy, plan_voters};
+pub use policy::{
+    PolicyChange, VOTERS_FOR_FEWER_COPIES, plan_format, plan_lowered, plan_policy, plan_voters,
+};
 pub use session::{MOST_CHUNKS, check_length, plan_chunk, plan_forget_ended};
 pub use token::{plan_revoke, plan_token};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};

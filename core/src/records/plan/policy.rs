@@ -135,6 +135,20 @@ pub fn plan_voters(records: &impl Lookup, wanted: u8) -> Result<Planned<()>, Ref
     Ok(Planned { puts, answer: () })
 }
 
+/// Plans that the log and its records may hold what version `format` brought.
+///
+/// # Errors
+/// If there is no cluster yet.
+pub fn plan_format(records: &impl Lookup, format: u32) -> Result<Planned<()>, Refusal> {
+    let before = cluster(records)?;
+    let puts = match before.format < format {
+        true => vec![put(&Key::Cluster, &ClusterRecord { format, ..before })?],
+        // It never falls: there may be what it brought.
+        false => Vec::new(),
+    };
+    Ok(Planned { puts, answer: () })
+}
+
 /// How many copies files have that follow the policy.
 pub(super) fn policy(records: &impl Lookup) -> Result<ReplicationFactor, Refusal> {
     Ok(cluster(records)?.replicas)
@@ -189,6 +203,17 @@ mod tests {
             table.apply(put);
         }
         Ok(planned.answer)
+    }
+
+    #[test]
+    fn the_version_of_the_format_rises_and_never_falls() {
+        let mut table = table();
+        let raised = plan_format(&table, 2).unwrap();
+        raised.puts.iter().for_each(|put| table.apply(put));
+        assert_eq!(cluster(&table).unwrap().format, 2);
+        for format in [1, 2] {
+            assert_eq!(plan_format(&table, format).unwrap().puts, []);
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl World {
             lower_after_seconds: 600,
             chunk_size: ChunkSize::MIN,
             founders: (1..=3).map(disk).collect(),
-            format: 1,
+            format: crate::format::FORMATS.most,
             recovery: None,
             voters_wanted: 3,
             min_write_copies: None,

@@ -11,7 +11,7 @@ use crate::log::message::Put;
 use crate::name::FileName;
 use crate::records::{
     Copies, EndedRecord, FileRecord, Holder, Key, Lookup, Outcome, Precondition, Session,
-    TrashRecord, UploadEnd, UploadRecord, Wanted, get, put, remove,
+    TrashRecord, UploadEnd, UploadRecord, Wanted, get, put, put_in, remove,
 };
 use std::collections::BTreeSet;
 
@@ -118,7 +118,8 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
     if let Some(old) = replaced {
         puts.push(remove(&Key::Upload(old)));
     }
-    puts.push(put(&Key::Upload(begin.file), &record)?);
+    let format = cluster(records)?.format;
+    puts.push(put_in(format, &Key::Upload(begin.file), &record)?);
     remember(&mut puts, begin.request, &Outcome::Begun(begin.file))?;
     Ok(Planned {
         puts,

@@ -23,10 +23,22 @@ impl Metadata {
                 log::Effect::Send { to, request } => self.send(now, to, request),
                 log::Effect::Elected { term } => {
                     tracing::info!(%term, "elected");
+                    self.check_inherited();
+                    if self.gives_up(now) {
+                        return;
+                    }
                     self.inherit();
                     self.elected(now);
                 }
-                log::Effect::Copied(copied) => self.copied(*copied),
+                log::Effect::Copied(copied) => {
+                    self.check_copied(&copied);
+                    if self.gives_up(now) {
+                        return;
+                    }
+                    if !self.is_outdated() {
+                        self.copied(*copied);
+                    }
+                }
                 log::Effect::SteppedDown { term } => self.step_down(term),
                 log::Effect::Committed { up_to } => {
                     self.committed(up_to);

@@ -11,7 +11,6 @@ use super::refounding::given_up;
 use super::{Effect, Metadata, Now, respond};
 use crate::error::Error;
 use mdfs_core::chunk::ChunkSize;
-use mdfs_core::format::FORMATS;
 use mdfs_core::id::{ClusterId, DiskId};
 use mdfs_core::log::leader as log;
 use mdfs_core::records::plan::plan_bootstrap;
@@ -327,7 +326,7 @@ impl Metadata {
             lower_after_seconds: ClusterRecord::LOWER_AFTER_SECONDS,
             chunk_size: founding.order.chunk_size,
             founders: founding.disks.clone(),
-            format: FORMATS.least,
+            format: self.founding_format(now, &founding.disks),
             recovery: (!founding.lost.is_empty()).then(|| Recovery {
                 since: now.wall,
                 lost: founding.lost.clone(),

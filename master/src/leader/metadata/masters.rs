@@ -5,7 +5,7 @@ use super::super::seeds::Present;
 use super::{Metadata, Now};
 use crate::error::Error;
 use mdfs_core::detect::Liveness;
-use mdfs_core::format::{FORMATS, Formats};
+use mdfs_core::format::{Formats, KNOWN_FOR};
 use mdfs_core::id::DiskId;
 use mdfs_core::log::feed::{Extent, FeedFrom};
 use mdfs_core::time::Timestamp;
@@ -26,6 +26,10 @@ const GONE: Duration = Duration::from_secs(5);
 /// that has not may have stopped.
 const FED_WITHIN: Duration = Duration::from_millis(1500);
 
+/// So many masters are remembered, besides this one: all that there may be, and as many that went
+/// while servers were replaced.
+const MOST_REMEMBERED: usize = 2 * MOST_MASTERS;
+
 /// The longest name of a version that is remembered, in bytes.
 const VERSION_MAX_BYTES: usize = 64;
 
@@ -35,7 +39,48 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The masters that follow this one, by their URL.
 #[derive(Debug, Default)]
 pub(super) struct Masters {
+    /// Those that are there, and those that went less than [`KNOWN_FOR`] ago: they may come back as the
+    /// program that they were. At most [`MOST_REMEMBERED`].
     followers: BTreeMap<String, Follower>,
+    /// When one that is not among them was heard of last, for want of room.
+    missed: Option<Timestamp>,
+}
+
+impl Masters {
+    /// What each knows of those that follow, or did a while ago; none for those that are not
+    /// remembered.
+    pub(super) fn formats(&self, now: Now) -> impl Iterator<Item = Option<Formats>> {
+        let lately = move |heard: Timestamp| now.mono.since(heard) < KNOWN_FOR;
+        let followers = self.followers.values();
+        let known = followers.filter(move |it| lately(it.heard));
+        let missed = self.missed.filter(|heard| lately(*heard));
+        let known = known.map(|it| Some(it.formats));
+        known.chain(missed.map(|_| None))
+    }
+
+    /// Makes room for one more that is there, if need be; false if there are too many.
+    fn make_room(&mut self, now: Now, url: &str) -> bool {
+        let Self { followers, missed } = self;
+        followers.retain(|_, it| now.mono.since(it.heard) < KNOWN_FOR);
+        if followers.get(url).is_some_and(|it| it.is_there(now)) {
+            return true;
+        }
+        let present = followers.values().filter(|it| it.is_there(now)).count();
+        // This master is one more.
+        if present + 1 >= MOST_MASTERS {
+            *missed = Some(now.mono);
+            return false;
+        }
+        if followers.len() >= MOST_REMEMBERED && !followers.contains_key(url) {
+            // Not one of those that are there: they are fewer.
+            let longest = followers.iter().min_by_key(|(_, it)| it.heard);
+            if let Some((url, heard)) = longest.map(|(url, it)| (url.clone(), it.heard)) {
+                followers.remove(&url);
+                *missed = (*missed).max(Some(heard));
+            }
+        }
+        true
+    }
 }
 
 /// What a master that follows said.
@@ -49,6 +94,12 @@ struct Follower {
     copied: Option<(u64, bool)>,
     /// When it asked for the feed last.
     fed: Option<Timestamp>,
+}
+
+impl Follower {
+    fn is_there(&self, now: Now) -> bool {
+        now.mono.since(self.heard) < GONE
+    }
 }
 
 impl Metadata {
@@ -111,33 +162,45 @@ impl Metadata {
     /// What is known of a master that follows and was heard of now; none if there are too many, or it
     /// does not say where it is.
     fn follower(&mut self, now: Now, url: String, formats: Formats) -> Option<&mut Follower> {
-        let followers = &mut self.masters.followers;
-        followers.retain(|_, it| now.mono.since(it.heard) < GONE);
-        // This one is one more.
-        let is_full = followers.len() + 1 >= MOST_MASTERS && !followers.contains_key(&url);
-        if is_full || url.len() > URL_MAX_BYTES || !is_base_url(&url) {
+        let is_fit = url.len() <= URL_MAX_BYTES && is_base_url(&url);
+        if !is_fit || !self.masters.make_room(now, &url) {
             return None;
         }
-        let follower = followers.entry(url).or_insert_with(|| Follower {
+        let new = || Follower {
             heard: now.mono,
             formats,
             version: None,
             copied: None,
             fed: None,
-        });
+        };
+        let follower = self.masters.followers.entry(url).or_insert_with(new);
+        if !follower.is_there(now) {
+            // What is there now may be another process.
+            *follower = new();
+        }
         (follower.heard, follower.formats) = (now.mono, formats);
         Some(follower)
     }
 
     /// Whether another master is there that would take over at once: it waits for the feed, or did a
-    /// moment ago.
+    /// moment ago, and knows what the log may hold.
     pub fn has_follower_waiting(&self, now: Now) -> bool {
         let asked_lately = |follower: &Follower| {
             let asked = follower.fed;
             asked.is_some_and(|asked| now.mono.since(asked) < FED_WITHIN)
         };
         let mut followers = self.masters.followers.iter();
-        followers.any(|(url, follower)| asked_lately(follower) && !self.feeds.has_left(url))
+        followers.any(|(url, follower)| {
+            let may_lead = self.knows_format(follower.formats);
+            may_lead && asked_lately(follower) && !self.feeds.has_left(url)
+        })
+    }
+
+    /// The masters that follow this one and would not take over: they do not know what the log may hold.
+    pub(super) fn outdated_followers(&self, now: Now) -> impl Iterator<Item = &str> {
+        let followers = self.present_followers(now);
+        let outdated = followers.filter(|(_, it)| !self.knows_format(it.formats));
+        outdated.map(|(url, _)| url)
     }
 
     /// The masters that follow this one.
@@ -147,7 +210,7 @@ impl Metadata {
 
     fn present_followers(&self, now: Now) -> impl Iterator<Item = (&str, &Follower)> {
         let followers = self.masters.followers.iter();
-        let present = followers.filter(move |(_, it)| now.mono.since(it.heard) < GONE);
+        let present = followers.filter(move |(_, it)| it.is_there(now));
         present.map(|(url, follower)| (url.as_str(), follower))
     }
 
@@ -199,8 +262,8 @@ impl Metadata {
             behind: commit.map(|_| 0),
             warm: self.log.is_warm(),
             version: Some(VERSION.to_owned()),
-            format_least: Some(FORMATS.least),
-            format_most: Some(FORMATS.most),
+            format_least: Some(self.settings.formats.least),
+            format_most: Some(self.settings.formats.most),
         };
         let leader = self.known_leader().map(|leader| MasterInfo {
             url: leader.url,

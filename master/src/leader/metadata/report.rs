@@ -143,6 +143,7 @@ impl Metadata {
             leader_url: self.log.leader_url().map(ToOwned::to_owned),
             masters: self.list_masters(now),
             commit: self.log.commit().unwrap_or(0),
+            format: self.format(),
         };
         self.judge(now, &mut status);
         status
@@ -154,6 +155,9 @@ impl Metadata {
             worst = worse(worst, health);
             status.reasons.push(reason);
         };
+        if let Some(why) = self.unknown_format() {
+            say(Health::Unknown, why);
+        }
         if self.log.term().is_none() {
             if self.is_unborn() {
                 say(
@@ -214,6 +218,12 @@ impl Metadata {
                 );
                 say(Health::Critical, reason);
             }
+            for url in self.outdated_followers(now) {
+                let reason = format!(
+                    "master {url} is an older program than the cluster's format: it does not lead"
+                );
+                say(Health::Degraded, reason);
+            }
             let takes = |disk: &DiskId| self.catalog.accepts(*disk);
             let holders = self
                 .catalog
@@ -260,6 +270,12 @@ impl Metadata {
                     continue;
                 }
                 let name = &observed.beat.name;
+                if !self.knows_format(observed.beat.formats) {
+                    let reason = format!(
+                        "worker {name} is an older program than the cluster's format: it may not vote"
+                    );
+                    say(Health::Degraded, reason);
+                }
                 if self.moving.lost.contains(&disk)
                     && self.fleet.is_unsteady(disk, self.repair_delay())
                     && self.fleet.liveness(disk, now.mono) == Liveness::Live

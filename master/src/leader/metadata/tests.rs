@@ -6,6 +6,7 @@ mod clusters;
 mod faults;
 mod flapping;
 mod following;
+mod formats;
 mod founding;
 mod healing;
 mod joining;

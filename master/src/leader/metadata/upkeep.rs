@@ -77,6 +77,7 @@ impl Metadata {
             self.upkeep.members = now.mono;
             self.update_members(now);
             self.look_at_voters(now);
+            self.look_at_formats(now);
             self.retire_emptied(now);
             self.lower(now);
         }

@@ -141,6 +141,7 @@ impl Metadata {
                     && beat.voter == VoterState::Healthy
                     && !beat.leaving
                     && beat.lease_millis == span
+                    && self.knows_format(beat.formats)
             })
     }
 

@@ -6,7 +6,7 @@ use super::world::World;
 use crate::error::Error;
 use crate::leader::following::Following;
 use crate::leader::handle::Question;
-use mdfs_core::format::FORMATS;
+use mdfs_core::format::{FORMATS, Formats};
 use mdfs_protocol::feed::{Extent, FeedFrom, FeedReply, FeedRequest};
 use mdfs_protocol::internal::MOST_MASTERS;
 
@@ -19,21 +19,29 @@ fn pair() -> World {
 }
 
 impl World {
-    fn wanted(&mut self) -> Option<FeedFrom> {
+    pub(super) fn wanted(&mut self) -> Option<FeedFrom> {
         done(self.ask(|answer| Question::Following(Following::Where(answer)))).unwrap()
     }
 
     fn ask_feed(&mut self, from: FeedFrom) -> super::asking::Asked<FeedReply> {
+        self.ask_feed_as(FORMATS, from)
+    }
+
+    pub(super) fn ask_feed_as(
+        &mut self,
+        formats: Formats,
+        from: FeedFrom,
+    ) -> super::asking::Asked<FeedReply> {
         let request = FeedRequest {
             url: "http://master-2".to_owned(),
-            formats: FORMATS,
+            formats,
             from,
         };
         self.ask(|answer| Question::Following(Following::Serve(request, answer)))
     }
 
     /// The other master reads all that there is.
-    fn feed_other(&mut self) {
+    pub(super) fn feed_other(&mut self) {
         loop {
             let from = self.as_other(0, World::wanted).unwrap();
             let mut asked = self.ask_feed(from);

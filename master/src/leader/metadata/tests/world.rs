@@ -9,6 +9,7 @@ use crate::leader::metadata::{Effect, Event, Metadata, Now, Settings};
 use crate::leader::survey::{Survey, survey};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::DetectSettings;
+use mdfs_core::format::FORMATS;
 use mdfs_core::id::{ClusterId, DiskId, FileId, Incarnation};
 use mdfs_core::log::leader::LeaderSettings;
 use mdfs_core::log::message::Request;
@@ -88,6 +89,7 @@ fn master(incarnation: u64, pinned: Option<ClusterId>) -> Metadata {
         most_listed: 500_000,
         trash_keep: crate::config::Limits::default().trash_keep,
         routed: false,
+        formats: FORMATS,
         incarnation: Incarnation(incarnation),
         chance: Box::new(move || {
             drawn += 1;
@@ -366,7 +368,7 @@ impl World {
     }
 
     /// Carries out what a master wants done, and all that follows.
-    fn carry(&mut self, effects: Vec<Effect>) {
+    pub(super) fn carry(&mut self, effects: Vec<Effect>) {
         let mut effects: VecDeque<Effect> = effects.into();
         while let Some(effect) = effects.pop_front() {
             let event = match effect {
