@@ -193,4 +193,4 @@ pub enum Told {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -20,3 +20,6 @@ pub mod recovery;
 pub mod schema;
 pub mod token;
 pub mod transfer;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
 //! Every question and answer reads back as it was.
 
 use super::*;
+use crate::public::{
+    AtRisk, Health, MasterInfo, MasterRole, PolicyLowering, Task, TaskKind, WorkerInfo, WorkerState,
+};
 use mdfs_core::access::Grant;
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSet, ChunkSize};
-use mdfs_core::id::{ClusterId, DiskId, Incarnation, RequestId, Term};
+use mdfs_core::id::{ClusterId, DiskId, Generation, Incarnation, RequestId, Term};
 use mdfs_core::labels::Labels;
-use mdfs_core::records::plan::{LabelChange, Trashed};
+use mdfs_core::records::plan::{Imported, LabelChange, Trashed};
 use mdfs_core::records::{FileRecord, Precondition, Session, TokenHash, UploadRecord, Wanted};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -139,8 +142,138 @@ fn session() -> OpenSession {
     }
 }
 
+fn imported() -> Imported {
+    let FileInfo { name, record } = file();
+    Imported {
+        name,
+        record,
+        deleted: Some(LogTime::from_millis(1)),
+        known: true,
+    }
+}
+
+fn status() -> Status {
+    let master = MasterInfo {
+        url: "http://m".to_owned(),
+        role: MasterRole::Leader,
+        heard_millis_ago: Some(1),
+        copied: Some(2),
+        behind: Some(3),
+        warm: true,
+        version: Some("1.2.3".to_owned()),
+        format_least: Some(4),
+        format_most: Some(5),
+    };
+    Status {
+        cluster_id: Some(ClusterId::from_u128(5)),
+        health: Health::Degraded,
+        reasons: vec!["why".to_owned()],
+        files: 1,
+        bytes: 2,
+        trashed_files: 3,
+        open_uploads: 4,
+        upload_sessions: 5,
+        upload_bytes: 6,
+        oldest_upload_seconds: 7,
+        under_replicated_files: 8,
+        missing_files: 9,
+        damaged_chunks: 10,
+        excess_copies: 11,
+        at_risk: vec![AtRisk {
+            name: "a".to_owned(),
+            copies: 1,
+            wanted: 2,
+        }],
+        counted_millis_ago: Some(12),
+        copies_to_make: 13,
+        bytes_to_copy: 14,
+        moving_partitions: 15,
+        tasks: vec![task()],
+        repair_paused: true,
+        live_workers: 16,
+        workers: 17,
+        leased_voters: 18,
+        voters: 19,
+        replicas: 20,
+        chunk_size: 21,
+        term: Some("2-3".to_owned()),
+        leader_url: Some("http://m".to_owned()),
+        masters: vec![master],
+        commit: 22,
+        format: Some(23),
+    }
+}
+
+fn task() -> Task {
+    Task {
+        kind: TaskKind::Repair,
+        worker: Some("w".to_owned()),
+        disk_id: Some(DiskId::from_u128(4)),
+        millis: 1,
+        done_chunks: 2,
+        total_chunks: 3,
+        done_bytes: 4,
+        total_bytes: 5,
+        bytes_per_second: 6,
+        eta_seconds: Some(7),
+    }
+}
+
+fn worker() -> WorkerInfo {
+    WorkerInfo {
+        disk_id: DiskId::from_u128(4),
+        name: "w".to_owned(),
+        url: Some("http://w".to_owned()),
+        state: WorkerState::Suspect,
+        read_only: false,
+        draining: true,
+        decommissioning: false,
+        announced_seconds: Some(1),
+        voter: true,
+        witness: false,
+        voter_broken: true,
+        zone: Some("z".to_owned()),
+        generation: Generation(2),
+        partitions: 3,
+        chunk_bytes: 4,
+        chunks: 5,
+        capacity_bytes: 6,
+        free_bytes: 7,
+        bad_blocks: 8,
+        oldest_unverified_millis: Some(9),
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        replicas: 2,
+        lowering: Some(PolicyLowering {
+            replicas: 1,
+            in_seconds: 3,
+        }),
+        chunk_size: 4,
+        repair_delay_seconds: 5,
+        trash_keep_seconds: 6,
+        lower_after_seconds: 7,
+        min_write_copies: Some(1),
+    }
+}
+
+fn recovered() -> Recovered {
+    Recovered {
+        done: true,
+        voters_before: vec![DiskId::from_u128(3), DiskId::from_u128(4)],
+        voters: vec![DiskId::from_u128(4)],
+        lost: vec![DiskId::from_u128(3)],
+        all_voters_lost: false,
+        last_index: 1,
+        last_change: Some(2),
+        silent: vec!["w".to_owned()],
+    }
+}
+
 /// Each question, and whether it may be asked again.
-fn questions() -> Vec<(Asked, bool)> {
+pub(crate) fn questions() -> Vec<(Asked, bool)> {
     let file = FileId::from_u128(1);
     let session = Session {
         size: Some(5),
@@ -171,7 +304,7 @@ fn questions() -> Vec<(Asked, bool)> {
         file,
     };
     let url = "http://m".to_owned();
-    let formats = mdfs_core::format::FORMATS;
+    let formats = Formats { least: 1, most: 2 };
     vec![
         (begin(None, None), true),
         (begin(request(), Some(session)), true),
@@ -242,12 +375,51 @@ fn questions() -> Vec<(Asked, bool)> {
         ),
         (
             Asked::Import(Import {
-                files: Vec::new(),
+                files: vec![imported()],
                 overwrite: true,
                 import: 4,
                 step: ImportStep::Files,
             }),
             false,
+        ),
+        (
+            Asked::RecordChunk(RecordChunk {
+                chunk: mdfs_core::chunk::ChunkId { file, index: 2 },
+                length: 3,
+                crc32: Crc32::default(),
+                hash: mdfs_core::checksum::ChunkHash([1; 32]),
+                alone: Some(Blake3::of(b"abc")),
+                disks: vec![DiskId::from_u128(4)],
+                term: term(),
+            }),
+            true,
+        ),
+        (
+            Asked::ListUploads(ListUploads {
+                prefix: "a".to_owned(),
+                after: Some(file),
+                limit: 10,
+            }),
+            true,
+        ),
+        (
+            Asked::CommitUpload(CommitUpload {
+                file,
+                term: term(),
+                layout: ChunkLayout::of_file(3, ChunkSize::MIN).unwrap(),
+                crc32: Crc32::default(),
+                blake3: Blake3::of(b"abc"),
+                copies: Vec::new(),
+            }),
+            true,
+        ),
+        (
+            Asked::Bootstrap(Bootstrap {
+                disks: vec![DiskId::from_u128(4)],
+                replicas: ReplicationFactor::DEFAULT,
+                chunk_size: ChunkSize::MIN,
+            }),
+            true,
         ),
     ]
 }
@@ -260,8 +432,8 @@ fn questions_read_back_and_only_those_are_repeated_that_change_nothing_more() {
     }
 }
 
-#[test]
-fn answers_read_back() {
+/// Answers of most kinds.
+pub(crate) fn answers() -> Vec<Told> {
     let view = FileView {
         info: file(),
         sites: vec![SitesOfRun {
@@ -278,7 +450,7 @@ fn answers_read_back() {
         url: "http://m".to_owned(),
     });
     let cluster = ClusterId::from_u128(5);
-    for told in [
+    vec![
         Told::Done,
         Told::Begun(Box::new(Begun::Open(open()))),
         Told::Begun(Box::new(Begun::Already(file()))),
@@ -297,14 +469,28 @@ fn answers_read_back() {
         Told::Token(Some(Box::new(token().record))),
         Told::Revoked(Box::new(token().record)),
         Told::Tokens(vec![token()]),
-        Told::Imported(ImportResult::default()),
-        Told::Recovered(Recovered::default()),
-        Told::Workers(Workers {
-            workers: Vec::new(),
+        Told::Imported(ImportResult {
+            files: 1,
+            trashed: 2,
+            present: 3,
+            conflicts: vec![name("a")],
         }),
+        Told::Recovered(recovered()),
+        Told::Status(Box::new(status())),
+        Told::Workers(Workers {
+            workers: vec![worker()],
+        }),
+        Told::Tasks(Tasks {
+            tasks: vec![task()],
+            more: 8,
+        }),
+        Told::Policy(policy()),
         Told::Refused(Refused::VerifyFirst { term: term() }),
         Told::NotLeader { hint },
-    ] {
-        check(&told);
-    }
+    ]
+}
+
+#[test]
+fn answers_read_back() {
+    answers().iter().for_each(check);
 }
