@@ -180,18 +180,21 @@ mod tests {
             "1Gi",
         );
         assert_eq!(growth.unresizable, [0]);
-        // What the API server said is shown.
-        let mut refused = seen(Some(1), &[(1, 1, Some(false))]);
-        let claim = refused.workers.get_mut(&0).unwrap().claim.as_mut();
-        claim.unwrap().refused = Some("exceeded quota".to_owned());
-        let growth = check(&refused, &[], false, "1Gi");
-        assert_eq!(growth.refusal.as_deref(), Some("exceeded quota"));
     }
 
     #[test]
     fn a_class_that_nobody_may_read_is_tried() {
         let growth = check(&seen(Some(1), &[(1, 1, None)]), &[0], false, "1Gi");
         assert!(growth.unresizable.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_word_of_who_refused() {
+        let mut refused = seen(Some(1), &[(1, 1, Some(false))]);
+        let claim = refused.workers.get_mut(&0).unwrap().claim.as_mut();
+        claim.unwrap().refused = Some("exceeded quota".to_owned());
+        let growth = check(&refused, &[], false, "1Gi");
+        assert_eq!(growth.refusal.as_deref(), Some("exceeded quota"));
     }
 
     #[test]
