@@ -599,6 +599,7 @@ fn feeds(lines: &mut Lines) {
                 records: vec![(b"key".to_vec(), b"value".to_vec())],
                 more: true,
             }),
+            epoch: 7,
         };
         lines.add("feed-page", &FeedReply::Page(page));
     }
