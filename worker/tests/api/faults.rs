@@ -129,7 +129,7 @@ async fn a_disk_that_fails_a_sync_acknowledges_nothing_and_reads_on() {
         ..api.call(Method::POST, FOOTERS)
     };
     let page: Footers = postcard::from_bytes(&api.send(ask).await.body).unwrap();
-    assert_eq!(page.footers.len(), 1);
+    assert!(page.footers.iter().any(|it| it.chunk == chunk(0)));
 }
 
 #[tokio::test]
