@@ -7,9 +7,9 @@ mod scan;
 
 use super::App;
 use super::error::HttpError;
-use super::transfer::{pass_on, permit};
+use super::transfer::{Records, pass_on, permit, records};
 use super::wire::json;
-use crate::leader::command;
+use crate::leader::command::{self, Export};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -21,6 +21,7 @@ use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{Recover, Recovered};
 use mdfs_protocol::recovery;
 use scan::Scan;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Goes on without voters that are lost, or says what would come of it.
 pub(crate) async fn recover(
@@ -44,12 +45,15 @@ pub(crate) async fn finish(State(app): State<App>) -> Result<StatusCode, HttpErr
 /// Looks for what is left of files on all disks; files that are whole come back. Only the leader knows
 /// which files there are: another master passes its answer on.
 pub(crate) async fn scan(State(app): State<App>) -> Result<Response, HttpError> {
-    match app.0.leader.elsewhere() {
-        Some(leader) => {
+    let permit = permit(&app)?;
+    match records(&app).await? {
+        Records::Here(export) => scan_of(&app, *export, permit).await,
+        Records::At(leader) => {
+            // The leader counts those that it makes.
+            drop(permit);
             let passed = pass_on(&app, &leader, recovery::PASSED).await?;
             Ok(answer(passed))
         }
-        None => scan_here(State(app)).await,
     }
 }
 
@@ -57,12 +61,20 @@ pub(crate) async fn scan(State(app): State<App>) -> Result<Response, HttpError> 
 pub(crate) async fn scan_here(State(app): State<App>) -> Result<Response, HttpError> {
     let permit = permit(&app)?;
     let export = app.0.leader.export().await?;
+    scan_of(&app, export, permit).await
+}
+
+async fn scan_of(
+    app: &App,
+    export: Export,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response, HttpError> {
     if export.cluster.recovery.is_none() {
         let why = "no recovery is under way: what no record has is dropped as it should be";
         return Err(HttpError::new(Code::Conflict, why));
     }
     let workers = app.0.leader.workers().await?;
-    let scan = Scan::new(&app, export, workers, permit);
+    let scan = Scan::new(app, export, workers, permit);
     let pieces = stream::try_unfold(scan, |mut scan| async move {
         let piece = scan.piece().await;
         let piece = piece.inspect_err(|error| {

@@ -49,20 +49,44 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub(crate) async fn export(State(app): State<App>, uri: Uri) -> Result<Response, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["tokens"])?;
     let with_tokens = query.flag("tokens")?;
-    // Only the leader has the records: another master passes them on.
-    if let Some(leader) = app.0.leader.elsewhere() {
-        let query = if with_tokens { "?tokens=1" } else { "" };
-        let path = format!("{}{query}", transfer::PASSED);
-        return Ok(exported(pass_on(&app, &leader, &path).await?));
+    let permit = permit(&app)?;
+    match records(&app).await? {
+        Records::Here(export) => Ok(export_of(*export, with_tokens, permit)),
+        Records::At(leader) => {
+            // The leader counts those that it gives out.
+            drop(permit);
+            let query = if with_tokens { "?tokens=1" } else { "" };
+            let path = format!("{}{query}", transfer::PASSED);
+            Ok(exported(pass_on(&app, &leader, &path).await?))
+        }
     }
-    export_of(&app, with_tokens).await
 }
 
 /// The same for another master, of this one alone.
 pub(crate) async fn export_here(State(app): State<App>, uri: Uri) -> Result<Response, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?.only(&["tokens"])?;
     let with_tokens = query.flag("tokens")?;
-    export_of(&app, with_tokens).await
+    let permit = permit(&app)?;
+    let export = app.0.leader.export().await?;
+    Ok(export_of(export, with_tokens, permit))
+}
+
+/// All records, or who has them: only the leader does.
+pub(super) enum Records {
+    Here(Box<Export>),
+    At(Leader),
+}
+
+/// Who leads may become known while this master's own loop holds the question.
+pub(super) async fn records(app: &App) -> Result<Records, Error> {
+    if let Some(leader) = app.0.leader.elsewhere() {
+        return Ok(Records::At(leader));
+    }
+    match app.0.leader.export().await {
+        Ok(export) => Ok(Records::Here(Box::new(export))),
+        Err(Error::NotLeader { hint: Some(leader) }) => Ok(Records::At(leader)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The ids of all files that are here, for another master that imports.
@@ -99,15 +123,13 @@ fn not_passed(error: LinkError) -> HttpError {
     }
 }
 
-async fn export_of(app: &App, with_tokens: bool) -> Result<Response, HttpError> {
-    let permit = permit(app)?;
-    let export = app.0.leader.export().await?;
+fn export_of(export: Export, with_tokens: bool, permit: OwnedSemaphorePermit) -> Response {
     let writer = Writer::new(export, with_tokens, permit);
     let pieces = stream::try_unfold(writer, |mut writer| async move {
         let piece = writer.piece()?;
         Ok::<_, Corrupt>(piece.map(|piece| (piece, writer)))
     });
-    Ok(exported(Body::from_stream(pieces)))
+    exported(Body::from_stream(pieces))
 }
 
 fn exported(body: Body) -> Response {

@@ -1,8 +1,6 @@
 //! The ids of all files that are here: in the trash or out of it, or uploaded just now.
 
-use super::PASS_STALL;
-use super::PASS_WITHIN;
-use super::not_passed;
+use super::{PASS_STALL, PASS_WITHIN, Records, not_passed, records};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::error::HttpError;
@@ -76,13 +74,16 @@ pub(super) async fn known(app: &App) -> Result<HashSet<FileId>, HttpError> {
         let ids = ids.filter_map(|id| id.first_chunk().copied());
         known.extend(ids.map(FileId::from_bytes));
     };
-    let Some(leader) = app.0.leader.elsewhere() else {
-        let mut ids = Ids::of(app.0.leader.export().await?, None);
-        while let Some(piece) = ids.piece().map_err(broken)? {
-            add(&piece);
-            tokio::task::yield_now().await;
+    let leader = match records(app).await? {
+        Records::Here(export) => {
+            let mut ids = Ids::of(*export, None);
+            while let Some(piece) = ids.piece().map_err(broken)? {
+                add(&piece);
+                tokio::task::yield_now().await;
+            }
+            return Ok(known);
         }
-        return Ok(known);
+        Records::At(leader) => leader,
     };
     let links = app.0.gateway.links();
     let passed = links.passed(&leader.url, transfer::IDS, PASS_WITHIN, PASS_STALL);
