@@ -22,37 +22,18 @@ pub(super) struct TrashPlaces {
 impl TrashPlaces {
     /// Takes one step.
     pub(super) fn apply(&mut self, step: &Step) {
-        match step {
-            Step::TrashAdded(deleted, trashed) => {
-                self.places.insert(place(*deleted, trashed));
-            }
-            Step::TrashRemoved(deleted, trashed) => {
-                self.places.remove(&place(*deleted, trashed));
-            }
-            Step::Cluster(_)
-            | Step::Member(..)
-            | Step::Holders(..)
-            | Step::Move(..)
-            | Step::FileAdded(_)
-            | Step::FileRemoved(_)
-            | Step::UploadAdded(..)
-            | Step::UploadRemoved(_)
-            | Step::ChunkAdded(..)
-            | Step::ChunkRemoved(..)
-            | Step::EndedAdded(..)
-            | Step::EndedRemoved(..) => {}
-        }
+        self.follow(step, false);
     }
 
     /// Takes a step back that was taken last.
     pub(super) fn undo(&mut self, step: &Step) {
-        match step {
-            Step::TrashAdded(deleted, trashed) => {
-                self.places.remove(&place(*deleted, trashed));
-            }
-            Step::TrashRemoved(deleted, trashed) => {
-                self.places.insert(place(*deleted, trashed));
-            }
+        self.follow(step, true);
+    }
+
+    fn follow(&mut self, step: &Step, back: bool) {
+        let (place, there) = match step {
+            Step::TrashAdded(deleted, trashed) => (place(*deleted, trashed), !back),
+            Step::TrashRemoved(deleted, trashed) => (place(*deleted, trashed), back),
             Step::Cluster(_)
             | Step::Member(..)
             | Step::Holders(..)
@@ -64,7 +45,12 @@ impl TrashPlaces {
             | Step::ChunkAdded(..)
             | Step::ChunkRemoved(..)
             | Step::EndedAdded(..)
-            | Step::EndedRemoved(..) => {}
+            | Step::EndedRemoved(..) => return,
+        };
+        if there {
+            self.places.insert(place);
+        } else {
+            self.places.remove(&place);
         }
     }
 
