@@ -1,0 +1,134 @@
+/** Is everything safe, and what is going on: the first page. */
+
+import { ago, bytes, count, percent, rate } from '../format.js';
+import { html, useState } from '../html.js';
+import { useData } from '../data.js';
+import { query, read } from '../api.js';
+import { link, tick } from '../live.js';
+import { Badge, Bar, Card, Empty, Figure, PageHead, Skeleton } from '../parts/basics.js';
+import { Chart } from '../parts/chart.js';
+import { ErrorNote } from '../parts/errors.js';
+import { EventLine } from '../parts/event-line.js';
+import { iconOfHealth, sentence, toneOf } from '../parts/health.js';
+import { Icon } from '../parts/icons.js';
+import { TaskLine } from '../parts/task-line.js';
+import { href } from '../router.js';
+import { may } from '../session.js';
+import { useStore } from '../store.js';
+import { t } from '../texts.js';
+
+const SPANS = [15, 60, 360];
+const RECENT = 6;
+
+export function Overview() {
+  const news = useStore(tick);
+  const { data, error, loading, reload } = useData('overview', (signal) => read('v1/overview', { signal }), {
+    on: (event) => !['stored', 'renamed', 'deleted', 'restored'].includes(event.kind), every: 15_000,
+  });
+  const now = data && { ...data, ...news };
+  return html`<${PageHead} title=${t('page.overview')} />
+    ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
+    ${!now && loading && html`<${Skeleton} lines=${5} />`}
+    ${now && html`
+      ${may('admin') && html`<${Health} now=${now} />`}
+      <${Figures} now=${now} />
+      ${may('admin') && html`<${Throughput} />`}
+      <div class="columns">
+        ${may('admin') && html`<${Work} now=${now} />`}
+        <${Recent} />
+      </div>`}`;
+}
+
+/** @param {{ now: Record<string, any> }} props */
+function Health({ now }) {
+  const lost = useStore(link) === 'lost';
+  const health = lost ? 'unknown' : now.health;
+  const tone = toneOf(health);
+  const reasons = lost ? [] : now.reasons ?? [];
+  return html`<section class=${`hero hero-${tone}`} aria-label=${t('overview.health')} data-health=${health}>
+    <span class="hero-icon"><${Icon} name=${iconOfHealth(health)} /></span>
+    <div class="hero-text">
+      <p class="hero-sentence" role="status">${sentence(lost ? null : now)}</p>
+      ${reasons.length > 0 && html`<ul class="hero-reasons">${reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>`}
+      ${now.counted_millis_ago > 10_000 && html`<p class="hero-age">${t('overview.counted', { when: ago(Date.now() - now.counted_millis_ago) })}</p>`}
+    </div>
+    <${Badge} tone=${tone}>${t(`health.word.${health}`)}<//>
+  </section>`;
+}
+
+/** @param {{ now: Record<string, any> }} props */
+function Figures({ now }) {
+  const { files, under_replicated_files: under, workers, capacity } = now;
+  const full = files == null || under == null ? null : Math.max(files - under, 0);
+  const shareTone = full == null ? 'muted' : full === files ? 'good' : 'warn';
+  return html`<dl class="figures">
+    <${Figure} id="files" label=${t('figure.files')} value=${count(files)} note=${now.bytes == null ? null : t('figure.files_bytes', { bytes: bytes(now.bytes) })} />
+    ${may('admin') && html`
+      <${Figure} id="whole" label=${t('figure.whole')} tone=${shareTone} value=${files === 0 ? '100 %' : percent(full ?? 0, full == null ? 0 : files)}
+        note=${under ? t('figure.under', { count: under, n: count(under) }) : t('figure.none_under')} />
+      <${Figure} id="workers" label=${t('figure.workers')} tone=${workers && workers.live < workers.total ? 'warn' : undefined}
+        value=${workers ? html`${count(workers.live)}<span class="figure-of"> / ${count(workers.total)}</span>` : '–'}
+        note=${now.voters ? t('figure.voters', { leased: count(now.voters.leased), total: count(now.voters.total) }) : null} />
+      <${Capacity} capacity=${capacity} days=${now.days_to_full} />`}
+  </dl>`;
+}
+
+/** @param {{ capacity: any, days: number | null }} props */
+function Capacity({ capacity, days }) {
+  if (!capacity) return html`<${Figure} id="capacity" label=${t('figure.capacity')} value="–" />`;
+  const { used_bytes: used, total_bytes: total } = capacity;
+  const share = total > 0 ? used / total : 0;
+  const tone = share > 0.95 ? 'bad' : share > 0.85 ? 'warn' : undefined;
+  const forecast = days == null ? '' : ` · ${t('figure.days', { count: Math.floor(days), n: count(Math.floor(days)) })}`;
+  return html`<${Figure} id="capacity" label=${t('figure.capacity')} tone=${tone} value=${percent(used, total)}
+    note=${html`<${Bar} done=${used} total=${total} tone=${tone} label=${t('figure.capacity')} />
+      <span>${t('figure.used', { used: bytes(used), total: bytes(total) })}${forecast}</span>`} />`;
+}
+
+function Throughput() {
+  const [minutes, setMinutes] = useState(15);
+  const { data, error, loading, reload } = useData(`history ${minutes}`,
+    (signal) => read(`v1/history${query({ minutes })}`, { signal }), { every: 10_000 });
+  const choice = html`<div class="segments" role="group" aria-label=${t('chart.span')}>
+    ${SPANS.map((span) => html`<button key=${span} type="button" aria-pressed=${span === minutes ? 'true' : 'false'}
+      onClick=${() => setMinutes(span)}>${span < 60 ? t('chart.minutes', { n: span }) : t('chart.hours', { n: span / 60 })}</button>`)}
+  </div>`;
+  const series = [
+    { name: 'read', label: t('chart.read'), tone: 'a' },
+    { name: 'write', label: t('chart.write'), tone: 'b' },
+    { name: 'repair', label: t('chart.repair'), tone: 'c' },
+  ];
+  return html`<${Card} title=${t('overview.throughput')} aside=${choice}>
+    ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
+    ${!data && loading && html`<div class="chart-space"><${Skeleton} lines=${4} /></div>`}
+    ${data && html`<${Chart} history=${data} series=${series} show=${rate} label=${t('overview.throughput')} />`}
+  <//>`;
+}
+
+/** @param {{ now: Record<string, any> }} props */
+function Work({ now }) {
+  const tasks = now.tasks ?? [];
+  const risky = now.at_risk ?? [];
+  const aside = html`<a href=${href('tasks')}>${t('overview.all_tasks')}</a>`;
+  return html`<${Card} title=${t('overview.work')} aside=${aside}>
+    ${tasks.length === 0 && risky.length === 0 && html`<${Empty} icon="shield" title=${t('overview.no_work')} text=${t('overview.no_work_text')} />`}
+    ${now.repair_paused && html`<p class="note note-warn"><${Icon} name="pause" />${t('tasks.paused')}</p>`}
+    ${tasks.map((task) => html`<${TaskLine} key=${task.kind + task.disk_id} task=${task} />`)}
+    ${risky.length > 0 && html`<h3>${t('overview.at_risk')}</h3>
+      <ul class="lines">${risky.map((file) => html`<li key=${file.name}><a href=${href('file', file.name)}>${file.name}</a>
+        <${Badge} tone=${file.copies === 0 ? 'bad' : 'warn'}>${t('copies.of', { good: file.copies, wanted: file.wanted })}<//></li>`)}</ul>`}
+  <//>`;
+}
+
+function Recent() {
+  const { data, error, loading, reload } = useData('recent events',
+    (signal) => read(`v1/events${query({ limit: 200 })}`, { signal }), { on: () => true });
+  const aside = html`<a href=${href('events')}>${t('overview.all_events')}</a>`;
+  const events = (data?.events ?? []).slice(-RECENT).reverse();
+  return html`<${Card} title=${t('overview.recent')} aside=${aside}>
+    ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
+    ${!data && loading && html`<${Skeleton} lines=${3} />`}
+    ${data && events.length === 0 && html`<${Empty} icon="events" title=${t('events.none')} text=${t('events.none_text')} />`}
+    <ol class="event-list">${events.map((event) => html`<${EventLine} key=${event.id} event=${event} />`)}</ol>
+  <//>`;
+}
