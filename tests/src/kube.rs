@@ -16,7 +16,7 @@ mod provisioner;
 mod remains;
 mod volumes;
 
-pub use bed::{Bed, image, running};
+pub use bed::{Bed, Mounts, image, running};
 pub use control_plane::{ControlPlane, Options};
 pub use kubectl::Kubectl;
 pub use node::POD_IMAGE;

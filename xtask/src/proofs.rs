@@ -337,9 +337,9 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "k8s-crash",
         claim: "the operator is killed after each of its writes, and the next one ends where it would have",
-        needs: &[],
+        needs: BED,
         form: Form::ControlPlane,
-        minutes: 30,
+        minutes: 60,
     },
     Proof {
         name: "k8s-bed",
@@ -372,6 +372,27 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "k8s-delete",
         claim: "a deleted cluster keeps its films, unless it was said twice that they go too",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-quiet",
+        claim: "the operator writes nothing while all is as wanted, and without an API server all goes on",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-scale",
+        claim: "3 to 5 to 3 workers under load: no pod goes before its disk is empty",
+        needs: BED,
+        form: Form::Cluster,
+        minutes: 60,
+    },
+    Proof {
+        name: "k8s-upgrade",
+        claim: "another image under load, one worker at a time; a broken one stops at one pod, and is taken back",
         needs: BED,
         form: Form::Cluster,
         minutes: 60,

@@ -147,8 +147,12 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
         };
         Some(ShortForm {
             name,
-            // Only the full form of `speed` compares itself with nginx.
-            needs: if name == "speed" { &[] } else { proof.needs },
+            // Only the full form of `speed` compares itself with nginx, and only that of `k8s-crash` has
+            // nodes.
+            needs: match name {
+                "speed" | "k8s-crash" => &[],
+                _ => proof.needs,
+            },
             on_kubernetes: matches!(proof.form, Form::Cluster | Form::ControlPlane),
             needs_root: matches!(proof.form, Form::Cluster),
             command,

@@ -18,7 +18,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long it may take until all nodes are ready, on a busy machine.
@@ -194,15 +194,9 @@ impl Bed {
         self.node(name)?.command(program)
     }
 
-    /// Where this process sees the files of a volume that is mounted on a node.
-    ///
-    /// # Errors
-    /// If the node does not run.
-    pub fn volume_on(&self, node: &str, volume: &str) -> Result<PathBuf> {
-        let pid = self.node(node)?.pid();
-        let pid = pid.with_context(|| format!("{node} does not run"))?;
-        let inside = volumes::mount_point(volume);
-        Ok(PathBuf::from(format!("/proc/{pid}/root{inside}")))
+    /// Where the files of volumes are, now and later.
+    pub fn mounts(&self) -> Mounts {
+        Mounts(Arc::clone(&self.places))
     }
 
     /// Cuts the power of a node: kubelet, containerd, all containers and the link are gone at once.
@@ -293,6 +287,20 @@ impl Drop for Bed {
         // Its watches end with the API server.
         self.plane.end();
         self.provisioner.join();
+    }
+}
+
+/// Where this process sees the files of volumes, for as long as the bed is there.
+#[derive(Clone, Debug)]
+pub struct Mounts(Places);
+
+impl Mounts {
+    /// The files of a volume that is mounted on a node; none while the node does not run.
+    pub fn path(&self, node: &str, volume: &str) -> Option<PathBuf> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = places.get(node)?.pid?;
+        let inside = volumes::mount_point(volume);
+        Some(PathBuf::from(format!("/proc/{pid}/root{inside}")))
     }
 }
 

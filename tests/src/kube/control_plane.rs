@@ -212,7 +212,8 @@ impl ControlPlane {
         Ok(lines.map(serde_json::from_str).collect::<Result<_, _>>()?)
     }
 
-    /// Ends the API server, and waits until it is gone.
+    /// Kills the API server, and waits until it is gone. Asked to end, it would wait for open watches,
+    /// and those who lose it would be told.
     ///
     /// # Errors
     /// If it does not run.
@@ -222,7 +223,8 @@ impl ControlPlane {
             .iter()
             .position(|daemon| daemon.name() == "kube-apiserver");
         let place = place.context("the API server does not run")?;
-        self.daemons.remove(place).end()
+        drop(self.daemons.remove(place));
+        Ok(())
     }
 
     /// Starts the API server, and waits until it answers.

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How many lines of a log an error shows.
 const TAIL_LINES: usize = 15;
-/// How long a process may take to end when it is asked to.
-const END_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running process. Dropping it kills it.
 #[derive(Debug)]
@@ -110,15 +108,6 @@ impl Daemon {
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.len().saturating_sub(TAIL_LINES);
         lines.get(first..).unwrap_or_default().join("\n")
-    }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Errors
-    /// If it does not; it is killed then.
-    pub(super) fn end(mut self) -> Result<()> {
-        inflict(Fault::Terminate, self.pid()?)?;
-        self.wait_for_end(END_LIMIT)
     }
 }
 

@@ -97,6 +97,9 @@ enum Name {
     K8sLoss,
     K8sGrow,
     K8sDelete,
+    K8sQuiet,
+    K8sScale,
+    K8sUpgrade,
 }
 
 /// Bytes in a MiB.
@@ -145,12 +148,16 @@ fn main() -> ExitCode {
         Name::Chart => k8s_bare::chart::prove(short),
         Name::K8sGuard => k8s_bare::guard::prove(),
         Name::K8sConverged => k8s_bare::converged::prove(short),
-        Name::K8sCrash => k8s_bare::crash::prove(short),
+        Name::K8sCrash if short => k8s_bare::crash::prove(short),
+        Name::K8sCrash => k8s_bare::crash::prove(short).and_then(|()| k8s::crash::prove()),
         Name::K8sBed => k8s::bed::prove(keep),
         Name::K8sFirst => k8s::first::prove(form),
         Name::K8sLoss => k8s::loss::prove(form),
         Name::K8sGrow => k8s::grow::prove(form),
         Name::K8sDelete => k8s::delete::prove(form),
+        Name::K8sQuiet => k8s::quiet::prove(form),
+        Name::K8sScale => k8s::scale::prove(form),
+        Name::K8sUpgrade => k8s::upgrade::prove(form),
     };
     let name = name
         .to_possible_value()

@@ -70,6 +70,17 @@ pub(super) fn install(bed: &Bed) -> Result<()> {
     succeed(&mut helm, PATIENCE).map(drop)
 }
 
+/// What the operator asked of the API server, as that one noted it.
+pub(super) fn calls_of_operator(bed: &mut Bed) -> Result<Vec<Value>> {
+    let user = format!("system:serviceaccount:{SYSTEM}:");
+    let mut calls = bed.plane().audit()?;
+    calls.retain(|call| {
+        let name = call.pointer("/user/username").and_then(Value::as_str);
+        name.is_some_and(|name| name.starts_with(&user))
+    });
+    Ok(calls)
+}
+
 /// A cluster of MDFS that the operator runs.
 #[derive(Clone, Debug)]
 pub(super) struct Mdfs {
@@ -135,17 +146,18 @@ impl Mdfs {
         self.wait_condition("Ready", "True", limit)
     }
 
+    /// Whether a condition of the resource's present generation has this status.
+    pub(super) fn is(&self, kind: &str, status: &str) -> Result<bool> {
+        Ok(says(&self.resource()?, kind, status))
+    }
+
     /// Waits until a condition of the resource's present generation has this status.
     pub(super) fn wait_condition(&self, kind: &str, status: &str, limit: Duration) -> Result<()> {
         let mut last = Value::Null;
         let found = wait_for(&format!("{kind}={status}"), limit, || {
             let resource = self.resource()?;
-            let condition = condition(&resource, kind);
-            let generation = resource.pointer("/metadata/generation");
-            let is_of_now = condition.and_then(|one| one.get("observedGeneration")) == generation;
-            let is_so = condition.and_then(|one| one.get("status")?.as_str()) == Some(status);
             last = resource.get("status").cloned().unwrap_or_default();
-            Ok((is_of_now && is_so).then_some(()))
+            Ok(says(&resource, kind, status).then_some(()))
         });
         found.with_context(|| format!("the status is {last:#}"))
     }
@@ -225,7 +237,23 @@ impl Mdfs {
         let claim = self.get(&["pvc", &format!("data-{worker}")])?;
         let volume = claim.pointer("/spec/volumeName").and_then(Value::as_str);
         let volume = volume.with_context(|| format!("the claim of {worker} is not bound"))?;
-        Ok(bed.volume_on(&self.node_of(worker)?, volume)?.join("mdfs"))
+        let mount = bed.mounts().path(&self.node_of(worker)?, volume);
+        Ok(mount.context("its node does not run")?.join("mdfs"))
+    }
+
+    /// Kills the process of a worker, as a fault of its own does; its container is started again.
+    pub(super) fn kill_worker(&self, bed: &Bed, node: &str, worker: &str) -> Result<()> {
+        let script = "for file in $(grep -slz \"^HOSTNAME=$1\\$\" /proc/[0-9]*/environ); do \
+                      pid=${file#/proc/}; pid=${pid%/environ}; \
+                      if [ \"$(cat \"/proc/$pid/comm\")\" = mdfs ]; then kill -KILL \"$pid\"; echo \"$pid\"; fi; \
+                      done";
+        let mut shell = bed.on_node(node, "sh")?;
+        let killed = succeed(shell.args(["-c", script, "sh", worker]), PATIENCE)?.text();
+        ensure!(
+            killed.lines().count() == 1,
+            "processes of {worker}: {killed:?}"
+        );
+        Ok(())
     }
 }
 
@@ -235,6 +263,14 @@ pub(super) fn condition<'a>(resource: &'a Value, kind: &str) -> Option<&'a Value
     conditions
         .iter()
         .find(|one| one.get("type").and_then(Value::as_str) == Some(kind))
+}
+
+/// Whether a condition of the resource's present generation has this status.
+fn says(resource: &Value, kind: &str, status: &str) -> bool {
+    let condition = condition(resource, kind);
+    let generation = resource.pointer("/metadata/generation");
+    let is_of_now = condition.and_then(|one| one.get("observedGeneration")) == generation;
+    is_of_now && condition.and_then(|one| one.get("status")?.as_str()) == Some(status)
 }
 
 /// The smallest spec that shows everything: three workers with a volume of 1 GiB each.

@@ -2,6 +2,7 @@
 
 use super::installed::{Mdfs, PATIENCE, SYSTEM, image, install, small_spec};
 use super::load::{File, read_back, store};
+use super::witness::Witness;
 use super::{Form, with_bed};
 use crate::figures::figure;
 use anyhow::{Context, Result, ensure};
@@ -18,8 +19,11 @@ pub(crate) fn prove(form: Form) -> Result<()> {
         let mdfs = Mdfs::new(bed, "films", "films");
         mdfs.create(&small_spec())?;
         mdfs.wait_ready(PATIENCE)?;
+        let files = store(&mdfs, "loss", count)?;
+        mdfs.wait_condition("DataSafe", "True", PATIENCE)?;
         let mut lost = Lost {
-            files: store(&mdfs, "loss", count)?,
+            files,
+            witness: Witness::start(bed, &mdfs)?,
             mdfs,
         };
         let worker = lost.a_worker()?;
@@ -31,7 +35,7 @@ pub(crate) fn prove(form: Form) -> Result<()> {
             bed.kubectl().call(&words).map(drop)
         })?;
         if form.short {
-            return Ok(());
+            return lost.judge(0);
         }
         let node = lost.mdfs.node_of(&worker)?;
         lost.and_back(bed, "a node dies and comes back", |bed, _| {
@@ -54,7 +58,8 @@ pub(crate) fn prove(form: Form) -> Result<()> {
             let claim = format!("data-{worker}");
             mdfs.call(&["delete", "pvc", &claim, "--wait=false"])?;
             delete_by_force(bed, mdfs, &[&worker])
-        })
+        })?;
+        lost.judge(10)
     })
 }
 
@@ -62,6 +67,7 @@ pub(crate) fn prove(form: Form) -> Result<()> {
 struct Lost {
     mdfs: Mdfs,
     files: Vec<File>,
+    witness: Witness,
 }
 
 impl Lost {
@@ -88,6 +94,7 @@ impl Lost {
         );
         self.files
             .extend(store(&self.mdfs, &what.replace([' ', '\''], "-"), 3)?);
+        self.witness.learn(&self.mdfs)?;
         // An operator that works tells of the new files.
         let count = self.files.len();
         wait_for("all files in the status", PATIENCE, || {
@@ -96,6 +103,18 @@ impl Lost {
             ensure!(files == Some(&json!(count)), "{files:?} of {count} files");
             Ok(Some(()))
         })
+    }
+
+    /// No status was better than the truth, which at least so many walks found to be bad.
+    fn judge(self, least: usize) -> Result<()> {
+        let (safe, bad) = self.witness.judge()?;
+        figure(
+            "statuses with DataSafe, each as a walk says",
+            &safe.to_string(),
+        );
+        figure("walks that found too few copies", &bad.to_string());
+        ensure!(safe > 5 && bad >= least, "too little was compared");
+        Ok(())
     }
 
     /// Every pod is there and ready, every member is live, and every file has all copies.

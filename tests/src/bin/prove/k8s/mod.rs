@@ -1,12 +1,17 @@
 //! Proofs on a Kubernetes of their own.
 
 pub(crate) mod bed;
+pub(crate) mod crash;
 pub(crate) mod delete;
 pub(crate) mod first;
 pub(crate) mod grow;
 mod installed;
 mod load;
 pub(crate) mod loss;
+pub(crate) mod quiet;
+pub(crate) mod scale;
+pub(crate) mod upgrade;
+mod witness;
 
 use anyhow::Result;
 use mdfs_tests::kube::Bed;

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// The namespace of the operator.
 pub(super) const SYSTEM: &str = "mdfs-system";
+/// Where no master listens.
+pub(super) const NOBODY: &str = "http://127.0.0.1:9";
 /// A class whose volumes can grow; nothing makes them.
 const CLASS: &str = "grows";
 /// How many conditions a status has.
@@ -27,17 +29,17 @@ pub(super) struct Bench {
 }
 
 /// What a namespace in which the operator works is to it.
-pub(super) struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     /// The release whose account it has.
-    pub(super) release: &'a str,
+    pub(crate) release: &'a str,
     /// The namespace of that release.
-    pub(super) home: &'a str,
+    pub(crate) home: &'a str,
     /// The namespaces whose clusters it runs; all if there are none.
-    pub(super) namespaces: &'a [&'a str],
+    pub(crate) namespaces: &'a [&'a str],
 }
 
 /// The chart as it is usually installed.
-pub(super) const USUAL: Scope<'static> = Scope {
+pub(crate) const USUAL: Scope<'static> = Scope {
     release: "mdfs",
     home: SYSTEM,
     namespaces: &[],
@@ -115,7 +117,7 @@ impl Bench {
     /// Starts an operator with the rights of a release.
     pub(super) fn operate(&self, scope: &Scope<'_>) -> Result<Operator> {
         let kubectl = self.account(scope)?;
-        Operator::start(kubectl.config(), self.folder.path(), scope)
+        Operator::start(kubectl.config(), self.folder.path(), scope, NOBODY)
     }
 
     /// `kubectl` with the rights of a release's operator.
@@ -275,7 +277,7 @@ pub(super) fn good(namespace: &str) -> Value {
 
 impl Scope<'_> {
     /// How the chart names what it makes.
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         match self.release {
             "mdfs" => "mdfs-operator".to_owned(),
             other => format!("{other}-mdfs-operator"),
@@ -284,14 +286,19 @@ impl Scope<'_> {
 }
 
 /// A running operator. Dropping it kills it.
-pub(super) struct Operator {
+pub(crate) struct Operator {
     child: Child,
     log: PathBuf,
 }
 
 impl Operator {
-    /// Starts one that reaches the API server by this file.
-    pub(super) fn start(config: &Path, folder: &Path, scope: &Scope<'_>) -> Result<Self> {
+    /// Starts one that reaches the API server by this file, and the masters of every cluster at this URL.
+    pub(crate) fn start(
+        config: &Path,
+        folder: &Path,
+        scope: &Scope<'_>,
+        masters: &str,
+    ) -> Result<Self> {
         let log = folder.join("operator.log");
         let file = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(mdfs()?);
@@ -301,8 +308,7 @@ impl Operator {
             "--poll=1s",
             "--log-json=true",
         ]);
-        // Nobody listens there.
-        command.arg("--masters-url=http://127.0.0.1:9");
+        command.arg(format!("--masters-url={masters}"));
         // The next one of the same name need not wait for the lease.
         command.arg("--identity=operator");
         command.arg(format!("--lease-namespace={}", scope.home));
@@ -317,7 +323,7 @@ impl Operator {
     }
 
     /// Whether it runs.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         let ended = self.child.try_wait()?;
         ensure!(
             ended.is_none(),
@@ -328,7 +334,7 @@ impl Operator {
     }
 
     /// The end of its log.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();

@@ -1,7 +1,7 @@
 //! The operator is killed after each of its writes, of which it does not hear any more, while it makes a
 //! cluster and while volumes grow. The next one ends where it would have.
 
-use super::bench::{Bench, Operator, PATIENCE, Scope, USUAL};
+use super::bench::{Bench, NOBODY, Operator, PATIENCE, Scope, USUAL};
 use super::essence;
 use super::writes::Door;
 use crate::figures::figure;
@@ -71,7 +71,7 @@ fn undisturbed(bench: &Bench, namespace: &str) -> Result<(Objects, Vec<String>)>
     let scope_of = [namespace];
     let scope = scope(&scope_of);
     let door = Door::open(&bench.account(&scope)?, bench.folder.path(), u64::MAX)?;
-    let mut operator = Operator::start(door.config(), bench.folder.path(), &scope)?;
+    let mut operator = Operator::start(door.config(), bench.folder.path(), &scope, NOBODY)?;
     bench.wait_shown(namespace, &operator)?;
     let mut last = (door.writes().len(), now());
     wait_for("end of writes", PATIENCE, || {
@@ -104,7 +104,7 @@ fn disturbed(
     if let Some(moment) = moment {
         let most = u64::try_from(moment)?;
         let door = Door::open(&account, bench.folder.path(), most)?;
-        let operator = Operator::start(door.config(), bench.folder.path(), &scope)?;
+        let operator = Operator::start(door.config(), bench.folder.path(), &scope, NOBODY)?;
         wait_for("last write", PATIENCE, || {
             bench.has_grown(namespace)?;
             // How often a status is written on the way depends on the moment: it may be done earlier.
@@ -115,7 +115,7 @@ fn disturbed(
         drop(operator);
         kept = essence::secrets(bench, namespace)?;
     }
-    let mut operator = Operator::start(account.config(), bench.folder.path(), &scope)?;
+    let mut operator = Operator::start(account.config(), bench.folder.path(), &scope, NOBODY)?;
     let mut differs = String::new();
     wait_for("same objects", PATIENCE, || {
         operator.check()?;

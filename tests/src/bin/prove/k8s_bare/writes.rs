@@ -20,7 +20,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The door. Dropping it closes it.
-pub(super) struct Door {
+pub(crate) struct Door {
     shared: Arc<Shared>,
     /// `kubectl proxy`, which speaks TLS with the API server.
     behind: Child,
@@ -38,7 +38,7 @@ struct Shared {
 
 impl Door {
     /// Opens one with the rights of this user, for so many writes.
-    pub(super) fn open(kubectl: &Kubectl, folder: &Path, most: u64) -> Result<Self> {
+    pub(crate) fn open(kubectl: &Kubectl, folder: &Path, most: u64) -> Result<Self> {
         let folder = tempfile::TempDir::with_prefix_in("door-", folder)?.keep();
         let socket = folder.join("socket");
         let mut command = kubectl.command(&["proxy", "--unix-socket"]);
@@ -75,17 +75,17 @@ impl Door {
     }
 
     /// The file by which an operator goes through it.
-    pub(super) fn config(&self) -> &Path {
+    pub(crate) fn config(&self) -> &Path {
         &self.config
     }
 
     /// Whether nothing passes any more.
-    pub(super) fn is_shut(&self) -> bool {
+    pub(crate) fn is_shut(&self) -> bool {
         self.shared.shut.load(Ordering::SeqCst)
     }
 
     /// The writes that passed.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         lock(&self.shared.writes).clone()
     }
 }
