@@ -11,7 +11,18 @@ use crate::names::{APPLIED_ANNOTATION, MANAGER};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-/// Applies all, in order, and deletes what is not wanted any more.
+/// What came of an object.
+enum Applied {
+    /// It was as it is wanted.
+    AsWanted,
+    /// It is now.
+    Written(Box<DynamicObject>),
+    /// It is not yet: the next pass sees to it.
+    Later,
+}
+
+/// Applies all, in order, and deletes what is not wanted any more. What was written is in `live` then.
+/// Returns what is not as wanted yet, though nothing failed.
 ///
 /// # Errors
 /// The first that failed; those behind it were tried too.
@@ -19,19 +30,37 @@ pub(crate) async fn apply(
     ctx: &Context,
     cluster: &MdfsCluster,
     desired: &Desired,
-    live: &Live,
-) -> Result<(), Error> {
+    live: &mut Live,
+) -> Result<Option<String>, Error> {
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
     let mut first = Ok(());
+    let mut waits = None;
     for prepared in &desired.objects {
+        let applied = apply_one(ctx, cluster, prepared, live).await;
         // One that is refused must not hold up the others.
-        if let Err(error) = apply_one(ctx, cluster, prepared, live).await
-            && first.is_ok()
-        {
-            first = Err(error);
-        }
+        first = first.and(match applied {
+            Ok(Applied::AsWanted) => Ok(()),
+            Ok(Applied::Written(object)) => live.take(name, prepared.kind, *object),
+            Ok(Applied::Later) => {
+                waits.get_or_insert_with(|| prepared.subject());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        });
     }
     first?;
-    prune(ctx, cluster, desired, live).await
+    prune(ctx, cluster, desired, live).await?;
+    Ok(waits)
+}
+
+/// The first object that is not as it is wanted. Budgets follow the data, and not what users want.
+pub(crate) fn differing(desired: &Desired, live: &Live) -> Option<String> {
+    let differs = |prepared: &&Prepared| {
+        let there = live.object(prepared.kind, &prepared.name);
+        let same = there.is_some_and(|it| is_as_wanted(&prepared.object, it, APPLIED_ANNOTATION));
+        prepared.kind != Kind::PodDisruptionBudget && !same
+    };
+    desired.objects.iter().find(differs).map(Prepared::subject)
 }
 
 async fn apply_one(
@@ -39,15 +68,11 @@ async fn apply_one(
     cluster: &MdfsCluster,
     prepared: &Prepared,
     live: &Live,
-) -> Result<(), Error> {
+) -> Result<Applied, Error> {
     let Prepared { kind, name, object } = prepared;
     let api = api(ctx, cluster, *kind);
-    let subject = || format!("{} {name}", kind.as_str());
-    let listed = live.objects.get(kind).and_then(|found| {
-        found
-            .iter()
-            .find(|it| it.metadata.name.as_deref() == Some(name))
-    });
+    let subject = || prepared.subject();
+    let listed = live.object(*kind, name);
     let unlisted = match listed {
         Some(_) => None,
         // Somebody else's object of this name is not taken over.
@@ -60,10 +85,10 @@ async fn apply_one(
         check_owner(cluster, there, &subject())?;
         if there.metadata.deletion_timestamp.is_some() {
             // It is made anew in the pass that its end starts.
-            return Ok(());
+            return Ok(Applied::Later);
         }
         if is_as_wanted(object, there, APPLIED_ANNOTATION) {
-            return Ok(());
+            return Ok(Applied::AsWanted);
         }
     }
     tracing::info!(kind = kind.as_str(), name, "applying");
@@ -73,14 +98,17 @@ async fn apply_one(
     }
     let params = PatchParams::apply(MANAGER).force();
     match api.patch(name, &params, &Patch::Apply(&object)).await {
-        Ok(_) => ctx.metrics.write(),
+        Ok(written) => {
+            ctx.metrics.write();
+            Ok(Applied::Written(Box::new(written)))
+        }
         // It is not what was decided on: the next pass looks anew.
         Err(kube::Error::Api(status)) if status.code == 409 && *kind == Kind::StatefulSet => {
             tracing::info!(kind = kind.as_str(), name, "it changed meanwhile");
+            Ok(Applied::Later)
         }
-        Err(error) => return Err(Error::api("apply", subject())(error)),
+        Err(error) => Err(Error::api("apply", subject())(error)),
     }
-    Ok(())
 }
 
 /// Ties a change to the very state that it was decided on, so that a late one takes no worker away.
@@ -162,12 +190,7 @@ pub(crate) async fn budget(
     max_unavailable: u32,
     live: &Live,
 ) -> Result<(), Error> {
-    let found = live.objects.get(&Kind::PodDisruptionBudget);
-    let there = found.and_then(|found| {
-        found
-            .iter()
-            .find(|it| it.metadata.name.as_deref() == Some(name))
-    });
+    let there = live.object(Kind::PodDisruptionBudget, name);
     let set = there.and_then(|it| it.data.get("spec")?.get("maxUnavailable")?.as_u64());
     if there.is_none() || set == Some(max_unavailable.into()) {
         return Ok(());

@@ -2,7 +2,6 @@
 
 use super::report::Masters;
 use crate::config::Config;
-use crate::error::Error;
 use crate::metrics::Metrics;
 use kube::runtime::events::{Recorder, Reporter};
 use mdfs_service::Clock;
@@ -31,25 +30,12 @@ pub(crate) struct Memory {
     pub(crate) voters: Option<(u8, u64)>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
-    /// Why steps failed in the last pass, and in how many in a row.
-    pub(crate) steps: Option<(String, u32)>,
+    /// Why steps failed in the last pass, if any did.
+    pub(crate) steps: Option<String>,
+    /// Why the masters did not take the policy yet, if they said so in the last pass.
+    pub(crate) policy: Option<String>,
     /// Claims that Kubernetes refused to let grow lately; at most one for each claim.
     pub(crate) refused: Vec<Refusal>,
-}
-
-impl Memory {
-    /// What came of the steps of a pass.
-    pub(crate) fn steps_done(&mut self, done: &Result<(), Error>) {
-        let before = self.steps.as_ref().map_or(0, |(_, passes)| *passes);
-        let failed = done.as_ref().err();
-        self.steps = failed.map(|error| (error.text(), before.saturating_add(1)));
-    }
-
-    /// Why steps fail, if that was so more than once: one that is tried again and done is no news.
-    pub(crate) fn failed_steps(&self) -> Option<String> {
-        let (why, passes) = self.steps.as_ref()?;
-        (*passes > 1).then(|| why.clone())
-    }
 }
 
 /// Kubernetes refused to let a claim grow.

@@ -30,6 +30,34 @@ pub(crate) struct Live {
     pub(crate) claims: BTreeMap<String, PersistentVolumeClaim>,
 }
 
+impl Live {
+    /// The operator's own object of this kind and name.
+    pub(crate) fn object(&self, kind: Kind, name: &str) -> Option<&DynamicObject> {
+        let found = self.objects.get(&kind)?;
+        found
+            .iter()
+            .find(|it| it.metadata.name.as_deref() == Some(name))
+    }
+
+    /// Takes what became of an object by a write.
+    ///
+    /// # Errors
+    /// If it is not what it should be.
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        object: DynamicObject,
+    ) -> Result<(), Error> {
+        let found = self.objects.entry(kind).or_default();
+        found.retain(|it| it.metadata.name != object.metadata.name);
+        found.push(object);
+        self.observed.set = set_of(&self.objects, name)?;
+        self.observed.masters = masters_of(&self.objects, name)?;
+        Ok(())
+    }
+}
+
 /// How the API names a kind.
 pub(crate) fn resource(kind: Kind) -> ApiResource {
     let (group, version) = match kind.api_version().split_once('/') {
@@ -90,10 +118,8 @@ pub(crate) async fn dereference(ctx: &Context, cluster: &MdfsCluster) -> Result<
     let access = secret(names::access_secret(&name)).await?;
     let (masters, workers) = sort_pods(&name, &pods);
     let mut observed = Observed {
-        set: typed::<StatefulSet>(&objects, Kind::StatefulSet, &names::workers(&name))?
-            .map(|set| set_seen(&set)),
-        masters: typed::<Deployment>(&objects, Kind::Deployment, &names::masters(&name))?
-            .map(|it| masters_seen(&it)),
+        set: set_of(&objects, &name)?,
+        masters: masters_of(&objects, &name)?,
         master_pods: masters,
         workers,
         leader: Leader::Unknown,
@@ -148,6 +174,22 @@ async fn list(
         .items)
 }
 
+fn set_of(
+    objects: &BTreeMap<Kind, Vec<DynamicObject>>,
+    name: &str,
+) -> Result<Option<SetSeen>, Error> {
+    let set = typed::<StatefulSet>(objects, Kind::StatefulSet, &names::workers(name))?;
+    Ok(set.map(|it| set_seen(&it)))
+}
+
+fn masters_of(
+    objects: &BTreeMap<Kind, Vec<DynamicObject>>,
+    name: &str,
+) -> Result<Option<MastersSeen>, Error> {
+    let masters = typed::<Deployment>(objects, Kind::Deployment, &names::masters(name))?;
+    Ok(masters.map(|it| masters_seen(&it)))
+}
+
 /// The object of this name.
 fn typed<T: serde::de::DeserializeOwned>(
     objects: &BTreeMap<Kind, Vec<DynamicObject>>,
@@ -198,7 +240,11 @@ fn sort_pods(name: &str, pods: &[Pod]) -> (Vec<PodSeen>, BTreeMap<u32, WorkerSee
         let component = labels.and_then(|labels| labels.get(names::COMPONENT_LABEL));
         let seen = pod_seen(pod);
         if component.is_some_and(|it| it == Component::Master.as_str()) {
-            masters.push(seen);
+            // One that was evicted is left as a record, and runs nothing.
+            let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+            if !matches!(phase, Some("Failed" | "Succeeded")) {
+                masters.push(seen);
+            }
         } else if let Some(ordinal) = names::ordinal(name, &seen.name) {
             workers.entry(ordinal).or_default().pod = Some(seen);
         }
@@ -305,11 +351,9 @@ fn set_seen(set: &StatefulSet) -> SetSeen {
 }
 
 fn masters_seen(deployment: &Deployment) -> MastersSeen {
-    let template = deployment
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    let container = template.and_then(|spec| spec.containers.first());
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let container = template.and_then(|it| it.spec.as_ref()?.containers.first());
+    let annotations = template.and_then(|it| it.metadata.as_ref()?.annotations.as_ref());
     let status = deployment.status.as_ref();
     let current =
         status.and_then(|status| status.observed_generation) == deployment.metadata.generation;
@@ -318,6 +362,11 @@ fn masters_seen(deployment: &Deployment) -> MastersSeen {
         image: container
             .and_then(|it| it.image.clone())
             .unwrap_or_default(),
+        template: annotations
+            .and_then(|it| it.get(TEMPLATE_ANNOTATION).cloned())
+            .unwrap_or_default(),
+        current,
+        pods: count(status.and_then(|status| status.replicas)),
         ready: count(status.and_then(|status| status.ready_replicas)),
         // Counts of an earlier template say nothing of this one.
         updated: if current {
@@ -325,6 +374,7 @@ fn masters_seen(deployment: &Deployment) -> MastersSeen {
         } else {
             0
         },
+        available: count(status.and_then(|status| status.available_replicas)),
     }
 }
 

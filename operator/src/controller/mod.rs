@@ -4,6 +4,7 @@
 mod apply;
 mod birth;
 pub mod build;
+mod change;
 mod context;
 mod deletion;
 mod dereference;
@@ -11,6 +12,7 @@ pub mod disruption;
 pub mod growth;
 mod metrics_token;
 pub mod observed;
+mod policy;
 mod publish;
 mod reconcile;
 pub mod removal;

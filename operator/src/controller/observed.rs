@@ -47,10 +47,18 @@ pub struct SetSeen {
 pub struct MastersSeen {
     /// The image in its template.
     pub image: String,
+    /// What its pods are to be made of.
+    pub template: String,
+    /// Whether its controller has seen the newest of it; counts of before say nothing of it.
+    pub current: bool,
+    /// Pods that are there, of whatever template.
+    pub pods: u32,
     /// Pods that are ready.
     pub ready: u32,
     /// Pods that are of the newest template.
     pub updated: u32,
+    /// Pods that take requests.
+    pub available: u32,
 }
 
 /// A worker, as Kubernetes sees it.
@@ -192,6 +200,14 @@ impl SetSeen {
     /// Whether a pod that goes comes back made of this.
     pub fn makes(&self, template: &str) -> bool {
         self.template == template && self.current && !self.terminating
+    }
+}
+
+impl MastersSeen {
+    /// Whether so many pods are there and take requests, all made of this.
+    pub fn are(&self, wanted: u32, template: &str) -> bool {
+        let counts = [self.pods, self.updated, self.available];
+        self.current && self.template == template && counts.iter().all(|count| *count == wanted)
     }
 }
 

@@ -116,7 +116,8 @@ fn events(previous: &MdfsClusterStatus, next: &MdfsClusterStatus) -> Vec<Event> 
         let was = before
             .as_ref()
             .map(|(truth, reason, _)| (truth.as_str(), reason.as_str()));
-        let is_well = truth == *well || (*kind == "Progressing" && truth == "True");
+        let goes_on = *kind == "Progressing" && truth == "True" && reason != "ApplyFailed";
+        let is_well = truth == *well || goes_on;
         // The first status has much to say; only what it begins with, and a spec that cannot be used, is
         // news.
         let is_news = *kind == "Progressing" || (*kind == "SpecValid" && !is_well);

@@ -1,20 +1,18 @@
 //! One pass over a cluster: dereference, validate, build, apply, status; then the next step of what is
 //! under way. Nothing depends on why a pass was started, and any pass may be the first one.
 
-use super::build::{Circumstances, build, worker_template};
+use super::build::master_template;
+use super::change::{Decided, change, decide};
 use super::context::Context;
 use super::deletion::Deleted;
 use super::dereference::{Live, dereference, key};
-use super::disruption::max_unavailable;
-use super::growth::{Growth, plan_growth};
-use super::observed::{Leader, Observed};
-use super::removal::{self, Plan, Predicate, Step};
+use super::observed::Leader;
+use super::removal::Step;
 use super::status::{Deleting, Facts, status, unseen};
 use super::validate::{self, Deletion, Fault, ValidatedCluster, validate};
-use super::{apply, birth, deletion, publish, secrets, steps};
+use super::{birth, deletion, publish, secrets, steps};
 use crate::crd::{Bootstrap, MdfsCluster, MdfsClusterStatus};
 use crate::error::Error;
-use crate::names::{self, IGNORED_ANNOTATION};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
@@ -89,12 +87,6 @@ fn key_of(cluster: &MdfsCluster) -> String {
     )
 }
 
-/// What was decided in a pass.
-struct Decided {
-    plan: Plan,
-    growth: Growth,
-}
-
 async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
     // As it is now: what was seen may be older than what this operator wrote itself.
     let Some(cluster) = &newest(ctx, seen).await? else {
@@ -151,14 +143,26 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
     // A cluster whose base is not as it should be is left as it is, and so is one that is to go.
     let still = paused || failed.is_some() || deleting != Deleting::No;
     let born = bootstrap.is_some();
-    let applied = change(ctx, cluster, &valid, still, born, decided.as_ref(), &live).await;
-    failed = failed.or(applied.err());
+    let changed = change(
+        ctx,
+        cluster,
+        &valid,
+        still,
+        born,
+        decided.as_ref(),
+        &mut live,
+    );
+    let unapplied = changed.await.unwrap_or_else(|error| {
+        failed.get_or_insert(error);
+        None
+    });
     if let (Some(client), Ok(valid), false, false) = (&client, &valid, born, still) {
         let begun = birth::begin(valid, client, &live).await;
         failed = failed.or(begun.err());
     }
     let told = failed.as_ref().map(Error::text);
-    let told = told.or_else(|| ctx.remember(&key_of(cluster), |memory| memory.failed_steps()));
+    let remembered = ctx.remember(&key_of(cluster), |memory| memory.clone());
+    let told = told.or(remembered.steps);
     let shown = show(
         ctx,
         cluster,
@@ -167,9 +171,14 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
         decided.as_ref(),
         deleting,
         bootstrap.as_ref(),
-        told.as_deref(),
+        Undone {
+            unapplied,
+            refused_policy: remembered.policy,
+            failed: told,
+        },
     );
     let shown = shown.await?;
+    let mut steps = None;
     if let (Some(client), Ok(valid), Some(decided), false) = (&client, &valid, &decided, still) {
         let done = steps::carry_out(
             ctx,
@@ -181,9 +190,11 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
             &live,
         );
         let done = done.await;
-        ctx.remember(&key_of(cluster), |memory| memory.steps_done(&done));
+        steps = done.as_ref().err().map(Error::text);
         failed = failed.or(done.err());
     }
+    // What failed is told by the next pass, which knows whether it still matters.
+    ctx.remember(&key_of(cluster), |memory| memory.steps = steps);
     match failed {
         Some(error) => Err(error),
         None if is_moving(&shown) => Ok(Passed::Moving),
@@ -212,7 +223,10 @@ async fn delete(ctx: &Context, cluster: &MdfsCluster) -> Result<Passed, Error> {
         None,
         running,
         bootstrap,
-        Some(&waits),
+        Undone {
+            failed: Some(waits),
+            ..Undone::default()
+        },
     );
     shown.await?;
     deleted.map(|_| Passed::Moving)
@@ -254,60 +268,12 @@ pub(crate) fn url(ctx: &Context, cluster: &MdfsCluster) -> String {
     )
 }
 
-fn decide(cluster: &MdfsCluster, valid: &ValidatedCluster, live: &Live) -> Decided {
-    let status = cluster.status.clone().unwrap_or_default();
-    let annotations = cluster.metadata.annotations.as_ref();
-    let ignored = annotations.and_then(|it| it.get(IGNORED_ANNOTATION));
-    let ignored = ignored.and_then(|name| name.parse::<Predicate>().ok());
-    let template = worker_template(valid);
-    Decided {
-        plan: removal::plan(valid, &live.observed, &template, &status.rollout, ignored),
-        growth: plan_growth(&valid.storage, &live.observed),
-    }
-}
-
-/// Whether all workers run what is wanted, the last one that was restarted included.
-fn are_proven(plan: &Plan, observed: &Observed) -> bool {
-    let is_ready = |ordinal: u32| {
-        let worker = observed.workers.get(&ordinal);
-        let pod = worker.and_then(|worker| worker.pod.as_ref());
-        pod.is_some_and(|pod| pod.ready && !pod.terminating && pod.template == plan.target)
-    };
-    plan.outdated.is_empty() && plan.current.is_none() && (0..plan.replicas).all(is_ready)
-}
-
-/// Builds and applies; of a cluster that is left as it is or whose spec cannot be used, the budget alone.
-async fn change(
-    ctx: &Context,
-    cluster: &MdfsCluster,
-    valid: &Result<ValidatedCluster, Vec<Fault>>,
-    still: bool,
-    born: bool,
-    decided: Option<&Decided>,
-    live: &Live,
-) -> Result<(), Error> {
-    let name = cluster.metadata.name.as_deref().unwrap_or_default();
-    let (Ok(valid), Some(decided), false) = (valid, decided, still) else {
-        let replicas = live.observed.worker_replicas();
-        let budget = max_unavailable(name, replicas, &live.observed);
-        return apply::budget(ctx, cluster, &names::workers(name), budget, live).await;
-    };
-    let observed = &live.observed;
-    let replicas = decided.plan.replicas;
-    // Workers go first: what they write, masters of both versions read. A cluster that was never started
-    // has no such files, and may wait for nothing but another image.
-    let master_image = match &observed.masters {
-        Some(masters) if born && !are_proven(&decided.plan, observed) => masters.image.clone(),
-        _ => valid.image.clone(),
-    };
-    let circumstances = Circumstances {
-        worker_replicas: replicas,
-        template_size: decided.growth.template_size.clone(),
-        master_image,
-        max_unavailable: max_unavailable(name, replicas, observed),
-        service_monitors: observed.service_monitors,
-    };
-    apply::apply(ctx, cluster, &build(valid, &circumstances), live).await
+/// What a pass leaves to the next one, in sentences.
+#[derive(Default)]
+struct Undone {
+    unapplied: Option<String>,
+    refused_policy: Option<String>,
+    failed: Option<String>,
 }
 
 #[expect(
@@ -322,10 +288,11 @@ async fn show(
     decided: Option<&Decided>,
     deleting: Deleting,
     bootstrap: Option<&Bootstrap>,
-    failed: Option<&str>,
+    undone: Undone,
 ) -> Result<MdfsClusterStatus, Error> {
     let previous = cluster.status.clone().unwrap_or_default();
     let now = now(ctx);
+    let master_template = valid.as_ref().map(master_template).unwrap_or_default();
     let next = status(
         &previous,
         &Facts {
@@ -340,7 +307,10 @@ async fn show(
             paused: validate::is_paused(cluster),
             deleting,
             bootstrap,
-            failed,
+            master_template: &master_template,
+            unapplied: undone.unapplied.as_deref(),
+            refused_policy: undone.refused_policy.as_deref(),
+            failed: undone.failed.as_deref(),
             now: &now,
         },
     );

@@ -3,7 +3,7 @@
 use super::observed::{ANSWER_MOST, Leader, Report};
 use super::validate::WantedPolicy;
 use crate::error::Error;
-use mdfs_client::api::{Bootstrap, Health, PolicyChange};
+use mdfs_client::api::{Bootstrap, Health};
 use mdfs_client::link::{LinkError, Links, Reads};
 use mdfs_client::{Client, ClientConfig, DiskId};
 use mdfs_protocol::access::{ClusterKey, Secret};
@@ -141,25 +141,6 @@ async fn fetch(client: &Client) -> Result<Leader, mdfs_client::Error> {
         policy,
         age: Duration::ZERO,
     })))
-}
-
-/// What has to change for the policy to be what is wanted; nothing if it is.
-pub fn policy_change(wanted: &WantedPolicy, report: &Report) -> Option<PolicyChange> {
-    let policy = &report.policy;
-    // One that was asked for and does not hold yet is what will be.
-    let replicas = policy.lowering.map_or(policy.replicas, |it| it.replicas);
-    let change = PolicyChange {
-        replicas: Some(wanted.factor).filter(|it| *it != replicas),
-        chunk_size: Some(wanted.chunk_size).filter(|it| *it != policy.chunk_size),
-        repair_delay_seconds: Some(wanted.repair_delay_seconds)
-            .filter(|it| *it != policy.repair_delay_seconds),
-        trash_keep_seconds: Some(wanted.trash_keep_seconds)
-            .filter(|it| *it != policy.trash_keep_seconds),
-        lower_after_seconds: None,
-        min_write_copies: (wanted.min_write_copies != policy.min_write_copies)
-            .then(|| wanted.min_write_copies.unwrap_or(0)),
-    };
-    (change != PolicyChange::default()).then_some(change)
 }
 
 /// The disk of a worker that belongs to no cluster, or to this one.

@@ -6,9 +6,9 @@ use super::dereference::{Live, key};
 use super::growth::Growth;
 use super::publish::{event, tell};
 use super::removal::{Plan, Step};
-use super::report::{patient_client, policy_change};
+use super::report::patient_client;
 use super::validate::ValidatedCluster;
-use super::{metrics_token, reconcile};
+use super::{metrics_token, policy, reconcile};
 use crate::crd::MdfsCluster;
 use crate::error::Error;
 use crate::names::{self, DRAINED_ANNOTATION, MANAGER, RETIRED_ANNOTATION};
@@ -17,13 +17,10 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use mdfs_client::{Client, Code, DiskId};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// For how long a restart is announced: as long as a pod may take to go, to be scheduled, and to open its
 /// disk.
 const ANNOUNCED_SECONDS: u64 = 600;
-/// How soon the same number of voters is asked for again.
-const VOTERS_AGAIN: Duration = Duration::from_secs(60);
 
 /// Does all that is to be done now.
 ///
@@ -51,7 +48,7 @@ pub(crate) async fn carry_out(
         return hands.replace_what_never_ran(plan).await;
     }
     let mut first = hands.grow(growth).await;
-    first = first.and(hands.align().await);
+    first = first.and(policy::align(ctx, valid, client, live).await);
     first = first.and(metrics_token::let_in(ctx, valid, client).await);
     if let Some(predicate) = plan.ignored {
         let note = format!(
@@ -166,46 +163,6 @@ impl Hands<'_> {
             .await?;
         self.ctx.metrics.write();
         Ok(())
-    }
-
-    /// The policy of the cluster and the number of its voters are as the spec says.
-    async fn align(&self) -> Result<(), Error> {
-        let Some(report) = self
-            .live
-            .observed
-            .leader
-            .report()
-            .filter(|it| it.age.is_zero())
-        else {
-            return Ok(());
-        };
-        if let Some(change) = policy_change(&self.valid.policy, report) {
-            match self.client.change_policy(&change).await {
-                Ok(_) => tracing::info!(cluster = self.valid.name, ?change, "changed the policy"),
-                // More copies than workers, while these come.
-                Err(error) if error.code() == Some(Code::Conflict) => {
-                    tracing::info!(cluster = self.valid.name, %error, "the policy waits");
-                }
-                Err(error) => return Err(Error::masters("change the policy")(error)),
-            }
-        }
-        let wanted = self.valid.voters;
-        let members = report.workers.len();
-        if report.status.voters == u64::from(wanted) || members < usize::from(wanted) {
-            return Ok(());
-        }
-        let now = self.ctx.now_millis();
-        let asked = self.ctx.remember(&self.key(), |memory| memory.voters);
-        let lately = asked.is_some_and(|(number, at)| {
-            number == wanted && Duration::from_millis(now.saturating_sub(at)) < VOTERS_AGAIN
-        });
-        if lately {
-            return Ok(());
-        }
-        self.ctx
-            .remember(&self.key(), |memory| memory.voters = Some((wanted, now)));
-        let asked = self.client.voters(wanted).await;
-        asked.map_err(Error::masters("change the number of voters"))
     }
 
     async fn take(&self, step: &Step) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const GI: u64 = 1 << 30;
 
-/// What pods of workers are made of, when they are as they should be.
+/// What pods are made of, when they are as they should be.
 pub(crate) const TEMPLATE: &str = "new";
 
 pub(crate) struct World {
@@ -65,6 +65,7 @@ impl World {
             name: format!("films-master-{number}"),
             uid: format!("master-{number}"),
             ready: true,
+            template: TEMPLATE.to_owned(),
             image: "localhost/mdfs:0.1.0".to_owned(),
             ip: Some(format!("10.0.1.{number}")),
             ..PodSeen::default()
@@ -87,8 +88,12 @@ impl World {
                 }),
                 masters: Some(MastersSeen {
                     image: "localhost/mdfs:0.1.0".to_owned(),
+                    template: TEMPLATE.to_owned(),
+                    current: true,
+                    pods: 2,
                     ready: 2,
                     updated: 2,
+                    available: 2,
                 }),
                 master_pods: vec![master(0), master(1)],
                 workers: (0..count)

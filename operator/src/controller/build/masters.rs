@@ -4,7 +4,7 @@ use super::pods::{self, Content, SECRETS};
 use super::{Access, Circumstances, Identity, Kind, Prepared, owned};
 use crate::controller::validate::ValidatedCluster;
 use crate::names::{self, Component, MASTER_PORT};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const COMPONENT: Component = Component::Master;
 /// Longer than masters give requests under way, and hand their lease back.
@@ -18,7 +18,8 @@ pub(super) fn account(cluster: &ValidatedCluster) -> Prepared {
     owned(cluster, Kind::ServiceAccount, name, Some(COMPONENT), rest)
 }
 
-pub(super) fn deployment(cluster: &ValidatedCluster, now: &Circumstances) -> Prepared {
+/// The pod template with this image, and the name of what it is made of.
+pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, String) {
     let file = |key: &str| format!("{SECRETS}/{key}");
     let args = vec![
         "master".to_owned(),
@@ -39,11 +40,11 @@ pub(super) fn deployment(cluster: &ValidatedCluster, now: &Circumstances) -> Pre
             "tolerationSeconds": UNREACHABLE_SECONDS,
         })
     };
-    let (template, _) = pods::template(
+    pods::template(
         cluster,
         Content {
             component: COMPONENT,
-            image: &now.master_image,
+            image,
             pods: &cluster.masters,
             args,
             env: vec![
@@ -68,7 +69,11 @@ pub(super) fn deployment(cluster: &ValidatedCluster, now: &Circumstances) -> Pre
                 unreachable("node.kubernetes.io/not-ready"),
             ],
         },
-    );
+    )
+}
+
+pub(super) fn deployment(cluster: &ValidatedCluster, now: &Circumstances) -> Prepared {
+    let (template, _) = template(cluster, &now.master_image);
     let rest = json!({
         "spec": {
             "replicas": cluster.masters.replicas,

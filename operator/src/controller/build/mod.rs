@@ -99,6 +99,13 @@ pub struct Prepared {
     pub object: Value,
 }
 
+impl Prepared {
+    /// What it is, for people.
+    pub fn subject(&self) -> String {
+        format!("{} {}", self.kind.as_str(), self.name)
+    }
+}
+
 /// Everything that a cluster needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -143,6 +150,11 @@ pub fn build(cluster: &ValidatedCluster, circumstances: &Circumstances) -> Desir
 /// Names what the pods of workers of this cluster should be.
 pub fn worker_template(cluster: &ValidatedCluster) -> String {
     workers::template(cluster).1
+}
+
+/// Names what the pods of masters of this cluster should be.
+pub fn master_template(cluster: &ValidatedCluster) -> String {
+    masters::template(cluster, &cluster.image).1
 }
 
 /// The budget of workers alone, which is kept also while the operator stands still.

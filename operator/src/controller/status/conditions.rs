@@ -1,9 +1,9 @@
 //! The conditions: what is the case, each with one word for why and one sentence for people.
 
 use super::health::{available, capacity_available, data_safe, degraded};
+use super::progress::{self, progressing};
 use super::work::{deletion_blocked, paused, scale_down_blocked, spec_valid, volumes_resized};
 use super::{Deleting, Facts};
-use crate::controller::removal::ScaleDown;
 use crate::crd::{Capacity, Data};
 use crate::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -70,7 +70,6 @@ pub(super) fn verdicts(facts: &Facts<'_>, data: &Data, capacity: &Capacity) -> V
     let spec = spec_valid(facts);
     let blocked = scale_down_blocked(facts);
     let volumes = volumes_resized(facts);
-    let ready = ready(facts, &spec, &available, &progressing);
     let stalls = [&spec, &volumes].into_iter().find(|it| {
         it.truth == Truth::False && !["Resizing", "FileSystemResizePending"].contains(&it.reason)
     });
@@ -78,6 +77,8 @@ pub(super) fn verdicts(facts: &Facts<'_>, data: &Data, capacity: &Capacity) -> V
         let final_reasons = ["BelowReplicationFactor", "InsufficientCapacity"];
         Some(&blocked).filter(|it| final_reasons.contains(&it.reason))
     });
+    // What holds a change up tells more than that it is under way.
+    let ready = ready(facts, &spec, &available, stalls, &progressing);
     let stalled = stalls.map(|it| verdict("Stalled", Truth::True, it.reason, it.message.clone()));
     let reconciling = (progressing.truth == Truth::True).then(|| {
         verdict(
@@ -133,7 +134,14 @@ pub(super) fn conditions(
     verdicts.iter().map(condition).collect()
 }
 
-fn ready(facts: &Facts<'_>, spec: &Verdict, available: &Verdict, progressing: &Verdict) -> Verdict {
+/// Whether all is well *and* what this generation of the spec asks for is the case.
+fn ready(
+    facts: &Facts<'_>,
+    spec: &Verdict,
+    available: &Verdict,
+    stalls: Option<&Verdict>,
+    progressing: &Verdict,
+) -> Verdict {
     let not = |reason, message: String| verdict("Ready", Truth::False, reason, message);
     if spec.truth != Truth::True {
         return not("SpecInvalid", spec.message.clone());
@@ -179,27 +187,26 @@ fn ready(facts: &Facts<'_>, spec: &Verdict, available: &Verdict, progressing: &V
     if let Some(why) = workers_not_ready(facts) {
         return not("WorkersNotReady", why);
     }
-    if facts.paused && progressing.truth == Truth::True {
-        return not(
-            "Paused",
-            "the spec is not applied: spec.maintenance.mode".to_owned(),
+    if progressing.reason == progress::CONVERGED {
+        return verdict(
+            "Ready",
+            Truth::True,
+            "AllReady",
+            "files are read and written, all pods are ready, and the spec is in force",
         );
     }
-    if ["ScalingUp", "RollingOut"].contains(&progressing.reason) {
-        return not("WorkersNotReady", progressing.message.clone());
+    if facts.paused {
+        let message = format!(
+            "the spec is not applied, as it says: {}",
+            progressing.message
+        );
+        return not("Paused", message);
     }
-    if let Some(why) = facts.failed {
-        return not("ApplyFailed", why.to_owned());
-    }
-    verdict(
-        "Ready",
-        Truth::True,
-        "AllReady",
-        "files are read and written, and all pods are ready",
-    )
+    let why = stalls.unwrap_or(progressing);
+    not(why.reason, why.message.clone())
 }
 
-fn starting(facts: &Facts<'_>) -> String {
+pub(super) fn starting(facts: &Facts<'_>) -> String {
     let pods = facts
         .observed
         .worker_pods()
@@ -246,63 +253,4 @@ fn workers_not_ready(facts: &Facts<'_>) -> Option<String> {
         all => format!(" and {} more", all - 1),
     };
     Some(format!("{first}{more}{}", waiting(facts)))
-}
-
-fn progressing(facts: &Facts<'_>) -> Verdict {
-    let say = |reason, message: String| verdict("Progressing", Truth::True, reason, message);
-    let observed = facts.observed;
-    if facts.deleting != Deleting::No {
-        return say("Deleting", "the resource is being deleted".to_owned());
-    }
-    if facts.bootstrap.is_none() {
-        return say("Creating", starting(facts));
-    }
-    if let Some(plan) = facts.plan {
-        if plan.scale_down != ScaleDown::NotRequested {
-            let (from, to) = (plan.replicas, facts.wanted_workers);
-            return say("Draining", format!("from {from} workers to {to}"));
-        }
-        let pods = observed.worker_pods().count();
-        if pods < usize::try_from(facts.wanted_workers).unwrap_or(usize::MAX) {
-            let wanted = facts.wanted_workers;
-            return say(
-                "ScalingUp",
-                format!("{pods} of {wanted} workers have a pod"),
-            );
-        }
-        if !plan.outdated.is_empty() || plan.current.is_some() {
-            let total = pods;
-            let updated = total.saturating_sub(plan.outdated.len());
-            let held = plan.held.as_ref();
-            let held = held.map(|held| format!("; {}: {}", held.predicate.as_str(), held.message));
-            let message = format!(
-                "{updated} of {total} workers are as wanted{}",
-                held.unwrap_or_default()
-            );
-            return say("RollingOut", message);
-        }
-        if let (Some(masters), Ok(valid)) = (&observed.masters, facts.valid)
-            && masters.updated < valid.masters.replicas
-        {
-            let (updated, wanted) = (masters.updated, valid.masters.replicas);
-            return say(
-                "RollingOut",
-                format!("{updated} of {wanted} masters are as wanted"),
-            );
-        }
-    }
-    if let Some(growth) = facts.growth
-        && !(growth.resizing.is_empty() && growth.patch.is_empty() && !growth.replace_set)
-    {
-        return say(
-            "ResizingVolumes",
-            format!("{} volumes are growing", growth.resizing.len()),
-        );
-    }
-    verdict(
-        "Progressing",
-        Truth::False,
-        "Converged",
-        "everything is as wanted",
-    )
 }

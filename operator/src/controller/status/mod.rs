@@ -4,6 +4,7 @@
 mod conditions;
 mod figures;
 mod health;
+mod progress;
 mod summary;
 mod work;
 
@@ -48,7 +49,13 @@ pub struct Facts<'a> {
     pub deleting: Deleting,
     /// How the cluster was started, if it was.
     pub bootstrap: Option<&'a Bootstrap>,
-    /// What failed in this pass, if anything did.
+    /// Names what the pods of masters should be; empty if the spec cannot be used.
+    pub master_template: &'a str,
+    /// An object that is not as it is wanted yet, though nothing failed.
+    pub unapplied: Option<&'a str>,
+    /// Why the masters do not take the policy yet, if they said so.
+    pub refused_policy: Option<&'a str>,
+    /// What failed in this pass, or of the steps of the one before, if anything did.
     pub failed: Option<&'a str>,
     /// The time now.
     pub now: &'a Time,
@@ -166,7 +173,10 @@ fn masters(previous: &MasterStatus, facts: &Facts<'_>) -> MasterStatus {
             .valid
             .map_or(previous.desired, |it| small(it.masters.replicas.into())),
         ready: small(seen.ready.into()),
-        updated: small(seen.updated.into()),
+        updated: match seen.template == facts.master_template {
+            true => small(seen.updated.into()),
+            false => 0,
+        },
         leader: leader.map(|pod| pod.name.clone()),
         leased_voters: report.map_or(0, |it| small(it.status.leased_voters)),
         voters: report.map_or(0, |it| small(it.status.voters)),

@@ -36,6 +36,7 @@ pub(super) fn phase(facts: &Facts<'_>, verdicts: &[Verdict]) -> &'static str {
         Some("ScalingUp") => return "ScalingUp",
         Some("RollingOut") => return "Upgrading",
         Some("ResizingVolumes") => return "Resizing",
+        Some("Applying" | "ApplyingPolicy" | "ApplyFailed") => return "Applying",
         _ => {}
     }
     if is(verdicts, "Degraded", Truth::True) {

@@ -26,29 +26,40 @@ fn shown_at(
     wanted: u32,
     now: i64,
 ) -> MdfsClusterStatus {
-    let valid = with_workers(wanted);
+    shown_with(previous, world, &with_workers(wanted), now, |_| {})
+}
+
+fn shown_with(
+    previous: &MdfsClusterStatus,
+    world: &World,
+    valid: &ValidatedCluster,
+    now: i64,
+    change: impl FnOnce(&mut Facts<'_>),
+) -> MdfsClusterStatus {
     let rollout = &previous.rollout;
-    let plan = removal::plan(&valid, &world.observed, TEMPLATE, rollout, None);
+    let plan = removal::plan(valid, &world.observed, TEMPLATE, rollout, None);
     let growth = plan_growth(&valid.storage, &world.observed);
-    let born = born();
-    status(
-        previous,
-        &Facts {
-            name: "films",
-            namespace: "media",
-            generation: Some(7),
-            wanted_workers: wanted,
-            valid: Ok(&valid),
-            observed: &world.observed,
-            plan: Some(&plan),
-            growth: Some(&growth),
-            paused: false,
-            deleting: Deleting::No,
-            bootstrap: Some(&born),
-            failed: None,
-            now: &time(now),
-        },
-    )
+    let (born, now) = (born(), time(now));
+    let mut facts = Facts {
+        name: "films",
+        namespace: "media",
+        generation: Some(7),
+        wanted_workers: valid.workers.replicas,
+        valid: Ok(valid),
+        observed: &world.observed,
+        plan: Some(&plan),
+        growth: Some(&growth),
+        paused: false,
+        deleting: Deleting::No,
+        bootstrap: Some(&born),
+        master_template: TEMPLATE,
+        unapplied: None,
+        refused_policy: None,
+        failed: None,
+        now: &now,
+    };
+    change(&mut facts);
+    status(previous, &facts)
 }
 
 fn shown(change: impl FnOnce(&mut World)) -> MdfsClusterStatus {
@@ -309,6 +320,122 @@ fn a_change_under_way_shows_how_far_it_is_and_what_holds_it() {
     assert_eq!(status.phase, "Upgrading");
 }
 
+/// What is not in force, by its reason, is neither converged nor ready.
+#[track_caller]
+fn is_under_way(change: impl FnOnce(&mut World), reason: &str) {
+    check(
+        change,
+        &[("Progressing", "True", reason), ("Ready", "False", reason)],
+    );
+}
+
+#[test]
+fn masters_of_before_are_told_until_the_last_is_gone() {
+    let masters = |change: fn(&mut crate::controller::observed::MastersSeen)| {
+        is_under_way(
+            |world| change(world.observed.masters.as_mut().unwrap()),
+            "RollingOut",
+        );
+    };
+    masters(|masters| masters.template = "old".to_owned());
+    masters(|masters| masters.current = false);
+    masters(|masters| masters.updated = 1);
+    masters(|masters| masters.available = 1);
+    // One of before is still counted.
+    masters(|masters| masters.pods = 3);
+    let old = |world: &mut World| world.observed.master_pods[0].template = "old".to_owned();
+    is_under_way(old, "RollingOut");
+    let status = shown(|world| {
+        old(world);
+        world.observed.master_pods[0].terminating = true;
+    });
+    assert_eq!(says(&status, "Ready").1, "RollingOut");
+    let no_more = shown(|world| {
+        world.observed.masters.as_mut().unwrap().template = "old".to_owned();
+    });
+    assert_eq!(no_more.master.updated, 0);
+}
+
+#[test]
+fn workers_are_as_wanted_once_their_set_is_too() {
+    let set = |change: fn(&mut crate::controller::observed::SetSeen)| {
+        is_under_way(
+            |world| change(world.observed.set.as_mut().unwrap()),
+            "RollingOut",
+        );
+    };
+    set(|set| set.template = "old".to_owned());
+    set(|set| set.current = false);
+    set(|set| set.terminating = true);
+    is_under_way(|world| world.observed.set = None, "RollingOut");
+}
+
+#[test]
+fn a_policy_that_is_not_in_force_is_told_by_its_fields() {
+    is_under_way(
+        |world| world.report().policy.repair_delay_seconds = 7,
+        "ApplyingPolicy",
+    );
+    is_under_way(|world| world.report().status.voters = 1, "ApplyingPolicy");
+    let status = shown(|world| {
+        world.report().policy.min_write_copies = Some(1);
+        world.report().policy.chunk_size = 1 << 20;
+    });
+    assert_eq!(
+        status.diagnosis,
+        "ApplyingPolicy: not in force yet: replication.minWriteCopies, replication.chunkSize"
+    );
+    assert_eq!(status.phase, "Applying");
+    check(
+        World::leader_is_silent,
+        &[("Progressing", "Unknown", "PolicyUnknown")],
+    );
+}
+
+#[test]
+fn what_cannot_be_applied_is_never_in_force() {
+    let undone = |unapplied, refused_policy, failed, paused| {
+        let mut world = World::of_workers(3);
+        if refused_policy {
+            world.report().policy.replicas = 1;
+        }
+        let before = MdfsClusterStatus::default();
+        shown_with(&before, &world, &with_workers(3), NOW, |facts| {
+            facts.paused = paused;
+            facts.unapplied = Some("Service films-api").filter(|_| unapplied);
+            facts.refused_policy = Some("more copies than workers").filter(|_| refused_policy);
+            facts.failed = Some("cannot delete films-worker-0").filter(|_| failed);
+        })
+    };
+    let ready = |status: &MdfsClusterStatus| says(status, "Ready");
+    let no = |reason: &str| ("False".to_owned(), reason.to_owned());
+    assert_eq!(ready(&undone(true, false, false, false)), no("Applying"));
+    assert_eq!(ready(&undone(true, false, false, true)), no("Paused"));
+    assert_eq!(ready(&undone(false, false, false, true)).0, "True");
+    let failed = undone(false, false, true, false);
+    assert_eq!(ready(&failed), no("ApplyFailed"));
+    assert_eq!(failed.diagnosis, "cannot delete films-worker-0");
+    let refused = undone(false, true, false, false);
+    assert_eq!(ready(&refused), no("ApplyingPolicy"));
+    assert!(refused.diagnosis.ends_with("more copies than workers"));
+}
+
+#[test]
+fn a_worker_that_is_to_be_empty_holds_readiness_until_it_is() {
+    let spec = format!("{SPEC}  decommission: [{{worker: films-worker-2}}]\n");
+    let valid = validate(&cluster(&spec)).unwrap();
+    let ready = |change: fn(&mut World)| {
+        let mut world = World::of_workers(3);
+        change(&mut world);
+        let before = MdfsClusterStatus::default();
+        says(&shown_with(&before, &world, &valid, NOW, |_| {}), "Ready")
+    };
+    let draining = ("False".to_owned(), "Draining".to_owned());
+    assert_eq!(ready(|_| {}), draining);
+    assert_eq!(ready(|world| world.member(2).draining = true), draining);
+    assert_eq!(ready(|world| world.empty(2)).0, "True");
+}
+
 #[test]
 fn a_shrink_shows_what_is_left_on_the_workers_that_go() {
     let mut world = World::of_workers(5);
@@ -386,6 +513,9 @@ fn a_spec_that_cannot_be_used_is_told_and_the_files_are_still_watched() {
             paused: false,
             deleting: Deleting::No,
             bootstrap: Some(&born()),
+            master_template: TEMPLATE,
+            unapplied: None,
+            refused_policy: None,
             failed: None,
             now: &time(NOW),
         },
@@ -444,6 +574,9 @@ fn a_cluster_that_is_being_deleted_is_not_well_whatever_was_said_before() {
             paused: false,
             deleting: Deleting::Running,
             bootstrap: Some(&born),
+            master_template: TEMPLATE,
+            unapplied: None,
+            refused_policy: None,
             failed: Some("volumes go once these pods have: films-worker-0"),
             now: &time(NOW),
         },
