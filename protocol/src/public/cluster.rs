@@ -75,7 +75,7 @@ pub struct Status {
     /// The worst of the files with too few copies, at most 1000.
     pub at_risk: Vec<AtRisk>,
     /// How old these figures are, in milliseconds: what they do not show came about later. None if
-    /// nothing was counted yet.
+    /// nothing was counted yet, or some of it is still to be compared.
     pub counted_millis_ago: Option<u64>,
     /// Copies that are still to be made, and are made as far as nothing stops it.
     pub copies_to_make: u64,

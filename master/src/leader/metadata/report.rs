@@ -125,7 +125,11 @@ impl Metadata {
             damaged_chunks: counted.damaged_chunks,
             excess_copies: counted.excess_copies,
             at_risk: counted.names.iter().take(MOST_NAMES).map(at_risk).collect(),
-            counted_millis_ago: self.report.age(now.mono),
+            // A count that leaves partitions out is none of all files, whatever else is wrong with them.
+            counted_millis_ago: self
+                .report
+                .age(now.mono)
+                .filter(|_| counted.unlisted_partitions == 0),
             copies_to_make: counted.copies_to_make,
             bytes_to_copy: counted.bytes_to_copy,
             moving_partitions: count(self.catalog.moves.len()),

@@ -208,6 +208,25 @@ fn a_record_that_cannot_be_read_is_told() {
     );
 }
 
+#[test]
+fn a_count_that_left_something_out_has_no_age_whatever_else_is_wrong() {
+    let mut world = World::founded();
+    world.hold_surveys = true;
+    world.kill(3);
+    world.run(6000);
+    let found = |unlisted_partitions| Survey {
+        missing_files: 1,
+        unlisted_partitions,
+        ..Survey::default()
+    };
+    world.survey_found(found(1));
+    check(&mut world, Health::Critical, "cannot be read whole");
+    assert_eq!(world.status().counted_millis_ago, None);
+    world.run(6000);
+    world.survey_found(found(0));
+    assert!(world.status().counted_millis_ago.is_some());
+}
+
 /// Looks at the status until it tells that `truth` files lack a copy, which is so since a moment, or for
 /// so long. What it tells before is told as of before that.
 #[track_caller]
