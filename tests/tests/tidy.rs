@@ -1,5 +1,8 @@
 //! The rules of the repository that no compiler knows.
 
+#[path = "tidy/console.rs"]
+mod console;
+
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::program::{mdfs, repository};
 use mdfs_tests::{command, readme};

@@ -1,6 +1,6 @@
 /** The frame around the pages: where one can go, who is signed in, whether there is a connection. */
 
-import { classes, html, useEffect, useRef, useState } from './html.js';
+import { classes, html, useEffect, useLayoutEffect, useRef, useState } from './html.js';
 import { link, tick } from './live.js';
 import { href, place } from './router.js';
 import { may, signOut } from './session.js';
@@ -24,11 +24,12 @@ export function Frame({ info }) {
   useEffect(() => {
     document.title = [title, info.cluster?.name || 'MDFS'].join(' · ');
   }, [title, info]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     setOpen(false);
     // Whoever hears the page hears where they are now. The first page is heard anyway.
     if (first.current) first.current = false;
-    else document.getElementById('page-title')?.focus();
+    else document.getElementById('main').focus({ preventScroll: true });
+    scrollTo(0, 0);
   }, [here.page, here.rest]);
 
   return html`<div class=${classes('frame', open && 'frame-open')} onKeyDown=${(event) => event.key === 'Escape' && setOpen(false)}>
@@ -53,9 +54,9 @@ export function Frame({ info }) {
       </nav>
       <${Account} info=${info} />
     </aside>
-    <main id="main" class="main" tabindex="-1">
+    <main id="main" class="main" tabindex="-1" aria-labelledby="page-title">
       <${Connection} />
-      <div class="page" key=${here.page}><${Page} here=${here} /></div>
+      <div class="page" key=${here.page} data-place=${`${here.page}/${here.rest}`}><${Page} here=${here} /></div>
     </main>
   </div>`;
 }

@@ -11,7 +11,7 @@ export function PageHead({ title, crumbs, note, children }) {
   return html`<header class="page-head">
     <div class="page-title">
       ${crumbs}
-      <h1 id="page-title" tabindex="-1">${title}</h1>
+      <h1 id="page-title">${title}</h1>
       ${note && html`<p class="page-note">${note}</p>`}
     </div>
     ${children && html`<div class="page-actions">${children}</div>`}

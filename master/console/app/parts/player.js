@@ -24,10 +24,10 @@ export function Player({ file }) {
   const tracks = useTracks(file.name);
   const element = file.content_type.startsWith('audio/') ? 'audio' : 'video';
 
-  const begin = () => {
+  const begin = ({ target }) => {
     const at = positions()[file.file_id] ?? 0;
-    if (at < EDGE_SECONDS || at > media.current.duration - EDGE_SECONDS) return;
-    media.current.currentTime = at;
+    if (at < EDGE_SECONDS || at > target.duration - EDGE_SECONDS) return;
+    target.currentTime = at;
     setWent(at);
   };
   useEffect(() => {

@@ -1,0 +1,99 @@
+"""How pages look: for those who see them, and for those who do not."""
+
+import pathlib
+import re
+
+from playwright.sync_api import Page, expect
+
+from bed import PAGES, Bed, ensure, figure, place_of, settled, sign_in, visit
+
+AXE = pathlib.Path(__file__).parent / "axe" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+WIDTHS = {"narrow": (360, 780), "middle": (820, 1100), "wide": (1440, 900)}
+OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+LINK = re.compile(r"^https?://.+/harbour\.mp4\?.*signature=")
+
+
+def accessible(bed: Bed, page: Page, name: str) -> int:
+    """axe finds nothing that WCAG 2.1 forbids. Gives how many rules it had something to say about."""
+    # What still comes in has another contrast meanwhile.
+    page.evaluate("Promise.all(document.getAnimations().map(one => one.effect.getComputedTiming().iterations === Infinity ? null : one.finished.catch(() => null)))")
+    # axe tries out styles, which the policy of the page refuses, and says so.
+    with bed.deaf():
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("options => axe.run({ exclude: [['video']] }, options)", OPTIONS)
+    told = [f"{one['id']}: {node['html'][:160]} ({node['failureSummary'].splitlines()[-1].strip()})"
+            for one in found["violations"] for node in one["nodes"][:3]]
+    ensure(not told, f"axe about {name}:\n" + "\n".join(told))
+    return len(found["passes"])
+
+
+def fits(page: Page, name: str) -> None:
+    """Nothing has to be scrolled sideways."""
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    ensure(over <= 0, f"{name} is {over} pixels too wide")
+
+
+def all_pages(bed: Bed, film: str) -> None:
+    """Every page in both themes, through axe; in full at each width, kept as pictures."""
+    rules = 0
+    for theme in ("light", "dark"):
+        page = bed.window(theme)
+        page.goto(bed.url)
+        expect(page.get_by_label("Token")).to_be_visible()
+        rules += accessible(bed, page, f"login, {theme}")
+        bed.shot(page, f"login-{theme}")
+        sign_in(bed, page)
+        for name in PAGES:
+            visit(page, place_of(name, film))
+            rules += accessible(bed, page, f"{name}, {theme}")
+            for width, (x, y) in WIDTHS.items():
+                if bed.short and width == "middle":
+                    continue
+                page.set_viewport_size({"width": x, "height": y})
+                settled(page)
+                fits(page, f"{name}, {width}")
+                if not bed.short or width == "wide":
+                    bed.shot(page, f"{name}-{theme}-{width}")
+                if width == "narrow":
+                    rules += accessible(bed, page, f"{name}, {theme}, narrow")
+            page.set_viewport_size({"width": 1280, "height": 860})
+        dialogs(bed, page, film, theme)
+        page.context.close()
+    figure("pages through axe, both themes", f"{len(PAGES) + 1}, {rules} rules kept")
+    chinese(bed)
+
+
+def dialogs(bed: Bed, page: Page, film: str, theme: str) -> None:
+    """What opens above pages."""
+    visit(page, place_of("file", film))
+    page.get_by_role("button", name="Link").click()
+    expect(page.get_by_label("Link", exact=True)).to_have_value(LINK)
+    accessible(bed, page, f"the link's dialog, {theme}")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    visit(page, "access")
+    page.get_by_role("button", name="New token").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    accessible(bed, page, f"the dialog of a new token, {theme}")
+    page.keyboard.press("Escape")
+    # The menu of narrow screens.
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("link", name="Workers")).to_be_visible()
+    accessible(bed, page, f"the menu, {theme}")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Workers")).not_to_be_visible()
+
+
+def chinese(bed: Bed) -> None:
+    """Another language, chosen by the browser's own."""
+    page = bed.window(locale="zh-CN")
+    page.goto(bed.url)
+    page.get_by_label("令牌").fill(bed.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="概览")).to_be_visible()
+    ensure(page.evaluate("document.documentElement.lang") == "zh-CN", "the page does not say its language")
+    settled(page)
+    bed.shot(page, "overview-zh-CN")
+    page.context.close()
