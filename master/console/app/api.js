@@ -24,6 +24,9 @@ export class ApiError extends Error {
 /** Is told of every `401`: what was signed in is no more. */
 let onSignedOut = () => {};
 
+/** Says that a request was answered as that of nobody. */
+export const signedOut = () => onSignedOut();
+
 /** @param {() => void} listener */
 export function whenSignedOut(listener) {
   onSignedOut = listener;

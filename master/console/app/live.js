@@ -10,7 +10,7 @@ import { createStore } from './store.js';
 
 /** Every kind of event that a page may be told of. */
 export const KINDS = [
-  'stored', 'renamed', 'deleted', 'restored', 'purged', 'worker', 'health', 'leader', 'voters', 'task',
+  'stored', 'changed', 'renamed', 'deleted', 'restored', 'purged', 'worker', 'health', 'leader', 'voters', 'task',
   'token', 'policy', 'damage',
 ];
 const POLL_MILLIS = 5000;

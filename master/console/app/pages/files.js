@@ -17,7 +17,7 @@ import { Drop } from '../uploads/drop.js';
 const PAGE = 100;
 /** So long after the last key a search begins. */
 const TYPING_MILLIS = 250;
-const CHANGES = new Set(['stored', 'renamed', 'deleted', 'restored', 'purged']);
+const CHANGES = new Set(['stored', 'changed', 'renamed', 'deleted', 'restored', 'purged']);
 /** The page before each, as it was come by. @type {Map<string, string>} */
 const before = new Map();
 
@@ -123,8 +123,8 @@ function Table({ data, sort, to, chosen, choose, reload, search, busy }) {
       <${Head} by="name" sort=${sort} to=${to} />
       <${Head} by="size" sort=${sort} to=${to} number />
       <${Head} by="modified" sort=${sort} to=${to} wide />
-      <th scope="col" class="cell-wide">${t('files.checksum')}</th>
-      <th scope="col">${t('files.copies')}</th>
+      <th scope="col" class="cell-wide cell-sum">${t('files.checksum')}</th>
+      <th scope="col" class="cell-copies">${t('files.copies')}</th>
       <th class="cell-acts"><span class="off-screen">${t('files.acts')}</span></th>
     </tr></thead>
     <tbody>

@@ -17,22 +17,27 @@ import { may } from '../session.js';
 import { useStore } from '../store.js';
 import { t } from '../texts.js';
 
-const SPANS = [15, 60, 360];
+/** Minutes that can be shown; the masters remember an hour. */
+const SPANS = [15, 60];
+const DAY_SECONDS = 86_400;
+/** Further ahead, a forecast says nothing. */
+const MOST_DAYS = 1000;
 const RECENT = 6;
 
 export function Overview() {
   const news = useStore(tick);
   const { data, error, loading, reload } = useData('overview', (signal) => read('v1/overview', { signal }), {
-    on: (event) => !['stored', 'renamed', 'deleted', 'restored'].includes(event.kind), every: 15_000,
+    on: (event) => !['stored', 'changed', 'renamed', 'deleted', 'restored'].includes(event.kind), every: 15_000,
   });
+  const history = useData('history', (signal) => (may('admin') ? read(`v1/history${query({ minutes: SPANS.at(-1) })}`, { signal }) : null), { every: 10_000 });
   const now = data && { ...data, ...news };
   return html`<${PageHead} title=${t('page.overview')} />
     ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
     ${!now && loading && html`<${Skeleton} lines=${5} />`}
     ${now && html`
       ${may('admin') && html`<${Health} now=${now} />`}
-      <${Figures} now=${now} />
-      ${may('admin') && html`<${Throughput} />`}
+      <${Figures} now=${now} days=${daysToFull(now, history.data)} />
+      ${may('admin') && html`<${Throughput} history=${history} />`}
       <div class="columns">
         ${may('admin') && html`<${Work} now=${now} />`}
         <${Recent} />
@@ -56,9 +61,26 @@ function Health({ now }) {
   </section>`;
 }
 
-/** @param {{ now: Record<string, any> }} props */
-function Figures({ now }) {
-  const { files, under_replicated_files: under, workers, capacity } = now;
+/** At the rate of the last hour: in how many days the disks are full; null if that cannot be told. */
+function daysToFull(now, history) {
+  const written = perSecond(history).written?.filter((value) => value != null) ?? [];
+  const rate = written.reduce((sum, value) => sum + value, 0) / Math.max(written.length, 1);
+  if (!(rate > 0) || now.free_bytes == null || !now.replicas) return null;
+  return now.free_bytes / (rate * now.replicas * DAY_SECONDS);
+}
+
+/** The columns of a history by name; bytes as bytes in a second. */
+function perSecond(history) {
+  const columns = Object.fromEntries((history?.columns ?? []).map((name, at) => [name, history.data[at] ?? []]));
+  const [first, second] = columns.time ?? [];
+  const step = second > first ? second - first : 10;
+  for (const name of ['read', 'written', 'repaired']) columns[name] = columns[name]?.map((value) => (value == null ? null : value / step));
+  return columns;
+}
+
+/** @param {{ now: Record<string, any>, days: number | null }} props */
+function Figures({ now, days }) {
+  const { files, under_replicated: under, workers } = now;
   const full = files == null || under == null ? null : Math.max(files - under, 0);
   const shareTone = full == null ? 'muted' : full === files ? 'good' : 'warn';
   return html`<dl class="figures">
@@ -68,47 +90,49 @@ function Figures({ now }) {
         note=${under ? t('figure.under', { count: under, n: count(under) }) : t('figure.none_under')} />
       <${Figure} id="workers" label=${t('figure.workers')} tone=${workers && workers.live < workers.total ? 'warn' : undefined}
         value=${workers ? html`${count(workers.live)}<span class="figure-of"> / ${count(workers.total)}</span>` : '–'}
-        note=${now.voters ? t('figure.voters', { leased: count(now.voters.leased), total: count(now.voters.total) }) : null} />
-      <${Capacity} capacity=${capacity} days=${now.days_to_full} />`}
+        note=${now.voters ? t('figure.voters', { leased: count(now.voters.live), total: count(now.voters.total) }) : null} />
+      <${Capacity} total=${now.capacity_bytes} free=${now.free_bytes} days=${days} />`}
   </dl>`;
 }
 
-/** @param {{ capacity: any, days: number | null }} props */
-function Capacity({ capacity, days }) {
-  if (!capacity) return html`<${Figure} id="capacity" label=${t('figure.capacity')} value="–" />`;
-  const { used_bytes: used, total_bytes: total } = capacity;
+/** @param {{ total: number | null, free: number | null, days: number | null }} props */
+function Capacity({ total, free, days }) {
+  if (total == null || free == null) return html`<${Figure} id="capacity" label=${t('figure.capacity')} value="–" />`;
+  const used = Math.max(total - free, 0);
   const share = total > 0 ? used / total : 0;
   const tone = share > 0.95 ? 'bad' : share > 0.85 ? 'warn' : undefined;
-  const forecast = days == null ? '' : ` · ${t('figure.days', { count: Math.floor(days), n: count(Math.floor(days)) })}`;
+  const forecast = days == null || days > MOST_DAYS ? '' : ` · ${days < 1 ? t('figure.soon') : t('figure.days', { count: Math.floor(days), n: count(Math.floor(days)) })}`;
   return html`<${Figure} id="capacity" label=${t('figure.capacity')} tone=${tone} value=${percent(used, total)}
     note=${html`<${Bar} done=${used} total=${total} tone=${tone} label=${t('figure.capacity')} />
       <span>${t('figure.used', { used: bytes(used), total: bytes(total) })}${forecast}</span>`} />`;
 }
 
-function Throughput() {
-  const [minutes, setMinutes] = useState(15);
-  const { data, error, loading, reload } = useData(`history ${minutes}`,
-    (signal) => read(`v1/history${query({ minutes })}`, { signal }), { every: 10_000 });
+/** @param {{ history: import('../data.js').Reading<any> }} props */
+function Throughput({ history: { data, error, loading, reload } }) {
+  const [minutes, setMinutes] = useState(SPANS[0]);
+  const columns = perSecond(data);
+  const since = (columns.time?.at(-1) ?? 0) - minutes * 60;
+  const from = Math.max(0, columns.time?.findIndex((time) => time >= since) ?? 0);
   const choice = html`<div class="segments" role="group" aria-label=${t('chart.span')}>
     ${SPANS.map((span) => html`<button key=${span} type="button" aria-pressed=${span === minutes ? 'true' : 'false'}
       onClick=${() => setMinutes(span)}>${span < 60 ? t('chart.minutes', { n: span }) : t('chart.hours', { n: span / 60 })}</button>`)}
   </div>`;
   const series = [
     { name: 'read', label: t('chart.read'), tone: 'a' },
-    { name: 'write', label: t('chart.write'), tone: 'b' },
-    { name: 'repair', label: t('chart.repair'), tone: 'c' },
+    { name: 'written', label: t('chart.write'), tone: 'b' },
+    { name: 'repaired', label: t('chart.repair'), tone: 'c' },
   ];
   return html`<${Card} title=${t('overview.throughput')} aside=${choice}>
     ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
     ${!data && loading && html`<div class="chart-space"><${Skeleton} lines=${4} /></div>`}
-    ${data && html`<${Chart} history=${data} series=${series} show=${rate} label=${t('overview.throughput')} />`}
+    ${data && html`<${Chart} columns=${columns} from=${from} series=${series} show=${rate} label=${t('overview.throughput')} />`}
   <//>`;
 }
 
 /** @param {{ now: Record<string, any> }} props */
 function Work({ now }) {
   const tasks = now.tasks ?? [];
-  const risky = now.at_risk ?? [];
+  const risky = now.worst ?? [];
   const aside = html`<a href=${href('tasks')}>${t('overview.all_tasks')}</a>`;
   return html`<${Card} title=${t('overview.work')} aside=${aside}>
     ${tasks.length === 0 && risky.length === 0 && html`<${Empty} icon="shield" title=${t('overview.no_work')} text=${t('overview.no_work_text')} />`}

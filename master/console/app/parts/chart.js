@@ -11,13 +11,14 @@ const HEIGHT = 220;
 const ROWS = 12;
 
 /**
- * @param {{ history: { columns: string[], data: (number | null)[][] }, series: { name: string, label: string, tone: string }[],
+ * @param {{ columns: Record<string, (number | null)[]>, from: number, series: { name: string, label: string, tone: string }[],
  *   show: (value: number) => string, label: string }} props
  */
-export function Chart({ history, series, show, label }) {
+export function Chart({ columns: named, from, series, show, label }) {
   const box = useRef(null);
   const plot = useRef(null);
-  const columns = [history.data[0] ?? [], ...series.map(({ name }) => columnOf(history, name))];
+  const times = named.time ?? [];
+  const columns = [times, ...series.map(({ name }) => named[name] ?? times.map(() => null))].map((column) => column.slice(from));
   const latest = useRef(columns);
   latest.current = columns;
 
@@ -37,11 +38,11 @@ export function Chart({ history, series, show, label }) {
       plot.current.destroy();
     };
   }, []);
-  useEffect(() => plot.current?.setData(columns), [history]);
+  useEffect(() => plot.current?.setData(columns), [named, from]);
 
   return html`<figure class="chart">
     <ul class="chart-legend">${series.map(({ name, label: of, tone }) => html`<li key=${name}><span class=${`chart-key chart-${tone}`} aria-hidden="true"></span>${of}
-      <strong>${show(lastOf(columnOf(history, name)))}</strong></li>`)}</ul>
+      <strong>${show(lastOf(named[name] ?? []))}</strong></li>`)}</ul>
     <div class="chart-space" ref=${box} aria-hidden="true"></div>
     <details class="chart-table"><summary>${t('chart.table')}</summary>
       <div class="table-scroll" tabindex="0" role="region" aria-label=${label}><table>
@@ -53,7 +54,6 @@ export function Chart({ history, series, show, label }) {
   </figure>`;
 }
 
-const columnOf = (history, name) => history.data[history.columns.indexOf(name)] ?? (history.data[0] ?? []).map(() => null);
 const lastOf = (column) => column.findLast((value) => value != null) ?? null;
 
 function rowsOf(columns) {
@@ -74,7 +74,7 @@ function optionsOf(box, series, show) {
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1024) * 1.1] } },
     axes: [
-      { ...axis, size: 28, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
+      { ...axis, size: 28, space: 84, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
       { ...axis, size: 84, values: (_, at) => at.map(show) },
     ],
     series: [{}, ...series.map(({ tone }) => ({

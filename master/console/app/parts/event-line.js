@@ -1,28 +1,26 @@
 /** One event in one line: when, what, about what. */
 
-import { ago, bytes, count, dateTime } from '../format.js';
+import { ago, bytes, dateTime } from '../format.js';
 import { html } from '../html.js';
 import { href } from '../router.js';
 import { hasText, t } from '../texts.js';
 import { Icon } from './icons.js';
 
 const ICONS = {
-  stored: 'uploads', renamed: 'edit', deleted: 'trash', restored: 'retry', purged: 'trash', worker: 'workers',
+  stored: 'uploads', changed: 'edit', renamed: 'edit', deleted: 'trash', restored: 'retry', purged: 'trash', worker: 'workers',
   health: 'shield', leader: 'workers', voters: 'workers', task: 'tasks', token: 'access', policy: 'shield', damage: 'warning',
 };
 /** Events about a file that is there. */
-const OF_FILES = new Set(['stored', 'renamed', 'restored', 'damage']);
+const OF_FILES = new Set(['stored', 'changed', 'renamed', 'restored', 'damage']);
+/** Events whose text has the name already. */
+const NAMED = new Set(['worker', 'task', 'token']);
 
 /** @param {Record<string, any>} event */
 export function textOf(event) {
   const key = `event.${event.kind}`;
-  const shown = { ...event };
-  if (typeof event.size === 'number') shown.size = bytes(event.size);
-  for (const [name, value] of Object.entries(shown)) {
-    if (typeof value === 'number') shown[name] = count(value);
-    if (value !== null && typeof value === 'object') delete shown[name];
-  }
-  return hasText(key) ? t(key, { name: '', who: '', from: '', to: '', cause: '', what: '', state: '', worker: '', ...shown }) : event.kind;
+  const what = hasText(key) ? t(key, { name: event.name ?? '', from: event.from ?? '–', to: event.to ?? '–' }) : event.kind;
+  const parts = [what, typeof event.size === 'number' && bytes(event.size), event.who && t('event.by', { who: event.who })];
+  return parts.filter(Boolean).join(' · ');
 }
 
 /** @param {{ event: Record<string, any> }} props */
@@ -34,8 +32,8 @@ export function EventLine({ event }) {
       <span>${textOf(event)}</span>
       ${OF_FILES.has(event.kind) && about
         ? html`<a class="event-about" href=${href('file', about)}>${about}</a>`
-        : about && !['worker'].includes(event.kind) && html`<span class="event-about">${about}</span>`}
-      ${event.sentence && html`<span class="event-about">${event.sentence}</span>`}
+        : about && !NAMED.has(event.kind) && html`<span class="event-about">${about}</span>`}
+      ${event.text && html`<span class="event-about">${event.text}</span>`}
     </div>
     <time class="event-time" datetime=${event.time} title=${dateTime(event.time)}>${ago(event.time)}</time>
   </li>`;

@@ -17,8 +17,8 @@ export const iconOfHealth = (health) => ICONS[health] ?? 'unknown';
  */
 export function sentence(now) {
   if (!now || !now.health || now.health === 'unknown') return t('health.unknown');
-  const missing = now.missing_files ?? 0;
-  const under = now.under_replicated_files ?? 0;
+  const missing = now.missing ?? 0;
+  const under = now.under_replicated ?? 0;
   const silent = now.workers ? now.workers.total - now.workers.live : 0;
   if (missing > 0) return t('health.missing', { count: missing, n: count(missing) });
   if (now.health === 'critical') return t('health.critical');

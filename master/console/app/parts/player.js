@@ -19,12 +19,17 @@ export const playable = (type) => /^(video|audio)\//.test(type);
 /** @param {{ file: Record<string, any> }} props */
 export function Player({ file }) {
   const media = useRef(null);
-  const [failed, setFailed] = useState(document.createElement('video').canPlayType(file.content_type) === '' && file.content_type !== 'video/x-matroska');
+  // Whether it plays is only known by trying: what browsers say of types is about containers, not codecs.
+  const [failed, setFailed] = useState(false);
   const [went, setWent] = useState(0);
   const tracks = useTracks(file.name);
   const element = file.content_type.startsWith('audio/') ? 'audio' : 'video';
 
   const begin = ({ target }) => {
+    if (element === 'video' && target.videoWidth === 0) {
+      setFailed(true); // sound without its picture
+      return;
+    }
     const at = positions()[file.file_id] ?? 0;
     if (at < EDGE_SECONDS || at > target.duration - EDGE_SECONDS) return;
     target.currentTime = at;

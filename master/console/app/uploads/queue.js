@@ -4,7 +4,7 @@
  * Items are changed in place, thousands of them; `version` rises a few times a second for whoever draws.
  */
 
-import { act } from '../api.js';
+import { act, signedOut } from '../api.js';
 import { createStore } from '../store.js';
 import { forget, keep, remembered } from './kept.js';
 import { Meter } from './meter.js';
@@ -50,8 +50,12 @@ export const movedOf = (item) => Math.min(item.size, item.sent + [...item.moving
  * @param {string} who the one who is signed in, on which cluster
  */
 export async function startQueue(who) {
-  if (owner === who) return;
+  if (owner === who) {
+    for (const item of items.values()) if (item.state === 'paused' && item.error?.status === 401) resumeItem(item);
+    return;
+  }
   owner = who;
+  for (const item of items.values()) item.abort?.abort(new DOMException('another is signed in', 'AbortError'));
   items.clear();
   for (const kept of await remembered(who)) {
     if (items.has(kept.id)) continue;
@@ -184,7 +188,10 @@ async function run(item) {
     forget([item.id]);
   } catch (error) {
     abort.abort(error); // its other chunks need not go on
-    if (item.state === 'running') {
+    if (item.state === 'running' && error.status === 401) {
+      Object.assign(item, { state: 'paused', error }); // goes on once somebody is signed in again
+      signedOut();
+    } else if (item.state === 'running') {
       Object.assign(item, { state: error.code === 'precondition_failed' ? 'conflict' : 'failed', error });
     }
   }
