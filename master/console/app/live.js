@@ -120,7 +120,7 @@ async function poll() {
 }
 
 async function readMissed() {
-  const page = await read(`v1/events${query({ after: newest, limit: 200 })}`, { tries: 1 });
+  const page = await read(`v1/events${query({ after: newest, limit: 1000 })}`, { tries: 1 });
   const known = newest !== '';
   newest = page.next ?? page.events.at(-1)?.id ?? newest;
   if (known) for (const event of page.events) tell(event);

@@ -4,6 +4,7 @@ import { render } from 'preact';
 import { html, useEffect, useState } from './html.js';
 import { startLive, stopLive } from './live.js';
 import { Login } from './pages/login.js';
+import { startRecent } from './recent.js';
 import { resume, session } from './session.js';
 import { useStore } from './store.js';
 import { Frame } from './frame.js';
@@ -27,6 +28,7 @@ function App() {
   useEffect(() => {
     if (state !== 'open') return stopLive();
     startLive();
+    startRecent();
     startQueue(`${info.cluster?.id ?? ''}/${info.who}`);
     return undefined;
   }, [state, info]);

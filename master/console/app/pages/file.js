@@ -44,7 +44,7 @@ export function FilePage({ here }) {
 
 /** A file's own line of the listing: its name is the first of all that begin with it. */
 async function readFile(name, signal) {
-  const listing = await read(`v1/files${query({ prefix: name, limit: 1 })}`, { signal });
+  const listing = await read(`v1/files${query({ prefix: name, limit: 1, copies: 1 })}`, { signal });
   const [file] = listing.files;
   if (file?.name !== name) throw Object.assign(new Error(), { code: 'file_not_found', status: 404 });
   return file;

@@ -25,7 +25,7 @@ const before = new Map();
 export function Files({ here }) {
   const folder = here.rest === '' ? session.get().info.prefix ?? '' : here.rest;
   const { search = '', sort = 'name', after = '' } = here.query;
-  const path = `v1/files${query({ prefix: folder, delimiter: search ? '' : '/', search, sort: sort === 'name' ? '' : sort, after, limit: PAGE })}`;
+  const path = `v1/files${query({ prefix: folder, delimiter: search ? '' : '/', search, sort: sort === 'name' ? '' : sort, after, limit: PAGE, copies: 1 })}`;
   const { data, error, loading, reload } = useData(path, (signal) => read(path, { signal }), {
     on: (event) => CHANGES.has(event.kind) && [event.name, event.from, event.to].some((name) => name?.startsWith(folder)),
     every: 60_000,

@@ -12,6 +12,7 @@ import { EventLine } from '../parts/event-line.js';
 import { iconOfHealth, sentence, toneOf } from '../parts/health.js';
 import { Icon } from '../parts/icons.js';
 import { TaskLine } from '../parts/task-line.js';
+import { recent, reload as reloadRecent } from '../recent.js';
 import { href } from '../router.js';
 import { may } from '../session.js';
 import { useStore } from '../store.js';
@@ -145,14 +146,13 @@ function Work({ now }) {
 }
 
 function Recent() {
-  const { data, error, loading, reload } = useData('recent events',
-    (signal) => read(`v1/events${query({ limit: 200 })}`, { signal }), { on: () => true });
+  const { events: all, error } = useStore(recent);
   const aside = html`<a href=${href('events')}>${t('overview.all_events')}</a>`;
-  const events = (data?.events ?? []).slice(-RECENT).reverse();
+  const events = (all ?? []).slice(-RECENT).reverse();
   return html`<${Card} title=${t('overview.recent')} aside=${aside}>
-    ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
-    ${!data && loading && html`<${Skeleton} lines=${3} />`}
-    ${data && events.length === 0 && html`<${Empty} icon="events" title=${t('events.none')} text=${t('events.none_text')} />`}
+    ${error && html`<${ErrorNote} error=${error} retry=${reloadRecent} />`}
+    ${!all && !error && html`<${Skeleton} lines=${3} />`}
+    ${all && events.length === 0 && html`<${Empty} icon="events" title=${t('events.none')} text=${t('events.none_text')} />`}
     <ol class="event-list">${events.map((event) => html`<${EventLine} key=${event.id} event=${event} />`)}</ol>
   <//>`;
 }

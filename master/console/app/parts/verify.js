@@ -6,7 +6,7 @@ import { ApiError, pathOf, send } from '../api.js';
 const PATIENCE_MILLIS = 3_600_000;
 
 /**
- * @typedef {Record<string, { good: number, bad: number, moving: number }>} Counts by disk
+ * @typedef {Record<string, { good: number, bad: number }>} Counts by disk
  * @param {string} name @param {(counts: Counts) => void} progress called as copies are read, if the server tells
  * @returns {Promise<Record<string, any>>} the whole report
  */
@@ -19,12 +19,12 @@ export async function verify(name, progress) {
   let drawn = 0;
   for await (const line of linesOf(response.body)) {
     const told = JSON.parse(line);
-    if (told.workers) return told;
-    if (told.code) throw new ApiError(told.status, told.code, told.detail, told.request_id);
-    const count = counts[told.disk_id] ?? { good: 0, bad: 0, moving: 0 };
-    const chunks = told.chunks ?? 1;
-    const kind = told.state === 'good' || told.state === 'moving' ? told.state : 'bad';
-    counts[told.disk_id] = { ...count, [kind]: count[kind] + chunks };
+    if (told.verified) return told.verified;
+    if (told.failed) throw new ApiError(told.failed.status, told.failed.code, told.failed.detail, told.failed.request_id);
+    const { disk_id: disk, state } = told.copy;
+    const count = counts[disk] ?? { good: 0, bad: 0 };
+    // What is missing here may be on its way: only the last line knows.
+    counts[disk] = { good: count.good + (state === null ? 1 : 0), bad: count.bad + (state === 'damaged' ? 1 : 0) };
     if (performance.now() - drawn > 100) {
       drawn = performance.now();
       progress({ ...counts });
