@@ -109,12 +109,18 @@ function Account({ info }) {
     </div>
     <div class="account-who">
       <div><strong title=${info.who}>${info.who}</strong>
-        <span>${info.prefix ? t('account.within', { folder: info.prefix }) : info.roles?.join(', ')}</span></div>
+        <span>${rights(info)}</span></div>
       <button type="button" class="button-icon" aria-label=${t('login.out')} title=${t('login.out')} onClick=${leave}><${Icon} name="signout" /></button>
     </div>
     ${info.links?.grafana && html`<a class="account-link" href=${info.links.grafana} target="_blank" rel="noreferrer">${t('frame.grafana')}</a>`}
     <p class="account-version">${t('frame.version', { version: info.version ?? '' })}</p>
   </div>`;
+}
+
+/** What they may do, in a few words. */
+function rights({ prefix, roles }) {
+  if (prefix) return t('account.within', { folder: prefix });
+  return roles.includes('admin') && roles.includes('delete') ? t('account.all') : roles.join(', ');
 }
 
 /** Says so while nobody answers, or while news come late. */

@@ -9,6 +9,7 @@ import { Check, Copies, Empty, PageHead, Skeleton } from '../parts/basics.js';
 import { Crumbs } from '../parts/crumbs.js';
 import { ErrorNote } from '../parts/errors.js';
 import { Icon, iconOf } from '../parts/icons.js';
+import { playable } from '../parts/player.js';
 import { go, href } from '../router.js';
 import { may, session } from '../session.js';
 import { t } from '../texts.js';
@@ -161,6 +162,7 @@ function Row({ file, full, chosen, choose, reload }) {
     <td class="cell-wide"><code title=${`CRC-32 ${file.crc32}\nBLAKE3 ${file.blake3}`}>${file.crc32}</code></td>
     <td><${Copies} copies=${file.copies} /></td>
     <td class="cell-acts">
+      ${playable(file.content_type) && html`<a class="button-icon" href=${href('file', file.name)} aria-label=${t('files.play', { name })} title=${t('action.play')}><${Icon} name="play" /></a>`}
       <a class="button-icon" href=${`v1/files/${file.name.split('/').map(encodeURIComponent).join('/')}?download=1`} download aria-label=${t('files.download', { name })} title=${t('action.download')}><${Icon} name="download" /></a>
       ${may('delete') && html`<button type="button" class="button-icon" aria-label=${t('files.delete', { name })} title=${t('action.delete')} onClick=${() => deleteFiles([file], reload)}><${Icon} name="trash" /></button>`}
     </td>

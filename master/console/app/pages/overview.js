@@ -20,9 +20,9 @@ import { t } from '../texts.js';
 
 /** Minutes that can be shown; the masters remember an hour. */
 const SPANS = [15, 60];
-const DAY_SECONDS = 86_400;
-/** Further ahead, a forecast says nothing. */
-const MOST_DAYS = 1000;
+/** Of less growth, and further ahead, a forecast says nothing. */
+const GROWTH_SECONDS = 600;
+const MOST_HOURS = 24_000;
 const RECENT = 6;
 
 export function Overview() {
@@ -37,7 +37,7 @@ export function Overview() {
     ${!now && loading && html`<${Skeleton} lines=${5} />`}
     ${now && html`
       ${may('admin') && html`<${Health} now=${now} />`}
-      <${Figures} now=${now} days=${daysToFull(now, history.data)} />
+      <${Figures} now=${now} hours=${hoursToFull(now, history.data)} />
       ${may('admin') && html`<${Throughput} history=${history} />`}
       <div class="columns">
         ${may('admin') && html`<${Work} now=${now} />`}
@@ -62,12 +62,22 @@ function Health({ now }) {
   </section>`;
 }
 
-/** At the rate of the last hour: in how many days the disks are full; null if that cannot be told. */
-function daysToFull(now, history) {
-  const written = perSecond(history).written?.filter((value) => value != null) ?? [];
-  const rate = written.reduce((sum, value) => sum + value, 0) / Math.max(written.length, 1);
-  if (!(rate > 0) || now.free_bytes == null || !now.replicas) return null;
-  return now.free_bytes / (rate * now.replicas * DAY_SECONDS);
+/** In how many hours the disks are full, at the rate of the last hour; null if too little is known to tell. */
+function hoursToFull(now, history) {
+  const { time = [], written = [] } = perSecond(history);
+  const grown = written.findIndex((value) => value > 0);
+  if (grown < 0 || time.at(-1) - time[grown] < GROWTH_SECONDS || now.free_bytes == null || !now.replicas) return null;
+  const since = written.slice(grown);
+  const rate = since.reduce((sum, value) => sum + (value ?? 0), 0) / since.length;
+  const hours = now.free_bytes / (rate * now.replicas * 3600);
+  return hours < 1 || hours > MOST_HOURS ? null : Math.floor(hours);
+}
+
+/** A forecast in words, in days where there are some. */
+function forecast(hours) {
+  if (hours === null) return '';
+  const days = Math.floor(hours / 24);
+  return ` · ${days > 0 ? t('figure.days', { count: days, n: count(days) }) : t('figure.hours', { count: hours, n: count(hours) })}`;
 }
 
 /** The columns of a history by name; bytes as bytes in a second. */
@@ -79,8 +89,8 @@ function perSecond(history) {
   return columns;
 }
 
-/** @param {{ now: Record<string, any>, days: number | null }} props */
-function Figures({ now, days }) {
+/** @param {{ now: Record<string, any>, hours: number | null }} props */
+function Figures({ now, hours }) {
   const { files, under_replicated: under, workers } = now;
   const full = files == null || under == null ? null : Math.max(files - under, 0);
   const shareTone = full == null ? 'muted' : full === files ? 'good' : 'warn';
@@ -92,20 +102,19 @@ function Figures({ now, days }) {
       <${Figure} id="workers" label=${t('figure.workers')} tone=${workers && workers.live < workers.total ? 'warn' : undefined}
         value=${workers ? html`${count(workers.live)}<span class="figure-of"> / ${count(workers.total)}</span>` : '–'}
         note=${now.voters ? t('figure.voters', { leased: count(now.voters.live), total: count(now.voters.total) }) : null} />
-      <${Capacity} total=${now.capacity_bytes} free=${now.free_bytes} days=${days} />`}
+      <${Capacity} total=${now.capacity_bytes} free=${now.free_bytes} hours=${hours} />`}
   </dl>`;
 }
 
-/** @param {{ total: number | null, free: number | null, days: number | null }} props */
-function Capacity({ total, free, days }) {
+/** @param {{ total: number | null, free: number | null, hours: number | null }} props */
+function Capacity({ total, free, hours }) {
   if (total == null || free == null) return html`<${Figure} id="capacity" label=${t('figure.capacity')} value="–" />`;
   const used = Math.max(total - free, 0);
   const share = total > 0 ? used / total : 0;
   const tone = share > 0.95 ? 'bad' : share > 0.85 ? 'warn' : undefined;
-  const forecast = days == null || days > MOST_DAYS ? '' : ` · ${days < 1 ? t('figure.soon') : t('figure.days', { count: Math.floor(days), n: count(Math.floor(days)) })}`;
   return html`<${Figure} id="capacity" label=${t('figure.capacity')} tone=${tone} value=${percent(used, total)}
     note=${html`<${Bar} done=${used} total=${total} tone=${tone} label=${t('figure.capacity')} />
-      <span>${t('figure.used', { used: bytes(used), total: bytes(total) })}${forecast}</span>`} />`;
+      <span>${t('figure.used', { used: bytes(used), total: bytes(total) })}${forecast(hours)}</span>`} />`;
 }
 
 /** @param {{ history: import('../data.js').Reading<any> }} props */

@@ -13,12 +13,14 @@ const ICONS = {
 /** Events about a file that is there. */
 const OF_FILES = new Set(['stored', 'changed', 'renamed', 'restored', 'damage']);
 /** Events whose text has the name already. */
-const NAMED = new Set(['worker', 'task', 'token']);
+const NAMED = new Set(['worker', 'token']);
 
 /** @param {Record<string, any>} event */
 export function textOf(event) {
   const key = `event.${event.kind}`;
-  const what = hasText(key) ? t(key, { name: event.name ?? '', from: event.from ?? '–', to: event.to ?? '–' }) : event.kind;
+  const form = hasText(`${key}.${event.to}`) ? `${key}.${event.to}` : key;
+  const task = hasText(`task.${event.text}`) ? t(`task.${event.text}`) : event.text ?? '';
+  const what = hasText(form) ? t(form, { name: event.name ?? '', from: event.from ?? '–', to: event.to ?? '–', task }) : event.kind;
   const parts = [what, typeof event.size === 'number' && bytes(event.size), event.who && t('event.by', { who: event.who })];
   return parts.filter(Boolean).join(' · ');
 }
@@ -33,7 +35,7 @@ export function EventLine({ event }) {
       ${OF_FILES.has(event.kind) && about
         ? html`<a class="event-about" href=${href('file', about)}>${about}</a>`
         : about && !NAMED.has(event.kind) && html`<span class="event-about">${about}</span>`}
-      ${event.text && html`<span class="event-about">${event.text}</span>`}
+      ${event.text && event.kind !== 'task' && html`<span class="event-about">${event.text}</span>`}
     </div>
     <time class="event-time" datetime=${event.time} title=${dateTime(event.time)}>${ago(event.time)}</time>
   </li>`;
