@@ -7,7 +7,8 @@ use super::dereference::{Live, resource};
 use super::same::is_as_wanted;
 use crate::crd::MdfsCluster;
 use crate::error::Error;
-use crate::names::{APPLIED_ANNOTATION, MANAGER};
+use crate::names::{self, APPLIED_ANNOTATION, MANAGER};
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -120,17 +121,29 @@ fn as_seen(object: &mut Value, there: &DynamicObject) {
     }
 }
 
-/// An object of this name belongs to this very resource, or to nobody that may have it.
+/// Whether an object belongs to this very resource.
+fn is_owned(cluster: &MdfsCluster, there: &DynamicObject) -> bool {
+    let mut owners = there.metadata.owner_references.iter().flatten();
+    owners.any(|it| Some(&it.uid) == cluster.metadata.uid.as_ref())
+}
+
+/// Whether an object that belongs to nobody was made by an operator for a cluster of this name, such as one
+/// that was restored from a backup.
+fn is_left_over(cluster: &MdfsCluster, there: &DynamicObject) -> bool {
+    let owners = there.metadata.owner_references.as_deref();
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let has = |(label, value): (&String, &String)| there.labels().get(label) == Some(value);
+    owners.unwrap_or_default().is_empty() && names::labels_of(name, None).iter().all(has)
+}
+
+/// An object of this name belongs to this very resource, to nobody any more, or to nobody that may have it.
 fn check_owner(cluster: &MdfsCluster, there: &DynamicObject, subject: &str) -> Result<(), Error> {
     let owners = there
         .metadata
         .owner_references
         .as_deref()
         .unwrap_or_default();
-    let ours = owners
-        .iter()
-        .any(|it| Some(&it.uid) == cluster.metadata.uid.as_ref());
-    if ours {
+    if is_owned(cluster, there) || is_left_over(cluster, there) {
         return Ok(());
     }
     let what = match owners.iter().any(|it| it.kind == "MdfsCluster") {
@@ -157,8 +170,8 @@ async fn prune(
                 .objects
                 .iter()
                 .any(|it| it.kind == *kind && it.name == name);
-            let is_ours = check_owner(cluster, object, name).is_ok();
-            if wanted || !is_ours || object.metadata.deletion_timestamp.is_some() {
+            if wanted || !is_owned(cluster, object) || object.metadata.deletion_timestamp.is_some()
+            {
                 continue;
             }
             tracing::info!(
@@ -211,4 +224,37 @@ pub(crate) async fn budget(
 fn api(ctx: &Context, cluster: &MdfsCluster, kind: Kind) -> Api<DynamicObject> {
     let namespace = cluster.metadata.namespace.as_deref().unwrap_or_default();
     Api::namespaced_with(ctx.client.clone(), namespace, &resource(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::test_support::{SPEC, cluster};
+
+    #[test]
+    fn what_belongs_to_nobody_is_taken_over_only_if_an_operator_made_it_for_this_cluster() {
+        let owned = |owners: Value, instance: &str| {
+            let object = json!({
+                "metadata": {
+                    "name": "films-master",
+                    "ownerReferences": owners,
+                    "labels": {
+                        "app.kubernetes.io/name": "mdfs",
+                        "app.kubernetes.io/instance": instance,
+                        "app.kubernetes.io/managed-by": "mdfs-operator",
+                    },
+                },
+            });
+            let object: DynamicObject = serde_json::from_value(object).unwrap();
+            let cluster = cluster(SPEC);
+            let taken = check_owner(&cluster, &object, "a").is_ok();
+            (taken, is_owned(&cluster, &object))
+        };
+        let by = |kind: &str, uid: &str| json!([{ "apiVersion": "a/v1", "kind": kind, "name": "films", "uid": uid }]);
+        assert_eq!(owned(by("MdfsCluster", "u-1"), "films"), (true, true));
+        assert_eq!(owned(json!([]), "films"), (true, false));
+        assert_eq!(owned(json!([]), "series"), (false, false));
+        assert_eq!(owned(by("MdfsCluster", "u-0"), "films"), (false, false));
+        assert_eq!(owned(by("Release", "u-2"), "films"), (false, false));
+    }
 }

@@ -1,5 +1,6 @@
 //! What every pass over a cluster may use.
 
+use super::removal::Predicate;
 use super::report::Masters;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub(crate) struct Memory {
     pub(crate) steps: Option<String>,
     /// Why the masters did not take the policy yet, if they said so in the last pass.
     pub(crate) policy: Option<String>,
+    /// The rule that was switched off last, and the pod that went for that: what was told of.
+    pub(crate) overridden: Option<(Predicate, Option<String>)>,
     /// Claims that Kubernetes refused to let grow lately; at most one for each claim.
     pub(crate) refused: Vec<Refusal>,
 }

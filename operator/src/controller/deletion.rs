@@ -4,14 +4,15 @@
 use super::context::Context;
 use super::publish::{event, tell};
 use super::validate::Deletion;
-use crate::crd::MdfsCluster;
+use crate::crd::{Guarded, MdfsCluster};
 use crate::error::Error;
 use crate::names::{self, FINALIZER, MANAGER};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
 use serde_json::json;
 
 /// Sees to it that the resource waits for the operator if its data is to go with it, and for nobody
@@ -30,7 +31,7 @@ pub(crate) async fn hold_or_release(
         Deletion::Unconfirmed | Deletion::Delete if !held => {
             let mut finalizers = cluster.finalizers().to_vec();
             finalizers.push(FINALIZER.to_owned());
-            set_finalizers(ctx, cluster, &finalizers).await
+            set_finalizers(ctx, &cluster.metadata, &finalizers).await
         }
         Deletion::Retain | Deletion::Unconfirmed | Deletion::Delete => Ok(()),
     }
@@ -46,19 +47,36 @@ pub(crate) async fn release(ctx: &Context, cluster: &MdfsCluster) -> Result<(), 
     }
     let others = cluster.finalizers().iter().filter(|it| *it != FINALIZER);
     let others: Vec<String> = others.cloned().collect();
-    set_finalizers(ctx, cluster, &others).await
+    set_finalizers(ctx, &cluster.metadata, &others).await
+}
+
+/// Lets a resource go that cannot be understood and is to be deleted. What was meant to become of its data
+/// is not known, so that stays.
+///
+/// # Errors
+/// If that cannot be written.
+pub(crate) async fn let_go(ctx: &Context, cluster: &Guarded) -> Result<(), Error> {
+    let is_held = cluster.finalizers().iter().any(|it| it == FINALIZER);
+    if cluster.meta().deletion_timestamp.is_none() || !is_held {
+        return Ok(());
+    }
+    let others = cluster.finalizers().iter().filter(|it| *it != FINALIZER);
+    let others: Vec<String> = others.cloned().collect();
+    set_finalizers(ctx, cluster.meta(), &others).await
 }
 
 async fn set_finalizers(
     ctx: &Context,
-    cluster: &MdfsCluster,
+    cluster: &ObjectMeta,
     finalizers: &[String],
 ) -> Result<(), Error> {
-    let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
-    let api: Api<MdfsCluster> = Api::namespaced(ctx.client.clone(), &namespace);
+    let name = cluster.name.clone().unwrap_or_default();
+    let namespace = cluster.namespace.clone().unwrap_or_default();
+    // Also of a resource that cannot be understood.
+    let api: Api<Guarded> = Api::namespaced(ctx.client.clone(), &namespace);
     // With the version, so that what somebody else wrote meanwhile is not lost.
     let change = json!({
-        "metadata": { "finalizers": finalizers, "resourceVersion": cluster.resource_version() },
+        "metadata": { "finalizers": finalizers, "resourceVersion": cluster.resource_version },
     });
     let params = PatchParams {
         field_manager: Some(MANAGER.to_owned()),

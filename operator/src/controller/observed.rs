@@ -120,6 +120,8 @@ pub enum Leader {
     Unknown,
     /// Masters answer, and none of them leads.
     None,
+    /// Masters answer, and take the operator's token for none of theirs.
+    Refused,
     /// It said so.
     Told(Box<Report>),
 }
@@ -147,7 +149,7 @@ impl Leader {
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Told(report) => Some(report),
-            Self::None | Self::Unknown => None,
+            Self::None | Self::Unknown | Self::Refused => None,
         }
     }
 

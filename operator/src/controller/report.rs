@@ -5,7 +5,7 @@ use super::validate::WantedPolicy;
 use crate::error::Error;
 use mdfs_client::api::{Bootstrap, Health};
 use mdfs_client::link::{LinkError, Links, Reads};
-use mdfs_client::{Client, ClientConfig, DiskId};
+use mdfs_client::{Client, ClientConfig, Code, DiskId};
 use mdfs_protocol::access::{ClusterKey, Secret};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -70,6 +70,7 @@ impl Masters {
         let began = now();
         let leader = match fetch(client).await {
             Ok(leader) => leader,
+            Err(error) if error.code() == Some(Code::Unauthorized) => Leader::Refused,
             Err(error) => {
                 tracing::debug!(cluster, %error, "the masters do not answer");
                 Leader::Unknown
@@ -84,10 +85,10 @@ impl Masters {
                 known.last = Some((report.as_ref().clone(), began));
                 Leader::Told(report)
             }
-            // Somebody knows that there is no leader: that is news.
-            Leader::None => {
+            // Somebody knows that there is no leader, or who asks: that is news.
+            Leader::None | Leader::Refused => {
                 known.last = None;
-                Leader::None
+                leader
             }
             Leader::Unknown => match &known.last {
                 Some((report, at)) => {

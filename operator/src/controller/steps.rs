@@ -50,7 +50,12 @@ pub(crate) async fn carry_out(
     let mut first = hands.grow(growth).await;
     first = first.and(policy::align(ctx, valid, client, live).await);
     first = first.and(metrics_token::let_in(ctx, valid, client).await);
-    if let Some(predicate) = plan.ignored {
+    // Once for each restart that a rule would have held back.
+    let overridden = plan.ignored.map(|predicate| (predicate, restarted(plan)));
+    let before = ctx.remember(&hands.key(), |memory| {
+        std::mem::replace(&mut memory.overridden, overridden.clone())
+    });
+    if let Some((predicate, _)) = overridden.as_ref().filter(|_| before != overridden) {
         let note = format!(
             "the rule {} is switched off by an annotation",
             predicate.as_str()
@@ -71,6 +76,15 @@ pub(crate) async fn carry_out(
         first = first.and(done);
     }
     first
+}
+
+/// The pod that goes, if one does.
+fn restarted(plan: &Plan) -> Option<String> {
+    let restart = |step: &Step| match step {
+        Step::Restart { uid, .. } => Some(uid.clone()),
+        _ => None,
+    };
+    plan.steps.iter().find_map(restart)
 }
 
 struct Hands<'a> {
@@ -271,20 +285,21 @@ impl Hands<'_> {
     /// Deletes a claim whose disk is refused for ever, and its pod, if there is one.
     async fn discard(&self, ordinal: u32) -> Result<(), Error> {
         let claim = names::claim(&self.valid.name, ordinal);
-        if let Some(there) = self.live.claims.get(&claim) {
+        let there = self.live.claims.get(&claim);
+        let there = there.filter(|it| it.metadata.deletion_timestamp.is_none());
+        if let Some(there) = there {
             let uid = there.metadata.uid.clone();
             self.delete::<PersistentVolumeClaim>(&claim, uid).await?;
         }
         let worker = self.live.observed.workers.get(&ordinal);
-        if let Some(pod) = worker.and_then(|worker| worker.pod.as_ref()) {
+        let pod = worker.and_then(|worker| worker.pod.as_ref());
+        if let Some(pod) = pod.filter(|pod| !pod.terminating) {
             self.delete::<Pod>(&pod.name, Some(pod.uid.clone())).await?;
         }
-        self.tell(
-            ordinal,
-            "VolumeDiscarded",
-            "gets another disk: its old one was emptied",
-        )
-        .await;
+        if there.is_some() {
+            let what = "gets another disk: its old one was emptied";
+            self.tell(ordinal, "VolumeDiscarded", what).await;
+        }
         Ok(())
     }
 

@@ -108,7 +108,7 @@ impl World {
     pub(crate) fn report(&mut self) -> &mut Report {
         match &mut self.observed.leader {
             Leader::Told(report) => report,
-            Leader::None | Leader::Unknown => panic!("the leader is silent"),
+            Leader::None | Leader::Refused | Leader::Unknown => panic!("the leader is silent"),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The loop: what happens to a cluster and to what it owns starts a pass over it, and so does time.
 
 use super::context::Context;
+use super::deletion;
 use super::dereference::key;
 use super::publish::event;
 use super::reconcile::{self, error_policy};
-use crate::crd::MdfsCluster;
+use crate::crd::Guarded;
 use crate::error::Error;
 use crate::names::{INSTANCE_LABEL, MANAGED_LABEL, MANAGER};
 use futures_util::StreamExt;
@@ -13,7 +14,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::Api;
-use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
@@ -24,9 +25,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Changes of one cluster that come within this time start one pass.
 const DEBOUNCE: Duration = Duration::from_millis(500);
-
-/// A resource that may not be what this operator understands: one such must not keep it from all others.
-type Guarded = DeserializeGuard<MdfsCluster>;
 
 /// How soon a resource that cannot be understood is looked at again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -121,6 +119,7 @@ async fn look_at(cluster: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action, Err
             if let Err(error) = ctx.recorder.publish(&told, &cluster.object_ref(&())).await {
                 tracing::debug!(%error, "cannot publish an event");
             }
+            deletion::let_go(&ctx, &cluster).await?;
             Ok(Action::requeue(AGAIN))
         }
     }

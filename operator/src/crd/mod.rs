@@ -22,6 +22,10 @@ pub use status::{
 };
 
 use kube::CustomResourceExt;
+use kube::core::DeserializeGuard;
+
+/// A resource that may not be what this operator understands: one such must not keep it from all others.
+pub(crate) type Guarded = DeserializeGuard<MdfsCluster>;
 
 /// The path of the generated definition in the repository.
 pub const CRD_PATH: &str = "crds/mdfsclusters.mdfs.io.yaml";

@@ -88,7 +88,8 @@ use std::collections::BTreeMap;
         "!has(self.replication) || !has(self.replication.minWriteCopies) || \
          self.replication.minWriteCopies == \
          (has(self.replication.factor) ? self.replication.factor : 2) || \
-         self.workers.replicas >= 3"
+         (self.workers.replicas >= 3 && \
+          (!has(self.metadata) || !has(self.metadata.voters) || self.metadata.voters >= 3))"
     )
     .message("minWriteCopies below factor needs three voters, so at least 3 workers")
     .field_path(".replication.minWriteCopies"),

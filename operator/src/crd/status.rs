@@ -94,6 +94,9 @@ pub struct MasterStatus {
     pub ready: i32,
     /// That run what is wanted.
     pub updated: i32,
+    /// That have a whole copy of the records, so that each could take over at once.
+    #[serde(default)]
+    pub warm: i32,
     /// The pod that leads, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,

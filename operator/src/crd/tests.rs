@@ -148,6 +148,13 @@ fn a_rule_that_is_broken_names_the_field_also_inside_the_operator() {
         "minWriteCopies",
     );
     check(
+        &format!(
+            "{base}  workers: {{{storage}}}\n  replication: {{minWriteCopies: 1}}\n  \
+             metadata: {{voters: 1}}\n"
+        ),
+        "minWriteCopies",
+    );
+    check(
         &format!("{base}  workers: {{{storage}}}\n  metadata: {{voters: 5}}\n"),
         "voters",
     );

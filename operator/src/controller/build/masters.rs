@@ -3,7 +3,7 @@
 use super::pods::{self, Content, SECRETS};
 use super::{Access, Circumstances, Identity, Kind, Prepared, owned};
 use crate::controller::validate::ValidatedCluster;
-use crate::names::{self, Component, MASTER_PORT};
+use crate::names::{self, Component, MASTER_PORT, WORKER_PORT};
 use serde_json::{Value, json};
 
 const COMPONENT: Component = Component::Master;
@@ -21,11 +21,15 @@ pub(super) fn account(cluster: &ValidatedCluster) -> Prepared {
 /// The pod template with this image, and the name of what it is made of.
 pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, String) {
     let file = |key: &str| format!("{SECRETS}/{key}");
+    let workers = names::workers_service(&cluster.name);
+    let namespace = &cluster.namespace;
     let args = vec![
         "master".to_owned(),
         format!("--listen=0.0.0.0:{MASTER_PORT}"),
         "--cluster-id=$(CLUSTER_ID)".to_owned(),
         format!("--advertise-url=http://$(POD_IP):{MASTER_PORT}"),
+        // A master that comes finds all workers, and by them all masters, whatever workers know of it.
+        format!("--seed=http://{workers}.{namespace}.svc:{WORKER_PORT}"),
         format!("--root-token-file={}", file(Access::ROOT_TOKEN)),
         format!("--link-key-file={}", file(Access::LINK_KEY)),
         format!("--cluster-key-file={}", file(Identity::CLUSTER_KEY)),

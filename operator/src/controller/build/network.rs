@@ -5,6 +5,9 @@ use crate::controller::validate::ValidatedCluster;
 use crate::names::{self, Component, MASTER_PORT, WORKER_PORT};
 use serde_json::{Value, json};
 
+/// Where pods answer for names on OpenShift: policies see the port behind the Service.
+const POD_DNS_PORT: i32 = 5353;
+
 /// Anybody may ask masters, who ask for a token.
 pub(super) fn masters(cluster: &ValidatedCluster) -> Prepared {
     let component = Component::Master;
@@ -46,7 +49,7 @@ fn policy(
             "ingress": ingress,
             "egress": [
                 { "to": [pods_of(cluster)], "ports": [tcp(MASTER_PORT), tcp(WORKER_PORT)] },
-                { "ports": [tcp(53), { "protocol": "UDP", "port": 53 }] },
+                { "ports": [tcp(53), udp(53), tcp(POD_DNS_PORT), udp(POD_DNS_PORT)] },
             ],
         },
     });
@@ -59,4 +62,8 @@ fn pods_of(cluster: &ValidatedCluster) -> Value {
 
 fn tcp(port: i32) -> Value {
     json!({ "protocol": "TCP", "port": port })
+}
+
+fn udp(port: i32) -> Value {
+    json!({ "protocol": "UDP", "port": port })
 }

@@ -5,6 +5,7 @@ use super::conditions::{Truth, Verdict, verdict};
 use super::figures::not_live;
 use crate::controller::observed::{Leader, Report};
 use crate::crd::{Capacity, Data};
+use crate::names;
 use mdfs_client::api::{WorkerInfo, WorkerState};
 
 pub(super) fn available(facts: &Facts<'_>) -> Verdict {
@@ -18,6 +19,15 @@ pub(super) fn available(facts: &Facts<'_>) -> Verdict {
         Leader::Unknown => {
             let message = "the masters do not answer: nobody knows whether files are served";
             say(Truth::Unknown, "HealthUnknown", message.to_owned())
+        }
+        Leader::Refused => {
+            let secret = names::access_secret(facts.name);
+            let (namespace, masters) = (facts.namespace, names::masters(facts.name));
+            let message = format!(
+                "the masters do not take the token of the Secret {secret}, so it was changed: restore it, or \
+                 have them take it: kubectl -n {namespace} rollout restart deployment {masters}"
+            );
+            say(Truth::Unknown, "TokenRefused", message)
         }
         Leader::None => say(
             Truth::False,

@@ -21,7 +21,7 @@ use crate::crd::{
 };
 use crate::names::{self, Component, MASTER_PORT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use mdfs_client::api::WorkerState;
+use mdfs_client::api::{MasterRole, WorkerState};
 use std::collections::BTreeMap;
 
 /// Everything that a status is made of.
@@ -161,8 +161,12 @@ fn masters(previous: &MasterStatus, facts: &Facts<'_>) -> MasterStatus {
     let observed = facts.observed;
     let seen = observed.masters.clone().unwrap_or_default();
     let report = observed.leader.report();
+    let known = report.map(|report| report.status.masters.as_slice());
+    let known = known.unwrap_or_default();
+    let listed = known.iter().find(|it| it.role == MasterRole::Leader);
+    let told = report.and_then(|report| report.status.leader_url.as_deref());
+    let url = listed.map(|it| it.url.as_str()).or(told);
     let leads = |ip: &Option<String>| {
-        let url = report.and_then(|report| report.status.leader_url.as_deref());
         let ip = ip.as_deref();
         ip.zip(url)
             .is_some_and(|(ip, url)| url == format!("http://{ip}:{MASTER_PORT}"))
@@ -177,6 +181,7 @@ fn masters(previous: &MasterStatus, facts: &Facts<'_>) -> MasterStatus {
             true => small(seen.updated.into()),
             false => 0,
         },
+        warm: count(known.iter().filter(|it| it.warm).count()),
         leader: leader.map(|pod| pod.name.clone()),
         leased_voters: report.map_or(0, |it| small(it.status.leased_voters)),
         voters: report.map_or(0, |it| small(it.status.voters)),

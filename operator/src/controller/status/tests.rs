@@ -5,7 +5,7 @@ use crate::controller::test_support::{SPEC, TEMPLATE, World, cluster, with_worke
 use crate::controller::validate::validate;
 use crate::crd::DataHealth;
 use k8s_openapi::jiff::Timestamp;
-use mdfs_client::api::AtRisk;
+use mdfs_client::api::{AtRisk, MasterInfo, MasterRole};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -182,6 +182,44 @@ fn what_nobody_knows_is_unknown_and_never_healthy() {
             ("DataSafe", "Unknown", "HealthUnknown"),
         ],
     );
+}
+
+#[test]
+fn masters_that_refuse_the_operators_token_are_told_with_the_way_out() {
+    let status =
+        shown(|world| world.observed.leader = crate::controller::observed::Leader::Refused);
+    let (truth, reason) = says(&status, "Available");
+    assert_eq!(
+        (truth.as_str(), reason.as_str()),
+        ("Unknown", "TokenRefused")
+    );
+    assert_eq!(says(&status, "Ready").0, "Unknown");
+    for part in ["films-access", "rollout restart deployment films-master"] {
+        assert!(status.diagnosis.contains(part), "{}", status.diagnosis);
+    }
+}
+
+#[test]
+fn the_leader_is_the_one_that_the_list_of_masters_names() {
+    let master = |number: u32, role, warm| MasterInfo {
+        url: format!("http://10.0.1.{number}:8080"),
+        role,
+        heard_millis_ago: Some(0),
+        copied: None,
+        behind: None,
+        warm,
+        version: None,
+        format_least: None,
+        format_most: None,
+    };
+    let status = shown(|world| {
+        world.report().status.masters = vec![
+            master(0, MasterRole::Leader, true),
+            master(1, MasterRole::Follower, false),
+        ];
+    });
+    assert_eq!(status.master.leader.as_deref(), Some("films-master-0"));
+    assert_eq!(status.master.warm, 1);
 }
 
 #[test]
