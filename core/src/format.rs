@@ -23,6 +23,9 @@ pub const FORMATS: Formats = Formats { least: 1, most: 2 };
 /// From this version on, open uploads say whom they count for.
 pub const UPLOADS_SAY_WHOSE: u32 = 2;
 
+/// From this version on, requests that were refused are remembered.
+pub const REFUSALS_ARE_REMEMBERED: u32 = 2;
+
 /// How long every server must have known a version before a leader writes it. Somebody who finds
 /// that a new version does not do has replaced a server by then, or stopped one; and each server says
 /// what it knows every second.

@@ -36,7 +36,7 @@ use mdfs_core::partition::Partition;
 use mdfs_core::records::{
     self, ChunkRecord, ClusterRecord, Copies, EndedRecord, FileRecord, Holder, Lowering,
     MemberRecord, MemberState, MoveRecord, Outcome, PartitionRecord, Precondition, Recovery,
-    Session, TokenHash, TokenRecord, TrashRecord, UploadEnd, UploadRecord, Wanted,
+    Refused, Session, TokenHash, TokenRecord, TrashRecord, UploadEnd, UploadRecord, Wanted,
 };
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -422,6 +422,10 @@ fn stored(lines: &mut Lines) {
         Outcome::Stored(name(), Box::new(file())),
         Outcome::Deleted,
         Outcome::Purged,
+        Outcome::Refused(Refused::FileNotFound(name())),
+        Outcome::Refused(Refused::NotInTrash(name())),
+        Outcome::Refused(Refused::NameTaken(name())),
+        Outcome::Refused(Refused::PreconditionFailed(name(), "why".to_owned())),
     ] {
         lines.record("record-outcome", &outcome);
     }

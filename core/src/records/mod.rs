@@ -20,7 +20,7 @@ pub use cluster::{
 pub use file::{Copies, FileRecord, TrashRecord, Wanted};
 pub use key::{Key, Kind};
 pub use precondition::{EtagMatch, Precondition};
-pub use request::{Outcome, REQUEST_WINDOW};
+pub use request::{Outcome, REQUEST_WINDOW, Refused};
 pub use token::{MOST_TOKENS, TokenHash, TokenRecord};
 pub use upload::{ChunkRecord, EndedRecord, Holder, Session, UploadEnd, UploadRecord};
 

@@ -20,4 +20,31 @@ pub enum Outcome {
     Deleted,
     /// It removed a file for good.
     Purged,
+    /// It was refused, and is refused so whenever it comes again.
+    Refused(Refused),
+}
+
+/// Why a request was refused: for what the records were when it came first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refused {
+    /// No file had this name.
+    FileNotFound(FileName),
+    /// No file of this name was in the trash.
+    NotInTrash(FileName),
+    /// A file had this name already.
+    NameTaken(FileName),
+    /// A precondition did not hold for the file of this name; which, and what was there.
+    PreconditionFailed(FileName, String),
+}
+
+impl Refused {
+    /// The name that was looked at.
+    pub const fn name(&self) -> &FileName {
+        match self {
+            Self::FileNotFound(name)
+            | Self::NotInTrash(name)
+            | Self::NameTaken(name)
+            | Self::PreconditionFailed(name, _) => name,
+        }
+    }
 }

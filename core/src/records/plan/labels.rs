@@ -34,7 +34,7 @@ pub fn plan_labels(
         name: name.clone(),
         record,
     };
-    match (earlier(records, request, at.time)?, request) {
+    match (earlier(records, request, &[name], at.time)?, request) {
         (None, _) | (Some(_), None) => {}
         (Some(Outcome::Stored(of, record)), _) if of == *name => {
             return Ok(Planned {
@@ -64,9 +64,10 @@ pub fn plan_labels(
             ..record
         };
         puts.push(put(&Key::File(name.clone()), &record)?);
-        let outcome = Outcome::Stored(name.clone(), Box::new(record.clone()));
-        remember(&mut puts, request, &outcome)?;
     }
+    // Also if nothing is different: a try that comes late changes nothing that others change until then.
+    let outcome = Outcome::Stored(name.clone(), Box::new(record.clone()));
+    remember(&mut puts, request, &outcome)?;
     Ok(Planned {
         puts,
         answer: answer(record),

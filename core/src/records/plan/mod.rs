@@ -2,7 +2,7 @@
 //!
 //! All functions are pure. They look at the records as the whole log would leave them, uncommitted
 //! entries included, and are given the place the entry will have ([`At`]). Repeated requests get
-//! the first answer and write nothing.
+//! the first answer and write nothing, also if that was a refusal ([`plan_refused`]).
 
 mod copies;
 mod import;
@@ -11,6 +11,7 @@ mod membership;
 mod moving;
 mod name;
 mod policy;
+mod refused;
 mod session;
 mod token;
 mod trash;
@@ -25,6 +26,7 @@ pub use name::{Renamed, plan_delete, plan_rename};
 pub use policy::{
     PolicyChange, VOTERS_FOR_FEWER_COPIES, plan_format, plan_lowered, plan_policy, plan_voters,
 };
+pub use refused::plan_refused;
 pub use session::{MOST_CHUNKS, check_length, plan_chunk, plan_forget_ended};
 pub use token::{plan_revoke, plan_token};
 pub use trash::{Trashed, plan_expire, plan_purge_name, plan_undelete};
@@ -55,7 +57,7 @@ pub struct Planned<T> {
     pub answer: T,
 }
 
-/// Why a change is refused. Nothing is written then.
+/// Why a change is refused. Nothing is written then but what [`plan_refused`] says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No file has this name.
@@ -124,17 +126,26 @@ pub enum Refusal {
     Corrupt(#[from] Corrupt),
 }
 
-/// What came of `request` before, if it is a repeated one.
+/// What came of `request` before, if it is a repeated one, of a change that looks at `names`.
+///
+/// # Errors
+/// If it was refused, or is of another time.
 fn earlier(
     records: &impl Lookup,
     request: Option<RequestId>,
+    names: &[&FileName],
     now: LogTime,
 ) -> Result<Option<Outcome>, Refusal> {
     let Some(request) = request else {
         return Ok(None);
     };
-    if let Some(outcome) = get::<Outcome>(records, &Key::Request(request))? {
-        return Ok(Some(outcome));
+    match get::<Outcome>(records, &Key::Request(request))? {
+        Some(Outcome::Refused(refused)) if names.contains(&refused.name()) => {
+            return Err(refused.into());
+        }
+        Some(Outcome::Refused(_)) => return Err(Refusal::RequestReused(request)),
+        Some(outcome) => return Ok(Some(outcome)),
+        None => {}
     }
     let issued = request.issued_at();
     if now.since(issued) > REQUEST_WINDOW || issued.since(now) > REQUEST_WINDOW {

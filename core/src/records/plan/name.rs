@@ -17,7 +17,7 @@ pub fn plan_delete(
     precondition: &Precondition,
     at: At,
 ) -> Result<Planned<()>, Refusal> {
-    match (earlier(records, request, at.time)?, request) {
+    match (earlier(records, request, &[name], at.time)?, request) {
         (None, _) | (Some(_), None) => {}
         (Some(Outcome::Deleted), _) => {
             return Ok(Planned {
@@ -25,9 +25,7 @@ pub fn plan_delete(
                 answer: (),
             });
         }
-        (Some(Outcome::Begun(_) | Outcome::Stored(..) | Outcome::Purged), Some(request)) => {
-            return Err(Refusal::RequestReused(request));
-        }
+        (Some(_), Some(request)) => return Err(Refusal::RequestReused(request)),
     }
     let file =
         check(records, name, precondition)?.ok_or_else(|| Refusal::FileNotFound(name.clone()))?;
@@ -59,7 +57,7 @@ pub fn plan_rename(
     overwrite: bool,
     at: At,
 ) -> Result<Planned<Renamed>, Refusal> {
-    match (earlier(records, request, at.time)?, request) {
+    match (earlier(records, request, &[from, to], at.time)?, request) {
         (None, _) | (Some(_), None) => {}
         (Some(Outcome::Stored(name, record)), _) if name == *to => {
             return Ok(Planned {

@@ -168,6 +168,16 @@ impl World {
         Ok(())
     }
 
+    fn refuse(
+        &mut self,
+        request: Option<RequestId>,
+        upload: Option<FileId>,
+        refusal: &Refusal,
+    ) -> Option<FileId> {
+        let planned = plan_refused(self, request, upload, refusal, self.at()).unwrap();
+        self.apply(planned)
+    }
+
     fn rename(&mut self, from: &str, to: &str, overwrite: bool) -> Result<Renamed, Refusal> {
         let planned = plan_rename(self, None, &name(from), &name(to), overwrite, self.at())?;
         Ok(self.apply(planned))
@@ -447,6 +457,86 @@ fn a_delete_replayed_after_a_new_upload_leaves_the_new_file() {
         world.delete("b", None),
         Err(Refusal::FileNotFound(name("b")))
     );
+}
+
+#[test]
+fn a_refusal_is_the_answer_of_its_request_for_good() {
+    let mut world = World::new();
+    let refused = world.delete("a", request(1)).unwrap_err();
+    assert_eq!(world.refuse(request(1), None, &refused), None);
+    let renamed = plan_rename(&world, request(2), &name("a"), &name("b"), true, world.at());
+    world.refuse(request(2), None, &renamed.unwrap_err());
+    let file = world.store(7, "a");
+    let version = world.index;
+    // A try that comes late finds the file, and leaves it.
+    assert_eq!(world.delete("a", request(1)), Err(refused.clone()));
+    assert_eq!(world.refuse(request(1), None, &refused), None);
+    assert_eq!(
+        plan_rename(&world, request(2), &name("a"), &name("b"), true, world.at()),
+        Err(Refusal::FileNotFound(name("a")))
+    );
+    assert_eq!(world.index, version, "a repeat writes nothing");
+    assert_eq!(world.file("a"), Some(file.record));
+    for other in [
+        world.delete("b", request(1)),
+        world.begin(8, "b", request(1)).map(|_| ()),
+    ] {
+        assert!(matches!(other, Err(Refusal::RequestReused(_))), "{other:?}");
+    }
+    // Of what has no id nobody can say whether it came before.
+    let refused = world.delete("b", None).unwrap_err();
+    world.refuse(None, None, &refused);
+    assert_eq!(world.index, version);
+    assert_eq!(world.delete("a", request(3)), Ok(()));
+}
+
+#[test]
+fn a_refused_upload_ends_so_that_no_try_of_it_is_stored() {
+    let absent = Precondition {
+        if_none_match: Some(EtagMatch::Any),
+        ..Precondition::default()
+    };
+    let gone = Err(Refusal::UploadNotOpen(FileId::from_u128(7)));
+    // Refused when it is begun again, and when it is committed.
+    for again in [true, false] {
+        let mut world = World::new();
+        world.begin_if(7, "a", request(1), absent.clone()).unwrap();
+        world.store(8, "a");
+        let (refused, upload) = match again {
+            true => {
+                let refused = world.begin_if(9, "a", request(1), absent.clone());
+                (refused.unwrap_err(), None)
+            }
+            false => {
+                let refused = world.commit(7, 10, vec![copies(0, 1, &[1, 2])]);
+                (refused.unwrap_err(), Some(FileId::from_u128(7)))
+            }
+        };
+        let request_told = request(1).filter(|_| again);
+        let ended = world.refuse(request_told, upload, &refused);
+        assert_eq!(ended, Some(FileId::from_u128(7)));
+        world.delete("a", None).unwrap();
+        assert_eq!(world.commit(7, 10, vec![copies(0, 1, &[1, 2])]), gone);
+        let late = world.begin_if(10, "a", request(1), absent.clone());
+        assert_eq!(late, Err(refused));
+        assert_eq!(world.file("a"), None);
+    }
+}
+
+#[test]
+fn a_cluster_of_the_first_format_remembers_no_refusal() {
+    let mut world = World::new();
+    let cluster: ClusterRecord = get(&world, &Key::Cluster).unwrap().unwrap();
+    let first = ClusterRecord {
+        format: 1,
+        ..cluster
+    };
+    let puts = vec![put(&Key::Cluster, &first).unwrap()];
+    world.apply(Planned { puts, answer: () });
+    let refused = world.delete("a", request(1)).unwrap_err();
+    world.refuse(request(1), None, &refused);
+    world.store(7, "a");
+    assert_eq!(world.delete("a", request(1)), Ok(()));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn plan_undelete(
     newest: Option<Trashed>,
     at: At,
 ) -> Result<Planned<Stored>, Refusal> {
-    match (earlier(records, request, at.time)?, request) {
+    match (earlier(records, request, &[name], at.time)?, request) {
         (None, _) | (Some(_), None) => {}
         (Some(Outcome::Stored(stored, record)), _) if stored == *name => {
             let answer = Stored {
@@ -96,7 +96,7 @@ pub fn plan_purge_name(
     newest: Option<Trashed>,
     at: At,
 ) -> Result<Planned<()>, Refusal> {
-    match (earlier(records, request, at.time)?, request) {
+    match (earlier(records, request, &[name], at.time)?, request) {
         (None, _) | (Some(_), None) => {}
         (Some(Outcome::Purged), _) => {
             return Ok(Planned {

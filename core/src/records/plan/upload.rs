@@ -69,7 +69,7 @@ pub struct Stored {
 /// If the precondition does not hold, or the request id is outside its window or was used for
 /// something else.
 pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned<Begun>, Refusal> {
-    let replaced = match earlier(records, begin.request, at.time)? {
+    let replaced = match earlier(records, begin.request, &[&begin.name], at.time)? {
         None => None,
         Some(Outcome::Begun(file)) => match get::<UploadRecord>(records, &Key::Upload(file))? {
             Some(upload)
@@ -96,7 +96,7 @@ pub fn plan_begin(records: &impl Lookup, begin: Begin, at: At) -> Result<Planned
                 answer,
             });
         }
-        Some(Outcome::Stored(..) | Outcome::Deleted | Outcome::Purged) => {
+        Some(Outcome::Stored(..) | Outcome::Deleted | Outcome::Purged | Outcome::Refused(_)) => {
             return Err(reused(begin.request));
         }
     };

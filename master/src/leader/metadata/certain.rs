@@ -2,13 +2,14 @@
 
 use super::super::catalog::steps;
 use super::super::handle::{Answer, Question};
+use super::refusal::{reason_of, refusal_of};
 use super::voting::{Forgotten, error_of};
-use super::{Effect, MAX_HELD, Metadata, Now, refusal_of, respond};
+use super::{Effect, MAX_HELD, Metadata, Now, respond};
 use crate::error::Error;
-use mdfs_core::id::RequestId;
+use mdfs_core::id::{FileId, RequestId};
 use mdfs_core::log::leader::NotLeading;
 use mdfs_core::log::message::Put;
-use mdfs_core::records::plan::Planned;
+use mdfs_core::records::plan::{Planned, plan_refused};
 use mdfs_core::time::Timestamp;
 
 /// Called once what it waits for is certain, or will not be.
@@ -169,12 +170,60 @@ impl Metadata {
                 true
             }
             Err(refusal) => {
-                let certain = move |certain: Result<(), Error>| {
-                    respond(answer, Err(certain.err().unwrap_or(refusal)));
-                };
-                self.when_certain(now, deadline, Box::new(certain));
+                self.refuse(now, deadline, (request, None), refusal, answer);
                 false
             }
+        }
+    }
+
+    /// Answers that a change is refused, once that is certain. Of a request, or the commit of an
+    /// `upload`, that is the answer for good: it is in the log before it is told, so no try that comes
+    /// later takes effect.
+    pub(super) fn refuse<A: Send + 'static>(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        (request, upload): (Option<RequestId>, Option<FileId>),
+        refusal: Error,
+        answer: Answer<A>,
+    ) {
+        let planned = self.plan_refused(now, request, upload, &refusal);
+        let (term, certain) = (self.log.term(), move |certain: Result<(), Error>| {
+            respond(answer, Err(certain.err().unwrap_or(refusal)));
+        });
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(error) => return certain(Err(error)),
+        };
+        if planned.puts.is_empty() {
+            return self.when_certain(now, deadline, Box::new(certain));
+        }
+        let drops = planned.answer.zip(term);
+        let drops = drops.map(|(old, term)| self.drop_of(old, term));
+        let (puts, then) = (planned.puts, drops.into_iter().collect());
+        let refused = self.append(now, deadline, request, puts, then, Box::new(certain));
+        if let Err((refused, certain)) = refused {
+            certain(Err(refusal_of(refused)));
+        }
+    }
+
+    /// What is written of a refusal, and the upload that ends with it.
+    fn plan_refused(
+        &self,
+        now: Now,
+        request: Option<RequestId>,
+        upload: Option<FileId>,
+        refusal: &Error,
+    ) -> Result<Planned<Option<FileId>>, Error> {
+        let nothing = Planned {
+            puts: Vec::new(),
+            answer: None,
+        };
+        match (reason_of(refusal), self.next(now), self.view()) {
+            (Some(refusal), Some(at), Ok(view)) => {
+                Ok(plan_refused(&view, request, upload, &refusal, at)?)
+            }
+            _ => Ok(nothing),
         }
     }
 

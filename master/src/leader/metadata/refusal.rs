@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use mdfs_core::log::leader::NotLeading;
+use mdfs_core::name::FileName;
 use mdfs_core::records::plan::Refusal;
 
 impl From<Refusal> for Error {
@@ -34,6 +35,21 @@ impl From<Refusal> for Error {
             Refusal::NotBootstrapped => Error::NotBootstrapped,
             Refusal::Corrupt(corrupt) => Error::Broken(corrupt.to_string()),
         }
+    }
+}
+
+/// The refusal behind an error, if it is of what the records are.
+pub(super) fn reason_of(error: &Error) -> Option<Refusal> {
+    let parsed = |name: &str| FileName::parse(name).ok();
+    match error {
+        Error::FileNotFound { name } => Some(Refusal::FileNotFound(parsed(name)?)),
+        Error::NotInTrash { name } => Some(Refusal::NotInTrash(parsed(name)?)),
+        Error::NameTaken { name } => Some(Refusal::NameTaken(parsed(name)?)),
+        Error::PreconditionFailed { name, what } => Some(Refusal::PreconditionFailed {
+            name: parsed(name)?,
+            what: what.clone(),
+        }),
+        _ => None,
     }
 }
 

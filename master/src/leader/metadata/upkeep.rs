@@ -121,7 +121,9 @@ impl Metadata {
                     return false;
                 }
                 Ok(Outcome::Stored(_, record)) => record.modified.max(request.issued_at()),
-                Ok(Outcome::Begun(_) | Outcome::Deleted | Outcome::Purged) => request.issued_at(),
+                Ok(
+                    Outcome::Begun(_) | Outcome::Deleted | Outcome::Purged | Outcome::Refused(_),
+                ) => request.issued_at(),
                 Err(_) => return false,
             };
             at.time.since(known_since) > REQUEST_WINDOW

@@ -230,16 +230,17 @@ impl Metadata {
         }
         let copies = commit.copies.iter().map(|copies| &copies.disks);
         let kept_by_retiring = self.is_kept_by_retiring(now, copies);
-        let planned = self.plan_commit(now, commit);
-        let info = planned.as_ref().ok().map(|planned| {
-            let Stored { name, record } = planned.answer.clone();
-            FileInfo { name, record }
-        });
+        let planned = match self.plan_commit(now, commit) {
+            Ok(planned) => planned,
+            Err(refusal) => return self.refuse(now, deadline, (None, Some(file)), refusal, answer),
+        };
+        let Stored { name, record } = planned.answer.clone();
+        let info = FileInfo { name, record };
         let appended = self.carry_out(
             now,
             deadline,
             None,
-            planned,
+            Ok(planned),
             answer,
             Vec::new(),
             |Stored { name, record }| FileInfo { name, record },
@@ -247,7 +248,7 @@ impl Metadata {
         if appended && kept_by_retiring {
             self.note_kept_by_retiring();
         }
-        if let Some(info) = info.filter(|_| appended) {
+        if appended {
             self.recent.push_back((file, info));
             if self.recent.len() > MAX_RECENT {
                 self.recent.pop_front();

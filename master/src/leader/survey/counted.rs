@@ -239,12 +239,20 @@ impl Pass<'_> {
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 elsewhere.home.push(index);
             }
-            // What lies elsewhere stays there while it is in the trash, unless it lacks copies or
-            // lies on a disk that is to be emptied.
+            // What lies elsewhere stays there while it is in the trash, unless it lacks copies, lies
+            // on a disk that is to be emptied, or has copies there that are not wanted any more.
             let leaves = places.all.iter().any(|disk| self.leaving.contains(disk));
-            let stays = excepted && run.is_trash && good.len() >= run.wanted && !leaves;
+            let named = places.exception.unwrap_or_default();
+            let fits = named.len() <= run.wanted && good.len() >= run.wanted;
+            let stays = excepted && run.is_trash && fits && !leaves;
             if stays {
                 elsewhere.note(chunk, &good, places, run.wanted);
+                // Where it stays it is mended, or nobody would ever count or drop what is bad there.
+                let bad = named.iter().filter(|disk| !good.contains(disk));
+                let bad: Vec<DiskId> = bad.copied().collect();
+                if !bad.is_empty() {
+                    self.note_needs(chunk, length, &good, &bad);
+                }
             } else {
                 self.note_needs(chunk, length, &good, &lacking);
             }

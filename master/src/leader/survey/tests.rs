@@ -327,6 +327,36 @@ fn a_copy_goes_that_no_place_has_while_the_trash_keeps_the_others_elsewhere() {
 }
 
 #[test]
+fn what_the_trash_keeps_elsewhere_is_mended_there_and_goes_home_if_it_is_too_much() {
+    let trashed = |disks: &[u128]| {
+        let elsewhere = Copies {
+            first_chunk: 0,
+            chunks: 1,
+            disks: disks.iter().copied().map(disk).collect(),
+        };
+        let file = file(2, vec![elsewhere]);
+        let key = Key::Trash(LogTime::default(), file.file);
+        let name = name();
+        put(&key, &TrashRecord { name, file }).unwrap()
+    };
+    // A damaged copy beside one that came home: it is counted, and made anew where it is.
+    let mut damaged = request(&[trashed(&[3, 4])], &[1, 4]);
+    let listed = damaged.lists.get_mut(&disk(3)).unwrap();
+    listed.damaged.insert(chunk());
+    let found = survey(&damaged);
+    assert_eq!((found.damaged_chunks, found.excess.len()), (1, 0));
+    let [need] = &found.needs[..] else { panic!() };
+    assert_eq!((need.target, need.good), (disk(3), 2));
+    // Three copies were wanted, and two are.
+    let many = trashed(&[1, 3, 4]);
+    let found = survey(&request(std::slice::from_ref(&many), &[1, 3, 4]));
+    let [need] = &found.needs[..] else { panic!() };
+    assert_eq!((need.target, found.home.len()), (disk(2), 0));
+    let found = survey(&request(&[many], &[1, 2, 3, 4]));
+    assert_eq!((found.home.len(), found.copies_to_make), (1, 0));
+}
+
+#[test]
 fn a_file_that_came_after_the_lists_is_whole_and_its_chunks_are_needed() {
     let mut file = file(2, vec![]);
     file.version = 11;

@@ -46,7 +46,14 @@ fn what_is_said_of_a_file_changes_and_its_bytes_stay() {
         world.label(request(1), change.clone(), &always),
         Ok(after.clone())
     );
-    assert_eq!(world.label(None, change, &always), Ok(after.clone()));
+    assert_eq!(
+        world.label(None, change.clone(), &always),
+        Ok(after.clone())
+    );
+    assert_eq!(
+        world.label(request(2), change.clone(), &always),
+        Ok(after.clone())
+    );
     let other = LabelChange {
         content_type: Some("video/mp4".to_owned()),
         attributes: None,
@@ -55,6 +62,15 @@ fn what_is_said_of_a_file_changes_and_its_bytes_stay() {
     assert_eq!(typed.content_type, "video/mp4");
     assert_eq!(typed.labels, after.labels);
     assert!(world.trash().is_empty());
+
+    // What had nothing to change was done, and is not done once more.
+    let none = LabelChange {
+        content_type: None,
+        attributes: Some(attributes(&[])),
+    };
+    let bare = world.label(None, none, &always).unwrap();
+    assert_eq!(world.label(request(2), change, &always), Ok(after));
+    assert_eq!(world.file("a"), Some(bare));
 
     let never = Precondition {
         if_none_match: Some(EtagMatch::Any),

@@ -1,6 +1,6 @@
 //! What is forgotten, and when.
 
-use super::asking::{begin, done, ids, open, refused};
+use super::asking::{begin, done, ids, open, refused, waits};
 use super::world::{IDLE, World};
 use crate::error::Error;
 use crate::leader::catalog::prefix;
@@ -30,6 +30,38 @@ fn request_ids_are_forgotten_after_the_window_and_refused_then() {
         refused(world.delete_as("a", Some(request))),
         Error::RequestTooOld
     ));
+}
+
+#[test]
+fn a_refused_request_stays_refused_until_it_is_forgotten() {
+    let mut world = World::founded();
+    let request = world.request(1);
+    let delete = |world: &mut World| refused(world.delete_as("a", Some(request)));
+    assert!(matches!(delete(&mut world), Error::FileNotFound { .. }));
+    world.store("a");
+    // A try of it that comes late, also to another leader: all that it needs is in the log.
+    assert!(matches!(delete(&mut world), Error::FileNotFound { .. }));
+    assert_eq!(
+        (world.names(), remembered(&world)),
+        (vec!["a".to_owned()], 1)
+    );
+    world.run(WINDOW + 20_000);
+    assert_eq!(remembered(&world), 0);
+    assert!(matches!(delete(&mut world), Error::RequestTooOld));
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn a_refusal_of_a_request_is_told_once_it_is_in_the_log() {
+    let mut world = World::founded();
+    world.cut(&[2, 3]);
+    let request = world.request(1);
+    let mut gone = world.delete_as("a", Some(request));
+    assert!(waits(&mut gone));
+    world.heal();
+    world.run(1000);
+    assert!(matches!(refused(gone), Error::FileNotFound { .. }));
+    assert_eq!(remembered(&world), 1);
 }
 
 #[test]
