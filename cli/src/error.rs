@@ -201,6 +201,7 @@ fn exit_of(code: Code) -> Exit {
         | Code::MethodNotAllowed
         | Code::Conflict
         | Code::WouldLoseFiles
+        | Code::NotSearched
         | Code::RequestOutsideWindow
         | Code::UploadEnded
         | Code::MissingChunks

@@ -92,16 +92,20 @@ impl Client {
         })
     }
 
-    /// Ends a recovery: chunks that no file has are dropped from then on.
+    /// Ends a recovery: chunks that no file has are dropped from then on. What only a search would bring
+    /// back is given up only with `unsearched`.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]; `not_searched` if no search has ended that the present leader knows of, and `unsearched`
+    /// is false: search again, it finds the same.
     ///
     /// # Cancel safety
     /// When the future is dropped, it took effect or not; asking again is harmless.
-    pub async fn finish_recovery(&self) -> Result<(), Error> {
+    pub async fn finish_recovery(&self, unsearched: bool) -> Result<(), Error> {
         let path = public::RECOVER_FINISH;
-        let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}"));
+        let flag = u8::from(unsearched);
+        let query = format!("{}={flag}", public::UNSEARCHED);
+        let request = |client: &Self, url: &str| client.http.post(format!("{url}{path}?{query}"));
         self.repeat(path, request).await.map(|_| ())
     }
 }

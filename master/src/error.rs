@@ -182,6 +182,13 @@ pub enum Error {
     /// The files could not be counted while somebody waited for it.
     #[error("the copies of the files could not be counted in time")]
     NotCounted,
+    /// A recovery is to end, and what no record has may be all that is left of files.
+    #[error(
+        "no search has ended that the present leader knows of, and what it would bring back is dropped \
+         once the recovery ends: search first (mdfs admin recover --search), or say that it is given up \
+         (--finish --unsearched)"
+    )]
+    NotSearched,
     /// A disk that went back in time.
     #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
     OldDisk {
@@ -250,6 +257,7 @@ impl Error {
             Error::VoterStays { .. } => Code::Conflict,
             Error::WouldLoseFiles { .. } => Code::WouldLoseFiles,
             Error::NotCounted => Code::Busy,
+            Error::NotSearched => Code::NotSearched,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
             Error::WorkerNotFound { .. } => Code::WorkerNotFound,

@@ -81,6 +81,8 @@ codes! {
     MissingChunks = "missing_chunks" 409 "chunks of the upload are missing",
     /// A disk has the last good copy of something, and was not said to be lost.
     WouldLoseFiles = "would_lose_files" 409 "files would be lost",
+    /// A recovery is to end, and nobody has looked for what is left of files.
+    NotSearched = "not_searched" 409 "what is left of files was not searched for",
     /// If-Match, If-None-Match or If-Unmodified-Since did not hold.
     PreconditionFailed = "precondition_failed" 412 "a precondition does not hold",
     /// A `PUT` by a link that bounds the bytes, without their number.

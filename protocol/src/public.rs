@@ -83,8 +83,11 @@ pub const RECOVER: &str = "/v1/admin/recover";
 /// `POST`: looks for what is left of files on all disks, while a recovery is under way; answers in the
 /// form of [`crate::recovery`].
 pub const RECOVER_SCAN: &str = "/v1/admin/recover/scan";
-/// `POST`: ends the recovery. What no record has is dropped from then on.
+/// `POST`: ends the recovery. What no record has is dropped from then on. Refused before a search has
+/// ended that the present leader knows of, unless it is [`UNSEARCHED`].
 pub const RECOVER_FINISH: &str = "/v1/admin/recover/finish";
+/// In the query of [`RECOVER_FINISH`]: what only a search would bring back is given up.
+pub const UNSEARCHED: &str = "unsearched";
 /// `GET`: what goes on in the background, [`Tasks`].
 pub const TASKS: &str = "/v1/tasks";
 /// `POST`: looks for missing copies now, and for lost workers without the usual delay.

@@ -26,16 +26,20 @@ pub(crate) struct Recover {
     /// Only look for what is left of files once more, as when a disk is back
     #[arg(long)]
     search: bool,
-    /// End the recovery: chunks that no file has are dropped from then on
+    /// End the recovery: chunks that no file has are dropped from then on. Refused before a search has
+    /// ended, and when another master leads since
     #[arg(long, conflicts_with = "search")]
     finish: bool,
+    /// End it without a search: files that only a search would bring back are gone
+    #[arg(long, requires = "finish")]
+    unsearched: bool,
 }
 
 impl Recover {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
         let client = context.client()?;
         if self.finish {
-            client.finish_recovery().await?;
+            client.finish_recovery(self.unsearched).await?;
             let text = "the recovery is ended: chunks that no file has are dropped from now on";
             super::admin::say(context, text);
             return Ok(Exit::Ok);

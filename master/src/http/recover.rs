@@ -7,6 +7,7 @@ mod scan;
 
 use super::App;
 use super::error::HttpError;
+use super::query::Query;
 use super::transfer::{Records, pass_on, permit, records};
 use super::wire::json;
 use crate::leader::command::{self, Export};
@@ -15,10 +16,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use futures_util::stream;
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{StatusCode, Uri};
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{Recover, Recovered};
+use mdfs_protocol::public::{Recover, Recovered, UNSEARCHED};
 use mdfs_protocol::recovery;
 use scan::Scan;
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,9 +37,14 @@ pub(crate) async fn recover(
     Ok(Json(app.0.leader.recover(order).await?))
 }
 
-/// Ends the recovery.
-pub(crate) async fn finish(State(app): State<App>) -> Result<StatusCode, HttpError> {
-    app.0.leader.order(command::Order::FinishRecovery).await?;
+/// Ends the recovery; with `?unsearched`, though nobody has looked for what is left of files.
+pub(crate) async fn finish(State(app): State<App>, uri: Uri) -> Result<StatusCode, HttpError> {
+    let query = Query::parse(uri.query().unwrap_or_default())?.only(&[UNSEARCHED])?;
+    let order = match query.flag(UNSEARCHED)? {
+        true => command::Order::FinishUnsearched,
+        false => command::Order::FinishRecovery,
+    };
+    app.0.leader.order(order).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,6 +2,7 @@
 
 use super::handle::{LeaderHandle, Question};
 use crate::error::Error;
+use mdfs_core::id::Term;
 use mdfs_protocol::ask::{Asked, Told};
 
 impl LeaderHandle {
@@ -78,6 +79,12 @@ impl LeaderHandle {
                 .map(Told::Bootstrapped),
             asked => self.here_for_administrators(asked).await,
         }
+    }
+
+    /// Says to this master's own loop that a search for what is left of files has ended, by what disks
+    /// told the leader of that term.
+    pub async fn searched(&self, term: Term) -> Result<(), Error> {
+        self.put(|answer| Question::Searched(term, answer)).await
     }
 
     async fn here_for_administrators(&self, asked: Asked) -> Result<Told, Error> {

@@ -9,7 +9,7 @@ use super::following::Following;
 use super::route::Route;
 use super::seeds::Present;
 use crate::error::Error;
-use mdfs_core::id::{FileId, TokenId};
+use mdfs_core::id::{FileId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
 use mdfs_core::records::plan::{ImportResult, PolicyChange};
@@ -60,6 +60,7 @@ pub enum Question {
     Export(Answer<Export>),
     Import(Import, Answer<ImportResult>),
     Recover(Recover, Answer<Recovered>),
+    Searched(Term, Answer<()>),
     Hello(Hello, Answer<()>),
     Present(Answer<Present>),
     Masters(Answer<Masters>),
@@ -362,20 +363,18 @@ impl Question {
             Question::FindUpload(_, answer) => drop(answer.send(Err(error))),
             Question::ListUploads(_, answer) => drop(answer.send(Err(error))),
             Question::CommitUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::AbortUpload(_, answer) | Question::RecordChunk(_, answer) => {
-                drop(answer.send(Err(error)));
-            }
+            Question::AbortUpload(_, answer)
+            | Question::RecordChunk(_, answer)
+            | Question::Delete(_, answer)
+            | Question::Purge(_, answer)
+            | Question::Order(_, answer)
+            | Question::AddToken(_, answer)
+            | Question::Hello(_, answer)
+            | Question::Searched(_, answer) => drop(answer.send(Err(error))),
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
-            Question::Delete(_, answer) | Question::Purge(_, answer) => {
-                drop(answer.send(Err(error)));
-            }
             Question::Undelete(_, answer) => drop(answer.send(Err(error))),
             Question::ListTrash(_, answer) => drop(answer.send(Err(error))),
-            Question::Order(_, answer) | Question::AddToken(_, answer) => {
-                drop(answer.send(Err(error)));
-            }
-            Question::Hello(_, answer) => drop(answer.send(Err(error))),
             Question::Present(answer) => drop(answer.send(Err(error))),
             Question::Masters(answer) => drop(answer.send(Err(error))),
             Question::Following(following) => following.refuse(error),

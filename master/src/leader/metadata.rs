@@ -136,6 +136,8 @@ pub struct Metadata {
     founding: Option<Founding>,
     /// Voters that are to be given up.
     recovering: Option<recover::Recovering>,
+    /// In which term a search for what is left of files has ended.
+    searched: Option<Term>,
     /// An import that is under way.
     importing: Option<transfer::Importing>,
     /// Open uploads: when each was last heard of, and the disks it was sent to.
@@ -182,6 +184,7 @@ impl Metadata {
             held: VecDeque::new(),
             founding: None,
             recovering: None,
+            searched: None,
             importing: None,
             uploads: BTreeMap::new(),
             recent: VecDeque::new(),
@@ -269,6 +272,10 @@ impl Metadata {
             }
             Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
             Question::Following(following) => self.follow(now, following),
+            Question::Searched(term, answer) => {
+                self.searched = Some(term);
+                respond(answer, Ok(()));
+            }
             Question::Hello(hello, answer) => respond(answer, self.greet(now, hello)),
             Question::Present(answer) => respond(answer, Ok(self.present(now))),
             Question::Masters(answer) => {
@@ -341,6 +348,7 @@ impl Metadata {
             | Question::Masters(_)
             | Question::Following(_)
             | Question::Recover(..)
+            | Question::Searched(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),
         }
     }

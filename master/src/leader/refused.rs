@@ -48,6 +48,7 @@ impl From<Error> for Refused {
                 Refused::WouldLoseFiles { disk, files, names }
             }
             Error::NotCounted => Refused::NotCounted,
+            Error::NotSearched => Refused::NotSearched,
             Error::OldDisk {
                 disk,
                 shown,
@@ -114,6 +115,7 @@ impl From<Refused> for Error {
                 Error::WouldLoseFiles { disk, files, names }
             }
             Refused::NotCounted => Error::NotCounted,
+            Refused::NotSearched => Error::NotSearched,
             Refused::OldDisk {
                 disk,
                 shown,
@@ -201,6 +203,7 @@ mod tests {
                 names: vec![text()],
             },
             Error::NotCounted,
+            Error::NotSearched,
             Error::OldDisk {
                 disk,
                 shown: Generation(1),

@@ -285,6 +285,7 @@ impl State {
                 })
             ),
             Question::Recover(_, answer) => reply!(answer, Ok(Default::default())),
+            Question::Searched(_, answer) => reply!(answer, Ok(())),
             Question::Import(import, answer) => reply!(answer, Ok(self.import(import))),
             Question::Tasks(answer) => reply!(answer, Ok(Default::default())),
             Question::Workers(answer) => reply!(

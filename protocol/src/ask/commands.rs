@@ -241,6 +241,9 @@ pub enum Order {
         /// The worker, named by its name or its disk.
         worker: String,
     },
-    /// What was looked for after a recovery is found: what no record has is dropped again.
+    /// What was looked for after a recovery is found: what no record has is dropped again. Refused before
+    /// a search has ended.
     FinishRecovery,
+    /// The same without a search: whoever orders it gives up what only a search would bring back.
+    FinishUnsearched,
 }

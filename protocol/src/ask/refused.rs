@@ -100,4 +100,5 @@ pub enum Refused {
         end: u64,
     },
     Internal(String),
+    NotSearched,
 }

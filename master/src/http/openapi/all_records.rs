@@ -36,8 +36,12 @@ pub(super) fn operations() -> Vec<Operation> {
             RECOVER_FINISH,
             "Ends the recovery: what no record has is dropped from then on",
         )
+        .flag(
+            UNSEARCHED,
+            "What only a search would bring back is given up.",
+        )
         .empty(204, "It is ended.")
-        .fails(&[Conflict, NoQuorum]),
+        .fails(&[NotSearched, NoQuorum]),
         Operation::new("GET", records::PASSED, "An export, to be passed on")
             .flag("tokens", "With the access tokens.")
             .answer(200, "The records.", Content::Lines, &[])

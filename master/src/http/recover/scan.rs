@@ -298,6 +298,8 @@ impl Scan {
         if !self.strangers.is_empty() {
             self.take_in().await?;
         }
+        // Before it is told of: whoever hears of it may end the recovery.
+        self.app.0.leader.searched(self.export.term).await?;
         let mut end = std::mem::take(&mut self.end);
         end.silent.append(&mut self.remains.failed);
         self.line(Line::End(end));

@@ -34,6 +34,7 @@ impl Metadata {
                 return self.forget_voter(now, deadline, worker, answer);
             }
             Order::FinishRecovery => self.plan_finish_recovery(),
+            Order::FinishUnsearched => self.plan_finish_unsearched(),
             Order::Rebalance | Order::Repair => Ok(Planned {
                 puts: Vec::new(),
                 answer: (),
@@ -55,6 +56,7 @@ impl Metadata {
             | Order::Retire { .. }
             | Order::Voters(_)
             | Order::FinishRecovery
+            | Order::FinishUnsearched
             | Order::ForgetVoter { .. } => {}
         }
         tracing::info!(?order, refused = planned.is_err(), "ordered");

@@ -300,8 +300,20 @@ impl Metadata {
             .collect()
     }
 
-    /// What ends the recovery.
+    /// What ends the recovery, once a search has ended. Of one that ended at an earlier leader nothing is
+    /// known: it is made again, and finds the same.
     pub(super) fn plan_finish_recovery(&self) -> Result<Planned<()>, Error> {
+        let planned = self.plan_finish_unsearched()?;
+        match planned.puts.is_empty()
+            || self.searched.is_some_and(|it| self.established == Some(it))
+        {
+            true => Ok(planned),
+            false => Err(Error::NotSearched),
+        }
+    }
+
+    /// What ends the recovery.
+    pub(super) fn plan_finish_unsearched(&self) -> Result<Planned<()>, Error> {
         let record = self.planned.cluster.clone().ok_or(Error::NotBootstrapped)?;
         let puts = match record.recovery {
             // Ended before.

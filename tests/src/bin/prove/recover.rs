@@ -38,22 +38,32 @@ pub(crate) fn prove(short: bool) -> Result<()> {
 struct Files {
     known: Vec<Stored>,
     late: Vec<Stored>,
+    /// The late one whose beginning it heard of, and not its end.
+    begun: Option<String>,
 }
 
 fn two_of_three(cluster: &mut DevCluster, count: u64) -> Result<()> {
-    let voters = voters(cluster)?;
+    let before = voters(cluster)?;
     let known = store(cluster, "early", count)?;
     let trashed = known.first().context("a file")?.name.clone();
     change(cluster, "DELETE", &transfer::path(&trashed), None)?;
     let known = known.into_iter().skip(1).collect();
+    let begun = begin(cluster, before.last().context("a voter")?)?;
+    // One of them is another process now.
+    let voters = voters(cluster)?;
     let [last, burnt @ ..] = &*voters else {
         anyhow::bail!("no voter");
     };
     // What is written from here on, the last voter never hears of.
     let role = Role::of(&last.process)?;
     cluster.kill(&last.process)?;
-    let late = store(cluster, "late", count)?;
-    let files = Files { known, late };
+    let mut late = store(cluster, "late", count)?;
+    late.push(end(cluster, &begun)?);
+    let files = Files {
+        known,
+        late,
+        begun: Some(begun),
+    };
     burn(cluster, burnt)?;
     cluster.start_by_hand(&role)?;
     let lost: Vec<&str> = burnt.iter().map(|voter| voter.disk.as_str()).collect();
@@ -71,6 +81,8 @@ fn two_of_three(cluster: &mut DevCluster, count: u64) -> Result<()> {
         ),
     );
     as_expected(&found, &files, &left)?;
+    restart_master(cluster)?;
+    not_searched(cluster)?;
     ensure!(
         recover(cluster, &lost, false)? == found,
         "twice, and not the same"
@@ -87,6 +99,7 @@ fn all_three(cluster: &mut DevCluster, count: u64) -> Result<()> {
     let files = Files {
         known: Vec::new(),
         late,
+        begun: None,
     };
     burn(cluster, &voters)?;
     let lost: Vec<&str> = voters.iter().map(|voter| voter.disk.as_str()).collect();
@@ -131,6 +144,48 @@ fn store(cluster: &DevCluster, folder: &str, count: u64) -> Result<Vec<Stored>> 
         }
     }
     Ok(files)
+}
+
+const BEGUN_BYTES: u64 = MIB + 77;
+
+/// Begins an upload that the last voter hears of: one of the others does not, and two have to.
+fn begin(cluster: &mut DevCluster, absent: &Voter) -> Result<String> {
+    let role = Role::of(&absent.process)?;
+    cluster.kill(&absent.process)?;
+    let begin = json!({"name": "begun/1", "size": BEGUN_BYTES, "chunk_size": MIB});
+    let begun = ask(cluster, "POST", "/v1/uploads", Some(&begin))?;
+    ensure!(begun.status() == 201, "begin: {}", begun.text());
+    let id = text(&begun.json()?, "id")?;
+    cluster.start_by_hand(&role)?;
+    cluster.wait_healthy()?;
+    Ok(id)
+}
+
+/// Sends the upload and commits it.
+fn end(cluster: &DevCluster, id: &str) -> Result<Stored> {
+    let content = Content::new(4711);
+    let mut connection = cluster.connect()?;
+    let chunks = [content.bytes(0, 1 << 20), content.bytes(MIB, 77)];
+    for (index, chunk) in chunks.iter().enumerate() {
+        let path = format!("/v1/uploads/{id}/chunks/{index}");
+        let length = u64::try_from(chunk.len())?;
+        let stored = connection.upload("PUT", &path, &[], &**chunk, Some(length))?;
+        ensure!(stored.status() == 200, "chunk {index}: {}", stored.text());
+    }
+    let path = format!("/v1/uploads/{id}/commit");
+    let answer = ask(cluster, "POST", &path, Some(&json!({})))?;
+    ensure!(
+        (200..300).contains(&answer.status()),
+        "commit: {}",
+        answer.text()
+    );
+    Ok(Stored {
+        name: "begun/1".to_owned(),
+        file_id: text(&answer.json()?, "file_id")?,
+        content,
+        length: BEGUN_BYTES,
+        chunk_size: MIB,
+    })
 }
 
 /// A worker that votes, and its disk.
@@ -263,6 +318,15 @@ fn break_off(cluster: &mut DevCluster, lost: &[&str]) -> Result<()> {
     killed
 }
 
+/// Another master does not end the recovery: of a search it knows nothing.
+fn not_searched(cluster: &DevCluster) -> Result<()> {
+    wait_for("the word for a search", PATIENCE, || {
+        let said = cluster.cli_ends(1, &["admin", "recover", "--finish"])?;
+        ensure!(said.stderr.contains("--search"), "{}", said.stderr);
+        Ok(Some(()))
+    })
+}
+
 /// What a search told: the files that are back, those of which something is missing, and what is left of
 /// others by their ids.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -315,7 +379,7 @@ fn as_expected(found: &Found, files: &Files, left: &Left) -> Result<()> {
     for file in &files.late {
         if is_left(file, left) {
             expected.back.insert(again(file)?);
-        } else if left.contains_key(&file.file_id) {
+        } else if left.contains_key(&file.file_id) || files.begun.as_ref() == Some(&file.file_id) {
             expected.incomplete.insert(file.file_id.clone());
         }
     }

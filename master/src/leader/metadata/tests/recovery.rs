@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::leader::command::{Import, ImportStep, Order};
 use crate::leader::handle::Question;
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::ImportResult;
 use mdfs_protocol::public::{Recover, Recovered};
 use std::collections::BTreeSet;
@@ -59,8 +59,14 @@ impl World {
         self.master.may_destroy(self.time())
     }
 
-    fn finish_recovery(&mut self) -> Result<(), Error> {
-        done(self.ask(|answer| Question::Order(Order::FinishRecovery, answer)))
+    fn order(&mut self, order: Order) -> Result<(), Error> {
+        done(self.ask(|answer| Question::Order(order, answer)))
+    }
+
+    /// A search has ended that was made for the leader of that term.
+    fn searched(&mut self, term: Option<Term>) {
+        let term = term.unwrap();
+        done(self.ask(|answer| Question::Searched(term, answer))).unwrap();
     }
 
     /// A chunk that no record has, on every disk that lives.
@@ -160,10 +166,39 @@ fn nothing_is_dropped_before_the_recovery_is_ended() {
     world.restart_master();
     world.run(300_000);
     assert!(holds(world.worker(3), chunk) && !world.may_destroy());
-    world.finish_recovery().unwrap();
-    world.finish_recovery().unwrap();
+    world.searched(world.master.log.term());
+    world.order(Order::FinishRecovery).unwrap();
+    world.order(Order::FinishRecovery).unwrap();
     world.run(300_000);
     assert!(!holds(world.worker(3), chunk) && !holds(world.worker(4), chunk));
+}
+
+#[test]
+fn a_recovery_is_not_ended_before_a_search_has_ended_but_on_somebodys_word() {
+    let mut world = World::of_five();
+    // There is none to end.
+    world.order(Order::FinishRecovery).unwrap();
+    world.searched(world.master.log.term());
+    world.burn(&[1, 2]);
+    let refused = |world: &mut World| {
+        let refused = world.order(Order::FinishRecovery).unwrap_err();
+        assert!(matches!(refused, Error::NotSearched), "{refused}");
+        assert!(!world.may_destroy());
+    };
+    world.recover(&[1, 2]).unwrap();
+    // The search was made before the loss.
+    refused(&mut world);
+    let searched = world.master.log.term();
+    world.searched(searched);
+    // Disks may have dropped, or got, something since: another leader knows of no search.
+    world.restart_master();
+    world.run(20_000);
+    refused(&mut world);
+    world.searched(searched);
+    refused(&mut world);
+    world.order(Order::FinishUnsearched).unwrap();
+    assert!(world.may_destroy());
+    world.order(Order::FinishRecovery).unwrap();
 }
 
 #[test]
