@@ -37,6 +37,8 @@ pub struct Options {
     pub masters: u32,
     /// How many workers.
     pub workers: u32,
+    /// The program that is started, and again when a process died; none for the one that is built now.
+    pub program: Option<PathBuf>,
     /// Whether every role is a process of its own.
     pub processes: bool,
     /// Whether a process that died is started again.
@@ -57,6 +59,7 @@ impl Default for Options {
         Self {
             masters: 1,
             workers: 3,
+            program: None,
             processes: true,
             restart: true,
             data: None,
@@ -100,7 +103,7 @@ impl DevCluster {
             mounts.extend(options.disk_bytes.map(|bytes| (disk, bytes)));
         }
         let mut command = if mounts.is_empty() {
-            Command::new(program::mdfs()?)
+            Command::new(options.program.clone().map_or_else(program::mdfs, Ok)?)
         } else {
             memory::mounted(&mounts)?
         };

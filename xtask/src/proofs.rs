@@ -193,6 +193,13 @@ pub(crate) const PROOFS: &[Proof] = &[
         minutes: 60,
     },
     Proof {
+        name: "formats",
+        claim: "servers are replaced by a later release, and back until its format is in use; nothing is lost",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 90,
+    },
+    Proof {
         name: "recover",
         claim: "two of three voters burn, or all: every file whose chunks are left is back, the others are listed",
         needs: &[],

@@ -7,6 +7,7 @@ mod cold_start;
 mod disk_full;
 mod figures;
 mod first_run;
+mod formats;
 mod grow_shrink;
 mod heal_rot;
 mod heal_worker;
@@ -81,6 +82,7 @@ enum Name {
     Truth,
     TwoAndThree,
     WipeAll,
+    Formats,
     Recover,
     Partition,
     AccessMatrix,
@@ -138,6 +140,7 @@ fn main() -> ExitCode {
         Name::Truth => truth::prove(short),
         Name::TwoAndThree => two_and_three::prove(short),
         Name::WipeAll => wipe_all::prove(short),
+        Name::Formats => formats::prove(short),
         Name::Recover => recover::prove(short),
         Name::Partition => partition::prove(short, inside),
         Name::AccessMatrix => access_matrix::prove(short),
