@@ -210,21 +210,22 @@ impl Garden {
     /// Builds a check, and gives the command that runs it; none if the build fails.
     fn build(&self, catcher: &Catcher) -> Result<Option<Bounded>> {
         let target = self.target.display().to_string();
-        let build = Bounded::new(20, &catcher.build())
-            .env("CARGO_TARGET_DIR", &target)
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            // Rules that nobody needs any more leave something behind that is not used.
-            .env("RUSTFLAGS", "--cap-lints=warn")
-            .quiet();
-        let built = build.run(&self.tree)?;
+        let prepared = |minutes, words: &[&str]| {
+            Bounded::new(minutes, words)
+                .env("CARGO_TARGET_DIR", &target)
+                .env("CARGO_PROFILE_DEV_DEBUG", "0")
+                // Rules that nobody needs any more leave something behind that is not used.
+                .env("RUSTFLAGS", "--cap-lints=warn")
+                .quiet()
+        };
+        let built = prepared(20, &catcher.build()).run(&self.tree)?;
         if !built.success {
             println!("{}", built.output);
             return Ok(None);
         }
         let words = catcher.command(&self.target);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let command = Bounded::new(catcher.minutes(), &words).quiet();
-        Ok(Some(command))
+        Ok(Some(prepared(catcher.minutes(), &words)))
     }
 }
 

@@ -24,18 +24,31 @@ pub(super) enum Catcher {
         /// So many simulated minutes each.
         minutes: String,
     },
+    /// One test of a package's library.
+    Test {
+        /// The package.
+        package: String,
+        /// The test, with its modules.
+        name: String,
+    },
 }
 
 impl FromStr for Catcher {
     type Err = anyhow::Error;
 
-    /// `model RUN`, `power-cut` or `sim seeds A..B, N minutes`.
+    /// `model RUN`, `power-cut`, `sim seeds A..B, N minutes` or `test PACKAGE NAME`.
     fn from_str(text: &str) -> Result<Self> {
         if let Some(run) = text.strip_prefix("model ") {
             return Ok(Self::Model(run.to_owned()));
         }
         if text == "power-cut" {
             return Ok(Self::PowerCut);
+        }
+        if let Some(test) = text.strip_prefix("test ") {
+            let parts = test.split_once(' ');
+            let (package, name) = parts.with_context(|| format!("{text:?} names no test"))?;
+            let (package, name) = (package.to_owned(), name.to_owned());
+            return Ok(Self::Test { package, name });
         }
         let Some(sim) = text.strip_prefix("sim seeds ") else {
             bail!("{text:?} notices nothing");
@@ -55,7 +68,7 @@ impl Catcher {
     /// What must be sound before bugs are planted that this one is to notice.
     pub(super) fn before(&self) -> Self {
         match self {
-            Self::Model(_) | Self::PowerCut => self.clone(),
+            Self::Model(_) | Self::PowerCut | Self::Test { .. } => self.clone(),
             Self::Sim { minutes, .. } => Self::Sim {
                 seeds: SOUND.to_owned(),
                 minutes: minutes.clone(),
@@ -77,14 +90,15 @@ impl Catcher {
     }
 
     /// What builds it.
-    pub(super) fn build(&self) -> Vec<&'static str> {
-        let mut words = vec!["cargo", "build", "--locked", "--package"];
-        words.extend(match self {
-            Self::Model(_) => ["mdfs-core", "--example", "model"],
-            Self::PowerCut => ["mdfs-worker", "--example", "power_cut"],
-            Self::Sim { .. } => ["mdfs-sim", "--bin", "sim"],
-        });
-        words
+    pub(super) fn build(&self) -> Vec<&str> {
+        let (action, what) = match self {
+            Self::Model(_) => ("build", ["mdfs-core", "--example", "model"]),
+            Self::PowerCut => ("build", ["mdfs-worker", "--example", "power_cut"]),
+            Self::Sim { .. } => ("build", ["mdfs-sim", "--bin", "sim"]),
+            Self::Test { package, .. } => ("test", [&**package, "--lib", "--no-run"]),
+        };
+        let words = ["cargo", action, "--locked", "--package"].into_iter();
+        words.chain(what).collect()
     }
 
     /// What runs it, once it is built into `target`.
@@ -103,13 +117,19 @@ impl Catcher {
                     .chain(words.map(str::to_owned))
                     .collect()
             }
+            // Only cargo knows where the program is that has the test.
+            Self::Test { package, name } => {
+                let words = ["cargo", "test", "--locked", "--package", package, "--lib"];
+                let words = words.into_iter().chain(["--", "--exact", name]);
+                words.map(str::to_owned).collect()
+            }
         }
     }
 
     /// The minutes in which it must be done.
     pub(super) fn minutes(&self) -> u32 {
         match self {
-            Self::Model(_) | Self::PowerCut => 5,
+            Self::Model(_) | Self::PowerCut | Self::Test { .. } => 5,
             Self::Sim { .. } => 15,
         }
     }
@@ -144,6 +164,12 @@ impl Catcher {
                     }
                 }
                 None
+            }
+            Self::Test { name, .. } => {
+                // Of a test that is not there nothing fails.
+                lines.find(|line| *line == format!("test {name} ... FAILED"))?;
+                let told = lines.find(|line| line.contains(seen))?;
+                Some(told.trim().to_owned())
             }
         }
     }
@@ -194,5 +220,18 @@ mod tests {
         assert_eq!(same, "sim seeds 4..5, 2 minutes".parse().ok());
         assert_eq!(cut.after("seed 4: no order"), None);
         assert!("sim seeds 1..9".parse::<Catcher>().is_err());
+
+        let test: Catcher = "test mdfs-core log::holds".parse().unwrap();
+        let told = "test log::holds ... FAILED\n\nthread panicked at a.rs:1:2:\nit fell to 0\n";
+        assert_eq!(
+            test.noticed(&failed(told), "it fell").unwrap(),
+            "it fell to 0"
+        );
+        assert_eq!(test.noticed(&failed(told), "is lost"), None);
+        assert_eq!(
+            test.noticed(&failed("error: could not compile"), "it fell"),
+            None
+        );
+        assert!("test mdfs-core".parse::<Catcher>().is_err());
     }
 }
