@@ -336,7 +336,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "k8s-converged",
-        claim: "the operator writes nothing while a resource is as wanted",
+        claim: "the operator writes nothing while a resource is as wanted, and calls nothing so that is not",
         needs: &[],
         form: Form::ControlPlane,
         minutes: 15,

@@ -227,6 +227,16 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// The process id of the API server.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn api_server_pid(&self) -> Result<i32> {
+        let mut daemons = self.daemons.iter();
+        let found = daemons.find(|daemon| daemon.name() == "kube-apiserver");
+        found.context("the API server does not run")?.pid()
+    }
+
     /// Starts the API server, and waits until it answers.
     ///
     /// # Errors

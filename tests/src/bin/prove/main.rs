@@ -150,7 +150,9 @@ fn main() -> ExitCode {
         Name::Image => image::prove(short),
         Name::Chart => k8s_bare::chart::prove(short),
         Name::K8sGuard => k8s_bare::guard::prove(),
-        Name::K8sConverged => k8s_bare::converged::prove(short),
+        Name::K8sConverged => {
+            k8s_bare::converged::prove(short).and_then(|()| k8s_bare::steps::prove())
+        }
         Name::K8sCrash if short => k8s_bare::crash::prove(short),
         Name::K8sCrash => k8s_bare::crash::prove(short).and_then(|()| k8s::crash::prove()),
         Name::K8sBed => k8s::bed::prove(keep),

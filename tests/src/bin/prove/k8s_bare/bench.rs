@@ -200,7 +200,13 @@ impl Bench {
         self.patch_status(namespace, "mdfscluster", "films", &born)
     }
 
-    fn patch_status(&self, namespace: &str, kind: &str, name: &str, patch: &Value) -> Result<()> {
+    pub(super) fn patch_status(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<()> {
         let patch = patch.to_string();
         let words = [
             "patch",

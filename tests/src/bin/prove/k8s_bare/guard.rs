@@ -35,6 +35,12 @@ pub(crate) fn prove() -> Result<()> {
             .then_some(()))
     })
     .with_context(|| operator.log_tail())?;
+    // Nobody knows what was to become of its data, so nothing is deleted, and nothing held.
+    let words = ["delete", "mdfscluster", "bad", "--namespace", "bad"];
+    bench
+        .kubectl()
+        .call(&[&words[..], &["--timeout=80s"]].concat())
+        .with_context(|| operator.log_tail())?;
     drop(operator);
     nothing_was_forbidden(&bench, &USUAL, &[])?;
     servers_may_nothing(&bench)?;
@@ -60,8 +66,12 @@ fn store_bad(bench: &Bench) -> Result<()> {
     let bad = json!({
         "apiVersion": "mdfs.io/v1alpha1",
         "kind": "MdfsCluster",
-        "metadata": { "name": "bad", "namespace": "bad" },
-        "spec": { "image": "a", "workers": { "replicas": 3, "storage": "much" } },
+        "metadata": { "name": "bad", "namespace": "bad", "finalizers": ["mdfs.io/data"] },
+        "spec": {
+            "image": "a",
+            "workers": { "replicas": 3, "storage": { "size": "1Gi" } },
+            "logging": { "level": "loud" },
+        },
     });
     // What is new of a definition takes a while to be served.
     let words = ["create", "--validate=false", "--filename", "-"];

@@ -8,4 +8,6 @@ pub(crate) mod crash;
 mod essence;
 pub(crate) mod guard;
 mod refused;
+mod stage;
+pub(crate) mod steps;
 pub(crate) mod writes;

@@ -56,6 +56,16 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
             json!(9),
             "minWriteCopies",
         ),
+        (
+            "/spec",
+            json!({
+                "image": "a",
+                "replication": { "minWriteCopies": 1 },
+                "metadata": { "voters": 1 },
+                "workers": { "replicas": 3, "storage": { "size": "1Gi" } },
+            }),
+            "minWriteCopies",
+        ),
         ("/spec/replication/chunkSize", json!("3Mi"), "chunkSize"),
         ("/spec/replication/chunkSize", json!("2Gi"), "chunkSize"),
         ("/spec/replication/chunkSize", json!("64MiB"), "chunkSize"),
