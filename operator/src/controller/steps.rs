@@ -205,6 +205,14 @@ impl Hands<'_> {
                 self.mark(*ordinal, RETIRED_ANNOTATION, None).await?;
                 self.mark(*ordinal, DRAINED_ANNOTATION, None).await
             }
+            // The claim has another disk: nothing on it would say whose drain this is, nor need it.
+            Step::Unseat { ordinal, disk } => {
+                let drained = self.client.drain(&disk.to_string()).await;
+                drained.map_err(Error::masters("drain a lost disk"))?;
+                let what = "is back with another disk: the lost one votes no more";
+                self.tell(*ordinal, "DiskLost", what).await;
+                Ok(())
+            }
             Step::Retire { ordinal, disk } => self.retire(*ordinal, *disk).await,
             Step::Discard { ordinal } => self.discard(*ordinal).await,
             Step::Restart { ordinal, uid, disk } => self.restart(*ordinal, uid, *disk).await,

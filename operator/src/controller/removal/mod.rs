@@ -52,6 +52,13 @@ pub enum Step {
         /// The worker.
         ordinal: u32,
     },
+    /// Have a lost disk take no part, so that its vote goes to another.
+    Unseat {
+        /// The worker that has another disk by now.
+        ordinal: u32,
+        /// The lost one.
+        disk: DiskId,
+    },
     /// Have the disk refused for ever, if nothing is lost by that.
     Retire {
         /// The worker.

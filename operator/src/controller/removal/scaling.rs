@@ -259,7 +259,8 @@ impl View<'_> {
     }
 
     /// A disk that is lost while its worker is back with another: its volume is gone. It is given up
-    /// only if nothing is lost by that; the leader sees to it, and is asked once all is repaired.
+    /// only if nothing is lost by that; the leader sees to it, and is asked once all is repaired. A vote
+    /// that does not come back need not be waited for either.
     fn retire_lost(&self, steps: &mut Vec<Step>) {
         if !self.report.is_fully_replicated() {
             return;
@@ -270,9 +271,14 @@ impl View<'_> {
             if !named().any(|it| it.state == WorkerState::Live) {
                 continue;
             }
-            for lost in named().filter(|it| it.state == WorkerState::Dead && !it.voter) {
+            for lost in named().filter(|it| it.state == WorkerState::Dead) {
                 let disk = lost.disk_id;
-                steps.push(Step::Retire { ordinal, disk });
+                match (lost.voter, lost.draining) {
+                    (false, _) => steps.push(Step::Retire { ordinal, disk }),
+                    (true, false) => steps.push(Step::Unseat { ordinal, disk }),
+                    // Another disk is taught the log before this one's vote goes.
+                    (true, true) => {}
+                }
             }
         }
     }

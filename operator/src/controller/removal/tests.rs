@@ -525,11 +525,15 @@ fn a_lost_disk_is_given_up_once_its_worker_is_back_with_another() {
     let plan = planned(3, 3, replaced);
     let disk = disk(77);
     assert_eq!(plan.steps, [Step::Retire { ordinal: 2, disk }]);
-    // While it votes, its vote has to move first.
-    let plan = planned(3, 3, |world| {
+    // While it votes, its vote has to move first; that is asked for once.
+    let votes = |world: &mut World, draining: bool| {
         replaced(world);
-        world.report().workers.last_mut().unwrap().voter = true;
-    });
+        let lost = world.report().workers.last_mut().unwrap();
+        (lost.voter, lost.draining) = (true, draining);
+    };
+    let plan = planned(3, 3, |world| votes(world, false));
+    assert_eq!(plan.steps, [Step::Unseat { ordinal: 2, disk }]);
+    let plan = planned(3, 3, |world| votes(world, true));
     assert!(plan.steps.is_empty());
     // What is being repaired may still need it.
     let plan = planned(3, 3, |world| {
