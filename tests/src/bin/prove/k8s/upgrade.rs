@@ -86,6 +86,7 @@ fn rolls(mdfs: &Mdfs) -> Result<()> {
 /// Only one pod is of the broken image, however long it is waited for.
 fn stops_and_goes_back(mdfs: &Mdfs, wait: Duration) -> Result<()> {
     let before = mdfs.pods("worker")?;
+    let started = now();
     mdfs.change(&with_image(BROKEN))?;
     let stuck = wait_for("one worker that does not start", PATIENCE, || {
         let pods = pods(mdfs, "worker")?;
@@ -101,7 +102,11 @@ fn stops_and_goes_back(mdfs: &Mdfs, wait: Duration) -> Result<()> {
         let rule = resource.pointer(rule).and_then(Value::as_str);
         Ok(rule.filter(|rule| !rule.is_empty()).map(str::to_owned))
     })?;
-    figure("a broken image is held back by", &rule);
+    let after = started.elapsed().as_secs_f64();
+    figure(
+        "a broken image is held back",
+        &format!("by {rule} after {after:.1} s"),
+    );
     let since = now();
     let kept = wait_for("a time in which nothing goes", wait + PATIENCE, || {
         let present = mdfs.pods("worker")?;
