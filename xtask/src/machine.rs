@@ -109,29 +109,64 @@ pub(crate) fn cargo_deny(root: &Path, folders: &Folders) -> Result<Option<String
     Ok(works(&program).then(|| program.display().to_string()))
 }
 
-/// The release of schemathesis in `tests/api/requirements.txt`.
-const SCHEMATHESIS: &str = "4.32.5";
+/// A program of PyPI that proofs call, with all that it needs, in a folder of its own.
+pub(crate) struct Pinned {
+    /// What proofs need it.
+    pub(crate) proofs: &'static [&'static str],
+    /// How they are told where the Python is that has it.
+    pub(crate) variable: &'static str,
+    name: &'static str,
+    version: &'static str,
+    /// All packages with their versions.
+    requirements: &'static str,
+}
 
-/// The Python that has schemathesis: the one in the cache folder, where it is installed once. Or why it
-/// cannot be had here.
+/// What proofs need from PyPI.
+pub(crate) const PINNED: &[Pinned] = &[
+    Pinned {
+        proofs: &["api-fuzz"],
+        variable: "MDFS_SCHEMATHESIS",
+        name: "schemathesis",
+        version: "4.32.5",
+        requirements: "tests/api/requirements.txt",
+    },
+    Pinned {
+        proofs: &["console", "console-scale", "console-rights"],
+        variable: "MDFS_PLAYWRIGHT",
+        name: "playwright",
+        version: "1.65.2",
+        requirements: "tests/console/requirements.txt",
+    },
+];
+
+/// What a proof needs from PyPI, if anything.
+pub(crate) fn pinned(proof: &str) -> Option<&'static Pinned> {
+    PINNED.iter().find(|pinned| pinned.proofs.contains(&proof))
+}
+
+/// The Python that has it: the one in the cache folder, where it is installed once. Or why it cannot be
+/// had here.
 ///
 /// # Errors
 /// If it can be reached, and is not installed all the same.
-pub(crate) fn schemathesis(root: &Path, folders: &Folders) -> Result<Result<String, String>> {
+pub(crate) fn install(
+    pinned: &Pinned,
+    root: &Path,
+    folders: &Folders,
+) -> Result<Result<String, String>> {
+    let (name, version) = (pinned.name, pinned.version);
     let Some(tools) = folders.tools() else {
-        return Ok(Err(
-            "there is no folder to install schemathesis in".to_owned()
-        ));
+        return Ok(Err(format!("there is no folder to install {name} in")));
     };
-    let wanted = std::fs::read_to_string(root.join("tests/api/requirements.txt"))?;
-    let folder = tools.join(format!("schemathesis-{SCHEMATHESIS}"));
+    let wanted = std::fs::read_to_string(root.join(pinned.requirements))?;
+    let folder = tools.join(format!("{name}-{version}"));
     let python = folder.join("bin").join("python3");
     // Written last: says what is there.
     let done = folder.join("requirements.txt");
     if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
         return Ok(Ok(python.display().to_string()));
     }
-    println!("installing schemathesis {SCHEMATHESIS}, once for this machine");
+    println!("installing {name} {version}, once for this machine");
     std::fs::create_dir_all(&tools)?;
     let place = folder.display().to_string();
     let make = Bounded::new(3, &["python3", "-m", "venv", "--clear", &place]).quiet();
@@ -165,7 +200,7 @@ pub(crate) fn schemathesis(root: &Path, folders: &Folders) -> Result<Result<Stri
         "--quiet",
         "--no-input",
         "--requirement",
-        "tests/api/requirements.txt",
+        pinned.requirements,
     ];
     let install = Bounded::new(10, &words).quiet().run(root)?;
     if !install.success {
@@ -177,14 +212,8 @@ pub(crate) fn schemathesis(root: &Path, folders: &Folders) -> Result<Result<Stri
             "ConnectTimeoutError",
         ];
         let found = unreachable.iter().any(|word| install.output.contains(word));
-        anyhow::ensure!(
-            found,
-            "schemathesis cannot be installed:\n{}",
-            install.output
-        );
-        return Ok(Err(
-            "PyPI cannot be reached to install schemathesis".to_owned()
-        ));
+        anyhow::ensure!(found, "{name} cannot be installed:\n{}", install.output);
+        return Ok(Err(format!("PyPI cannot be reached to install {name}")));
     }
     std::fs::write(done, wanted)?;
     Ok(Ok(program))

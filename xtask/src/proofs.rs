@@ -43,6 +43,13 @@ const FILM: &[(&str, &str)] = &[
     ("git", "git"),
 ];
 
+/// What looks at the console, and makes the film that it plays.
+const BROWSER: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("ffmpeg", "ffmpeg"),
+    ("python3", "python3"),
+];
+
 /// What reads an image.
 pub(crate) const IMAGE: &[(&str, &str)] = &[("skopeo", "skopeo"), ("umoci", "umoci")];
 
@@ -226,6 +233,27 @@ pub(crate) const PROOFS: &[Proof] = &[
         needs: &[("python3", "python3")],
         form: Form::Processes,
         minutes: 50,
+    },
+    Proof {
+        name: "console",
+        claim: "in the console one stores, plays, verifies, renames, deletes and undoes, and sees a worker die",
+        needs: BROWSER,
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "console-scale",
+        claim: "with 100,000 files and 50 workers its pages stay small and are there within a second",
+        needs: BROWSER,
+        form: Form::Processes,
+        minutes: 20,
+    },
+    Proof {
+        name: "console-rights",
+        claim: "a token for a folder sees that folder alone, and no name or attribute is ever code",
+        needs: BROWSER,
+        form: Form::Processes,
+        minutes: 20,
     },
     Proof {
         name: "slow-clients",

@@ -8,9 +8,6 @@ use crate::proofs::{Form, PROOFS, Proof};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 
-/// The proof that needs schemathesis, and how it is told where that is.
-pub(crate) const API_FUZZ: &str = "api-fuzz";
-pub(crate) const SCHEMATHESIS: &str = "MDFS_SCHEMATHESIS";
 /// What the proofs on Kubernetes call the image.
 pub(crate) const CLUSTER_IMAGE: &str = "localhost/mdfs:e2e";
 
@@ -57,9 +54,9 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 return Ok(false);
             }
             let mut proof = with_processes(&workspace, profile, name, short, proof.minutes);
-            if name == API_FUZZ {
-                match machine::schemathesis(&workspace.root, folders)? {
-                    Ok(python) => proof = proof.env(SCHEMATHESIS, python),
+            if let Some(pinned) = machine::pinned(name) {
+                match machine::install(pinned, &workspace.root, folders)? {
+                    Ok(python) => proof = proof.env(pinned.variable, python),
                     Err(why) => println!("{why}"),
                 }
             }

@@ -18,6 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("wget", "wget"),
     ("git", "git"),
     ("python3", "python3"),
+    ("chromium", "chromium"),
 ];
 
 /// What a part's output is counted by.
@@ -129,18 +130,20 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
             }
             _ if proof.needs_root && !machine::is_root() => run.skip(&name, "it needs root"),
             Some((program, _)) => run.skip(&name, &format!("{program} is missing")),
-            None if proof.name == prove::API_FUZZ => match machine::schemathesis(&root, folders)? {
-                Ok(python) => {
-                    let command = proof.command.env(prove::SCHEMATHESIS, python);
+            None => match machine::pinned(proof.name) {
+                Some(pinned) => match machine::install(pinned, &root, folders)? {
+                    Ok(python) => {
+                        let command = proof.command.env(pinned.variable, python);
+                        run.part(&name, Counted::Whole, command)?;
+                    }
+                    Err(why) => run.skip(&name, &why),
+                },
+                None => {
+                    let image = image.display().to_string();
+                    let command = proof.command.env("MDFS_IMAGE", image);
                     run.part(&name, Counted::Whole, command)?;
                 }
-                Err(why) => run.skip(&name, &why),
             },
-            None => {
-                let image = image.display().to_string();
-                let command = proof.command.env("MDFS_IMAGE", image);
-                run.part(&name, Counted::Whole, command)?;
-            }
         }
     }
     Ok(run.close())

@@ -21,7 +21,7 @@ export function parse(hash) {
   const slash = path.indexOf('/');
   const page = slash < 0 ? path : path.slice(0, slash);
   const rest = slash < 0 ? '' : path.slice(slash + 1).split('/').map(decoded).join('/');
-  return { page: page || 'overview', rest, query: Object.fromEntries(new URLSearchParams(search)) };
+  return { page: decoded(page) || 'overview', rest, query: Object.fromEntries(new URLSearchParams(search)) };
 }
 
 function split(text) {

@@ -4,6 +4,7 @@ mod access_matrix;
 mod api_fuzz;
 mod cli;
 mod cold_start;
+mod console;
 mod disk_full;
 mod figures;
 mod first_run;
@@ -53,6 +54,9 @@ struct Arguments {
     /// A Python that has schemathesis
     #[arg(long, env = "MDFS_SCHEMATHESIS", hide = true)]
     schemathesis: Option<PathBuf>,
+    /// A Python that has Playwright
+    #[arg(long, env = "MDFS_PLAYWRIGHT", hide = true)]
+    playwright: Option<PathBuf>,
     /// Write what `cli` compares with anew
     #[arg(long)]
     write: bool,
@@ -87,6 +91,9 @@ enum Name {
     Partition,
     AccessMatrix,
     ApiFuzz,
+    Console,
+    ConsoleScale,
+    ConsoleRights,
     SlowClients,
     Speed,
     Image,
@@ -115,6 +122,7 @@ fn main() -> ExitCode {
         short,
         keep,
         schemathesis,
+        playwright,
         write,
         inside,
     } = Arguments::parse();
@@ -145,6 +153,9 @@ fn main() -> ExitCode {
         Name::Partition => partition::prove(short, inside),
         Name::AccessMatrix => access_matrix::prove(short),
         Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
+        Name::Console => console::prove(short, playwright.as_deref()),
+        Name::ConsoleScale => console::scale(short, playwright.as_deref()),
+        Name::ConsoleRights => console::rights(short, playwright.as_deref()),
         Name::SlowClients => slow_clients::prove(short),
         Name::Speed => speed::prove(short),
         Name::Image => image::prove(short),

@@ -64,7 +64,7 @@ fn whole(cluster: &mut DevCluster, sizes: Sizes) -> Result<()> {
     figure("memory of a leader without files, MiB", &mib(empty));
 
     let path = cluster.folder().join("records.jsonl");
-    write_export(&path, &cluster.state().cluster_id, sizes.files)?;
+    write_export(&path, &cluster.state().cluster_id, sizes.files, name)?;
     let started = now();
     let taken = import(cluster, &leader, &path)?;
     let took = started.elapsed().as_secs_f64();
@@ -174,7 +174,7 @@ fn judged(who: &str, took: Duration, within: Duration, sizes: Sizes) -> Result<(
 }
 
 /// Has an export taken in. How many files came, and how many were there.
-fn import(cluster: &DevCluster, master: &Process, path: &Path) -> Result<(u64, u64)> {
+pub(crate) fn import(cluster: &DevCluster, master: &Process, path: &Path) -> Result<(u64, u64)> {
     let mut connection = cluster.connect_to(master)?;
     connection.bear_silence_for(IMPORT_LIMIT)?;
     let file = File::open(path)?;
@@ -218,7 +218,12 @@ fn export(cluster: &DevCluster, master: &Process) -> Result<u64> {
 }
 
 /// Writes an export of files that never were: a film of one chunk each, as large as records are.
-fn write_export(path: &Path, cluster: &str, files: u64) -> Result<()> {
+pub(crate) fn write_export(
+    path: &Path,
+    cluster: &str,
+    files: u64,
+    name: impl Fn(u64) -> String,
+) -> Result<()> {
     let mut hashed = Hashed {
         file: BufWriter::new(File::create(path)?),
         hasher: blake3::Hasher::new(),
