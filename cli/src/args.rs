@@ -169,12 +169,17 @@ pub enum Command {
     /// Make missing copies now, also those of lost workers that are still waited for
     #[command(after_help = examples::REPAIR)]
     Repair,
-    /// Rare acts: all records out and in
+    /// Rare acts: the start of a cluster, all records out and in, who votes, and recovery
     #[command(after_help = examples::ADMIN)]
     Admin(administer::Admin),
     /// Check this machine, the way to the cluster, and the cluster; say what to do
     #[command(after_help = examples::DOCTOR)]
     Doctor,
+    /// Ask a server whether it takes requests, such as for a container's health check
+    ///
+    /// It says nothing if it does. No token is needed; --url names a master or a worker.
+    #[command(after_help = examples::HEALTH)]
+    Health,
     /// Print what a shell needs to complete commands and options
     #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Completions),
@@ -229,6 +234,7 @@ impl Command {
             | Command::Repair
             | Command::Admin(_)
             | Command::Doctor
+            | Command::Health
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Generated(_) => None,

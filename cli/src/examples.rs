@@ -65,6 +65,9 @@ pub(crate) const STATUS: &str = "\
 Examples:
   mdfs status
   until mdfs status -o name; do sleep 5; done";
+pub(crate) const HEALTH: &str = "\
+Examples:
+  mdfs health --url http://127.0.0.1:8081";
 pub(crate) const WORKERS: &str = "\
 Examples:
   mdfs workers
@@ -108,6 +111,7 @@ Examples:
   mdfs repair && mdfs tasks";
 pub(crate) const ADMIN: &str = "\
 Examples:
+  mdfs admin bootstrap --worker http://worker-0:8081 --cluster-key-file cluster-key
   mdfs admin export records.jsonl
   mdfs admin export --tokens - | gzip > records.jsonl.gz
   mdfs admin import records.jsonl

@@ -11,6 +11,7 @@ pub mod dev;
 mod duration;
 mod error;
 mod examples;
+mod metrics;
 mod output;
 mod progress;
 pub mod roles;

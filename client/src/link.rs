@@ -5,6 +5,7 @@
 //! time it may take in all; connecting takes at most a second of it.
 
 mod beats;
+mod behalf;
 mod error;
 mod footers;
 mod line;
@@ -18,6 +19,7 @@ mod send;
 mod stream;
 mod transport;
 
+pub use behalf::Behalf;
 pub use error::LinkError;
 pub use line::Line;
 pub use messages::Messages;

@@ -10,3 +10,12 @@ mod run;
 pub use config::{Config, Failures, Limits};
 pub use error::Error;
 pub use run::{Running, Surroundings, run, run_on};
+
+/// All metrics of a master, for the page that tells of them.
+///
+/// # Errors
+/// If two have one name: a defect of this package.
+pub fn metrics()
+-> Result<Vec<mdfs_service::metrics::Description>, mdfs_service::metrics::MetricError> {
+    http::describe_metrics()
+}

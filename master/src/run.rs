@@ -210,15 +210,9 @@ impl Running {
             failures: limits.failures,
         };
         let registry = Registry::new();
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry
-            .gauge(
-                "mdfs_build_info",
-                "Always 1; the version is the label.",
-                &version,
-            )
-            .map_err(|error| Error::Start(error.to_string()))?
-            .set(1.0);
+            .about("master", env!("CARGO_PKG_VERSION"), &machine.clock)
+            .map_err(|error| Error::Start(error.to_string()))?;
         let parts = Parts {
             gateway,
             leader,

@@ -348,6 +348,7 @@ async fn a_heartbeat_that_is_none_is_refused_and_the_next_one_is_heard() {
     assert_eq!((reply.leader, reply.orders), (None, Vec::new()));
     // Bytes on the wire count in both directions.
     let metrics = setup.get("/metrics", "").await;
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4");
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
     let counted = |way: &str| {
         let name = format!("mdfs_heartbeat_bytes_total{{way=\"{way}\"}} ");
@@ -759,7 +760,10 @@ async fn monitoring_shows_counts_under_the_names_it_always_had() {
         "mdfs_total_files 1",
         "mdfs_under_replicated_files 0",
         "mdfs_up 1",
-        "mdfs_http_requests_total{route=\"/v1/files/{*name}\",status=\"201\"} 1",
+        "mdfs_leader_known 1",
+        "mdfs_health{state=\"unknown\"} 0",
+        "mdfs_single_copy_files 0",
+        "mdfs_http_requests_total{method=\"PUT\",route=\"/v1/files/{*name}\",status=\"201\"} 1",
     ] {
         assert!(
             text.lines().any(|got| got == line),

@@ -77,6 +77,20 @@ impl Error {
         }
     }
 
+    /// All words of [`Error::code`].
+    pub(crate) const CODES: [&str; 10] = [
+        "settings",
+        "connect",
+        "serve",
+        "metrics",
+        "api",
+        "unexpected",
+        "masters",
+        "too_slow",
+        "lease_lost",
+        "task",
+    ];
+
     /// A stable word, for metrics.
     pub fn code(&self) -> &'static str {
         match self {

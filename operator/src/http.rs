@@ -19,6 +19,6 @@ pub(crate) fn router(ctx: Arc<Context>) -> Router {
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let (kind, text) = ctx.metrics.render();
+    let (kind, text) = ctx.metrics.render(&ctx.seen());
     ([(CONTENT_TYPE, kind)], text)
 }

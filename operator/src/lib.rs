@@ -76,7 +76,8 @@ pub async fn run_with(
     let http = config.http.clone();
     let election = Election::new(client.clone(), &config, clock.clone());
     let keeper = Election::new(client.clone(), &config, clock.clone());
-    let ctx = Arc::new(Context::new(client, config, clock, Metrics::new()?));
+    let metrics = Metrics::new(&clock)?;
+    let ctx = Arc::new(Context::new(client, config, clock, metrics));
     let tasks = Tasks::new(stop.clone());
     let router = http::router(Arc::clone(&ctx));
     tasks.spawn("http", |stop| {
@@ -103,4 +104,13 @@ pub async fn run_with(
         Some(failed) => Err(failed.into()),
         None => Ok(()),
     }
+}
+
+/// All metrics of an operator, for the page that tells of them.
+///
+/// # Errors
+/// If two have one name: a defect of this package.
+pub fn metrics()
+-> Result<Vec<mdfs_service::metrics::Description>, mdfs_service::metrics::MetricError> {
+    metrics::describe()
 }

@@ -3,8 +3,11 @@
 //! Labels are fixed when a metric is made, or come from a set that the caller keeps small: never
 //! file names.
 
+use crate::Clock;
 use prometheus::core::Collector;
+use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Encoder, HistogramOpts, Opts, TextEncoder};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Bucket bounds for latencies, in seconds: 100 µs to 10 s.
@@ -23,6 +26,19 @@ pub struct MetricError {
     name: String,
     #[source]
     source: prometheus::Error,
+}
+
+/// A metric, as a page tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// What it is.
+    pub help: String,
+    /// Its labels, and what values they have.
+    pub labels: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A number that only rises.
@@ -101,6 +117,31 @@ impl Registry {
             .map(Histogram)
     }
 
+    /// What every process tells of itself: its version, and since when it runs. `part` is what it is,
+    /// such as `worker`.
+    ///
+    /// # Errors
+    /// If it was told already.
+    pub fn about(
+        &self,
+        part: &'static str,
+        version: &'static str,
+        clock: &Clock,
+    ) -> Result<(), MetricError> {
+        let labels = [("part", part), ("version", version)];
+        let help = "Always 1; the labels say what runs.";
+        self.gauge("mdfs_build_info", help, &labels)?.set_u64(1);
+        let help = "When the process started, in seconds of Unix time.";
+        let started = self.gauge("mdfs_start_time_seconds", help, &[])?;
+        started.set_u64(clock.wall().as_millis() / 1000);
+        Ok(())
+    }
+
+    /// What has been registered, sorted by name.
+    pub fn describe(&self) -> Vec<Description> {
+        self.0.gather().iter().map(description).collect()
+    }
+
     /// Media type and body for a scrape.
     pub fn render(&self) -> (String, String) {
         let encoder = TextEncoder::new();
@@ -124,6 +165,26 @@ impl Registry {
             name: name.to_owned(),
             source,
         })
+    }
+}
+
+fn description(family: &MetricFamily) -> Description {
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for metric in family.get_metric() {
+        for label in metric.get_label() {
+            let values = labels.entry(label.name().to_owned()).or_default();
+            values.insert(label.value().to_owned());
+        }
+    }
+    Description {
+        name: family.name().to_owned(),
+        kind: match family.get_field_type() {
+            MetricType::COUNTER => "counter",
+            MetricType::HISTOGRAM => "histogram",
+            MetricType::GAUGE | MetricType::SUMMARY | MetricType::UNTYPED => "gauge",
+        },
+        help: family.help().to_owned(),
+        labels,
     }
 }
 
@@ -238,6 +299,37 @@ mod tests {
             );
         }
         assert!(!text.contains("gone"));
+    }
+
+    #[test]
+    fn the_media_type_is_that_of_the_text_format() {
+        assert_eq!(Registry::new().render().0, "text/plain; version=0.0.4");
+    }
+
+    #[test]
+    fn what_is_registered_is_described_with_its_labels() {
+        let registry = Registry::new();
+        registry.about("worker", "1.2.3", &Clock::manual()).unwrap();
+        let way = |way| registry.counter("mdfs_x_total", "X.", &[("way", way)]);
+        way("in").unwrap();
+        way("out").unwrap();
+        let described = registry.describe();
+        let names: Vec<_> = described.iter().map(|it| it.name.as_str()).collect();
+        let want = ["mdfs_build_info", "mdfs_start_time_seconds", "mdfs_x_total"];
+        assert_eq!(names, want);
+        assert_eq!(
+            (described[2].kind, described[2].help.as_str()),
+            ("counter", "X.")
+        );
+        let values: Vec<_> = described[2].labels["way"].iter().collect();
+        assert_eq!(values, ["in", "out"]);
+        assert!(
+            registry
+                .render()
+                .1
+                .contains("mdfs_start_time_seconds 1700000000")
+        );
+        assert!(registry.about("worker", "1.2.3", &Clock::manual()).is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ use crate::node::Node;
 use crate::orders::Orders;
 use crate::voter::driver::VoterEnd;
 use mdfs_client::link::Network;
+use mdfs_service::metrics::{Description, MetricError};
 use mdfs_service::{Machine, Tasks};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -199,6 +200,14 @@ async fn close_voter(node: &Node, end: &mut VoterEnd) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// All metrics of a worker, for the page that tells of them.
+///
+/// # Errors
+/// If two have one name: a defect of this package.
+pub fn metrics() -> Result<Vec<Description>, MetricError> {
+    metrics::describe()
 }
 
 /// Gives back, from time to time, what uploads left behind that nobody goes on with.

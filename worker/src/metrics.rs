@@ -2,9 +2,10 @@
 
 use crate::store::Usage;
 use http::StatusCode;
-use mdfs_protocol::internal::DiskState;
+use mdfs_protocol::internal::{DiskState, VoterState};
 use mdfs_protocol::{footers, holdings, internal, local};
-use mdfs_service::metrics::{Counter, Gauge, Histogram, MetricError, Registry};
+use mdfs_service::Clock;
+use mdfs_service::metrics::{Counter, Description, Gauge, Histogram, MetricError, Registry};
 use std::time::Duration;
 
 /// Bucket bounds for disk calls, in seconds. The clock counts whole milliseconds.
@@ -56,11 +57,15 @@ const RESULTS: [&str; 3] = ["ok", "refused", "failed"];
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Vec<(Route, [Counter; 3])>,
+    requests: Vec<(Route, [Counter; 3], Histogram)>,
     /// Bytes of chunks handed to readers.
     pub(crate) read_bytes: Counter,
     /// Bytes of chunks taken from writers.
     pub(crate) written_bytes: Counter,
+    /// Bytes of chunks copied from other workers as a leader ordered; they count as taken, too.
+    pub(crate) copied_bytes: Counter,
+    /// Bytes of chunks read whole by the scrub.
+    pub(crate) scrubbed_bytes: Counter,
     /// Reads that met a damaged block or chunk.
     pub(crate) damaged_reads: Counter,
     /// How long segments took to be written.
@@ -78,6 +83,21 @@ pub(crate) struct Metrics {
     foreign_files: Gauge,
     staged: Gauge,
     scrubbed_ago: Gauge,
+    voter_broken: Gauge,
+    log_index: Gauge,
+    masters: Gauge,
+}
+
+/// What a worker shows of itself when it is asked.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// None while the disk does not answer.
+    pub(crate) usage: Option<Usage>,
+    /// None if it is not known.
+    pub(crate) scrubbed_ago: Option<Duration>,
+    pub(crate) voter: VoterState,
+    /// Where the log ends on the disk.
+    pub(crate) log_index: u64,
 }
 
 impl Metrics {
@@ -85,8 +105,9 @@ impl Metrics {
     ///
     /// # Errors
     /// If two have one name: a defect of this module.
-    pub(crate) fn new() -> Result<Self, MetricError> {
+    pub(crate) fn new(clock: &Clock, scrub_every: Duration) -> Result<Self, MetricError> {
         let registry = Registry::new();
+        registry.about("worker", env!("CARGO_PKG_VERSION"), clock)?;
         let mut requests = Vec::new();
         for (route, word) in Route::ALL {
             let counter = |result| {
@@ -95,7 +116,13 @@ impl Metrics {
                 registry.counter("mdfs_worker_requests_total", help, &labels)
             };
             let [ok, refused, failed] = RESULTS.map(counter);
-            requests.push((route, [ok?, refused?, failed?]));
+            let seconds = registry.histogram(
+                "mdfs_worker_request_seconds",
+                "Time from a request's head to the head of its answer",
+                &[("route", word)],
+                DISK_SECONDS,
+            )?;
+            requests.push((route, [ok?, refused?, failed?], seconds));
         }
         let moved = |way| {
             let help = "Bytes of chunks sent to readers and taken from writers";
@@ -111,14 +138,27 @@ impl Metrics {
             )
         };
         let gauge = |name, help| registry.gauge(name, help, &[]);
+        let counter = |name, help| registry.counter(name, help, &[]);
+        gauge(
+            "mdfs_worker_scrub_interval_seconds",
+            "In which time the scrub is to read everything once",
+        )?
+        .set(scrub_every.as_secs_f64());
         Ok(Self {
             requests,
             read_bytes: moved("read")?,
             written_bytes: moved("write")?,
-            damaged_reads: registry.counter(
+            copied_bytes: counter(
+                "mdfs_worker_copied_bytes_total",
+                "Bytes of chunks copied from other workers as the mover ordered",
+            )?,
+            scrubbed_bytes: counter(
+                "mdfs_worker_scrubbed_bytes_total",
+                "Bytes of chunks read by the scrub",
+            )?,
+            damaged_reads: counter(
                 "mdfs_worker_damaged_reads_total",
                 "Reads that met a damaged block or chunk",
-                &[],
             )?,
             segment_seconds: seconds("write")?,
             seal_seconds: seconds("sync")?,
@@ -148,16 +188,27 @@ impl Metrics {
                 "mdfs_worker_oldest_unverified_seconds",
                 "At most so long ago each chunk was read and verified; +Inf while unknown",
             )?,
+            voter_broken: gauge(
+                "mdfs_worker_voter_broken",
+                "Whether its metadata log failed, is damaged or gone, so that it cannot vote",
+            )?,
+            log_index: gauge(
+                "mdfs_worker_log_index",
+                "Where the metadata log ends on its disk; 0 if it has none",
+            )?,
+            masters: gauge("mdfs_worker_masters", "Masters that answered lately")?,
             registry,
         })
     }
 
     /// Counts a request.
-    pub(crate) fn count(&self, route: Route, status: StatusCode) {
-        let Some((_, [ok, refused, failed])) = self.requests.iter().find(|(of, _)| *of == route)
+    pub(crate) fn count(&self, route: Route, status: StatusCode, span: Duration) {
+        let mut counted = self.requests.iter();
+        let Some((_, [ok, refused, failed], seconds)) = counted.find(|(of, ..)| *of == route)
         else {
             return;
         };
+        seconds.observe_span(span);
         match status {
             status if status.is_server_error() => failed.inc(),
             status if status.is_client_error() => refused.inc(),
@@ -165,13 +216,22 @@ impl Metrics {
         }
     }
 
-    /// Shows the state of the disk; none while it is not open or does not answer, which leaves the
-    /// last known figures.
-    pub(crate) fn show(&self, usage: Option<&Usage>, scrubbed_ago: Option<Duration>) {
+    /// Shows how many masters answer, and the state of the disk once it was opened. While the disk
+    /// does not answer, the last known figures stay.
+    pub(crate) fn show(&self, masters: usize, shown: Option<&Shown>) {
+        self.masters
+            .set_u64(u64::try_from(masters).unwrap_or(u64::MAX));
+        let usage = shown.and_then(|shown| shown.usage.as_ref());
         self.up.set_u64(u64::from(usage.is_some()));
         // Unknown is worse than any age.
-        let seconds = scrubbed_ago.map_or(f64::INFINITY, |ago| ago.as_secs_f64());
+        let seconds = shown.and_then(|shown| shown.scrubbed_ago);
+        let seconds = seconds.map_or(f64::INFINITY, |ago| ago.as_secs_f64());
         self.scrubbed_ago.set(seconds);
+        if let Some(shown) = shown {
+            let is_broken = shown.voter == VoterState::Broken;
+            self.voter_broken.set_u64(u64::from(is_broken));
+            self.log_index.set_u64(shown.log_index);
+        }
         let Some(usage) = usage else { return };
         let Usage {
             capacity_bytes,
@@ -204,4 +264,13 @@ impl Metrics {
     pub(crate) fn render(&self) -> (String, String) {
         self.registry.render()
     }
+}
+
+/// All metrics of a worker, for the page that tells of them.
+///
+/// # Errors
+/// If two have one name: a defect of this module.
+pub(crate) fn describe() -> Result<Vec<Description>, MetricError> {
+    let metrics = Metrics::new(&Clock::real(), Duration::ZERO)?;
+    Ok(metrics.registry.describe())
 }

@@ -215,6 +215,7 @@ impl Passes {
     }
 
     fn count(&self, ordered: bool, length: u64, bad_blocks: u64) {
+        self.node.metrics.scrubbed_bytes.add(length);
         self.scrub.progress.send_modify(|progress| {
             // One that has ended is told until the next is ordered.
             if progress.ordered == ordered {

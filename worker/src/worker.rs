@@ -55,7 +55,7 @@ impl Worker {
     /// If a setting cannot work.
     pub fn on(config: Config, machine: Machine, network: Network) -> Result<Self, Error> {
         config.check()?;
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = Arc::new(Metrics::new(&machine.clock, config.scrub_every)?);
         let directory = Directory::default();
         let masters = Masters::default();
         let (node, leaving) = (OnceLock::new(), CancellationToken::new());

@@ -1,13 +1,14 @@
 //! `mdfs admin`: what is rarely done, and changes much.
 
 use super::Context;
+use super::bootstrap::Bootstrap;
 use super::recover::Recover;
 use super::transfer::{Export, Import};
 use super::voters::{ForgetVoter, Voters};
 use crate::error::{CliError, Exit};
 use clap::{Args, Subcommand};
 
-/// Rare acts: all records out and in, who votes, and recovery
+/// Rare acts: the start, all records out and in, who votes, and recovery
 #[derive(Debug, Args)]
 pub struct Admin {
     #[command(subcommand)]
@@ -16,6 +17,11 @@ pub struct Admin {
 
 #[derive(Debug, Subcommand)]
 enum Act {
+    /// Start a cluster, once, on servers that run
+    ///
+    /// The disks of one worker vote, or of three; all others join as they come. It waits until the servers
+    /// answer and the cluster serves, and prints its id. The same again is harmless.
+    Bootstrap(Bootstrap),
     /// Write all records of the cluster to a file
     ///
     /// Files, trash, policy, and access tokens if asked for, as they are at one point: one JSON object a
@@ -52,6 +58,7 @@ enum Act {
 impl Admin {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
         match self.act {
+            Act::Bootstrap(bootstrap) => bootstrap.execute(context).await,
             Act::Export(export) => export.execute(context).await,
             Act::Import(import) => import.execute(context).await,
             Act::Voters(voters) => voters.execute(context).await,

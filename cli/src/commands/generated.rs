@@ -2,6 +2,7 @@
 
 use crate::config::{Role, page, sample};
 use crate::error::{CliError, Exit};
+use crate::metrics;
 use crate::output;
 use clap::Args;
 
@@ -23,6 +24,10 @@ const FILES: &[File] = &[
     File {
         path: "docs/configuration.md",
         make: page,
+    },
+    File {
+        path: "docs/metrics.md",
+        make: metrics::page,
     },
     File {
         path: "docs/samples/master.yaml",

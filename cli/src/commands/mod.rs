@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod administer;
+mod bootstrap;
 pub(crate) mod cat;
 pub(crate) mod completions;
 mod doctor;
@@ -77,6 +78,10 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Rebalance => admin::rebalance(context).await,
         Command::Repair => admin::repair(context).await,
         Command::Admin(admin) => admin.execute(context).await,
+        Command::Health => {
+            context.client()?.ready().await?;
+            Ok(Exit::Ok)
+        }
         Command::Doctor => doctor::execute(context).await,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),

@@ -55,6 +55,9 @@ struct Create {
     /// output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// If the file is there, leave it and make no token
+    #[arg(long, requires = "out")]
+    keep: bool,
 }
 
 /// End a token, within two seconds everywhere
@@ -84,6 +87,9 @@ impl Token {
 
 impl Create {
     async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        if self.keep && self.out.as_ref().is_some_and(|path| path.exists()) {
+            return Ok(Exit::Ok);
+        }
         let client = context.client()?;
         // Made first: a secret that cannot be written is lost.
         let mut file = self.out.as_deref().map(new_private_file).transpose()?;

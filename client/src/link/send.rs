@@ -1,12 +1,13 @@
 //! How a call is put together, sent, and its answer read.
 
 use super::pieces::{Pieces, PiecesBody};
-use super::{LinkError, Links, Peer};
+use super::{Behalf, LinkError, Links, Peer};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Uri, request};
 use mdfs_core::id::DiskId;
 use mdfs_protocol::access::{CLUSTER_HEADER, DISK_HEADER};
+use mdfs_protocol::problem::REQUEST_ID_HEADER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
@@ -40,6 +41,9 @@ impl Links {
         }
         if let Some(cluster) = self.cluster.get() {
             request = request.header(CLUSTER_HEADER, cluster.to_string());
+        }
+        if let Some(id) = Behalf::present().id() {
+            request = request.header(REQUEST_ID_HEADER, id);
         }
         request
     }

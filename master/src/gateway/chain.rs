@@ -6,6 +6,7 @@ use super::replies::{failure_of, has_received};
 use super::segments::Segment;
 use crate::error::Error;
 use crate::leader::command::{Place, Site};
+use mdfs_client::link::Behalf;
 use mdfs_core::checksum::Crc32;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
@@ -105,11 +106,12 @@ impl<'a> Chain<'a> {
         let (peers, within) = (shared.peers.clone(), shared.limits.segment);
         let (at, term) = ((self.chunk, piece.offset), self.chunks.open().term);
         // A task of its own, so that it goes on while the client's next bytes are waited for.
-        let reply = shared.tasks.spawn_request("segment", async move {
+        let sending = Behalf::present().run(async move {
             peers
                 .segment(&first, at, term, &sent.segment, &next, within)
                 .await
         });
+        let reply = shared.tasks.spawn_request("segment", sending);
         self.window.push_back(Sending { piece, reply });
     }
 

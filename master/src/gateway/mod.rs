@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::leader::command::{FileInfo, FileView};
 use crate::leader::handle::LeaderHandle;
 use axum::body::Body;
-use mdfs_client::link::Links;
+use mdfs_client::link::{Behalf, Links};
 use mdfs_core::id::FileId;
 use mdfs_core::records::Holder;
 use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
@@ -203,10 +203,11 @@ impl Gateway {
     ) -> Result<FileInfo, StoreError> {
         let turn = self.shared.uploads.take(holder).await?;
         let shared = Arc::clone(&self.shared);
-        let running = self.shared.tasks.spawn_request("upload", async move {
+        let work = Behalf::present().run(async move {
             let _turn = turn;
             store::run(&shared, upload, body).await
         });
+        let running = self.shared.tasks.spawn_request("upload", work);
         running.await.map_err(|error| ended("upload", &error))?
     }
 
@@ -225,10 +226,11 @@ impl Gateway {
     ) -> Result<StoredChunk, StoreError> {
         let turn = self.shared.uploads.take(holder).await?;
         let shared = Arc::clone(&self.shared);
-        let running = self.shared.tasks.spawn_request("chunk", async move {
+        let work = Behalf::present().run(async move {
             let _turn = turn;
             session::put_chunk(&shared, put, body).await
         });
+        let running = self.shared.tasks.spawn_request("chunk", work);
         running.await.map_err(|error| ended("chunk", &error))?
     }
 
@@ -253,10 +255,11 @@ impl Gateway {
     ) -> Result<FileInfo, StoreError> {
         let turn = self.shared.uploads.take(holder).await?;
         let shared = Arc::clone(&self.shared);
-        let running = self.shared.tasks.spawn_request("commit", async move {
+        let work = Behalf::present().run(async move {
             let _turn = turn;
             session::commit(&shared, file, whole).await
         });
+        let running = self.shared.tasks.spawn_request("commit", work);
         running.await.map_err(|error| ended("commit", &error))?
     }
 

@@ -3,8 +3,10 @@
 
 use super::access::Presented;
 use super::audit::{Act, Subject};
+use super::behalf::to_the_end;
 use super::caller::{Caller, PathName};
 use super::error::{HttpError, render};
+use super::metrics::method;
 use super::name::{name_in_path, parse_name};
 use super::peers::client_address;
 use super::query::Query;
@@ -16,6 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Uri;
 use http::request::Parts;
+use mdfs_client::link::Behalf;
 use mdfs_core::name::FileName;
 use mdfs_service::{Peer, RequestId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,6 +54,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         headers: &parts.headers,
         address,
     };
+    let method = method(&parts.method);
     let response = match entrance.identify(rule, &presented).await {
         Err(refused) => refused.into_response(),
         Ok(caller) => {
@@ -66,7 +70,9 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
                     }
                     parts.extensions.insert(caller);
                     parts.extensions.insert(subject);
-                    next.run(Request::from_parts(parts, body)).await
+                    let behalf = Behalf::of(id.as_str());
+                    let answer = next.run(Request::from_parts(parts, body));
+                    to_the_end(behalf.clone(), behalf.run(answer).await)
                 }
             };
             if let Some(act) = act {
@@ -80,7 +86,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Some(error) => render(error, id.as_str(), response.headers()),
         None => response,
     };
-    metrics.count(label, response.status().as_u16(), started.elapsed());
+    metrics.count(label, method, response.status().as_u16(), started.elapsed());
     response
 }
 

@@ -5,6 +5,7 @@ mod acting;
 mod admin;
 mod asked;
 mod audit;
+mod behalf;
 mod caller;
 mod conditions;
 mod digest;
@@ -45,7 +46,7 @@ pub use routes::router;
 use crate::gateway::Gateway;
 use crate::leader::handle::LeaderHandle;
 use access::Entrance;
-use mdfs_service::metrics::{MetricError, Registry};
+use mdfs_service::metrics::{Description, MetricError, Registry};
 use mdfs_service::{Chance, Clock, Machine, Tasks};
 use metrics::HttpMetrics;
 use std::sync::Arc;
@@ -69,6 +70,11 @@ pub struct Parts {
     pub registry: Registry,
     /// How long a worker may say nothing on its connection of heartbeats.
     pub beat_silence: Duration,
+}
+
+/// All metrics of a master, for the page that tells of them.
+pub(crate) fn describe_metrics() -> Result<Vec<Description>, MetricError> {
+    metrics::describe(&routes::labels())
 }
 
 /// The state that all handlers share. Cheap to clone.
@@ -105,7 +111,7 @@ impl App {
             beat_silence,
         } = parts;
         let Machine { clock, chance, .. } = machine;
-        let metrics = HttpMetrics::new(registry, &routes::labels())?;
+        let metrics = HttpMetrics::new(registry)?;
         let entrance = Entrance::new(access, leader.clone(), clock.clone());
         Ok(Self(Arc::new(Inner {
             gateway,

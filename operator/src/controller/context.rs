@@ -3,7 +3,7 @@
 use super::removal::Predicate;
 use super::report::Masters;
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Seen};
 use kube::runtime::events::{Recorder, Reporter};
 use mdfs_service::Clock;
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ pub(crate) struct Context {
 /// write again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
+    /// What it was last, for metrics.
+    pub(crate) seen: Option<Seen>,
     /// When its status was written last, in milliseconds.
     pub(crate) written: Option<u64>,
     /// How many voters were asked for last, and when.
@@ -90,6 +92,12 @@ impl Context {
     pub(crate) fn remember<T>(&self, cluster: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         change(memory.entry(cluster.to_owned()).or_default())
+    }
+
+    /// What was last seen of each cluster.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.values().filter_map(|it| it.seen.clone()).collect()
     }
 
     /// Forgets a cluster that is gone.

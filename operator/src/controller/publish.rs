@@ -5,6 +5,7 @@ use super::dereference::key;
 use super::status::is_figures_only;
 use crate::crd::{MdfsCluster, MdfsClusterStatus};
 use crate::error::Error;
+use crate::metrics::Seen;
 use crate::names::MANAGER;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
@@ -26,11 +27,12 @@ pub(crate) async fn publish(
     next: &MdfsClusterStatus,
     urgent: bool,
 ) -> Result<(), Error> {
+    let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
+    let key = key(&namespace, &name);
+    ctx.remember(&key, |memory| memory.seen = Some(seen(next)));
     if previous == next {
         return Ok(());
     }
-    let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
-    let key = key(&namespace, &name);
     let now = ctx.now_millis();
     let written = ctx.remember(&key, |memory| memory.written);
     let lately =
@@ -61,6 +63,15 @@ pub(crate) async fn publish(
         tell(ctx, cluster, event).await;
     }
     Ok(())
+}
+
+/// What metrics tell of a status.
+fn seen(status: &MdfsClusterStatus) -> Seen {
+    let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
+    Seen {
+        ready: ready.map_or_else(String::new, |it| it.status.clone()),
+        data: status.data.health,
+    }
 }
 
 /// Publishes an event. That it cannot be is no reason to stop.

@@ -30,8 +30,10 @@ pub(crate) async fn reconcile(cluster: &MdfsCluster, ctx: &Context) -> Result<Ac
         Ok(result) => result,
         Err(_) => Err(Error::TooSlow(PASS_MOST)),
     };
-    ctx.metrics
-        .pass(result.is_ok(), ctx.clock.now().since(began));
+    ctx.metrics.pass(
+        result.as_ref().err().map(Error::code),
+        ctx.clock.now().since(began),
+    );
     let key = key_of(cluster);
     if result.is_ok() {
         ctx.remember(&key, |memory| memory.failures = 0);

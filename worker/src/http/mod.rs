@@ -22,7 +22,10 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use error::HttpError;
+use mdfs_client::link::Behalf;
 use mdfs_protocol::{footers as behind, holdings as held, internal, local as by_name};
+use mdfs_service::RequestId;
+use tokio::time::Instant;
 
 /// All routes of a worker. May be served before the disk is open: until then it answers probes, and
 /// 503 to everything else.
@@ -71,9 +74,14 @@ async fn count(State(worker): State<Worker>, request: Request, next: Next) -> Re
         .extensions()
         .get::<MatchedPath>()
         .and_then(|path| Route::of(path.as_str()));
-    let response = next.run(request).await;
+    let started = Instant::now();
+    // What it asks of other workers is for the same request.
+    let id = request.extensions().get::<RequestId>().cloned();
+    let behalf = id.map_or_else(Behalf::default, |id| Behalf::of(id.as_str()));
+    let response = behalf.run(next.run(request)).await;
     if let Some(route) = route {
-        worker.metrics().count(route, response.status());
+        let span = started.elapsed();
+        worker.metrics().count(route, response.status(), span);
     }
     response
 }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::extract::Open;
+use crate::metrics::Shown;
 use crate::worker::Worker;
 use axum::Json;
 use axum::extract::State;
@@ -82,11 +83,13 @@ pub(crate) async fn stats(
 /// known ones, and `mdfs_worker_up` is zero.
 pub(crate) async fn metrics(State(worker): State<Worker>) -> Response {
     let metrics = worker.metrics();
-    let (usage, scrubbed_ago) = match worker.node() {
-        Ok(node) => (node.usage().ok(), node.scrubbed_ago()),
-        Err(_) => (None, None),
-    };
-    metrics.show(usage.as_ref(), scrubbed_ago);
+    let shown = worker.node().ok().map(|node| Shown {
+        usage: node.usage().ok(),
+        scrubbed_ago: node.scrubbed_ago(),
+        voter: node.voter.state(),
+        log_index: node.voter.last().index,
+    });
+    metrics.show(worker.masters().answering(), shown.as_ref());
     let (kind, text) = metrics.render();
     ([(CONTENT_TYPE, kind)], text).into_response()
 }

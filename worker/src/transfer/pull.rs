@@ -122,6 +122,7 @@ pub(crate) async fn copy_chunk(
     });
     sealed.await?;
     node.metrics.written_bytes.add(length);
+    node.metrics.copied_bytes.add(length);
     Ok(read_back(node, chunk).await??)
 }
 

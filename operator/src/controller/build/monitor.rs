@@ -23,6 +23,11 @@ pub(super) fn service_monitor(cluster: &ValidatedCluster, wanted: &ServiceMonito
                 "port": "http",
                 "path": "/metrics",
                 "interval": format!("{interval}s"),
+                // By it alerts and dashboards tell clusters apart.
+                "relabelings": [{
+                    "targetLabel": "mdfs_cluster",
+                    "replacement": &cluster.name,
+                }],
                 "authorization": {
                     "credentials": {
                         "name": names::metrics_secret(&cluster.name),

@@ -120,6 +120,10 @@ fn what_is_switched_off_is_not_there() {
     let wanted = validate(&cluster(&format!(
         "{SPEC}  monitoring: {{serviceMonitor: {{enabled: true}}}}\n"
     )));
+    let monitored = build(wanted.as_ref().unwrap(), &circumstances());
+    let monitor = find(&monitored, Kind::ServiceMonitor, "films").to_string();
+    let label = r#""replacement":"films","targetLabel":"mdfs_cluster""#;
+    assert!(monitor.contains(label), "{monitor}");
     let without = Circumstances {
         service_monitors: false,
         ..circumstances()
