@@ -47,6 +47,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// What its servers log; none for what they usually do.
     pub log: Option<&'static str>,
+    /// Whether its servers log JSON.
+    pub log_json: bool,
     /// Puts the data on a file system in memory of so many bytes, which only the cluster's
     /// processes see, and which is gone with the last of them. Needs root.
     pub memory_bytes: Option<u64>,
@@ -64,6 +66,7 @@ impl Default for Options {
             restart: true,
             data: None,
             log: None,
+            log_json: false,
             memory_bytes: None,
             disk_bytes: None,
         }
@@ -116,6 +119,7 @@ impl DevCluster {
             .arg(folder.path().join("state"));
         command.args(options.processes.then_some("--processes"));
         command.args((!options.restart).then_some("--no-restart"));
+        command.args(options.log_json.then_some("--log-json"));
         command.env(MARK, &mark).stdin(Stdio::null());
         command.envs(options.log.map(|filter| ("MDFS_LOG", filter)));
         let child = command

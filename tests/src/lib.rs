@@ -22,6 +22,7 @@ pub mod pages;
 pub mod players;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod readme;
 pub mod transfer;

@@ -15,16 +15,21 @@ pub struct Block {
     pub text: String,
 }
 
-/// The pages whose commands run: the README, and those right in `docs`.
+/// The pages whose commands run: the READMEs, those right in `docs`, and the runbooks.
 ///
 /// # Errors
 /// If they cannot be listed.
 pub fn all(repository: &Path) -> Result<Vec<PathBuf>> {
-    let mut pages = vec![repository.join("README.md")];
-    for entry in fs::read_dir(repository.join("docs"))? {
-        let path = entry?.path();
-        let is_page = path.extension().is_some_and(|extension| extension == "md");
-        pages.extend(is_page.then_some(path));
+    let mut pages = vec![
+        repository.join("README.md"),
+        repository.join("README.zh-CN.md"),
+    ];
+    for folder in ["docs", "docs/runbooks"] {
+        for entry in fs::read_dir(repository.join(folder))? {
+            let path = entry?.path();
+            let is_page = path.extension().is_some_and(|extension| extension == "md");
+            pages.extend(is_page.then_some(path));
+        }
     }
     pages.sort();
     Ok(pages)

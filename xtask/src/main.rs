@@ -10,6 +10,7 @@ mod cluster;
 mod generate;
 mod image;
 mod machine;
+mod needs;
 mod planted;
 mod proofs;
 mod prove;

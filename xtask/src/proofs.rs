@@ -1,5 +1,7 @@
 //! The claims, by name.
 
+use crate::needs::{BED, BROWSER, COMPOSE, FILM, IMAGE, PROMETHEUS};
+
 /// How a claim is shown in full.
 pub(crate) enum Form {
     /// A proof of `mdfs-tests` with real processes.
@@ -34,36 +36,6 @@ pub(crate) struct Proof {
     /// The limit of its full form.
     pub(crate) minutes: u32,
 }
-
-const FILM: &[(&str, &str)] = &[
-    ("ffmpeg", "ffmpeg"),
-    ("ffprobe", "ffmpeg"),
-    ("curl", "curl"),
-    ("wget", "wget"),
-    ("git", "git"),
-];
-
-/// What looks at the console, and makes the film that it plays.
-const BROWSER: &[(&str, &str)] = &[
-    ("chromium", "chromium"),
-    ("ffmpeg", "ffmpeg"),
-    ("python3", "python3"),
-];
-
-/// What reads an image.
-pub(crate) const IMAGE: &[(&str, &str)] = &[("skopeo", "skopeo"), ("umoci", "umoci")];
-
-/// What the nodes of the test bed are made of.
-pub(crate) const BED: &[(&str, &str)] = &[
-    ("containerd", "containerd"),
-    ("runc", "runc"),
-    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
-    ("ip", "iproute2"),
-    ("nft", "nftables"),
-    ("iptables", "iptables"),
-    ("conntrack", "conntrack"),
-    ("mkfs.xfs", "xfsprogs"),
-];
 
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
@@ -152,7 +124,14 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "cli",
-        claim: "help, exit codes and documents are as pinned, and what pages print runs as printed",
+        claim: "help, exit codes and documents are as pinned",
+        needs: &[],
+        form: Form::Processes,
+        minutes: 30,
+    },
+    Proof {
+        name: "docs",
+        claim: "what pages print runs as printed",
         needs: FILM,
         form: Form::Processes,
         minutes: 30,
@@ -219,6 +198,20 @@ pub(crate) const PROOFS: &[Proof] = &[
         needs: &[("ip", "iproute2")],
         form: Form::Processes,
         minutes: 40,
+    },
+    Proof {
+        name: "compose",
+        claim: "compose takes docker-compose.yml, and each of its services works as it says",
+        needs: COMPOSE,
+        form: Form::Processes,
+        minutes: 15,
+    },
+    Proof {
+        name: "alerts",
+        claim: "every alert fires when it should and not otherwise, and every dashboard has data",
+        needs: PROMETHEUS,
+        form: Form::Processes,
+        minutes: 15,
     },
     Proof {
         name: "access-matrix",

@@ -3,7 +3,7 @@
 use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
-use crate::proofs::{BED, IMAGE};
+use crate::needs::{BED, IMAGE};
 use crate::prove;
 use crate::tally::Tally;
 use crate::workspace::Workspace;

@@ -57,9 +57,33 @@ pub fn helm() -> Result<PathBuf> {
     built.clone().map_err(anyhow::Error::msg)
 }
 
+/// What reads compose files, built when it is not there yet.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn compose() -> Result<PathBuf> {
+    let module = repository()?.join("tests/compose");
+    let name = key(&module, &["go.mod", "go.sum", "main.go"])?;
+    built(&format!("compose-{name}"), "compose", |folder| {
+        let mut go = go();
+        go.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]);
+        go.arg(folder.join("compose")).arg(".");
+        succeed(go.current_dir(&module), BUILD_LIMIT)?;
+        Ok(())
+    })
+}
+
 fn build_kube() -> Result<PathBuf> {
     let module = repository()?.join("tests/kube");
-    let name = format!("kube-{}", key(&module)?);
+    let sources = [
+        "go.mod",
+        "go.sum",
+        "keys.go",
+        "main.go",
+        "node.go",
+        "pod/main.go",
+    ];
+    let name = format!("kube-{}", key(&module, &sources)?);
     built(&name, "kube", |folder| {
         let version = "k8s.io/component-base/version.git";
         let mut numbers = KUBERNETES.trim_start_matches('v').split('.');
@@ -128,19 +152,12 @@ fn forget_older(tools: &Path, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the programs depend on: every source, every module's version, and the compiler.
-fn key(module: &Path) -> Result<String> {
+/// What a program depends on: every source, every module's version, and the compiler.
+fn key(module: &Path, sources: &[&str]) -> Result<String> {
     let version = go_version().context("Go is not installed")?;
     let mut digest = Sha256::new();
     digest.update(version);
-    for name in [
-        "go.mod",
-        "go.sum",
-        "keys.go",
-        "main.go",
-        "node.go",
-        "pod/main.go",
-    ] {
+    for name in sources {
         let path = module.join(name);
         digest.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
     }

@@ -9,6 +9,7 @@ mod examples;
 mod faults;
 mod full_disk;
 mod life;
+mod logs;
 mod masters;
 mod names;
 mod policy;

@@ -1,11 +1,14 @@
 //! Proofs with real processes: `prove NAME [--short]`. `cargo xtask prove` builds and runs it.
 
 mod access_matrix;
+mod alerts;
 mod api_fuzz;
 mod cli;
 mod cold_start;
+mod compose;
 mod console;
 mod disk_full;
+mod docs;
 mod figures;
 mod first_run;
 mod formats;
@@ -81,6 +84,8 @@ enum Name {
     Resume,
     Tree,
     Cli,
+    Docs,
+    Compose,
     Heartbeat,
     DiskFull,
     Truth,
@@ -90,6 +95,7 @@ enum Name {
     Recover,
     Partition,
     AccessMatrix,
+    Alerts,
     ApiFuzz,
     Console,
     ConsoleScale,
@@ -141,7 +147,9 @@ fn main() -> ExitCode {
         Name::ColdStart => cold_start::prove(short),
         Name::GrowShrink => grow_shrink::prove(short),
         Name::Resume => resume::prove(short),
-        Name::Cli => cli::prove(short, write),
+        Name::Cli => cli::prove(write),
+        Name::Compose => compose::prove(inside),
+        Name::Docs => docs::prove(short),
         Name::Tree => tree::prove(short),
         Name::Heartbeat => heartbeat::prove(short),
         Name::DiskFull => disk_full::prove(short),
@@ -152,6 +160,7 @@ fn main() -> ExitCode {
         Name::Recover => recover::prove(short),
         Name::Partition => partition::prove(short, inside),
         Name::AccessMatrix => access_matrix::prove(short),
+        Name::Alerts => alerts::prove(short),
         Name::ApiFuzz => api_fuzz::prove(short, schemathesis.as_deref()),
         Name::Console => console::prove(short, playwright.as_deref()),
         Name::ConsoleScale => console::scale(short, playwright.as_deref()),

@@ -57,6 +57,10 @@ const SILENT: &[&[&str]] = &[
     &["undrain", "SPARE"],
     &["announce", "SPARE", "--for", "1m"],
     &["announce", "SPARE", "--for", "0s"],
+    &[
+        "token", "create", "again", "--role", "read", "--out", "t", "--keep",
+    ],
+    &["health"],
     &["rebalance"],
     &["repair"],
     &["admin", "export", "records.jsonl"],
@@ -68,6 +72,7 @@ const SILENT: &[&[&str]] = &[
 /// Commands whose output is no document: bytes, scripts, pages, or a server's; and those that need lost
 /// voters (`prove two-and-three` and `prove recover` have them).
 const OTHERS: &[&str] = &[
+    "admin bootstrap",
     "admin forget-voter",
     "admin recover",
     "cat",

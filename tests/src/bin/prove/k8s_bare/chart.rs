@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use mdfs_tests::command::{Output, run};
 use mdfs_tests::kube::{ControlPlane, Options};
 use mdfs_tests::program::repository;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -16,14 +17,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ASKED_SHORT: usize = 4;
 /// The definition of `MdfsCluster`, beside the chart.
 const DEFINITION: &str = "crds/mdfsclusters.mdfs.io.yaml";
-/// What others define, so that objects of it can be taken: the monitors of the Prometheus operator.
-const MONITORS: &str = r#"{
-"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-"metadata": { "name": "servicemonitors.monitoring.coreos.com" },
-"spec": { "group": "monitoring.coreos.com", "scope": "Namespaced",
- "names": { "kind": "ServiceMonitor", "plural": "servicemonitors" },
- "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema":
-  { "type": "object", "x-kubernetes-preserve-unknown-fields": true } } }] } }"#;
+/// What others define, so that objects of it can be taken: kinds of the Prometheus operator.
+const MONITORING: &[(&str, &str)] = &[
+    ("ServiceMonitor", "servicemonitors"),
+    ("PrometheusRule", "prometheusrules"),
+];
 
 /// Values that are taken, each as `--set` writes them.
 const TAKEN: &[&[&str]] = &[
@@ -48,6 +46,12 @@ const TAKEN: &[&[&str]] = &[
     &[
         "serviceMonitor.enabled=true",
         "serviceMonitor.labels.release=prometheus",
+    ],
+    &[
+        "prometheusRule.enabled=true",
+        "prometheusRule.labels.release=prometheus",
+        "dashboards.enabled=true",
+        "dashboards.annotations.grafana_folder=MDFS",
     ],
     &[
         "nodeSelector.disk=fast",
@@ -80,6 +84,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("log.filter=", "filter"),
     ("poll=1m", "poll"),
     ("serviceMonitor.interval=often", "interval"),
+    ("prometheusRule.enabled=perhaps", "prometheusRule"),
+    ("prometheusRule.labels.release=1", "release"),
+    ("dashboards.labels=null", "labels"),
     ("unknown=1", "unknown"),
     ("image.unknown=1", "unknown"),
 ];
@@ -109,11 +116,13 @@ pub(crate) fn prove(short: bool) -> Result<()> {
     // The definitions stay, so that objects of their kinds are taken.
     let definition = fs::read_to_string(repository()?.join(DEFINITION)).context(DEFINITION)?;
     kubectl.apply(&definition)?;
-    kubectl.apply(MONITORS)?;
-    for name in [
-        "mdfsclusters.mdfs.io",
-        "servicemonitors.monitoring.coreos.com",
-    ] {
+    let mut names = vec!["mdfsclusters.mdfs.io".to_owned()];
+    for (kind, plural) in MONITORING {
+        let name = format!("{plural}.monitoring.coreos.com");
+        kubectl.apply(&definition_of(&name, kind, plural))?;
+        names.push(name);
+    }
+    for name in names {
         kubectl.call(&[
             "wait",
             "--for=condition=Established",
@@ -173,6 +182,28 @@ pub(crate) fn prove(short: bool) -> Result<()> {
     }
     figure("manifests that the API server takes", &files.to_string());
     Ok(())
+}
+
+/// A definition that takes anything.
+fn definition_of(name: &str, kind: &str, plural: &str) -> String {
+    let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": { "name": name },
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": { "kind": kind, "plural": plural },
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "schema": { "openAPIV3Schema": schema },
+            }],
+        },
+    })
+    .to_string()
 }
 
 /// Has the API server check each object, and gives how many there are.
