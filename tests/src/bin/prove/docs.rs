@@ -123,7 +123,7 @@ fn of_kubernetes() -> Result<()> {
     for page in pages::all(program::repository()?)? {
         let name = shown(&page)?;
         let blocks = pages::blocks(&fs::read_to_string(&page)?)?;
-        for line in blocks.iter().filter(|it| is_shown(it)).flat_map(lines) {
+        for line in blocks.iter().filter(is_shown).flat_map(lines) {
             if line.starts_with("kubectl ") || line.starts_with("helm ") {
                 commands.push((name.clone(), line));
             }
