@@ -18,7 +18,7 @@ const POLL_MILLIS = 5000;
  * @template T
  * @param {string} key what is read; another key forgets the data
  * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {{ on?: (event: Record<string, any>) => boolean, every?: number | null, paused?: boolean }} [options]
+ * @param {{ on?: (event: Record<string, any>) => boolean, every?: number | null }} [options]
  *   `every` so many milliseconds also while events come
  * @returns {Reading<T>}
  */
@@ -30,12 +30,14 @@ export function useData(key, load, options = {}) {
 
   useEffect(() => {
     let abort = new AbortController();
-    let timer;
+    let poll;
+    let asked;
     let last = 0;
     setState((now) => ({ key, data: now.key === key ? now.data : null, error: null, loading: true }));
 
     async function readNow() {
-      clearTimeout(timer);
+      clearTimeout(poll);
+      clearTimeout(asked);
       abort.abort();
       const mine = new AbortController();
       abort = mine;
@@ -49,13 +51,14 @@ export function useData(key, load, options = {}) {
       if (!mine.signal.aborted) plan();
     }
     function plan() {
+      clearTimeout(poll);
       const { every } = latest.current.options;
       const wait = link.get() === 'live' ? every : Math.min(every ?? POLL_MILLIS, POLL_MILLIS);
-      if (wait != null) timer = setTimeout(() => (document.hidden ? plan() : readNow()), wait);
+      if (wait != null) poll = setTimeout(() => (document.hidden ? plan() : readNow()), wait);
     }
     function soon() {
-      clearTimeout(timer);
-      timer = setTimeout(readNow, Math.max(0, CALM_MILLIS - (Date.now() - last)));
+      clearTimeout(asked);
+      asked = setTimeout(readNow, Math.max(0, CALM_MILLIS - (Date.now() - last)));
     }
 
     control.current.reload = readNow;
@@ -63,9 +66,11 @@ export function useData(key, load, options = {}) {
     const endEvents = hear((event) => {
       if (event.kind === 'reset' || latest.current.options.on?.(event)) soon();
     });
-    const endLink = link.watch(soon);
+    // While no events come, time has to do; once they do again, `reset` comes first.
+    const endLink = link.watch(plan);
     return () => {
-      clearTimeout(timer);
+      clearTimeout(poll);
+      clearTimeout(asked);
       abort.abort();
       endEvents();
       endLink();

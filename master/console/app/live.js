@@ -51,6 +51,7 @@ export function startLive() {
 }
 
 export function stopLive() {
+  if (running) failures = 1; // what is missed until it begins again counts as lost
   running = false;
   clearTimeout(timer);
   source?.close();

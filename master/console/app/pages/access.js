@@ -83,7 +83,7 @@ function NewToken({ close, reload }) {
 }
 
 function Secret({ made, close }) {
-  return html`<${Dialog} title=${t('access.made', { label: made.label })} close=${close} wide>
+  return html`<${Dialog} title=${t('access.made', { label: made.label })} close=${close} wide firm>
     <p class="note note-warn"><${Icon} name="warning" />${t('access.once')}</p>
     <label class="field">${t('access.secret')}<input type="text" readonly name="secret" value=${made.secret} onFocus=${(event) => event.target.select()} /></label>
     <footer class="dialog-foot"><button type="button" class="button" onClick=${() => copyText(made.secret, t('access.secret'))}><${Icon} name="copy" />${t('action.copy')}</button>

@@ -140,7 +140,8 @@ function Table({ data, sort, to, chosen, choose, reload, search, busy }) {
 function Head({ by, sort, to, number, wide }) {
   const down = sort === `-${by}`;
   const is = down || sort === by;
-  const next = sort === by ? `-${by}` : by;
+  const first = by === 'name' ? by : `-${by}`; // the largest and the newest are looked for
+  const next = sort === first ? first.replace(/^-|^/, (sign) => (sign ? '' : '-')) : first;
   return html`<th scope="col" class=${classes(number && 'number', wide && 'cell-wide')} aria-sort=${is ? (down ? 'descending' : 'ascending') : undefined}>
     <a class="sort" href=${to({ sort: next === 'name' ? '' : next })}>${t(`files.${by}`)}<span class=${classes('sort-mark', is && (down ? 'sort-down' : 'sort-up'))} aria-hidden="true"></span></a></th>`;
 }

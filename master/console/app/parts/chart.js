@@ -66,7 +66,8 @@ function optionsOf(box, series, show) {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => resolved(style.getPropertyValue(name).trim(), box);
   const grid = { stroke: colour('--line'), width: 1 };
-  const axis = { stroke: colour('--text-soft'), font: '12px system-ui, sans-serif', grid, ticks: { show: false } };
+  const unit = parseFloat(style.fontSize) / 16; // larger on very large screens
+  const axis = { stroke: colour('--text-soft'), font: `${12 * unit}px system-ui, sans-serif`, grid, ticks: { show: false } };
   const time = new Intl.DateTimeFormat(language.get(), { hour: '2-digit', minute: '2-digit' });
   return {
     width: box.clientWidth, height: HEIGHT, padding: [12, 8, 0, 0],
@@ -74,8 +75,8 @@ function optionsOf(box, series, show) {
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1024) * 1.1] } },
     axes: [
-      { ...axis, size: 28, space: 84, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
-      { ...axis, size: 84, values: (_, at) => at.map(show) },
+      { ...axis, size: 28 * unit, space: 84 * unit, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
+      { ...axis, size: 84 * unit, values: (_, at) => at.map(show) },
     ],
     series: [{}, ...series.map(({ tone }) => ({
       stroke: colour(`--chart-${tone}`), width: 2, points: { show: false }, spanGaps: false,

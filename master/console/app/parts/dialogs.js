@@ -28,16 +28,19 @@ export function Questions() {
   <//>`;
 }
 
-/** @param {{ title: string, close: () => void, wide?: boolean, children: any }} props */
-export function Dialog({ title, close, wide, children }) {
+/**
+ * `firm`: it does not go away by a press beside it.
+ * @param {{ title: string, close: () => void, wide?: boolean, firm?: boolean, children: any }} props
+ */
+export function Dialog({ title, close, wide, firm, children }) {
   const box = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
     return () => before instanceof HTMLElement && before.isConnected && before.focus();
   }, []);
-  const outside = (event) => event.target === box.current && close();
-  return html`<dialog ref=${box} class=${wide ? 'dialog dialog-wide' : 'dialog'} aria-label=${title} onClose=${close} onClick=${outside}>
+  const outside = (event) => !firm && event.target === box.current && close();
+  return html`<dialog ref=${box} class=${wide ? 'dialog dialog-wide' : 'dialog'} aria-label=${title} onClose=${close} onPointerDown=${outside}>
     <div class="dialog-box">
       <header class="dialog-head">
         <h2>${title}</h2>

@@ -36,14 +36,14 @@ export function Player({ file }) {
     setWent(at);
   };
   useEffect(() => {
+    const player = media.current;
     let last = 0;
     const keep = () => {
       if (Date.now() - last < KEEP_MILLIS) return;
       last = Date.now();
-      remember(file.file_id, media.current);
+      remember(file.file_id, player);
     };
-    const keepNow = () => media.current && remember(file.file_id, media.current);
-    const player = media.current;
+    const keepNow = () => player && remember(file.file_id, player);
     player?.addEventListener('timeupdate', keep);
     for (const name of ['pause', 'seeked']) player?.addEventListener(name, keepNow);
     addEventListener('pagehide', keepNow);
