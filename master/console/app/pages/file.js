@@ -15,14 +15,17 @@ import { LinkDialog, savePlaylist } from '../parts/share.js';
 import { go, href } from '../router.js';
 import { may } from '../session.js';
 import { t } from '../texts.js';
+import { Missing } from './missing.js';
 
 /** What is larger is not shown by itself. */
 const PICTURE_MOST_BYTES = 20 * 1024 * 1024;
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'image/avif']);
 
 /** @param {{ here: import('../router.js').Place }} props */
-export function FilePage({ here }) {
-  const name = here.rest;
+export const FilePage = ({ here }) => (here.rest === '' ? html`<${Missing} />` : html`<${File} name=${here.rest} />`);
+
+/** @param {{ name: string }} props */
+function File({ name }) {
   const about = (event) => [event.name, event.from, event.to].includes(name) || event.kind === 'damage' || event.kind === 'worker';
   const { data: file, error, loading, reload } = useData(`file ${name}`, (signal) => readFile(name, signal), { on: about, every: 60_000 });
   return html`
