@@ -188,7 +188,7 @@ pub enum Command {
     Man(completions::Man),
     /// Run a master: leads the cluster, and is its HTTP interface
     #[command(after_help = examples::MASTER)]
-    Master(MasterArgs),
+    Master(Box<MasterArgs>),
     /// Run a worker: keeps chunks on a disk
     #[command(after_help = examples::WORKER)]
     Worker(WorkerArgs),

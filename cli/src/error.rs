@@ -192,7 +192,9 @@ fn exit_of(code: Code) -> Exit {
         Code::FileNotFound | Code::WorkerNotFound | Code::TokenNotFound | Code::UploadNotFound => {
             Exit::NotFound
         }
-        Code::Unauthorized | Code::Forbidden | Code::TooManyFailures => Exit::Denied,
+        Code::Unauthorized | Code::Forbidden | Code::CrossSite | Code::TooManyFailures => {
+            Exit::Denied
+        }
         Code::ChecksumMismatch | Code::DataDamaged | Code::BadBlock => Exit::Mismatch,
         Code::InvalidName | Code::InvalidRequest | Code::InvalidExport => Exit::Usage,
         Code::IncompleteBody

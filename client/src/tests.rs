@@ -90,6 +90,7 @@ impl Fake {
             content_type: "video/x-matroska".to_owned(),
             replicas: 2,
             durability: None,
+            copies: None,
             chunk_size: 1 << 26,
             modified: "2026-01-01T00:00:00Z".to_owned(),
             source_modified: None,

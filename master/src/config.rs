@@ -31,6 +31,29 @@ pub struct Config {
     pub gateway: gateway::Limits,
     /// What the HTTP interface bears, and which proxies are believed.
     pub http: mdfs_service::Limits,
+    /// What there is for browsers.
+    pub console: Console,
+}
+
+/// What there is for browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Whether there is anything: the pages, and sessions that cookies stand for.
+    pub enabled: bool,
+    /// What people call the cluster.
+    pub cluster_name: Option<String>,
+    /// Where dashboards of the cluster are, for a link.
+    pub grafana: Option<String>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            cluster_name: None,
+            grafana: None,
+        }
+    }
 }
 
 /// How long a master waits, and how much it keeps.
@@ -230,6 +253,7 @@ impl Config {
             link_keys: vec![link_key],
             limits: Limits::default(),
             gateway: gateway::Limits::default(),
+            console: Console::default(),
             http: mdfs_service::Limits {
                 connections_of_one: Self::MAX_CONNECTIONS_OF_ONE,
                 grace: Self::GRACE,

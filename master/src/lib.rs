@@ -1,6 +1,8 @@
 //! The master: leads the cluster from memory, and is its HTTP gateway. Keeps nothing on disk.
 
+pub mod board;
 pub mod config;
+mod console;
 pub mod error;
 pub mod gateway;
 pub mod http;

@@ -1,5 +1,8 @@
 //! A whole master: the leader's loop and the HTTP interface, from start to clean stop.
 
+use crate::board::Board;
+use crate::board::mirror::{Watchers, mirror};
+use crate::board::watch::{Watch, watch as watch_board};
 use crate::config::Config;
 use crate::error::Error;
 use crate::gateway::Gateway;
@@ -133,7 +136,8 @@ impl Running {
         let (questions, inbox) = mpsc::channel(QUESTIONS);
         let (lead, known_lead) = watch::channel(Lead::default());
         let route = Route::new(known_lead.clone(), links.clone(), limits.leader_wait);
-        let leader = LeaderHandle::routed(questions, route);
+        let board = Board::new(machine.clock.clone());
+        let leader = LeaderHandle::routed(questions, route, board.clone(), machine.threads.clone());
         let greeting = greet(url.clone(), links.clone(), lead.subscribe());
         tasks.spawn("hello", |stop| async move {
             tokio::select! {
@@ -172,6 +176,7 @@ impl Running {
             machine: machine.clone(),
             tasks: tasks.clone(),
             message_within: limits.lease / 2,
+            board: board.clone(),
             lead,
         };
         let resign = CancellationToken::new();
@@ -189,6 +194,24 @@ impl Running {
             let (to, over, own) = (leader.clone(), links.clone(), url.clone());
             tasks.spawn("seeds", |stop| seek(to, own, config.seeds, over, stop));
         }
+        let watchers = Watchers::default();
+        let looks = Watch {
+            board: board.clone(),
+            leader: leader.clone(),
+            lead: known_lead.clone(),
+            links: links.clone(),
+            url: url.clone(),
+            clock: machine.clock.clone(),
+        };
+        tasks.spawn("watch", move |stop| async move {
+            watch_board(looks, stop).await;
+            Ok::<(), Error>(())
+        });
+        let (shown, of, counted) = (board, leader.clone(), watchers.clone());
+        tasks.spawn("mirror", move |stop| async move {
+            mirror(shown, of, counted, stop).await;
+            Ok::<(), Error>(())
+        });
         tasks.spawn("following", move |stop| async move {
             follow(to, url, over, known_lead, stop).await;
             Ok::<(), Error>(())
@@ -221,6 +244,8 @@ impl Running {
             tasks: tasks.clone(),
             registry,
             beat_silence: limits.beat_silence(),
+            console: config.console,
+            watchers,
         };
         let app = App::new(parts).map_err(|error| Error::Start(error.to_string()))?;
         Ok(Self {

@@ -1,10 +1,14 @@
 //! What the rest of a master asks of the leader, and what the leader answers: in one process or from
 //! another. Postcard; see [`crate::internal`].
 
+mod board;
+mod browse;
 mod commands;
 mod refused;
 mod uploads;
 
+pub use board::{EventsAfter, Traffic};
+pub use browse::{Browse, Browsed, BrowsedFile, By, Line, Sorted};
 pub use commands::{
     Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List, ListTrash,
     Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
@@ -89,6 +93,14 @@ pub enum Asked {
     Import(Import),
     /// Rebuilds the log without voters that are lost. Answers [`Told::Recovered`].
     Recover(Recover),
+    /// A page of names for people. Answers [`Told::Browsed`].
+    Browse(Browse),
+    /// What goes on, for another master that shows it. Answers [`Told::Json`].
+    Events(EventsAfter),
+    /// The figures of so many minutes. Answers [`Told::Json`].
+    History(u64),
+    /// What a master that follows has moved. Answers [`Told::Done`].
+    Traffic(Traffic),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -137,6 +149,10 @@ impl Asked {
             | Asked::Workers
             | Asked::Tasks
             | Asked::Policy
+            | Asked::Browse(_)
+            | Asked::Events(_)
+            | Asked::History(_)
+            | Asked::Traffic(_)
             | Asked::Hello(_) => true,
         }
     }
@@ -190,6 +206,10 @@ pub enum Told {
     Imported(ImportResult),
     /// What became of lost voters, or would.
     Recovered(Recovered),
+    /// Names, searched and sorted.
+    Browsed(Browsed),
+    /// What masters of the same version understand.
+    Json(Vec<u8>),
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod problem;
 pub mod public;
 pub mod recovery;
 pub mod schema;
+pub mod session;
 pub mod token;
 pub mod transfer;
 

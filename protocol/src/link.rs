@@ -4,6 +4,7 @@
 //! stand in the request line, so there are no two ways to read them.
 
 use crate::access::Secret;
+use crate::session::SessionKey;
 use hmac::{Hmac, KeyInit, Mac};
 use mdfs_core::id::TokenId;
 use schemars::JsonSchema;
@@ -115,6 +116,11 @@ impl LinkKey {
             id: id.chars().take(8).collect(),
             secret,
         }
+    }
+
+    /// The key of the sessions that are opened with this key.
+    pub fn sessions(&self) -> SessionKey {
+        SessionKey::new(&self.secret, &self.id)
     }
 
     /// Signs a link. Returns the whole query.

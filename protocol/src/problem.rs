@@ -56,6 +56,8 @@ codes! {
     Unauthorized = "unauthorized" 401 "a valid token is needed",
     /// A known caller who may not do this.
     Forbidden = "forbidden" 403 "not allowed",
+    /// A browser sent a session along for a page of somebody else.
+    CrossSite = "cross_site" 403 "the request comes from another site",
     /// The leader knows that there is no such file.
     FileNotFound = "file_not_found" 404 "no such file",
     /// No token has this id.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod cluster;
+mod events;
 mod files;
 mod reading;
 mod recover;
@@ -16,13 +17,17 @@ pub use cluster::{
     AtRisk, Bootstrap, Bootstrapped, Health, MasterInfo, MasterRole, Status, WorkerInfo,
     WorkerOrder, WorkerState, Workers,
 };
+pub use events::{
+    EVENT_STREAM, EVENTS, EVENTS_KEPT, Event, EventKind, Events, HISTORY, HISTORY_EVERY_SECONDS,
+    HISTORY_MINUTES, History, OVERVIEW, Overview, Rates, Tick, WorkersCount,
+};
 pub use files::{
-    Checksums, FileInfo, FormFiles, FormRefused, FormResult, Listing, Rename, SetAttributes, Trash,
-    TrashedFile,
+    Checksums, CopiesInfo, FileInfo, FormFiles, FormRefused, FormResult, Listing, Rename,
+    SetAttributes, Trash, TrashedFile,
 };
 pub use reading::{
     CopyState, HolderState, ReplicaHolder, Replicas, ReplicasOfRun, Scrub, Scrubs, Verified,
-    VerifiedWorker, VerifyProblem,
+    VerifiedCopy, VerifiedWorker, VerifyLine, VerifyProblem,
 };
 pub use recover::{Recover, Recovered};
 pub use tokens::{

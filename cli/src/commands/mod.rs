@@ -87,7 +87,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Man(man) => man.execute(),
         Command::Generated(generated) => generated.execute(),
         Command::Dev(args) => served(crate::dev::run(args).await),
-        Command::Master(args) => served(crate::roles::run_master(args).await),
+        Command::Master(args) => served(crate::roles::run_master(*args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),
         Command::Operator(args) => served(crate::roles::run_operator(args).await),
     }

@@ -119,6 +119,8 @@ fn value(row: &Row) -> String {
 fn example(name: &str) -> &'static str {
     match name {
         "advertise_url" => "http://10.0.0.7:8080",
+        "cluster_name" => "films",
+        "grafana_url" => "https://grafana.example/d/mdfs",
         "cluster_id" => "000000000000000000000000000000c1",
         "trusted_proxy" => "10.0.0.0/8",
         "root_token_file" => "/etc/mdfs/root.token",

@@ -110,6 +110,11 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         link_keys,
         limits: args.limits(),
         gateway: args.gateway.limits(),
+        console: mdfs_master::config::Console {
+            enabled: args.console,
+            cluster_name: args.cluster_name.clone(),
+            grafana: args.grafana_url.clone(),
+        },
         http: mdfs_service::Limits {
             connections_of_one: args.max_connections_of_one,
             proxies: args.trusted_proxy.clone().into(),

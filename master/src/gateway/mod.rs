@@ -30,7 +30,7 @@ use axum::body::Body;
 use mdfs_client::link::{Behalf, Links};
 use mdfs_core::id::FileId;
 use mdfs_core::records::Holder;
-use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, Workers};
+use mdfs_protocol::public::{Scrubs, StoredChunk, Task, Verified, VerifiedCopy, Workers};
 use mdfs_service::settings::Setting;
 use mdfs_service::{Chance, Clock, Machine, Tasks};
 use memory::SiteMemory;
@@ -39,6 +39,7 @@ use session::Storing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use turns::Turns;
 
 /// How much a gateway bears, and how long it waits for workers.
@@ -270,7 +271,24 @@ impl Gateway {
     /// [`Error::Busy`] at the limit of reads.
     pub async fn verify(&self, view: &FileView, holder: Holder) -> Result<Verified, Error> {
         let _turn = self.shared.reads.take(holder).await?;
-        Ok(verify::verify(&self.shared, view).await)
+        Ok(verify::verify(&self.shared, view, None).await)
+    }
+
+    /// As [`verify`](Self::verify), and says of each copy what its worker found, in the order of chunks.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    ///
+    /// # Cancel safety
+    /// May be dropped: nothing more is read then.
+    pub async fn verify_aloud(
+        &self,
+        view: &FileView,
+        holder: Holder,
+        lines: mpsc::Sender<VerifiedCopy>,
+    ) -> Result<Verified, Error> {
+        let _turn = self.shared.reads.take(holder).await?;
+        Ok(verify::verify(&self.shared, view, Some(&lines)).await)
     }
 
     /// Has these workers read everything they hold, or with `begin` false says how far they are.

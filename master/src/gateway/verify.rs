@@ -11,8 +11,9 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
 use mdfs_protocol::internal::Stored;
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::public::{CopyState, Verified, VerifiedWorker, VerifyProblem};
+use mdfs_protocol::public::{CopyState, Verified, VerifiedCopy, VerifiedWorker, VerifyProblem};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::mpsc;
 
 /// One copy, and what its worker said of it.
 struct Copy {
@@ -24,9 +25,12 @@ struct Copy {
     said: Result<Stored, Failure>,
 }
 
+/// Takes what is said of each copy; whoever reads it sets the pace.
+pub(super) type Lines = mpsc::Sender<VerifiedCopy>;
+
 /// Reads every copy of every chunk. Takes as long as the slowest disk needs.
-pub(super) async fn verify(shared: &Shared, view: &FileView) -> Verified {
-    let mut copies = read(shared, view, |_| true).await;
+pub(super) async fn verify(shared: &Shared, view: &FileView, lines: Option<&Lines>) -> Verified {
+    let mut copies = read(shared, view, lines, |_| true).await;
     let lacking: BTreeSet<u32> = copies.iter().filter(lacks).map(|it| it.index).collect();
     if lacking.is_empty() {
         return report(view, &copies);
@@ -39,7 +43,7 @@ pub(super) async fn verify(shared: &Shared, view: &FileView) -> Verified {
         let moved = |index: u32| {
             lacking.contains(&index) && disks_of(view, index) != disks_of(newer, index)
         };
-        let again = read(shared, newer, moved).await;
+        let again = read(shared, newer, lines, moved).await;
         copies.retain(|copy| !moved(copy.index));
         copies.extend(again);
         copies.sort_by_key(|copy| copy.index);
@@ -59,7 +63,12 @@ fn disks_of(view: &FileView, index: u32) -> BTreeSet<DiskId> {
 }
 
 /// Has the copies of some chunks read; gives them in the order of chunks.
-async fn read(shared: &Shared, view: &FileView, which: impl Fn(u32) -> bool) -> Vec<Copy> {
+async fn read(
+    shared: &Shared,
+    view: &FileView,
+    lines: Option<&Lines>,
+    which: impl Fn(u32) -> bool,
+) -> Vec<Copy> {
     let mut questions: Vec<BoxFuture<'_, Copy>> = Vec::new();
     for run in &view.sites {
         let end = run.first_chunk.saturating_add(run.chunks);
@@ -71,7 +80,25 @@ async fn read(shared: &Shared, view: &FileView, which: impl Fn(u32) -> bool) -> 
             questions.extend(asked);
         }
     }
-    stream::iter(questions).buffered(VERIFIES).collect().await
+    let read = stream::iter(questions).buffered(VERIFIES);
+    let told = read.then(|copy| async {
+        if let Some(lines) = lines {
+            // Nobody listens any more: then this ends too.
+            let _ = lines.send(line(&copy)).await;
+        }
+        copy
+    });
+    told.collect().await
+}
+
+fn line(copy: &Copy) -> VerifiedCopy {
+    let crc32 = copy.said.as_ref().ok().map(|stored| stored.crc32);
+    VerifiedCopy {
+        chunk: copy.index,
+        length: copy.length,
+        disk_id: copy.disk,
+        state: problem(copy, crc32).map(|(state, _)| state),
+    }
 }
 
 async fn ask(shared: &Shared, view: &FileView, index: u32, site: Site, moving: bool) -> Copy {

@@ -10,12 +10,14 @@ use super::throttle::Throttle;
 use crate::config::Failures;
 use crate::error::Error;
 use crate::leader::handle::LeaderHandle;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use mdfs_core::id::TokenId;
+use mdfs_core::time::LogTime;
 use mdfs_protocol::access::{ClusterKey, Secret};
 use mdfs_protocol::link::{LINK_KEY, LINK_SIGNATURE, LinkKey, LinkMethod, Signed, check_link};
 use mdfs_protocol::problem::Code;
+use mdfs_protocol::session::{SESSION_SECONDS, SessionKey, SessionOf, SessionRefused, root_mark};
 use mdfs_protocol::token::BearerToken;
 use mdfs_service::{Clock, Network};
 use std::net::IpAddr;
@@ -44,6 +46,8 @@ pub(crate) struct Entrance {
     known: KnownTokens,
     throttle: Throttle,
     clock: Clock,
+    /// Those of the link keys; none if no cookie counts here.
+    pub(super) sessions: Vec<SessionKey>,
 }
 
 /// What a request shows of itself.
@@ -82,8 +86,15 @@ const SECRET_PARAMETERS: [&str; 21] = [
 ];
 
 impl Entrance {
-    pub(crate) fn new(access: Access, leader: LeaderHandle, clock: Clock) -> Self {
+    pub(crate) fn new(
+        access: Access,
+        leader: LeaderHandle,
+        clock: Clock,
+        has_sessions: bool,
+    ) -> Self {
+        let sessions = access.links.iter().filter(|_| has_sessions);
         Self {
+            sessions: sessions.map(LinkKey::sessions).collect(),
             throttle: Throttle::new(access.failures),
             access,
             known: KnownTokens::new(leader, clock.clone()),
@@ -125,7 +136,10 @@ impl Entrance {
                 self.by_link(method, request).await
             }
             (Rule::Has(_) | Rule::Name(_) | Rule::NameInQuery(_) | Rule::Act | Rule::Holder, _) => {
-                self.by_token(authorization, request.address).await
+                match authorization {
+                    Some(authorization) => self.by_token(authorization, request.address).await,
+                    None => self.by_cookie(request).await,
+                }
             }
         }
     }
@@ -150,18 +164,19 @@ impl Entrance {
         }
     }
 
-    async fn by_token(
-        &self,
-        authorization: Option<&str>,
-        address: IpAddr,
-    ) -> Result<Caller, HttpError> {
-        let Some(authorization) = authorization else {
-            return Err(unauthorized("no bearer token was sent"));
-        };
+    async fn by_token(&self, authorization: &str, address: IpAddr) -> Result<Caller, HttpError> {
         let Some(text) = bearer(authorization) else {
             let detail = "only bearer tokens are taken: send 'Authorization: Bearer TOKEN'";
             return Err(self.failed(address, detail));
         };
+        self.by_text(text, address).await
+    }
+
+    /// Says whose token a text is.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    pub(super) async fn by_text(&self, text: &str, address: IpAddr) -> Result<Caller, HttpError> {
         let roots = &self.access.root;
         if roots.iter().any(|root| root.matches(text.as_bytes())) {
             return Ok(Caller::root());
@@ -182,6 +197,60 @@ impl Entrance {
             self.throttle.succeeded(address);
         }
         holder?.ok_or_else(|| unauthorized(unknown))
+    }
+
+    /// Says whose session it is that a browser sends along.
+    async fn by_cookie(&self, request: &Presented<'_>) -> Result<Caller, HttpError> {
+        let cookie = |key: &&SessionKey| cookie_of(request.headers, key.cookie()).is_some();
+        let Some(key) = self.sessions.iter().find(cookie) else {
+            return Err(unauthorized("no bearer token was sent"));
+        };
+        let value = cookie_of(request.headers, key.cookie()).unwrap_or_default();
+        let now = self.clock.wall().as_millis() / 1000;
+        let ended = "the session has ended: log in again";
+        let (of, until) = match key.check(value, now) {
+            Ok(session) => session,
+            // Whoever guesses does not come as far as this.
+            Err(SessionRefused::Ended) => return Err(unauthorized(ended)),
+            Err(SessionRefused::Altered) => {
+                return Err(self.failed(request.address, "the session is not known here"));
+            }
+        };
+        if !is_safe(request.method) {
+            check_same_site(request.headers)?;
+        }
+        let caller = match of {
+            SessionOf::Token(token) => self.holder(token, |_| true).await?,
+            SessionOf::Root(mark) => {
+                let is_known = self.access.root.iter().any(|root| root_mark(root) == mark);
+                is_known.then(Caller::root)
+            }
+        };
+        let until = LogTime::from_millis(until.saturating_mul(1000));
+        let caller = caller.ok_or_else(|| unauthorized(ended))?;
+        Ok(caller.no_longer_than(until))
+    }
+
+    /// What a cookie says of whoever a token was known for, and when it ends, in Unix seconds.
+    pub(super) fn session(&self, caller: &Caller) -> Option<(&SessionKey, String, u64)> {
+        let key = self.sessions.first()?;
+        let of = match caller.who() {
+            Who::Token(token) => SessionOf::Token(token),
+            Who::Root => SessionOf::Root(root_mark(self.access.root.first()?)),
+            Who::Nobody | Who::Server | Who::RootLink | Who::TokenLink(_) => return None,
+        };
+        let longest = self.clock.wall().as_millis() / 1000 + SESSION_SECONDS;
+        let until = caller.until().map(|until| until.as_millis() / 1000);
+        let until = until.map_or(longest, |until| until.min(longest));
+        Some((key, key.sign(of, until), until))
+    }
+
+    /// What a token is for, in the words of who made it.
+    pub(super) async fn label(&self, token: TokenId) -> Result<String, Error> {
+        let record = self.known.find(token).await?;
+        Ok(record
+            .map(|record| record.label.clone())
+            .unwrap_or_default())
     }
 
     async fn by_link(
@@ -227,6 +296,41 @@ impl Entrance {
             Err(wait) => too_many_failures(wait),
         }
     }
+}
+
+/// The value of a cookie, if the browser has one of this name.
+fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.filter_map(|line| line.to_str().ok());
+    pairs
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whether a method changes nothing.
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
+/// Asks whether a browser says that a page of this origin sends the request.
+///
+/// # Errors
+/// [`Code::CrossSite`], if it does not say so.
+pub(super) fn check_same_site(headers: &HeaderMap) -> Result<(), HttpError> {
+    let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or_default());
+    let own = match (text("sec-fetch-site"), text("origin"), text("host")) {
+        (Some(site), _, _) => site == "same-origin",
+        (None, Some(origin), Some(host)) => {
+            let origin = origin.split_once("://").map(|(_, authority)| authority);
+            origin.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        }
+        (None, _, _) => false,
+    };
+    if own {
+        return Ok(());
+    }
+    let detail = "a session changes something only for a page of this server: others send a token";
+    Err(HttpError::new(Code::CrossSite, detail))
 }
 
 fn unauthorized(detail: &str) -> HttpError {

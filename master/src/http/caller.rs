@@ -99,6 +99,20 @@ impl Caller {
         }
     }
 
+    /// The same, known until then at most.
+    pub(crate) fn no_longer_than(self, until: LogTime) -> Self {
+        let until = self.until.map_or(until, |own| own.min(until));
+        Self {
+            until: Some(until),
+            ..self
+        }
+    }
+
+    /// What they may do.
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// The same, asking from this address.
     pub(crate) fn at(self, address: IpAddr) -> Self {
         Self { address, ..self }

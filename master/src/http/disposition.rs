@@ -10,6 +10,16 @@ const KEEP: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Whether browsers show content of this type themselves and run nothing of it: pictures, sound, films
+/// and printed pages, for which a sandbox is of no use, or in the way.
+pub(crate) fn is_only_shown(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let kind = essence.split_once('/').map(|(kind, _)| kind);
+    let is_shown = matches!(kind, Some("image" | "audio" | "video"));
+    !is_active(content_type) && (is_shown || essence == "application/pdf")
+}
+
 /// How a file is to be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
@@ -64,6 +74,21 @@ mod tests {
             "a\";b",
             "inline; filename=\"a_;b\"; filename*=UTF-8''a%22%3Bb",
         );
+    }
+
+    #[test]
+    fn only_what_runs_nothing_is_shown_without_a_sandbox() {
+        for (kind, shown) in [
+            ("video/mp4", true),
+            ("IMAGE/PNG; x=1", true),
+            ("application/pdf", true),
+            ("image/svg+xml", false),
+            ("text/plain", false),
+            ("text/html", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_only_shown(kind), shown, "{kind}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::audit::Subject;
+use super::browsing;
 use super::caller::{Caller, PathName};
 use super::conditions::precondition;
 use super::error::HttpError;
@@ -28,10 +29,18 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<Listing>, HttpError> {
     let query = Query::parse(uri.query().unwrap_or_default())?;
-    let query = query.only(&["prefix", "delimiter", "after", "limit"])?;
+    let known = [
+        "prefix",
+        "delimiter",
+        "after",
+        "limit",
+        "search",
+        "sort",
+        "copies",
+    ];
+    let query = query.only(&known)?;
     let prefix = checked(&query, "prefix")?.unwrap_or_default().to_owned();
     caller.may_all(Role::Read, &prefix)?;
-    let after = checked(&query, "after")?.map(str::to_owned);
     let delimiter = query.text("delimiter").filter(|text| !text.is_empty());
     let delimiter = delimiter
         .map(|text| {
@@ -40,6 +49,15 @@ pub(crate) async fn list(
         })
         .transpose()?;
     let limit = limit(&query)?;
+    let people = ["search", "sort", "copies"];
+    if people.iter().any(|key| query.text(key).is_some()) {
+        let browse = browsing::browse(&query, prefix, delimiter, limit)?;
+        let has_copies = query.flag("copies")?;
+        let order = browse.order;
+        let page = app.0.leader.browse(browse).await?;
+        return Ok(Json(browsing::listing(page, order, has_copies)));
+    }
+    let after = checked(&query, "after")?.map(str::to_owned);
     let page = app
         .0
         .leader
@@ -65,7 +83,7 @@ pub(crate) fn limit(query: &Query) -> Result<usize, HttpError> {
     Ok(limit)
 }
 
-fn checked<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, HttpError> {
+pub(super) fn checked<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, HttpError> {
     let text = query.text(key);
     text.map(check_prefix)
         .transpose()

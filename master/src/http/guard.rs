@@ -5,9 +5,11 @@ use super::access::Presented;
 use super::audit::{Act, Subject};
 use super::behalf::to_the_end;
 use super::caller::{Caller, PathName};
+use super::counted::{Counted, Way};
 use super::error::{HttpError, render};
 use super::metrics::method;
 use super::name::{name_in_path, parse_name};
+use super::original;
 use super::peers::client_address;
 use super::query::Query;
 use super::routes::Rules;
@@ -19,7 +21,9 @@ use axum::response::{IntoResponse, Response};
 use http::Uri;
 use http::request::Parts;
 use mdfs_client::link::Behalf;
+use mdfs_core::access::Role;
 use mdfs_core::name::FileName;
+use mdfs_protocol::public;
 use mdfs_service::{Peer, RequestId};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -31,6 +35,13 @@ pub(crate) struct Guard {
     pub(crate) app: App,
     pub(crate) rules: Arc<Rules>,
 }
+
+/// Requests that bring bytes of files.
+const STORING: [(&str, &str); 3] = [
+    ("PUT", public::FILE),
+    ("PUT", public::UPLOAD_CHUNK),
+    ("POST", original::UPLOAD),
+];
 
 /// Lets a request through if its rule says so, before a byte of its body is read: a client that
 /// waits for `100 Continue` does not get one with a wrong token.
@@ -70,9 +81,21 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
                     }
                     parts.extensions.insert(caller);
                     parts.extensions.insert(subject);
+                    let moved = guard.app.0.leader.board().moved().clone();
+                    let reads =
+                        matches!(rule, Rule::Name(Role::Read) | Rule::NameInQuery(Role::Read));
+                    let stores = STORING.contains(&(parts.method.as_str(), label));
+                    let body = match stores {
+                        true => Counted::body(body, moved.clone(), Way::In),
+                        false => body,
+                    };
                     let behalf = Behalf::of(id.as_str());
                     let answer = next.run(Request::from_parts(parts, body));
-                    to_the_end(behalf.clone(), behalf.run(answer).await)
+                    let response = to_the_end(behalf.clone(), behalf.run(answer).await);
+                    match reads {
+                        true => response.map(|body| Counted::body(body, moved, Way::Out)),
+                        false => response,
+                    }
                 }
             };
             if let Some(act) = act {
@@ -86,6 +109,8 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Some(error) => render(error, id.as_str(), response.headers()),
         None => response,
     };
+    let moved = guard.app.0.leader.board().moved();
+    moved.answered(response.status().as_u16());
     metrics.count(label, method, response.status().as_u16(), started.elapsed());
     response
 }

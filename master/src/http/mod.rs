@@ -6,11 +6,15 @@ mod admin;
 mod asked;
 mod audit;
 mod behalf;
+mod browsing;
 mod caller;
 mod conditions;
+mod console;
+mod counted;
 mod digest;
 mod disposition;
 mod error;
+mod events;
 mod feed;
 mod files;
 pub mod form;
@@ -23,6 +27,7 @@ mod multipart;
 mod name;
 mod openapi;
 mod original;
+mod overview;
 mod peers;
 mod probes;
 mod query;
@@ -30,8 +35,10 @@ mod reading;
 mod recover;
 mod routes;
 mod rule;
+mod session;
 mod signing;
 mod storing;
+mod subtitles;
 mod throttle;
 mod tokens;
 mod transfer;
@@ -43,6 +50,8 @@ pub use access::Access;
 pub use openapi::openapi;
 pub use routes::router;
 
+use crate::board::mirror::Watchers;
+use crate::config;
 use crate::gateway::Gateway;
 use crate::leader::handle::LeaderHandle;
 use access::Entrance;
@@ -70,6 +79,10 @@ pub struct Parts {
     pub registry: Registry,
     /// How long a worker may say nothing on its connection of heartbeats.
     pub beat_silence: Duration,
+    /// What there is for browsers.
+    pub console: config::Console,
+    /// Counts who watches events.
+    pub watchers: Watchers,
 }
 
 /// All metrics of a master, for the page that tells of them.
@@ -93,6 +106,8 @@ struct Inner {
     /// One for each export and import that may be under way.
     transfers: Arc<Semaphore>,
     beat_silence: Duration,
+    console: config::Console,
+    watchers: Watchers,
 }
 
 impl App {
@@ -109,10 +124,12 @@ impl App {
             tasks,
             registry,
             beat_silence,
+            console,
+            watchers,
         } = parts;
         let Machine { clock, chance, .. } = machine;
         let metrics = HttpMetrics::new(registry)?;
-        let entrance = Entrance::new(access, leader.clone(), clock.clone());
+        let entrance = Entrance::new(access, leader.clone(), clock.clone(), console.enabled);
         Ok(Self(Arc::new(Inner {
             gateway,
             leader,
@@ -123,6 +140,8 @@ impl App {
             metrics,
             transfers: Arc::new(Semaphore::new(transfer::MOST_TRANSFERS)),
             beat_silence,
+            console,
+            watchers,
         })))
     }
 }

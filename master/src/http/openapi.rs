@@ -5,6 +5,7 @@
 
 mod all_records;
 mod document;
+mod for_browsers;
 mod operation;
 mod operations;
 

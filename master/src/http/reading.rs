@@ -3,11 +3,12 @@
 use super::App;
 use super::caller::{Caller, PathName};
 use super::conditions::{Outcome, last_modified, read_outcome};
-use super::disposition::{Disposition, content_disposition};
+use super::disposition::{Disposition, content_disposition, is_only_shown};
 use super::error::{HttpError, range_not_satisfiable};
 use super::multipart;
 use super::query::Query;
-use super::wire::{checksums, replicas};
+use super::subtitles;
+use super::wire::{bytes_up_to, checksums, replicas};
 use crate::gateway::Piece;
 use crate::leader::command::FileView;
 use axum::Json;
@@ -15,8 +16,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mdfs_core::labels::{Labels, SourceTime};
@@ -30,6 +31,10 @@ use mdfs_protocol::public::{
 };
 use mdfs_service::chance::random_u128;
 
+/// What is stored runs nothing and loads nothing where a browser shows it, and has another origin than
+/// this server: it must not act for whoever is logged in.
+const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'";
+
 /// A file's bytes, to be shown or, with `?download=1`, saved.
 pub(crate) async fn file(
     State(app): State<App>,
@@ -42,7 +47,7 @@ pub(crate) async fn file(
     let query = Query::parse(uri.query().unwrap_or_default())?;
     let query = query
         .without(&LINK_PARAMETERS)
-        .only(&["download", "replicas", "checksum"])?;
+        .only(&["download", "replicas", "checksum", "as"])?;
     let disposition = match query.text("download") {
         None | Some("0" | "false") => Disposition::Inline,
         Some("" | "1" | "true") => Disposition::Attachment,
@@ -52,12 +57,52 @@ pub(crate) async fn file(
     if asked == (true, true) {
         return Err(HttpError::invalid("either ?replicas or ?checksum"));
     }
+    let converted = match query.text("as") {
+        None => false,
+        Some("vtt") if asked == (false, false) => true,
+        Some("vtt") => return Err(HttpError::invalid("as: alone, or not at all")),
+        Some(_) => return Err(HttpError::invalid("as: not vtt")),
+    };
     let view = app.0.leader.look_up(name).await?;
+    if converted {
+        return subtitles(app, view, &caller).await;
+    }
     match asked {
         (true, _) => Ok(Json(replicas(&view)).into_response()),
         (_, true) => Ok(Json(checksums(&view.info)).into_response()),
         (false, false) => bytes(app, view, disposition, caller, method, &headers).await,
     }
+}
+
+/// A file as subtitles for browsers.
+async fn subtitles(app: App, view: FileView, caller: &Caller) -> Result<Response, HttpError> {
+    let size = view.info.record.size;
+    if size > subtitles::MOST_BYTES {
+        let most = subtitles::MOST_BYTES;
+        let detail = format!("the file has {size} bytes: at most {most} are converted");
+        return Err(HttpError::new(Code::TooLarge, detail));
+    }
+    let pieces = ByteRange::new(0, size)
+        .map(Piece::File)
+        .into_iter()
+        .collect();
+    let body = app.0.gateway.read(view, pieces, caller.holder()).await?;
+    let most = usize::try_from(subtitles::MOST_BYTES).unwrap_or(usize::MAX);
+    let bytes = bytes_up_to(Body::new(body), most).await;
+    // It is our own reading that broke off, and no request.
+    let bytes = bytes.map_err(|error| match error.code() {
+        Code::IncompleteBody => {
+            HttpError::new(Code::Unavailable, "the file cannot be read whole now")
+        }
+        _ => error,
+    })?;
+    let headers = [
+        (CONTENT_TYPE, subtitles::MEDIA_TYPE),
+        (CACHE_CONTROL, "private, no-cache"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, SANDBOX),
+    ];
+    Ok((headers, subtitles::as_vtt(&bytes)).into_response())
 }
 
 /// The bytes that a request asks for by its method and headers.
@@ -159,6 +204,10 @@ impl Answer {
             .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         self.headers
             .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !is_only_shown(&record.content_type) {
+            let sandbox = HeaderValue::from_static(SANDBOX);
+            self.headers.insert(CONTENT_SECURITY_POLICY, sandbox);
+        }
     }
 
     /// What whoever stored the file said of it; the names and values were checked then.

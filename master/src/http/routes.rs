@@ -3,14 +3,16 @@
 use super::error::HttpError;
 use super::rule::Rule;
 use super::{
-    App, acting, admin, asked, files, guard, heartbeat, look_up, openapi, original, probes,
-    reading, recover, signing, storing, tokens, transfer, trash, uploads,
+    App, acting, admin, asked, console, events, files, guard, heartbeat, look_up, openapi,
+    original, overview, probes, reading, recover, session, signing, storing, tokens, transfer,
+    trash, uploads,
 };
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use mdfs_core::access::Role;
 use mdfs_protocol::problem::Code;
+use mdfs_protocol::session::SESSION;
 use mdfs_protocol::{ask, feed, internal, local, public, recovery, transfer as records};
 
 /// The label of requests that no route takes.
@@ -75,6 +77,12 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::TRASH, Rule::Holder, GET => trash::list),
         route!(public::RENAME, Rule::Holder, POST => files::rename),
         route!(public::SIGN, Rule::Holder, POST => signing::sign),
+        route!(SESSION,
+            GET: Rule::Holder => session::find, POST: Rule::Anyone => session::open,
+            DELETE: Rule::Anyone => session::end),
+        route!(public::EVENTS, Rule::Holder, GET => events::events),
+        route!(public::OVERVIEW, Rule::Holder, GET => overview::overview),
+        route!(public::HISTORY, ADMIN, GET => overview::history),
         route!(public::STATUS, ADMIN, GET => admin::status),
         route!(public::WORKERS, ADMIN, GET => admin::workers),
         route!(public::TASKS, ADMIN, GET => admin::tasks),
@@ -98,6 +106,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::TOKENS, ADMIN, GET => tokens::list, POST => tokens::create),
         route!(public::TOKEN, ADMIN, DELETE => tokens::revoke),
         route!(openapi::PATH, Rule::Holder, GET => openapi::answer),
+        route!(console::PAGE, Rule::Anyone, GET => console::page, HEAD => console::page),
+        route!(console::FILE, Rule::Anyone, GET => console::file, HEAD => console::file),
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_READY, Rule::Anyone, GET => probes::ready, HEAD => probes::ready),
@@ -208,11 +218,14 @@ mod tests {
     use tower::ServiceExt;
 
     #[test]
-    fn every_route_has_a_rule_and_only_probes_are_open() {
+    fn every_route_has_a_rule_and_only_probes_pages_and_logging_in_are_open() {
+        let pages = [console::PAGE, console::FILE];
         for route in table() {
-            let open = route.path.starts_with("/health");
+            let open = route.path.starts_with("/health") || pages.contains(&route.path);
             assert!(!route.rules.is_empty());
             for (method, rule) in route.rules {
+                // Whoever logs in has no token to show yet, and forgetting a cookie needs none.
+                let open = open || (route.path == SESSION && *method != "GET");
                 assert_eq!(*rule == Rule::Anyone, open, "{method} {}", route.path);
             }
         }
@@ -243,6 +256,8 @@ mod tests {
                 tasks,
                 registry,
                 beat_silence: crate::config::Limits::default().beat_silence(),
+                console: crate::config::Console::default(),
+                watchers: crate::board::mirror::Watchers::default(),
             })
             .unwrap(),
         )
@@ -257,6 +272,7 @@ mod tests {
             let path = route.path.replace("{*name}", "name");
             let path = path.replace("{id}", &"0".repeat(32));
             let path = path.replace("{index}", "0");
+            let path = path.replace("{*path}", "index.html");
             for (method, rule) in route.rules {
                 for (caller, let_in) in [
                     ("", *rule == Rule::Anyone),

@@ -102,6 +102,7 @@ pub(crate) fn file_info(info: &FileInfo) -> public::FileInfo {
         content_type: record.content_type.clone(),
         replicas: record.replicas.get(),
         durability: None,
+        copies: None,
         chunk_size: record.chunk_size.bytes(),
         modified: rfc3339(record.modified),
         source_modified: record.labels.modified.map(|time| time.0),

@@ -77,6 +77,8 @@ impl LeaderHandle {
                 .put(|answer| Question::Bootstrap(order, answer))
                 .await
                 .map(Told::Bootstrapped),
+            Asked::Browse(browse) => self.browse_here(browse).await.map(Told::Browsed),
+            Asked::Events(_) | Asked::History(_) | Asked::Traffic(_) => self.board_here(&asked),
             asked => self.here_for_administrators(asked).await,
         }
     }
@@ -139,6 +141,10 @@ impl LeaderHandle {
             | Asked::AbortUpload(_)
             | Asked::Lookup(_)
             | Asked::List(_)
+            | Asked::Browse(_)
+            | Asked::Events(_)
+            | Asked::History(_)
+            | Asked::Traffic(_)
             | Asked::Delete(_)
             | Asked::Purge(_)
             | Asked::Undelete(_)

@@ -8,6 +8,7 @@ use mdfs_core::chunk::{ChunkId, ChunkSet};
 use mdfs_core::desired::Desired;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::log::message::Put;
+use mdfs_core::name::FileName;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::{
     ChunkRecord, ClusterRecord, Corrupt, EndedRecord, FileRecord, Holder, Key, Kind, Lookup,
@@ -94,8 +95,8 @@ pub(super) enum Step {
     Member(DiskId, Option<Box<MemberRecord>>),
     Holders(Partition, Vec<DiskId>),
     Move(Partition, Option<Vec<DiskId>>),
-    FileAdded(Box<FileRecord>),
-    FileRemoved(Box<FileRecord>),
+    FileAdded(FileName, Box<FileRecord>),
+    FileRemoved(FileName, Box<FileRecord>),
     TrashAdded(LogTime, Box<TrashRecord>),
     TrashRemoved(LogTime, Box<TrashRecord>),
     UploadAdded(FileId, Box<UploadRecord>),
@@ -148,12 +149,12 @@ impl Catalog {
             Step::Move(partition, None) => {
                 self.moves.remove(partition);
             }
-            Step::FileAdded(file) => {
+            Step::FileAdded(_, file) => {
                 self.files += 1;
                 self.bytes = self.bytes.saturating_add(file.size);
                 self.occupy(file);
             }
-            Step::FileRemoved(file) => {
+            Step::FileRemoved(_, file) => {
                 self.files = self.files.saturating_sub(1);
                 self.bytes = self.bytes.saturating_sub(file.size);
                 self.vacate(file);
@@ -257,7 +258,7 @@ fn added(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt> 
             Step::Holders(*partition, decode::<PartitionRecord>(value)?.holders)
         }
         Key::Move(partition) => Step::Move(*partition, Some(decode::<MoveRecord>(value)?.to)),
-        Key::File(_) => Step::FileAdded(Box::new(decode(value)?)),
+        Key::File(name) => Step::FileAdded(name.clone(), Box::new(decode(value)?)),
         Key::Upload(file) => Step::UploadAdded(*file, Box::new(decode(value)?)),
         Key::Chunk(chunk) => Step::ChunkAdded(*chunk, Box::new(decode(value)?)),
         Key::Ended(file) => Step::EndedAdded(*file, decode::<EndedRecord>(value)?.ended),
@@ -271,7 +272,7 @@ fn removed(steps: &mut Vec<Step>, key: &Key, value: &[u8]) -> Result<(), Corrupt
     steps.push(match key {
         Key::Member(disk) => Step::Member(*disk, None),
         Key::Move(partition) => Step::Move(*partition, None),
-        Key::File(_) => Step::FileRemoved(Box::new(decode(value)?)),
+        Key::File(name) => Step::FileRemoved(name.clone(), Box::new(decode(value)?)),
         Key::Upload(file) => Step::UploadRemoved(*file),
         Key::Chunk(chunk) => Step::ChunkRemoved(*chunk, Box::new(decode(value)?)),
         Key::Ended(file) => Step::EndedRemoved(*file, decode::<EndedRecord>(value)?.ended),

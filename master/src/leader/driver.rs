@@ -4,6 +4,7 @@ use super::handle::Question;
 use super::metadata::{Effect, Event, Metadata, Now};
 use super::route::Lead;
 use super::survey::survey;
+use crate::board::Board;
 use crate::error::Error;
 use mdfs_client::link::{Links, Peer};
 use mdfs_core::id::{DiskId, FileId, Term};
@@ -41,6 +42,8 @@ pub struct Outside {
     pub tasks: Tasks,
     /// In which a voter must have answered a message of the log.
     pub message_within: Duration,
+    /// Where it is told what goes on.
+    pub board: Board,
     /// Takes who leads, whenever that changes.
     pub lead: watch::Sender<Lead>,
 }
@@ -120,6 +123,9 @@ async fn farewell(metadata: &mut Metadata, outside: &Outside) {
             | Effect::Digests { .. }
             | Effect::List { .. }
             | Effect::Survey(_)
+            | Effect::Tell(_)
+            | Effect::Leads(_)
+            | Effect::Follows
             | Effect::Broken(_)
             | Effect::Unreadable(_) => None,
         });
@@ -228,6 +234,9 @@ impl Outside {
                 // A survey that panics leaves the figures unknown, not as they were.
                 let _ = events.send(Event::Surveyed(found.ok())).await;
             }),
+            Effect::Tell(event) => self.board.tell(*event),
+            Effect::Leads(term) => self.board.lead(term),
+            Effect::Follows => self.board.follow(),
             Effect::Broken(violation) => return Err(Error::Broken(violation.to_string())),
             Effect::Unreadable(why) => return Err(Error::Broken(why)),
         }

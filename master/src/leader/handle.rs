@@ -1,5 +1,8 @@
 //! How the rest of a master reaches the leader's loop.
 
+mod refuse;
+
+use super::browse::Records;
 use super::command::{
     BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo, FileView,
     FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk,
@@ -8,6 +11,7 @@ use super::command::{
 use super::following::Following;
 use super::route::Route;
 use super::seeds::Present;
+use crate::board::Board;
 use crate::error::Error;
 use mdfs_core::id::{FileId, Term, TokenId};
 use mdfs_core::name::FileName;
@@ -16,8 +20,9 @@ use mdfs_core::records::plan::{ImportResult, PolicyChange};
 use mdfs_protocol::ask::{Asked, Hello, Told};
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader, Masters};
 use mdfs_protocol::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
+use mdfs_service::{Clock, Threads};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// A question to the leader and where its answer goes.
@@ -65,6 +70,7 @@ pub enum Question {
     Present(Answer<Present>),
     Masters(Answer<Masters>),
     Following(Following),
+    Records(String, Answer<Records>),
 }
 
 /// How the rest of a master reaches the leader, here or elsewhere. Cheap to clone.
@@ -79,8 +85,16 @@ pub enum Question {
 pub struct LeaderHandle {
     inbox: mpsc::Sender<Question>,
     /// The way to another master that leads; none if this one answers for itself alone.
-    route: Option<Arc<Route>>,
+    pub(super) route: Option<Arc<Route>>,
+    /// Where pages are made that take longer than the loop may.
+    pub(super) threads: Threads,
+    pub(super) pages: Arc<Semaphore>,
+    /// What goes on.
+    pub(super) board: Board,
 }
+
+/// Pages made at a time: each takes a thread for up to a second or so.
+const MOST_PAGES: usize = 2;
 
 /// Takes the one kind of answer that a question has.
 macro_rules! told {
@@ -95,18 +109,32 @@ macro_rules! told {
 impl LeaderHandle {
     /// A handle to the loop that receives from the other end of `inbox`, and to no other master.
     pub fn new(inbox: mpsc::Sender<Question>) -> Self {
-        let route = None;
-        Self { inbox, route }
+        Self {
+            inbox,
+            route: None,
+            board: Board::new(Clock::manual()),
+            threads: Threads::real(),
+            pages: Arc::new(Semaphore::new(MOST_PAGES)),
+        }
     }
 
     /// A handle to the loop that receives from the other end of `inbox` while that leads, or nobody
     /// does, and to whoever leads otherwise.
-    pub fn routed(inbox: mpsc::Sender<Question>, route: Route) -> Self {
-        let route = Some(Arc::new(route));
-        Self { inbox, route }
+    pub fn routed(
+        inbox: mpsc::Sender<Question>,
+        route: Route,
+        board: Board,
+        threads: Threads,
+    ) -> Self {
+        Self {
+            route: Some(Arc::new(route)),
+            board,
+            threads,
+            ..Self::new(inbox)
+        }
     }
 
-    async fn ask(&self, asked: Asked) -> Result<Told, Error> {
+    pub(super) async fn ask(&self, asked: Asked) -> Result<Told, Error> {
         match &self.route {
             Some(route) => route.ask(self, asked).await,
             None => self.here(asked).await,
@@ -348,52 +376,7 @@ impl LeaderHandle {
 }
 
 /// Another master said what is no answer to the question.
-fn unexpected(told: &Told) -> Error {
+pub(super) fn unexpected(told: &Told) -> Error {
     let kind = std::mem::discriminant(told);
     Error::Broken(format!("the leader gave another kind of answer: {kind:?}"))
-}
-
-impl Question {
-    /// Answers with an error, whatever was asked.
-    pub(super) fn refuse(self, error: Error) {
-        // Who asked may have gone; nothing is lost by that.
-        match self {
-            Question::BeginUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::Place(_, answer) => drop(answer.send(Err(error))),
-            Question::FindUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::ListUploads(_, answer) => drop(answer.send(Err(error))),
-            Question::CommitUpload(_, answer) => drop(answer.send(Err(error))),
-            Question::AbortUpload(_, answer)
-            | Question::RecordChunk(_, answer)
-            | Question::Delete(_, answer)
-            | Question::Purge(_, answer)
-            | Question::Order(_, answer)
-            | Question::AddToken(_, answer)
-            | Question::Hello(_, answer)
-            | Question::Searched(_, answer) => drop(answer.send(Err(error))),
-            Question::Lookup(_, answer) => drop(answer.send(Err(error))),
-            Question::List(_, answer) => drop(answer.send(Err(error))),
-            Question::Undelete(_, answer) => drop(answer.send(Err(error))),
-            Question::ListTrash(_, answer) => drop(answer.send(Err(error))),
-            Question::Present(answer) => drop(answer.send(Err(error))),
-            Question::Masters(answer) => drop(answer.send(Err(error))),
-            Question::Following(following) => following.refuse(error),
-            Question::Token(_, answer) => drop(answer.send(Err(error))),
-            Question::Tokens(answer) => drop(answer.send(Err(error))),
-            Question::RevokeToken(_, answer) => drop(answer.send(Err(error))),
-            Question::SetLabels(_, answer) => drop(answer.send(Err(error))),
-            Question::Rename(_, answer) => drop(answer.send(Err(error))),
-            Question::Bootstrap(_, answer) => drop(answer.send(Err(error))),
-            Question::Heartbeat(_, _, answer) => drop(answer.send(Err(error))),
-            Question::Status(answer) => drop(answer.send(Err(error))),
-            Question::Workers(answer) => drop(answer.send(Err(error))),
-            Question::Tasks(answer) => drop(answer.send(Err(error))),
-            Question::Export(answer) => drop(answer.send(Err(error))),
-            Question::Recover(_, answer) => drop(answer.send(Err(error))),
-            Question::Import(_, answer) => drop(answer.send(Err(error))),
-            Question::Policy(answer) | Question::ChangePolicy(_, answer) => {
-                drop(answer.send(Err(error)));
-            }
-        }
-    }
 }

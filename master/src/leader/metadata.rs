@@ -6,6 +6,7 @@
 //! refusal too, is answered only once all that was looked at is committed and the leader knows that
 //! it still leads.
 
+mod browsing;
 mod certain;
 mod election;
 mod event;
@@ -17,6 +18,7 @@ mod masters;
 mod membership;
 mod moving;
 mod names;
+mod news;
 mod orders;
 mod policy;
 mod progress;
@@ -256,6 +258,7 @@ impl Metadata {
         match question {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
+            Question::Records(prefix, answer) => self.records(now, deadline, prefix, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
             Question::FindUpload(find, answer) => self.find_upload(now, deadline, find, answer),
             Question::ListUploads(list, answer) => self.list_uploads(now, deadline, list, answer),
@@ -347,6 +350,7 @@ impl Metadata {
             | Question::Present(_)
             | Question::Masters(_)
             | Question::Following(_)
+            | Question::Records(..)
             | Question::Recover(..)
             | Question::Searched(..)
             | Question::Bootstrap(..) => self.ask(now, deadline, question),

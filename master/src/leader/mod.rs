@@ -1,6 +1,7 @@
 //! The leader: the metadata in memory, and every decision about it.
 
 mod asked;
+pub mod browse;
 mod catalog;
 pub mod command;
 pub mod driver;
@@ -16,3 +17,4 @@ pub mod seeds;
 pub mod survey;
 mod trashed;
 mod truth;
+mod watched;

@@ -9,6 +9,7 @@ use mdfs_core::records::{ClusterRecord, FileRecord, Key, TokenRecord, Wanted, pu
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
+use mdfs_master::leader::browse::{Counted, Records};
 use mdfs_master::leader::command::{
     BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo, FileView,
     Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
@@ -284,6 +285,24 @@ impl State {
                     term: term(1),
                 })
             ),
+            Question::Records(_, answer) => {
+                let mut table = Table::default();
+                for (name, (record, _)) in &self.files {
+                    let value = mdfs_core::records::encode(record).unwrap();
+                    table.insert(&Key::File(name.clone()).to_bytes(), &value);
+                }
+                let counted = Counted {
+                    at: NOW,
+                    short: [("films/short".to_owned(), 1)].into(),
+                    is_all: true,
+                };
+                let records = Records {
+                    table,
+                    replicas: ReplicationFactor::DEFAULT,
+                    counted: Some(counted),
+                };
+                reply!(answer, Ok(records));
+            }
             Question::Recover(_, answer) => reply!(answer, Ok(Default::default())),
             Question::Searched(_, answer) => reply!(answer, Ok(())),
             Question::Import(import, answer) => reply!(answer, Ok(self.import(import))),
@@ -547,7 +566,7 @@ impl State {
             voters: 0,
             replicas: 2,
             chunk_size: 0,
-            term: None,
+            term: Some(term(1).to_string()),
             leader_url: None,
             masters: Vec::new(),
             commit: 0,

@@ -77,6 +77,19 @@ impl Answer {
 impl Setup {
     /// A master with so many workers.
     pub(crate) async fn new(workers: u128) -> Self {
+        Self::with(workers, mdfs_master::config::Console::default()).await
+    }
+
+    /// A master that has nothing for browsers.
+    pub(crate) async fn without_console() -> Self {
+        let off = mdfs_master::config::Console {
+            enabled: false,
+            ..mdfs_master::config::Console::default()
+        };
+        Self::with(0, off).await
+    }
+
+    async fn with(workers: u128, console: mdfs_master::config::Console) -> Self {
         let tasks = Tasks::new(CancellationToken::new());
         let links = Links::new(&cluster_key(), None, Reads::Large).unwrap();
         let mut running = Vec::new();
@@ -112,6 +125,8 @@ impl Setup {
             tasks: tasks.clone(),
             registry: Registry::new(),
             beat_silence: mdfs_master::config::Limits::default().beat_silence(),
+            console,
+            watchers: mdfs_master::board::mirror::Watchers::default(),
         };
         let router = router(App::new(parts).unwrap());
         Self {

@@ -421,7 +421,47 @@ pub(crate) fn questions() -> Vec<(Asked, bool)> {
             }),
             true,
         ),
+        (
+            Asked::Browse(Browse {
+                prefix: "films/".to_owned(),
+                delimiter: Some('/'),
+                search: Some("a".to_owned()),
+                order: Sorted {
+                    by: By::Modified,
+                    falling: true,
+                },
+                after: Some(line()),
+                limit: 9,
+            }),
+            true,
+        ),
+        (
+            Asked::Events(EventsAfter {
+                after: Some("7.0000000000000001-3".to_owned()),
+                limit: 9,
+            }),
+            true,
+        ),
+        (Asked::History(60), true),
+        (
+            Asked::Traffic(Traffic {
+                url: "http://m".to_owned(),
+                read: 300,
+                written: 2,
+                requests: 3,
+                errors: 4,
+            }),
+            true,
+        ),
     ]
+}
+
+fn line() -> Line {
+    Line {
+        is_file: true,
+        rank: 300,
+        name: "films/a".to_owned(),
+    }
 }
 
 #[test]
@@ -487,6 +527,15 @@ pub(crate) fn answers() -> Vec<Told> {
         Told::Policy(policy()),
         Told::Refused(Refused::VerifyFirst { term: term() }),
         Told::NotLeader { hint },
+        Told::Browsed(Browsed {
+            files: vec![BrowsedFile {
+                info: file(),
+                good: Some(1),
+            }],
+            folders: vec!["films/x/".to_owned()],
+            next: Some(line()),
+        }),
+        Told::Json(b"{}".to_vec()),
     ]
 }
 

@@ -36,6 +36,9 @@ pub struct FileInfo {
     /// soon as they can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durability: Option<u8>,
+    /// In a listing with `?copies`: what is known of the copies of the chunk that has the fewest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopiesInfo>,
     /// Bytes of each chunk but the last.
     pub chunk_size: u64,
     /// When the version was committed, RFC 3339.
@@ -46,6 +49,15 @@ pub struct FileInfo {
     /// Attributes of the user's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+}
+
+/// What is known of a file's copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopiesInfo {
+    /// Copies wanted of each chunk.
+    pub wanted: u8,
+    /// Good copies that can be reached, of the chunk that has the fewest; null while that is not known.
+    pub good: Option<u8>,
 }
 
 /// What a file's bytes hash to, `GET …?checksum`.

@@ -1,5 +1,6 @@
 //! What workers say when they are asked to read what they hold.
 
+use crate::problem::Problem;
 use crate::schema;
 use mdfs_core::id::{DiskId, FileId};
 use schemars::JsonSchema;
@@ -59,6 +60,32 @@ pub struct VerifyProblem {
     pub state: CopyState,
     /// What the worker said.
     pub detail: String,
+}
+
+/// A line of `POST …?verify` with `Accept: application/x-ndjson`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyLine {
+    /// A worker has read a copy of a chunk, or says why not.
+    Copy(VerifiedCopy),
+    /// The last line: what came of it all.
+    Verified(Verified),
+    /// Likewise, if it broke off.
+    Failed(Problem),
+}
+
+/// What a worker says of a copy of a chunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerifiedCopy {
+    /// Which chunk, counted from zero.
+    pub chunk: u32,
+    /// Bytes in it.
+    pub length: u64,
+    /// The worker's disk.
+    #[schemars(with = "schema::Id")]
+    pub disk_id: DiskId,
+    /// What is wrong with it; none if it is good in itself. The last line compares it with others.
+    pub state: Option<CopyState>,
 }
 
 /// What is wrong with a copy.

@@ -146,6 +146,7 @@ mod tests {
             content_type: String::new(),
             replicas: 2,
             durability: None,
+            copies: None,
             chunk_size: 1 << 20,
             modified: "2026-01-01T00:00:07.250Z".to_owned(),
             source_modified: millis,

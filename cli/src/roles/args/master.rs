@@ -42,6 +42,25 @@ pub struct MasterArgs {
         value_delimiter = ','
     )]
     pub trusted_proxy: Vec<mdfs_service::Network>,
+    /// Whether browsers find the console here: its pages, and logging in to them
+    #[arg(
+        long,
+        help_heading = NETWORK,
+        env = "MDFS_CONSOLE",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = mdfs_master::config::Console::default().enabled,
+        default_missing_value = "true"
+    )]
+    pub console: bool,
+    /// What people call the cluster, as the console shows it [default: none]
+    #[arg(long, help_heading = NETWORK, env = "MDFS_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
+    /// Dashboards of this cluster, which the console links to [default: none]
+    #[arg(long, help_heading = NETWORK, env = "MDFS_GRAFANA_URL", value_name = "URL")]
+    pub grafana_url: Option<String>,
     /// File with the token that may do everything, at least 32 bytes; twice while it is rotated
     #[arg(
         long,

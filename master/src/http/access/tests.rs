@@ -67,7 +67,7 @@ impl Setup {
         };
         let clock = Clock::manual();
         Self {
-            entrance: Entrance::new(access, LeaderHandle::new(sender), clock.clone()),
+            entrance: Entrance::new(access, LeaderHandle::new(sender), clock.clone(), true),
             clock,
             known,
             asked,

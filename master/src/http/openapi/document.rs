@@ -170,6 +170,7 @@ fn tag(path: &str) -> &'static str {
         path if path.starts_with("/v1/files") || path.starts_with("/play/") => "files",
         "/v1/rename" | "/v1/sign" | "/v1/trash" => "files",
         path if path.starts_with("/v1/") => "cluster",
+        path if path.starts_with("/console/") => "console",
         "/stats" | "/metrics" => "monitoring",
         path if path.starts_with("/health") => "monitoring",
         _ => "short",
@@ -200,6 +201,7 @@ fn in_path(path: &'static str) -> impl Iterator<Item = Value> {
                 json!({ "type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX }),
                 "The number of a chunk, from zero.",
             ),
+            "path" => (json!({ "type": "string" }), "Where it is."),
             _ => (
                 json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
                 "An id.",

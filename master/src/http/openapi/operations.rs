@@ -15,6 +15,7 @@ pub(super) fn all() -> Vec<Operation> {
     let mut all = files();
     all.extend(uploads());
     all.extend(cluster());
+    all.extend(super::for_browsers::operations());
     all.extend(administration());
     all.extend(super::all_records::operations());
     all.extend(short());
@@ -36,6 +37,11 @@ fn files() -> Vec<Operation> {
                 "Answers `Replicas` instead: where the chunks are.",
             )
             .flag("checksum", "Answers `Checksums` instead.")
+            .query(
+                "as",
+                json!({ "enum": ["vtt"] }),
+                "Of subtitles of at most 4 MiB: answers them as WebVTT.",
+            )
             .ranges()
     };
     vec![
@@ -81,7 +87,11 @@ fn files() -> Vec<Operation> {
                 "attributes",
                 "Changes what is said of it, as the body says: answers `FileInfo`.",
             )
-            .flag("verify", "Has all its copies read: answers `Verified`.")
+            .flag(
+                "verify",
+                "Has all its copies read: answers `Verified`, or with `Accept: application/x-ndjson` a \
+                 `VerifyLine` for each copy and at the end.",
+            )
             .conditions()
             .takes_if_asked::<SetAttributes>()
             .repeatable()
@@ -96,6 +106,13 @@ fn files() -> Vec<Operation> {
                 json!({ "type": "string", "maxLength": 1 }),
                 "Names that go on after it are one folder.",
             )
+            .query("search", text(), "What stands behind the prefix has this in it, in any case.")
+            .query(
+                "sort",
+                json!({ "enum": ["name", "-name", "size", "-size", "modified", "-modified"] }),
+                "What comes first; with `-` the largest. Folders come before files.",
+            )
+            .flag("copies", "Says of each file how many good copies are known.")
             .query("after", text(), "The `next` of the page before.")
             .pages()
             .json::<Listing>(200, "A page."),

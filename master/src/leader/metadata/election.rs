@@ -3,7 +3,7 @@
 use super::super::catalog::{Catalog, Step, steps_of};
 use super::super::trashed::TrashPlaces;
 use super::certain::Held;
-use super::{Effect, Metadata, Now, uploads};
+use super::{Effect, Metadata, Now, news, uploads};
 use crate::error::Error;
 use mdfs_core::id::{DiskId, Term};
 use mdfs_core::log::leader::{self as log, Copied};
@@ -89,6 +89,7 @@ impl Metadata {
         }
         self.keep_admitted();
         self.established = term;
+        self.effects.extend(term.map(Effect::Leads));
         self.established_at = now.mono;
         self.forget_holdings();
         self.uploads = self
@@ -172,10 +173,35 @@ impl Metadata {
 
     pub(super) fn committed(&mut self, up_to: u64) {
         let later = self.steps.split_off(&up_to.saturating_add(1));
-        for step in std::mem::replace(&mut self.steps, later)
+        let committed = std::mem::replace(&mut self.steps, later).into_values();
+        for steps in committed {
+            self.tell_of_files(&steps);
+            self.take_committed(steps);
+        }
+        let later = self.waiting.split_off(&up_to.saturating_add(1));
+        for waiting in std::mem::replace(&mut self.waiting, later)
             .into_values()
             .flatten()
         {
+            if let Some(answer) = waiting.answer {
+                answer(Ok(()));
+            }
+            self.effects.extend(waiting.then);
+        }
+    }
+
+    /// Tells whoever watches what an entry did to files.
+    fn tell_of_files(&mut self, steps: &[Step]) {
+        // Entries of earlier leaders are told by nobody: watchers read everything anew then.
+        if self.established.is_some() {
+            let events = news::of_files(steps).into_iter();
+            self.effects
+                .extend(events.map(|event| Effect::Tell(Box::new(event))));
+        }
+    }
+
+    fn take_committed(&mut self, steps: Vec<Step>) {
+        for step in steps {
             match self.established {
                 // The trash was changed when it was appended.
                 Some(_) => self.catalog.apply(&step),
@@ -193,21 +219,12 @@ impl Metadata {
                 _ => self.truth.wants_changed(),
             }
         }
-        let later = self.waiting.split_off(&up_to.saturating_add(1));
-        for waiting in std::mem::replace(&mut self.waiting, later)
-            .into_values()
-            .flatten()
-        {
-            if let Some(answer) = waiting.answer {
-                answer(Ok(()));
-            }
-            self.effects.extend(waiting.then);
-        }
     }
 
     /// What was appended and not committed may be kept or lost: those who wait are told so.
     pub(super) fn step_down(&mut self, term: Term) {
         tracing::warn!(%term, "stepped down");
+        self.effects.push(Effect::Follows);
         let steps = std::mem::take(&mut self.steps);
         if self.established.take().is_some() {
             // What is not known to be committed is taken back.

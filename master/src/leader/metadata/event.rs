@@ -8,6 +8,7 @@ use mdfs_core::log::violation::Violation;
 use mdfs_core::partition::Partition;
 use mdfs_core::time::{LogTime, Timestamp};
 use mdfs_protocol::holdings::{Digests, Listing};
+use mdfs_protocol::public::Event as Happened;
 use std::collections::BTreeSet;
 
 /// The time of an event.
@@ -123,6 +124,12 @@ pub enum Effect {
     },
     /// Compare records and lists, and report.
     Survey(Box<SurveyRequest>),
+    /// Tell whoever watches that something happened.
+    Tell(Box<Happened>),
+    /// This master leads: watchers begin anew.
+    Leads(Term),
+    /// It does not any more.
+    Follows,
     /// An invariant is broken: stop the process.
     Broken(Violation),
     /// A record cannot be read, by this version at least: stop the process.

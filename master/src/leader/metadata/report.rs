@@ -67,7 +67,7 @@ impl Figures {
     }
 
     /// How old what was counted last is, in milliseconds.
-    fn age(&self, now: Timestamp) -> Option<u64> {
+    pub(super) fn age(&self, now: Timestamp) -> Option<u64> {
         self.counted.as_ref()?;
         u64::try_from(now.since(self.counted_at).as_millis()).ok()
     }

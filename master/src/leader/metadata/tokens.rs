@@ -3,7 +3,7 @@
 use super::super::catalog::prefix;
 use super::super::command::Token;
 use super::super::handle::Answer;
-use super::{Metadata, Now, respond};
+use super::{Effect, Metadata, Now, news, respond};
 use crate::error::Error;
 use mdfs_core::id::TokenId;
 use mdfs_core::records::plan::{Planned, Refusal, plan_revoke, plan_token};
@@ -48,12 +48,14 @@ impl Metadata {
         token: Token,
         answer: Answer<()>,
     ) {
+        let made = news::of_token(&token.record.label, "made");
+        let then = vec![Effect::Tell(Box::new(made))];
         let planned = self.view().and_then(|view| {
             let present = read_all(view.range(&prefix(Kind::Token), None))?;
             let present = present.iter().map(|other| (other.id, &other.record));
             Ok(plan_token(token.id, &token.record, present)?)
         });
-        self.carry_out(now, deadline, None, planned, answer, Vec::new(), |()| ());
+        self.carry_out(now, deadline, None, planned, answer, then, |()| ());
     }
 
     pub(super) fn revoke_token(
@@ -68,9 +70,11 @@ impl Metadata {
             .and_then(|view| -> Result<Planned<TokenRecord>, Error> {
                 Ok(plan_revoke(&view, token)?)
             });
-        self.carry_out(now, deadline, None, planned, answer, Vec::new(), |record| {
-            record
-        });
+        let ended = planned.as_ref().ok();
+        let ended = ended.map(|planned| news::of_token(&planned.answer.label, "ended"));
+        let then = ended.map(|event| Effect::Tell(Box::new(event)));
+        let then = then.into_iter().collect();
+        self.carry_out(now, deadline, None, planned, answer, then, |record| record);
     }
 }
 

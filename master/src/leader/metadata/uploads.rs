@@ -282,8 +282,8 @@ impl Metadata {
             | Step::Member(..)
             | Step::Holders(..)
             | Step::Move(..)
-            | Step::FileAdded(_)
-            | Step::FileRemoved(_)
+            | Step::FileAdded(..)
+            | Step::FileRemoved(..)
             | Step::TrashAdded(..)
             | Step::TrashRemoved(..) => {}
         }

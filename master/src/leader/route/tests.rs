@@ -107,7 +107,12 @@ impl Setup {
         let links = Links::on(network, &key, None, Reads::Large).unwrap();
         let (lead, known) = watch::channel(lead);
         let (questions, inbox) = mpsc::channel(8);
-        let handle = LeaderHandle::routed(questions, Route::new(known, links, HOLD));
+        let handle = LeaderHandle::routed(
+            questions,
+            Route::new(known, links, HOLD),
+            crate::board::Board::new(mdfs_service::Clock::manual()),
+            mdfs_service::Threads::real(),
+        );
         Self {
             other,
             lead,

@@ -112,6 +112,7 @@ impl Matrix<'_> {
         if !path.contains("{*name}") && !in_query {
             let target = path
                 .replace("{id}", &"0".repeat(32))
+                .replace("{*path}", "index.html")
                 .replace("{index}", "0");
             let allowed = self.allowed(caller, who, "")?;
             if method == "GET" {

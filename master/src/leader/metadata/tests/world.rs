@@ -424,6 +424,7 @@ impl World {
                     }
                     Event::Surveyed(Some(survey(&request)))
                 }
+                Effect::Tell(_) | Effect::Leads(_) | Effect::Follows => continue,
                 Effect::Broken(violation) => panic!("{violation}"),
                 Effect::Unreadable(why) => panic!("{why}"),
             };

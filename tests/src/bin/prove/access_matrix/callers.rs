@@ -18,8 +18,8 @@ pub(super) enum Known {
 pub(super) struct Caller {
     pub(super) name: String,
     pub(super) known: Known,
-    /// The value of their `authorization` header.
-    authorization: Option<String>,
+    /// What they show of themselves.
+    headers: Vec<(&'static str, String)>,
 }
 
 /// How many requests were sent, and how many go out from one address: fewer than may fail at once.
@@ -43,10 +43,9 @@ impl Caller {
     ) -> Result<Answer> {
         loop {
             let mut connection = Connection::open_from(cluster.url(), self.address())?;
-            let authorization = self.authorization.as_deref();
-            let headers: Vec<_> = authorization
-                .map(|it| ("authorization", it))
-                .into_iter()
+            let headers = self.headers.iter();
+            let headers: Vec<_> = headers
+                .map(|(name, value)| (*name, value.as_str()))
                 .collect();
             let answer = connection.request(method, target, &headers, body)?;
             if answer.status() != 429 {
@@ -71,8 +70,12 @@ impl Caller {
 
     /// The part of what they send that nobody may learn.
     pub(super) fn bits(&self) -> Option<String> {
-        let secret = self.authorization.as_deref()?.strip_prefix("Bearer ")?;
-        let bits = secret.rsplit('_').next()?;
+        let (name, secret) = self.headers.first()?;
+        let secret = match *name {
+            "authorization" => secret.strip_prefix("Bearer ")?,
+            _ => secret,
+        };
+        let bits = secret.rsplit(['_', '.']).next()?;
         (bits.len() >= 32).then(|| bits.to_owned())
     }
 }
@@ -119,7 +122,7 @@ pub(super) fn make(cluster: &DevCluster) -> Result<Vec<Caller>> {
         Caller {
             name: "root".to_owned(),
             known: Known::Root,
-            authorization: Some(format!("Bearer {}", cluster.token())),
+            headers: bearer(cluster.token()),
         },
         unknown("nobody", None),
         unknown("a wrong token", Some(format!("Bearer {}", "x".repeat(40)))),
@@ -148,9 +151,31 @@ pub(super) fn make(cluster: &DevCluster) -> Result<Vec<Caller>> {
                 roles: roles.iter().map(|role| (*role).to_owned()).collect(),
                 folder: folder.to_owned(),
             },
-            authorization: Some(format!("Bearer {}", made.secret)),
+            headers: bearer(&made.secret),
         });
     }
+    // The same by cookies, which pages of this server send.
+    for (roles, folder) in [grants[3], grants[6], grants[8]] {
+        let made = token(root, roles, folder, 7200)?;
+        callers.push(Caller {
+            name: format!("{} in {folder:?} by a cookie", roles.join("+")),
+            known: Known::Token {
+                roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+                folder: folder.to_owned(),
+            },
+            headers: of_page(session(root, &made.secret)?),
+        });
+    }
+    let sound = session(root, cluster.token())?;
+    let other_end = if sound.ends_with('0') { '1' } else { '0' };
+    let altered = format!(
+        "{}{other_end}",
+        sound.get(..sound.len() - 1).unwrap_or_default()
+    );
+    callers.push(Caller {
+        headers: of_page(altered),
+        ..unknown("an altered cookie", None)
+    });
     // Right bits under another token's name.
     let (one, other) = (
         token(root, &["admin"], "", 7200)?,
@@ -180,9 +205,31 @@ pub(super) fn make(cluster: &DevCluster) -> Result<Vec<Caller>> {
 }
 
 fn unknown(name: &str, authorization: Option<String>) -> Caller {
+    let headers = authorization.map(|value| ("authorization", value));
     Caller {
         name: name.to_owned(),
         known: Known::No,
-        authorization,
+        headers: headers.into_iter().collect(),
     }
+}
+
+fn bearer(secret: &str) -> Vec<(&'static str, String)> {
+    vec![("authorization", format!("Bearer {secret}"))]
+}
+
+fn of_page(cookie: String) -> Vec<(&'static str, String)> {
+    vec![
+        ("cookie", cookie),
+        ("sec-fetch-site", "same-origin".to_owned()),
+    ]
+}
+
+/// The cookie of a new session, as a browser sends it.
+fn session(root: &mut Connection, secret: &str) -> Result<String> {
+    let body = serde_json::json!({ "token": secret }).to_string();
+    let answer = root.request("POST", "/v1/session", &[], body.as_bytes())?;
+    ensure!(answer.status() == 200, "logging in: {}", answer.problem());
+    let set = answer.header("set-cookie").context("a cookie")?;
+    let cookie = set.split(';').next().context("its name and value")?;
+    Ok(cookie.to_owned())
 }
