@@ -365,8 +365,7 @@ impl Links {
             Reads::Large => "",
             Reads::Small => "&yields=true",
         };
-        let path = chunk_path(chunk, "");
-        let path = format!("{path}?offset={offset}&length={length}{yields}");
+        let path = chunk_path(chunk, "") + &format!("?offset={offset}&length={length}{yields}");
         let request = self
             .request(Method::GET, &peer.url, Some(peer.disk), &path)?
             .body(PiecesBody::default())

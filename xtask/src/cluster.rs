@@ -3,7 +3,7 @@
 use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
-use crate::proofs::{Form, PROOFS};
+use crate::proofs::{self, Form};
 use crate::prove;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
@@ -22,9 +22,7 @@ pub(crate) fn e2e(name: Option<&str>, keep: bool, folders: &Folders) -> Result<b
     if keep {
         return kept(name.unwrap_or("k8s-first"));
     }
-    let clusters = PROOFS
-        .iter()
-        .filter(|proof| matches!(proof.form, Form::Cluster));
+    let clusters = proofs::all().filter(|proof| matches!(proof.form, Form::Cluster));
     let wanted = clusters.filter(|proof| name.is_none_or(|name| name == proof.name));
     let mut all_good = true;
     let mut count = 0;
@@ -40,7 +38,7 @@ pub(crate) fn e2e(name: Option<&str>, keep: bool, folders: &Folders) -> Result<b
 fn kept(name: &str) -> Result<bool> {
     let workspace = Workspace::find()?;
     let root = &workspace.root;
-    let needs = PROOFS.iter().find(|proof| proof.name == name);
+    let needs = proofs::all().find(|proof| proof.name == name);
     let needs = needs.with_context(|| format!("no proof is called {name}"))?;
     for program in machine::provide(root, needs.needs)? {
         println!("{program} is missing; what needs it will say so");

@@ -4,7 +4,7 @@ use crate::Folders;
 use crate::child::Bounded;
 use crate::machine;
 use crate::planted;
-use crate::proofs::{Form, PROOFS, Proof};
+use crate::proofs::{self, Form, Proof};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 
@@ -13,7 +13,7 @@ pub(crate) const CLUSTER_IMAGE: &str = "localhost/mdfs:e2e";
 
 /// Prints every claim with its name.
 pub(crate) fn list() {
-    for proof in PROOFS {
+    for proof in proofs::all() {
         println!("{:<12} {}", proof.name, proof.claim);
     }
 }
@@ -23,9 +23,9 @@ pub(crate) fn list() {
 /// # Errors
 /// If there is no such claim, or a command cannot be started.
 pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
-    let proof = PROOFS.iter().find(|proof| proof.name == name);
+    let proof = proofs::all().find(|proof| proof.name == name);
     let proof = proof.with_context(|| {
-        let names: Vec<_> = PROOFS.iter().map(|proof| proof.name).collect();
+        let names: Vec<_> = proofs::all().map(|proof| proof.name).collect();
         format!("no proof is called {name}; there are {}", names.join(", "))
     })?;
     let workspace = Workspace::find()?;
@@ -155,7 +155,7 @@ pub(crate) fn short_forms(workspace: &Workspace) -> Vec<ShortForm> {
             command,
         })
     };
-    PROOFS.iter().filter_map(short).collect()
+    proofs::all().filter_map(short).collect()
 }
 
 fn with_processes(
