@@ -27,8 +27,8 @@ export function Access() {
     ${data && tokens.length === 0 && html`<${Empty} icon="access" title=${t('access.none')} text=${t('access.none_text')} />`}
     ${tokens.length > 0 && html`<div class="card card-flush"><table class="files">
       <caption class="off-screen">${t('page.access')}</caption>
-      <thead><tr><th scope="col" class="cell-name">${t('access.label')}</th><th scope="col" class="cell-roles">${t('access.roles')}</th><th scope="col" class="cell-wide">${t('access.folder')}</th>
-        <th scope="col" class="cell-wide">${t('access.expires')}</th><th class="cell-acts"><span class="off-screen">${t('files.acts')}</span></th></tr></thead>
+      <thead><tr><th scope="col" class="cell-name">${t('access.label')}</th><th scope="col" class="cell-roles">${t('access.roles')}</th><th scope="col" class="cell-wide cell-span">${t('access.folder')}</th>
+        <th scope="col" class="cell-wide cell-span">${t('access.expires')}</th><th class="cell-acts cell-one"><span class="off-screen">${t('files.acts')}</span></th></tr></thead>
       <tbody>${tokens.map((token) => html`<tr key=${token.id} data-token=${token.label}>
         <th scope="row" class="cell-name"><span class="name"><span class="name-icon"><${Icon} name="access" /></span><span class="name-text">${token.label}</span></span></th>
         <td class="cell-roles">${token.roles.map((role) => html`<span key=${role} class="role">${role}</span>`)}</td>

@@ -148,8 +148,9 @@ function Head({ by, sort, to, number, wide }) {
 
 function Folder({ name }) {
   return html`<tr class="row-folder"><td class="cell-check"></td>
-    <th scope="row" class="cell-name" colspan="6"><a class="name" href=${href('files', name)}><span class="name-icon name-folder"><${Icon} name="folder" /></span>
-      <span class="name-text">${baseName(name).replace(/\/$/, '')}</span></a></th></tr>`;
+    <th scope="row" class="cell-name"><a class="name" href=${href('files', name)}><span class="name-icon name-folder"><${Icon} name="folder" /></span>
+      <span class="name-text">${baseName(name).replace(/\/$/, '')}</span></a></th>
+    <td class="number"></td><td class="cell-wide"></td><td class="cell-wide cell-sum"></td><td></td><td class="cell-acts"></td></tr>`;
 }
 
 function Row({ file, full, chosen, choose, reload }) {
@@ -160,7 +161,7 @@ function Row({ file, full, chosen, choose, reload }) {
       <span class="name-text">${full && html`<span class="name-folder-part">${folderOf(name)}</span>`}${baseName(name)}</span></a></th>
     <td class="number">${bytes(file.size)}</td>
     <td class="cell-wide cell-soft"><time datetime=${file.modified}>${dateTime(file.modified)}</time></td>
-    <td class="cell-wide"><code title=${`CRC-32 ${file.crc32}\nBLAKE3 ${file.blake3}`}>${file.crc32}</code></td>
+    <td class="cell-wide cell-sum"><code title=${`CRC-32 ${file.crc32}\nBLAKE3 ${file.blake3}`}>${file.crc32}</code></td>
     <td><${Copies} copies=${file.copies} /></td>
     <td class="cell-acts">
       ${playable(file.content_type) && html`<a class="button-icon" href=${href('file', file.name)} aria-label=${t('files.play', { name })} title=${t('action.play')}><${Icon} name="play" /></a>`}
