@@ -77,7 +77,12 @@ impl Kubectl {
     /// If the API server refuses it.
     pub fn apply(&self, manifest: &str) -> Result<String> {
         let arguments = ["apply", "--server-side", "--filename", "-"];
-        let output = self.with_input(&arguments, manifest)?;
+        let output = wait_for("answer to what is applied", CALL_LIMIT, || {
+            let output = self.with_input(&arguments, manifest)?;
+            // An API server that has just started on a busy machine may be asked once more.
+            let in_time = !output.stderr.contains("deadline exceeded");
+            Ok(in_time.then_some(output))
+        })?;
         anyhow::ensure!(output.code() == 0, "apply: {}", output.stderr.trim());
         Ok(output.text())
     }
