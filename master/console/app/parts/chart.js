@@ -9,6 +9,10 @@ import { watchTheme } from '../theme.js';
 const HEIGHT = 220;
 /** So many rows the table has: the newest. */
 const ROWS = 12;
+/** Between two times of the axis, in seconds. */
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600];
+/** Between two lines: round numbers of binary units. */
+const ROUND_BYTES = [0, 1, 2, 3, 4].flatMap((unit) => [1, 2, 5, 10, 20, 50, 100, 200, 500].map((one) => one * 1024 ** unit));
 
 /**
  * @param {{ columns: Record<string, (number | null)[]>, from: number, series: { name: string, label: string, tone: string }[],
@@ -75,8 +79,8 @@ function optionsOf(box, series, show) {
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1024) * 1.1] } },
     axes: [
-      { ...axis, size: 28 * unit, space: 84 * unit, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
-      { ...axis, size: 84 * unit, values: (_, at) => at.map(show) },
+      { ...axis, size: 28 * unit, space: 84 * unit, incrs: MINUTES, grid: { show: false }, values: (_, at) => at.map((seconds) => time.format(seconds * 1000)) },
+      { ...axis, size: 84 * unit, incrs: ROUND_BYTES, values: (_, at) => at.map(show) },
     ],
     series: [{}, ...series.map(({ tone }) => ({
       stroke: colour(`--chart-${tone}`), width: 2, points: { show: false }, spanGaps: false,
