@@ -17,18 +17,23 @@ use http::{HeaderMap, HeaderName, Uri};
 use mdfs_core::access::Role;
 use mdfs_core::name::FileName;
 use mdfs_protocol::ask::EventsAfter;
+use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{EVENT_STREAM, Event, EventKind, Events};
 use mdfs_service::watch;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Those who watch a master at a time: each costs it a connection, and a look at every event.
 const MOST_WATCHERS: usize = 256;
 /// How often something is sent, so that the connection is known to live; and how often it is asked
 /// whether whoever watches may still do so.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// The least time between two pieces: what happens meanwhile goes together, so that many who watch a busy
+/// cluster cost it little.
+const REST: Duration = Duration::from_millis(100);
 /// How soon a browser comes back, in milliseconds.
 const RETRY: &str = "retry: 2000\n\n";
 
@@ -76,6 +81,8 @@ struct Watching {
     known: Known,
     changed: watch::Receiver<u64>,
     caller: Caller,
+    /// Nothing is sent before.
+    rest: Instant,
     /// What is sent before anything else.
     greeting: Option<&'static str>,
     _counted: Watcher,
@@ -102,6 +109,7 @@ fn watch(
         app,
         board,
         caller,
+        rest: Instant::now(),
         greeting: Some(RETRY),
         _counted: counted,
     };
@@ -126,12 +134,18 @@ impl Watching {
             return Some(greeting.to_owned());
         }
         let stop = self.app.0.tasks.stop().clone();
-        let end = tokio::time::Instant::now() + SIGN_OF_LIFE;
+        let end = Instant::now() + SIGN_OF_LIFE;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep_until(self.rest) => {}
+        }
         loop {
             // What comes from now on wakes.
             self.changed.see();
             let text = self.news();
             if !text.is_empty() {
+                self.rest = Instant::now() + REST;
                 return Some(text);
             }
             tokio::select! {
@@ -151,6 +165,7 @@ impl Watching {
         if news.is_reset {
             let mut reset = Event::new(EventKind::Reset);
             reset.id.clone_from(&self.known.event);
+            reset.time = rfc3339(self.app.0.clock.wall());
             write(&mut text, Some(&reset.id), reset.kind.as_str(), &reset);
         }
         for event in news.events {
