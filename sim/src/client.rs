@@ -1,23 +1,19 @@
 //! Clients that do one thing after the other, check every byte they get, and write down what they saw.
 
+mod asking;
+mod notes;
+
 use crate::content::{HEAD, content};
 use crate::history::History;
 use crate::net::{HostId, Net};
-use crate::request::{Answer, PATIENCE, ask};
+use crate::request::Answer;
 use crate::trace::Trace;
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use mdfs_core::id::RequestId;
-use mdfs_core::time::LogTime;
 use mdfs_tests::chance::Chance;
 use mdfs_tests::linear::Action;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
-
-/// How often a client asks, less one.
-const TRIES: u64 = 6;
-/// How long it waits before it asks again.
-const AGAIN: Duration = Duration::from_millis(700);
 
 /// A client.
 #[derive(Debug)]
@@ -40,6 +36,29 @@ pub(crate) struct Client {
     pub(crate) history: History,
     /// The cluster's time as it was told last, and when that was.
     pub(crate) log_time: Option<(u64, u64)>,
+    /// The last request as it was asked last.
+    pub(crate) asked: Asked,
+    /// A delete that was answered, and the id of its request.
+    pub(crate) deleted: Option<Deleted>,
+}
+
+/// A delete that was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Deleted {
+    name: String,
+    id: RequestId,
+    /// There was no such file.
+    refused: bool,
+}
+
+/// How a request was asked the last time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    id: Option<RequestId>,
+    /// How often before.
+    before: u64,
+    /// The cluster's time as it was known then.
+    log_time: Option<u64>,
 }
 
 impl Client {
@@ -64,6 +83,7 @@ impl Client {
             73..82 => self.delete(name).await,
             82..90 => self.rename().await,
             90..95 => self.undelete().await,
+            95 | 96 => self.delete_again().await,
             _ => self.list().await,
         };
         let took = self.trace.now() - begun;
@@ -125,7 +145,12 @@ impl Client {
             .await;
         let ended = self.trace.now();
         match answer {
-            Some(Answer { status, .. }) if status == StatusCode::CREATED => {
+            // With fewer copies than wanted it is stored all the same.
+            Some(answer)
+                if answer.status == StatusCode::CREATED
+                    || answer.status == StatusCode::ACCEPTED =>
+            {
+                self.note_stored(&name, number, begun, &answer);
                 self.history.add(action, begun, Some(ended));
                 true
             }
@@ -137,13 +162,14 @@ impl Client {
             }
             answer => {
                 self.expect_failure("put", &answer);
+                self.history.lock().broke_off = true;
                 self.history.add(action, begun, None);
                 false
             }
         }
     }
 
-    async fn get(&mut self, name: String) -> bool {
+    pub(crate) async fn get(&mut self, name: String) -> bool {
         let begun = self.trace.now();
         let path = format!("/v1/files/{name}");
         let answer = self.ask(Method::GET, &path, None, |request| request).await;
@@ -209,11 +235,13 @@ impl Client {
         let ended = self.trace.now();
         match answer {
             Some(answer) if answer.status.is_success() => {
+                self.note_deleted(&name, begun);
                 self.history
                     .add(Action::Delete { name }, begun, Some(ended));
                 true
             }
             Some(answer) if answer.status == StatusCode::NOT_FOUND => {
+                self.note_refused(&name);
                 let action = Action::Read {
                     name,
                     content: None,
@@ -305,86 +333,51 @@ impl Client {
         }
     }
 
-    async fn list(&mut self) -> bool {
-        let answer = self
-            .ask(Method::GET, "/v1/files", None, |request| request)
-            .await;
+    /// Sends once more a delete that was answered: whatever has the name now stays.
+    async fn delete_again(&mut self) -> bool {
+        let Some(Deleted { name, id, refused }) = self.deleted.clone() else {
+            return true;
+        };
+        let path = format!("/v1/files/{name}");
+        let answer = self.repeat(Method::DELETE, &path, id).await;
+        let (before, mark) = match refused {
+            true => (StatusCode::NOT_FOUND, "refused delete sent again"),
+            false => (StatusCode::NO_CONTENT, "old delete sent again"),
+        };
         match answer {
-            Some(answer) if answer.status == StatusCode::OK => true,
+            // It is told as before, or that it was too long ago.
+            Some(answer) if answer.status == before || answer.status == StatusCode::CONFLICT => {
+                self.trace.reach(mark);
+                true
+            }
             answer => {
-                self.expect_failure("list", &answer);
+                self.expect_failure("old delete", &answer);
                 false
             }
         }
     }
 
-    /// Anything but an answer, an answer that broke off, and a 503 is not to be.
-    fn expect_failure(&self, what: &str, answer: &Option<Answer>) {
+    /// Lists all names: of each it tells what is there, or that nothing is.
+    pub(crate) async fn list(&mut self) -> bool {
+        let begun = self.trace.now();
+        let answer = self
+            .ask(Method::GET, "/v1/files", None, |request| request)
+            .await;
+        let ended = self.trace.now();
         match answer {
-            None => self.trace.reach("no answer to a client"),
-            Some(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
-                self.trace.reach("client told to come back");
+            Some(answer) if answer.status == StatusCode::OK && answer.whole => {
+                let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                for name in self.names.clone() {
+                    let content = self.listed(&told, &name);
+                    self.history
+                        .add(Action::Read { name, content }, begun, Some(ended));
+                }
+                true
             }
-            // Of one that broke off only part came.
-            Some(answer) if !answer.whole => self.trace.reach("answer broke off"),
-            // A try that broke ended the upload which the next one had taken over.
-            Some(answer) if answer.is_upload_ended() => {
-                self.trace.reach("upload ended by an earlier try");
-            }
-            Some(answer) if answer.status == StatusCode::INSUFFICIENT_STORAGE => {
-                self.trace.reach("client told that there is no room");
-            }
-            Some(answer) => {
-                let body = String::from_utf8_lossy(&answer.body);
-                let text = format!("{what} was answered {}: {body}", answer.status);
-                self.trace.broken(text);
+            answer => {
+                self.expect_failure("list", &answer);
+                false
             }
         }
-    }
-
-    /// Asks a master, and others as well, or again, while none answers but that it cannot. A change
-    /// says which it is, so it takes effect once.
-    async fn ask(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
-        more: impl Fn(http::request::Builder) -> http::request::Builder,
-    ) -> Option<Answer> {
-        let changes = method != Method::GET;
-        let id = self.log_time.map(|(told, at)| {
-            let since = self.trace.now() - at;
-            let random = u128::from(self.chance.number()) << 64 | u128::from(self.chance.number());
-            RequestId::issue(LogTime::from_millis(told + since), random)
-        });
-        let tries = match (changes, id) {
-            (true, None) => 1,
-            _ => self.chance.within(1, TRIES),
-        };
-        let mut last = None;
-        for attempt in 0..tries {
-            if attempt > 0 {
-                self.trace.reach("asked again");
-                tokio::time::sleep(AGAIN).await;
-            }
-            let master = *self.chance.one_of(&self.masters)?;
-            let (method, body) = (method.clone(), body.clone());
-            let more = |request| match id {
-                Some(id) if changes => more(request).header("x-mdfs-request-id", id.to_string()),
-                _ => more(request),
-            };
-            let asking = ask(&self.net, self.id, master, method, path, body, more);
-            last = tokio::time::timeout(PATIENCE, asking).await.ok().flatten();
-            let status = last.as_ref().map_or(0, |answer| answer.status.as_u16());
-            self.trace
-                .note(format_args!("client {} {path}: {status}", self.id));
-            if let Some(told) = last.as_ref().and_then(|answer| answer.log_time) {
-                self.log_time = Some((told, self.trace.now()));
-            }
-            if !matches!(status, 0 | 503) {
-                break;
-            }
-        }
-        last
     }
 }

@@ -1,7 +1,9 @@
 //! What clients store: bytes that know which file they are of, and where in it.
 
 use crate::client::Client;
+use crate::history::History;
 use crate::request::Answer;
+use anyhow::{Context, Result, ensure};
 use mdfs_tests::content::Content;
 
 /// The bytes that say which content follows.
@@ -37,6 +39,22 @@ impl Client {
         }
         Some(number)
     }
+}
+
+/// Looks at all bytes of a file.
+///
+/// # Errors
+/// If nobody stored these.
+pub(crate) fn check(history: &History, bytes: &[u8]) -> Result<()> {
+    let head = bytes.first_chunk().context("shorter than a head")?;
+    let number = u64::from_le_bytes(*head);
+    let length = history.lock().made.get(&number).copied();
+    let length = length.context("a content that nobody stored")?;
+    ensure!(
+        content(number, length) == bytes,
+        "not what was stored as {number:x}"
+    );
+    Ok(())
 }
 
 /// A whole file: which content it is, then that content.

@@ -2,14 +2,16 @@
 
 mod disk;
 
-use crate::host::Kind;
+use crate::admin::Admin;
 use crate::net::{HostId, Weather};
-use crate::world::World;
+use crate::world::{World, is_master, is_worker};
 use anyhow::Result;
 use mdfs_simdisk::Survives;
 use mdfs_tests::chance::Chance;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(crate) use disk::mend;
 
 /// Milliseconds of a year.
 const YEAR: i64 = 365 * 24 * 3600 * 1000;
@@ -22,8 +24,16 @@ enum End {
     Join(Vec<(HostId, HostId)>),
     Weather,
     Fast(HostId),
-    Mend(HostId),
+    /// A disk call ends again.
+    Answer(HostId),
+    Mend,
+    /// Killed again so many times, after running and lying for so long at most.
+    Loop(HostId, u64, u64),
+    TellTruth(HostId),
 }
+
+/// How long a disk call takes on a disk that hangs, in milliseconds.
+const HANGS: u64 = 3_600_000;
 
 /// The faults of a run.
 #[derive(Debug)]
@@ -48,7 +58,12 @@ impl Faults {
     ///
     /// # Errors
     /// If a server's configuration is refused.
-    pub(crate) async fn run(mut self, world: &mut World, until: u64) -> Result<()> {
+    pub(crate) async fn run(
+        mut self,
+        world: &mut World,
+        admin: &mut Admin,
+        until: u64,
+    ) -> Result<()> {
         while world.trace.now() < until {
             let pause = self.chance.within(100, 8000);
             tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -57,14 +72,22 @@ impl Faults {
                 && entry.key().0 <= now
             {
                 let end = entry.remove();
-                apply(world, end)?;
+                self.apply(world, end)?;
             }
-            if now < until {
-                self.draw(world).await?;
+            admin.tend(world)?;
+            match self.chance.within(0, 4) {
+                _ if now >= until => {}
+                0 => admin.act(world).await?,
+                _ => self.draw(world).await?,
             }
         }
-        for (_, end) in std::mem::take(&mut self.ends) {
-            apply(world, end)?;
+        // Loops end as well.
+        while let Some((_, end)) = self.ends.pop_first() {
+            let end = match end {
+                End::Loop(id, ..) => End::Start(id),
+                other => other,
+            };
+            self.apply(world, end)?;
         }
         world.net.heal();
         for id in world.hosts.keys().copied().collect::<Vec<_>>() {
@@ -79,7 +102,7 @@ impl Faults {
         let hosts: Vec<HostId> = world.hosts.keys().copied().collect();
         let (masters, workers) = (world.masters(), world.workers());
         let one = |chance: &mut Chance, of: &[HostId]| chance.one_of(of).copied();
-        match self.chance.within(0, 100) {
+        match self.chance.within(0, 112) {
             0..12 => {
                 if let Some(id) = one(&mut self.chance, &masters) {
                     trace.reach("master killed");
@@ -151,10 +174,12 @@ impl Faults {
                 }
             }
             88..95 => {
-                let bad = world.bad_disk();
-                if let Some(Kind::Worker { disk }) = bad.and_then(|id| world.kind(id)) {
+                let host = world.hosts.get(&world.bad);
+                if let Some(disk) = host.and_then(|host| host.disk())
+                    && !world.visited
+                {
                     disk::hurt(disk, &mut self.chance, &trace);
-                    bad.inspect(|id| self.later(world, 30_000, End::Mend(*id)));
+                    self.later(world, 30_000, End::Mend);
                 }
             }
             95..98 => {
@@ -162,6 +187,38 @@ impl Faults {
                 for id in workers {
                     world.kill(id);
                     self.later(world, 10_000, End::Start(id));
+                }
+            }
+            100..103 => {
+                if let Some(id) = one(&mut self.chance, &workers)
+                    && let Some(host) = world.hosts.get(&id)
+                {
+                    trace.reach("hung disk");
+                    host.set_slowest(HANGS);
+                    self.later(world, 60_000, End::Answer(id));
+                }
+            }
+            103..106 => {
+                if let Some(id) = one(&mut self.chance, &workers) {
+                    let (most, mark) = match self.chance.within(0, 2) {
+                        0 => (3000, "worker killed in a loop"),
+                        _ => (25_000, "worker flapped"),
+                    };
+                    trace.reach(mark);
+                    let times = self.chance.within(3, 7);
+                    self.later(world, 1000, End::Loop(id, times, most));
+                }
+            }
+            106..109 => {
+                world.net.set_liar(world.bad, true);
+                self.later(world, 30_000, End::TellTruth(world.bad));
+            }
+            109..112 => {
+                if let Some(id) = one(&mut self.chance, &workers)
+                    && id != world.bad
+                    && !world.visited
+                {
+                    disk::hurt_both(world, &mut self.chance);
                 }
             }
             _ => {
@@ -199,6 +256,11 @@ impl Faults {
         world.trace.note(format_args!("part {some:?} {one_way}"));
         for &(from, to) in &cut {
             world.net.cut(from, to, true);
+            if is_worker(from) && is_worker(to) {
+                world.trace.reach("workers parted");
+            } else if is_master(from) != is_master(to) {
+                world.trace.reach("master and worker parted");
+            }
         }
         self.later(world, 40_000, End::Join(cut));
     }
@@ -208,35 +270,50 @@ impl Faults {
         let at = world.trace.now() + self.chance.within(200, most);
         self.ends.insert((at, self.number), end);
     }
-}
 
-fn apply(world: &mut World, end: End) -> Result<()> {
-    match end {
-        End::Start(id) => world.start(id)?,
-        End::GoOn(id) => world.stand(id, false),
-        End::Join(cut) => {
-            for (from, to) in cut {
-                world.net.cut(from, to, false);
+    fn apply(&mut self, world: &mut World, end: End) -> Result<()> {
+        match end {
+            End::Start(id) => world.start(id)?,
+            End::GoOn(id) => world.stand(id, false),
+            End::Join(cut) => {
+                for (from, to) in cut {
+                    world.net.cut(from, to, false);
+                }
             }
-        }
-        End::Weather => world.net.set_weather(Weather {
-            slowest: 2,
-            ..Weather::default()
-        }),
-        // A server that gave its disk up takes it again when it starts.
-        End::Mend(id) => {
-            world.stand(id, false);
-            world.kill(id);
-            if let Some(Kind::Worker { disk }) = world.kind(id) {
-                disk::mend(disk);
+            End::Weather => world.net.set_weather(Weather {
+                slowest: 2,
+                ..Weather::default()
+            }),
+            // A server that gave its disk up takes it again when it starts.
+            End::Mend => {
+                let id = world.bad;
+                world.trace.set("a voter's disk is full", false);
+                world.stand(id, false);
+                world.kill(id);
+                if let Some(disk) = world.hosts.get(&id).and_then(|host| host.disk()) {
+                    mend(disk);
+                }
+                world.start(id)?;
             }
-            world.start(id)?;
-        }
-        End::Fast(id) => {
-            if let Some(host) = world.hosts.get(&id) {
-                host.set_slowest(1);
+            End::Fast(id) => {
+                if let Some(host) = world.hosts.get(&id) {
+                    host.set_slowest(1);
+                }
             }
+            End::Answer(id) => {
+                self.apply(world, End::Fast(id))?;
+                world.kill(id);
+                world.start(id)?;
+            }
+            End::Loop(id, left, most) => {
+                world.kill(id);
+                self.later(world, most, End::Start(id));
+                if left > 0 {
+                    self.later(world, 2 * most, End::Loop(id, left - 1, most));
+                }
+            }
+            End::TellTruth(id) => world.net.set_liar(id, false),
         }
+        Ok(())
     }
-    Ok(())
 }

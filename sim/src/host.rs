@@ -24,6 +24,15 @@ pub(crate) const SCRUB_EVERY: Duration = Duration::from_secs(120);
 /// After which an upload that nobody goes on with is ended, so that a settled cluster has none.
 const UPLOAD_IDLE: Duration = Duration::from_secs(180);
 
+/// After which another disk votes for one that is away.
+const VOTER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// After which a chunk is forgotten that nobody goes on with, and how often that is looked for.
+const STAGED_IDLE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// How long a second process with a disk is looked at.
+const SECOND_PROCESS: Duration = Duration::from_secs(30);
+
 /// What a host is.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
@@ -130,6 +139,7 @@ impl Host {
                 config.limits.repair_delay = settings.repair_delay;
                 config.limits.drop_after = Duration::from_secs(60);
                 config.limits.upload_idle = UPLOAD_IDLE;
+                config.limits.voter_patience = VOTER_PATIENCE;
                 let surroundings = Surroundings {
                     machine,
                     network,
@@ -140,14 +150,7 @@ impl Host {
                 process.master = Some(running);
             }
             Kind::Worker { disk } => {
-                let masters = settings.masters.iter().map(|id| url(*id)).collect();
-                let name = format!("w{}", self.id);
-                let folder = PathBuf::from("/nowhere");
-                let mut config = mdfs_worker::Config::new(folder, name, masters, key);
-                config.heartbeat_interval = settings.heartbeat;
-                config.reserve_bytes = Some(1 << 20);
-                config.scrub_every = SCRUB_EVERY;
-                let worker = Worker::on(config, machine, network)?;
+                let worker = self.make_worker(settings, machine, network)?;
                 net.come_up(self.id, mdfs_worker::router(worker.clone()), tasks.clone());
                 process.worker = Some(worker.clone());
                 let (disk, url) = (Arc::new(disk.clone()), url(self.id));
@@ -169,6 +172,67 @@ impl Host {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    fn make_worker(
+        &self,
+        settings: &Settings,
+        machine: Machine,
+        network: Network,
+    ) -> anyhow::Result<Worker> {
+        let masters = settings.masters.iter().map(|id| url(*id)).collect();
+        let key = ClusterKey::new(&Secret::new(&[7; 32])?);
+        let (folder, name) = (PathBuf::from("/nowhere"), format!("w{}", self.id));
+        let mut config = mdfs_worker::Config::new(folder, name, masters, key);
+        config.heartbeat_interval = settings.heartbeat;
+        config.reserve_bytes = Some(1 << 20);
+        config.scrub_every = SCRUB_EVERY;
+        (config.limits.staged_idle, config.limits.sweep_interval) = STAGED_IDLE;
+        Ok(Worker::on(config, machine, network)?)
+    }
+
+    /// Starts a second process with the worker's disk. Whether it got it; none if it is not known.
+    ///
+    /// # Errors
+    /// If its configuration is refused.
+    pub(crate) async fn start_second(
+        &self,
+        settings: &Settings,
+        net: &Net,
+    ) -> anyhow::Result<Option<bool>> {
+        let Kind::Worker { disk } = &self.kind else {
+            return Ok(None);
+        };
+        let stop = CancellationToken::new();
+        let tasks = Tasks::killable(stop.clone());
+        let network = Network::simulated(net.port(self.id));
+        let worker = self.make_worker(settings, self.machine(&tasks), network)?;
+        let disk: Arc<SimDisk> = Arc::new(disk.clone());
+        let url = url(self.id);
+        let serving = mdfs_worker::serve_disk(&worker, Some(disk), &url, &tasks, &stop);
+        let ended = tokio::time::timeout(SECOND_PROCESS, serving).await;
+        tasks.kill();
+        Ok(match ended {
+            _ if worker.disk().is_some() => Some(true),
+            Ok(Err(_)) => Some(false),
+            Ok(Ok(())) | Err(_) => None,
+        })
+    }
+
+    /// The disk, if it has one.
+    pub(crate) fn disk(&self) -> Option<&SimDisk> {
+        match &self.kind {
+            Kind::Worker { disk } => Some(disk),
+            Kind::Master => None,
+        }
+    }
+
+    /// Puts another disk in the place of its own, which it gives; only while no server runs.
+    pub(crate) fn exchange_disk(&mut self, other: SimDisk) -> Option<SimDisk> {
+        match &mut self.kind {
+            Kind::Worker { disk } => Some(std::mem::replace(disk, other)),
+            Kind::Master => None,
+        }
     }
 
     fn machine(&self, tasks: &Tasks) -> Machine {

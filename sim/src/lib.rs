@@ -5,76 +5,40 @@
 //! heals, and then it must be whole. Bytes, the order of all operations on names
 //! ([`mdfs_tests::linear`]) and what the cluster says of itself are checked.
 
+mod admin;
 mod client;
 mod content;
 mod faults;
+mod finale;
 mod history;
 mod host;
 mod net;
 mod request;
+mod rows;
 mod trace;
+mod walk;
 mod world;
 
+pub use rows::{ROWS, Row};
 pub use trace::Outcome;
 pub use world::Plan;
 
+use admin::Admin;
 use anyhow::Result;
-use client::Client;
+use client::{Asked, Client};
 use faults::Faults;
 use history::{History, Score};
-use host::SCRUB_EVERY;
 use mdfs_service::Tasks;
+use mdfs_simdisk::SimDisk;
 use mdfs_tests::chance::Chance;
 use mdfs_tests::linear::{Verdict, check};
 use net::HostId;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use trace::Trace;
 use world::{CLIENTS, World};
 
-/// What the runs of a proof must have reached, each at least once.
-pub const MARKS: &[&str] = &[
-    "all masters killed",
-    "all workers killed",
-    "answer broke off",
-    "asked again",
-    "bad network",
-    "bit flipped",
-    "block in another's place",
-    "client told that there is no room",
-    "client told to come back",
-    "conditional put refused",
-    "connection broke under a request",
-    "connection broke under an answer",
-    "disk full",
-    "master killed",
-    "message came twice",
-    "no answer to a client",
-    "packet lost",
-    "parted one way",
-    "parted",
-    "power cut",
-    "process stood still",
-    "process stopped",
-    "read failed",
-    "renamed",
-    "slow disk",
-    "sync failed",
-    "sync lied",
-    "undeleted",
-    "wall clock jumped",
-    "worker killed",
-    "write failed",
-];
-
 /// The most states that the check of the order looks at, for names that renames join.
 const MOST_STATES: usize = 300_000;
-/// How long a healed cluster may take to be whole, in seconds.
-const WHOLE_WITHIN: u64 = 600;
-/// How long clients use a healed cluster, in milliseconds.
-const CALM: u64 = 20_000;
-/// In which each operation must have ended once nothing fails any more, in milliseconds.
-const PROMPT: u64 = 30_000;
 
 impl Plan {
     /// What this seed draws: a cluster of some size, for so many simulated minutes.
@@ -120,48 +84,72 @@ async fn simulate(seed: u64, plan: &Plan, trace: &Trace) -> Result<()> {
         _ => (0, 1000),
     };
     let rate_of = |id| if u64::from(id) == odd { rate } else { 1000 };
+    let foreign = match chance.within(0, 4) {
+        0 if plan.faults => foreign_disk(seed, trace).await?,
+        _ => None,
+    };
     let mut world = World::new(seed, plan, trace.clone(), rate_of);
-    world.found().await?;
+    world.found(3).await?;
     trace.note(format_args!("founded"));
 
+    trace.reach("no API server");
+    if rate != 1000 {
+        trace.reach("clock of another rate");
+    }
     let history = History::default();
     let tasks = Tasks::new(CancellationToken::new());
     let end = trace.now() + plan.millis;
     let all = world.masters();
     let clients = start_clients(seed, plan, &world, &all, &history, &tasks, end);
+    let mut admin = Admin::new(seed, foreign);
     if plan.faults {
-        Faults::new(seed).run(&mut world, end).await?;
+        let faults = Faults::new(seed);
+        faults.run(&mut world, &mut admin, end).await?;
     }
     for client in clients {
         client.await?;
     }
     trace.note(format_args!("healed"));
     judge_score(trace, "faults", history.score(), None);
-
-    // Nobody may be left behind: after a while everybody is answered.
-    // What a disk spoiled is found by reading all of it, and mended.
-    settle(&world).await?;
-    tokio::time::sleep(3 * SCRUB_EVERY).await;
-    let leader = [settle(&world).await?];
-    let calm = trace.now() + CALM;
-    for client in start_clients(seed ^ 1, plan, &world, &leader, &history, &tasks, calm) {
-        client.await?;
-    }
-    judge_score(trace, "calm", history.score(), Some(PROMPT));
-    settle(&world).await?;
-
+    finale::run(seed, plan, &mut world, &mut admin, &history, &tasks).await?;
+    history.reach(trace);
     match check(&history.ops(), MOST_STATES) {
         Verdict::Linear => {}
         Verdict::Undecided => trace.reach("order not decided"),
         Verdict::Broken(stuck) => trace.broken(format!("no order of what was seen: {stuck:?}")),
     }
-    for id in world.hosts.keys().copied().collect::<Vec<_>>() {
-        world.kill(id);
-    }
+    world.end();
     Ok(())
 }
 
-fn start_clients(
+/// A disk of another cluster, with a file on it.
+async fn foreign_disk(seed: u64, trace: &Trace) -> Result<Option<SimDisk>> {
+    let plan = Plan {
+        masters: 1,
+        workers: 2,
+        clients: 1,
+        millis: 0,
+        faults: false,
+        heartbeat: 1000,
+        readable: false,
+    };
+    let mut world = World::new(seed ^ 0xf0e1, &plan, trace.clone(), |_| 1000);
+    world.found(1).await?;
+    let (history, tasks) = (History::default(), Tasks::new(CancellationToken::new()));
+    let all = world.masters();
+    let end = trace.now() + 5000;
+    for client in start_clients(seed, &plan, &world, &all, &history, &tasks, end) {
+        client.await?;
+    }
+    let bad = world.bad;
+    world.stop(bad).await;
+    let disk = world.hosts.get(&bad).and_then(|host| host.disk()).cloned();
+    world.end();
+    Ok(disk)
+}
+
+/// Clients that go on until then, in milliseconds of the run, each asking any of `masters`.
+pub(crate) fn start_clients(
     seed: u64,
     plan: &Plan,
     world: &World,
@@ -170,24 +158,37 @@ fn start_clients(
     tasks: &Tasks,
     until: u64,
 ) -> Vec<tokio::task::JoinHandle<()>> {
-    let names: Vec<String> = (0..8).map(|number| format!("film {number}")).collect();
-    let client = |number: u32| Client {
+    let client = |number: u32| client(seed, number, world, masters, history);
+    (0..plan.clients)
+        .map(|number| tasks.spawn_request("client", client(number).run(until)))
+        .collect()
+}
+
+/// A client of this number.
+pub(crate) fn client(
+    seed: u64,
+    number: u32,
+    world: &World,
+    masters: &[HostId],
+    history: &History,
+) -> Client {
+    Client {
         id: CLIENTS + number,
         masters: masters.to_vec(),
-        names: names.iter().map(|name| name.replace(' ', "-")).collect(),
+        names: (0..8).map(|number| format!("film-{number}")).collect(),
         longest: 3 << 20,
         chance: Chance::new(seed ^ (u64::from(number) << 16) ^ 0xc11e),
         net: world.net.clone(),
         trace: world.trace.clone(),
         history: history.clone(),
         log_time: None,
-    };
-    (0..plan.clients)
-        .map(|number| tasks.spawn_request("client", client(number).run(until)))
-        .collect()
+        asked: Asked::default(),
+        deleted: None,
+    }
 }
 
-fn judge_score(trace: &Trace, when: &str, score: Score, most: Option<u64>) {
+/// Notes how it went. If nobody may be left behind, each operation was done, within `most` milliseconds.
+pub(crate) fn judge_score(trace: &Trace, when: &str, score: Score, most: Option<u64>) {
     let Score {
         acknowledged,
         refused,
@@ -204,26 +205,4 @@ fn judge_score(trace: &Trace, when: &str, score: Score, most: Option<u64>) {
             trace.broken(format!("{when}: {refused} operations failed"));
         }
     }
-}
-
-/// Waits until the cluster says that it is whole. Who says so.
-async fn settle(world: &World) -> Result<HostId> {
-    let mut said = None;
-    for _ in 0..WHOLE_WITHIN {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        said = world.status().await;
-        let whole = said.as_ref().filter(|(_, status)| {
-            let none = |field: &str| status.get(field).and_then(|v| v.as_u64()) == Some(0);
-            status.get("health").and_then(|health| health.as_str()) == Some("ok")
-                && none("under_replicated_files")
-                && none("missing_files")
-                && none("damaged_chunks")
-                && none("excess_copies")
-                && none("open_uploads")
-        });
-        if let Some((leader, _)) = whole {
-            return Ok(*leader);
-        }
-    }
-    anyhow::bail!("not whole {WHOLE_WITHIN} s after everything healed: {said:?}")
 }

@@ -1,12 +1,15 @@
 //! The network: carries requests between hosts, late, twice or not at all.
 
 mod body;
+mod hang_up;
 mod port;
+mod watch;
 
 use crate::trace::Trace;
 use axum::Router;
 use axum::body::Body;
 use body::Part;
+use hang_up::HangUp;
 use http::{Request, Response};
 use mdfs_client::link::{CarriedBody, Route};
 use mdfs_service::{ConnectionClosed, Peer, RequestId, Tasks};
@@ -19,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use watch::Watch;
 
 /// A host, by its number; `http://h7` is where host 7 answers.
 pub(crate) type HostId = u32;
@@ -45,6 +49,7 @@ struct State {
     paths: BTreeMap<(HostId, HostId), Path>,
     weather: Weather,
     requests: u64,
+    watch: Watch,
 }
 
 #[derive(Default)]
@@ -59,6 +64,13 @@ struct Place {
 struct Up {
     router: Router,
     tasks: Tasks,
+}
+
+/// A request that may be delivered otherwise than it was sent.
+pub(crate) struct Copy {
+    request: Request<Body>,
+    /// Whoever sends it may send it again.
+    is_repeated: bool,
 }
 
 struct Path {
@@ -125,6 +137,7 @@ impl Net {
                     ..Weather::default()
                 },
                 requests: 0,
+                watch: Watch::default(),
             })),
             trace,
         }
@@ -160,6 +173,7 @@ impl Net {
     /// Host `id` takes what comes, and does nothing with it, or goes on.
     pub(crate) fn stand(&self, id: HostId, stands: bool) {
         self.lock().places.entry(id).or_default().stands = stands;
+        self.watch_stand(id, stands);
     }
 
     /// From now on nothing comes through from `from` to `to`, or everything again.
@@ -178,6 +192,7 @@ impl Net {
 
     /// Everything comes through again.
     pub(crate) fn heal(&self) {
+        self.no_liars();
         let mut state = self.lock();
         state.cut.clear();
         state.weather = Weather {
@@ -202,7 +217,7 @@ impl Net {
         &self,
         from: HostId,
         request: Request<Body>,
-        copy: Option<Request<Body>>,
+        copy: Option<Copy>,
     ) -> Result<Response<CarriedBody>, NotCarried> {
         let host = request.uri().host().and_then(|host| host.strip_prefix('h'));
         let to = host.and_then(|host| host.parse().ok());
@@ -215,9 +230,18 @@ impl Net {
         };
         self.trace
             .note(format_args!("{from} > {to} {} {path}", request.method()));
+        let _under_way = self.watch(from, to, request.method(), &path);
+        let beats = path.ends_with("/heartbeat");
         self.pass(from, to).await?;
         if broken {
             self.trace.reach("connection broke under a request");
+            if beats {
+                self.trace.reach("heartbeat lost");
+            }
+            // What was sent may come, when whoever sent it has long asked again.
+            if let Some(Copy { request, .. }) = copy {
+                self.come_late(from, to, request, 500);
+            }
             return Err(NotCarried::Reset);
         }
         let heard = match self.deliver(from, to, request) {
@@ -231,21 +255,23 @@ impl Net {
                 return Err(error);
             }
         };
-        if let Some(copy) = copy {
-            self.double(from, to, copy);
+        if let Some(Copy { request, .. }) = copy.filter(|copy| copy.is_repeated) {
+            let doubled = self.lock().weather.doubled;
+            self.come_late(from, to, request, doubled);
         }
         // Whoever hangs up while the answer is awaited ends the connection.
         let hung_up = HangUp {
             net: self,
             from,
             to,
-            armed: path.ends_with("/heartbeat"),
+            armed: beats,
         };
         let answered = heard.await.map_err(|_| NotCarried::Reset)?;
         self.trace.note(format_args!(
             "{to} > {from} {} {path}",
             answered.status().as_u16()
         ));
+        self.watch_answer(from, &path, answered.status());
         self.pass(to, from).await?;
         hung_up.disarm();
         let (head, parts) = answered.into_parts();
@@ -314,22 +340,28 @@ impl Net {
         Ok(heard)
     }
 
-    /// Delivers a request once more, some time later; nobody hears the answer.
-    fn double(&self, from: HostId, to: HostId, request: Request<Body>) {
-        let (doubled, late) = {
+    /// Delivers a request, so many times in a thousand, some time later; nobody hears the answer.
+    fn come_late(&self, from: HostId, to: HostId, request: Request<Body>, per_thousand: u64) {
+        let (comes, late) = {
             let mut state = self.lock();
-            let doubled = state.weather.doubled;
             let chance = &mut state.path(from, to).chance;
-            (chance.within(0, 1000) < doubled, chance.within(0, 20_000))
+            let longest = chance.one_of(&[20, 20_000]).copied().unwrap_or(20);
+            (
+                chance.within(0, 1000) < per_thousand,
+                chance.within(0, longest),
+            )
         };
         let tasks = match self.lock().places.get(&to).and_then(|p| p.up.clone()) {
-            Some(up) if doubled => up.tasks,
+            Some(up) if comes => up.tasks,
             _ => return,
         };
-        let net = self.clone();
-        drop(tasks.spawn_request("double", async move {
+        let (net, term) = (self.clone(), self.seen_term());
+        drop(tasks.spawn_request("late", async move {
             tokio::time::sleep(Duration::from_millis(late)).await;
             net.trace.reach("message came twice");
+            if net.seen_term() > term {
+                net.trace.reach("message of an earlier term came again");
+            }
             net.trace
                 .note(format_args!("{from} > {to} again {}", request.uri().path()));
             if let Ok(heard) = net.deliver(from, to, request) {
@@ -363,27 +395,5 @@ impl State {
 impl fmt::Debug for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Net")
-    }
-}
-
-/// Ends the connection unless it is disarmed.
-struct HangUp<'a> {
-    net: &'a Net,
-    from: HostId,
-    to: HostId,
-    armed: bool,
-}
-
-impl HangUp<'_> {
-    fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for HangUp<'_> {
-    fn drop(&mut self) {
-        if self.armed && self.net.passes(self.from, self.to) {
-            self.net.hang_up(self.from, self.to);
-        }
     }
 }

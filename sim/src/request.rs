@@ -22,10 +22,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether it says that the upload is not open any more.
-    pub(crate) fn is_upload_ended(&self) -> bool {
+    /// The word for what went wrong.
+    pub(crate) fn code(&self) -> Option<Code> {
         let told: Option<Problem> = serde_json::from_slice(&self.body).ok();
-        told.is_some_and(|told| told.code == Code::UploadEnded)
+        told.map(|told| told.code)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happened in a run, as one number: two runs of a seed must give the same.
 
 use mdfs_tests::chance::Chance;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -19,6 +19,8 @@ struct State {
     hash: u64,
     events: u64,
     marks: BTreeMap<&'static str, u64>,
+    /// What is so at the moment.
+    now: BTreeSet<&'static str>,
     lines: Option<Vec<String>>,
     broken: Vec<String>,
 }
@@ -32,6 +34,7 @@ impl Trace {
                 hash: 0,
                 events: 0,
                 marks: BTreeMap::new(),
+                now: BTreeSet::new(),
                 lines: readable.then(Vec::new),
                 broken: Vec::new(),
             }),
@@ -66,6 +69,20 @@ impl Trace {
     /// A state was reached that the simulation is there to reach.
     pub(crate) fn reach(&self, mark: &'static str) {
         *self.lock().marks.entry(mark).or_default() += 1;
+    }
+
+    /// From now on something is so, or not.
+    pub(crate) fn set(&self, what: &'static str, is_so: bool) {
+        let mut state = self.lock();
+        match is_so {
+            true => state.now.insert(what),
+            false => state.now.remove(what),
+        };
+    }
+
+    /// Whether something is so now.
+    pub(crate) fn is(&self, what: &'static str) -> bool {
+        self.lock().now.contains(what)
     }
 
     /// A promise was broken.

@@ -2,7 +2,7 @@
 
 use crate::host::{Host, Kind, Settings};
 use crate::net::{HostId, Net};
-use crate::request::order;
+use crate::request::{Answer, PATIENCE, ask, order};
 use crate::trace::Trace;
 use anyhow::{Result, bail};
 use http::{Method, StatusCode};
@@ -17,6 +17,19 @@ pub(crate) const OPERATOR: HostId = 900;
 pub(crate) const CLIENTS: HostId = 901;
 /// The first of the workers' numbers; masters count from 1.
 const WORKERS: HostId = 101;
+
+/// Whether that is the number of a master.
+pub(crate) fn is_master(id: HostId) -> bool {
+    id < WORKERS
+}
+
+/// Whether that is the number of a worker.
+pub(crate) fn is_worker(id: HostId) -> bool {
+    (WORKERS..OPERATOR).contains(&id)
+}
+
+/// How long an administrator who is in a hurry waits for an answer.
+const HURRY: Duration = Duration::from_secs(8);
 
 /// How large a cluster is, and what happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +61,10 @@ pub(crate) struct World {
     pub(crate) hosts: BTreeMap<HostId, Host>,
     /// What they are told.
     pub(crate) settings: Settings,
-    seed: u64,
+    /// The worker whose disk may fail: a voter in most clusters.
+    pub(crate) bad: HostId,
+    /// The bad disk is out of its worker, and what is in there is nobody's to spoil.
+    pub(crate) visited: bool,
 }
 
 impl World {
@@ -70,7 +86,11 @@ impl World {
             let host = Host::new(id, Kind::Worker { disk }, seed, per_thousand(id));
             hosts.insert(id, host);
         }
+        trace.set("a sync lied", false);
+        let index = u32::try_from(seed % u64::from(plan.workers.max(1))).unwrap_or(0);
         Self {
+            bad: WORKERS + index,
+            visited: false,
             net: Net::new(seed, trace.clone()),
             trace,
             hosts,
@@ -79,25 +99,12 @@ impl World {
                 heartbeat: Duration::from_millis(plan.heartbeat),
                 repair_delay: Duration::from_secs(20),
             },
-            seed,
         }
     }
 
     /// The workers' numbers.
     pub(crate) fn workers(&self) -> Vec<HostId> {
         self.of(|kind| matches!(kind, Kind::Worker { .. }))
-    }
-
-    /// What a host is.
-    pub(crate) fn kind(&self, id: HostId) -> Option<&Kind> {
-        self.hosts.get(&id).map(|host| &host.kind)
-    }
-
-    /// The worker whose disk may fail: a voter in most clusters.
-    pub(crate) fn bad_disk(&self) -> Option<HostId> {
-        let workers = self.workers();
-        let index = usize::try_from(self.seed).unwrap_or(0) % workers.len().max(1);
-        workers.get(index).copied()
     }
 
     /// The masters' numbers.
@@ -128,6 +135,7 @@ impl World {
     pub(crate) fn kill(&mut self, id: HostId) {
         if let Some(host) = self.hosts.get_mut(&id) {
             self.trace.note(format_args!("kill {id}"));
+            self.net.watch_kill(id);
             host.kill(&self.net, &self.trace);
         }
     }
@@ -136,7 +144,22 @@ impl World {
     pub(crate) fn cut_power(&mut self, id: HostId, survives: Survives) {
         if let Some(host) = self.hosts.get_mut(&id) {
             self.trace.note(format_args!("power cut {id}"));
+            self.net.watch_kill(id);
+            let lied = id == self.bad && self.trace.is("a sync lied");
+            let before = host.disk().map(|disk| (disk.in_doubt(), disk.torn()));
             host.cut_power(&self.net, &self.trace, survives);
+            if let (Some(((bytes, names), torn)), Some(disk)) = (before, host.disk()) {
+                for (reached, mark) in [
+                    (lied && bytes > 0, "power cut after a sync that lied"),
+                    (bytes > 0, "power cut with bytes in doubt"),
+                    (names > 0, "power cut with names in doubt"),
+                    (disk.torn() > torn, "write torn by a power cut"),
+                ] {
+                    if reached {
+                        self.trace.reach(mark);
+                    }
+                }
+            }
         }
     }
 
@@ -160,18 +183,18 @@ impl World {
         }
     }
 
-    /// Starts everything, and makes it a cluster whose voters are the first three workers.
+    /// Starts everything, and makes it a cluster whose voters are the first workers, so many.
     ///
     /// # Errors
     /// If there is none after a minute.
-    pub(crate) async fn found(&mut self) -> Result<()> {
+    pub(crate) async fn found(&mut self, voters: usize) -> Result<()> {
         for id in self.hosts.keys().copied().collect::<Vec<_>>() {
             self.start(id)?;
         }
         for _ in 0..60 {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let voters = self.workers().into_iter().take(3);
-            let disks = voters.filter_map(|id| self.hosts.get(&id)?.worker()?.disk());
+            let first = self.workers().into_iter().take(voters);
+            let disks = first.filter_map(|id| self.hosts.get(&id)?.worker()?.disk());
             let disks: Vec<String> = disks.map(|disk| disk.to_string()).collect();
             let body = json!({"disks": disks, "chunk_size": 1 << 20});
             let path = "/v1/admin/bootstrap";
@@ -181,6 +204,95 @@ impl World {
             }
         }
         bail!("no cluster after a minute")
+    }
+
+    /// Puts another disk into a worker that does not run, and gives the one that was there.
+    pub(crate) fn exchange_disk(&mut self, id: HostId, disk: SimDisk) -> Option<SimDisk> {
+        self.trace.note(format_args!("another disk in {id}"));
+        self.hosts.get_mut(&id)?.exchange_disk(disk)
+    }
+
+    /// All records as a master gives them out; none if it does not.
+    pub(crate) async fn export(&self, master: HostId) -> Option<String> {
+        let path = "/v1/admin/export";
+        let asked = ask(&self.net, OPERATOR, master, Method::GET, path, None, |it| {
+            it
+        });
+        let answer = tokio::time::timeout(HURRY, asked).await.ok()??;
+        let good = answer.status == StatusCode::OK && answer.whole;
+        good.then(|| String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// Has a master take in what was given out.
+    pub(crate) async fn import(
+        &self,
+        master: HostId,
+        lines: String,
+    ) -> Option<(StatusCode, Value)> {
+        let (path, body) = ("/v1/admin/import", Some(lines.into()));
+        let answer = ask(
+            &self.net,
+            OPERATOR,
+            master,
+            Method::POST,
+            path,
+            body,
+            |it| it,
+        )
+        .await?;
+        let said = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Some((answer.status, said))
+    }
+
+    /// Sends a request to the first master, as an administrator.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        range: Option<&str>,
+        body: Option<Vec<u8>>,
+    ) -> Option<Answer> {
+        let master = *self.masters().first()?;
+        let body = body.map(Into::into);
+        let asking = ask(
+            &self.net,
+            OPERATOR,
+            master,
+            method,
+            path,
+            body,
+            |it| match range {
+                Some(range) => it.header("range", range),
+                None => it,
+            },
+        );
+        let answer = tokio::time::timeout(PATIENCE, asking).await.ok()??;
+        let status = answer.status.as_u16();
+        self.trace.note(format_args!("operator {path}: {status}"));
+        Some(answer)
+    }
+
+    /// Ends all servers.
+    pub(crate) fn end(&mut self) {
+        for id in self.hosts.keys().copied().collect::<Vec<_>>() {
+            self.kill(id);
+        }
+    }
+
+    /// Asks one master, and does not wait for long.
+    pub(crate) async fn ask_one(
+        &self,
+        master: HostId,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Option<(StatusCode, Value)> {
+        let asked = order(&self.net, OPERATOR, master, method, path, body);
+        let told = tokio::time::timeout(HURRY, asked).await.ok().flatten();
+        let status = told.as_ref().map_or(0, |(status, _)| status.as_u16());
+        self.trace
+            .note(format_args!("operator {master} {path}: {status}"));
+        told
     }
 
     /// Gives an order to each master until one takes it.

@@ -216,7 +216,20 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.announce(Kind::Write, &self.path);
-        self.change(Kind::Write, ByteChange::Write(offset, bytes.into()))
+        let mut bytes: Arc<[u8]> = bytes.into();
+        let spoilt = self.disk.lock().spoilt.clone();
+        let middle = bytes.len() / 2;
+        if let Some(spoilt) = spoilt
+            && spoilt(&Call {
+                kind: Kind::Write,
+                path: self.path.clone(),
+                last_change: None,
+            })
+            && let Some(byte) = Arc::get_mut(&mut bytes).and_then(|it| it.get_mut(middle))
+        {
+            *byte ^= 1;
+        }
+        self.change(Kind::Write, ByteChange::Write(offset, bytes))
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -95,6 +95,9 @@ struct State {
     total: u64,
     fault: Option<Fault>,
     lost: Option<Lost>,
+    spoilt: Option<Lost>,
+    /// Writes of which a power cut left only some sectors.
+    torn: u64,
     watch: Option<Watch>,
 }
 
@@ -178,6 +181,11 @@ impl SimDisk {
         self.lock().lost = Some(Arc::new(lost));
     }
 
+    /// Flips a bit of the writes that `spoilt` picks.
+    pub fn spoil(&self, spoilt: impl Fn(&Call) -> bool + Send + Sync + 'static) {
+        self.lock().spoilt = Some(Arc::new(spoilt));
+    }
+
     /// Runs `watch` before every write and sync of a directory, which may wait in it.
     pub fn before(&self, watch: impl Fn(&Call) + Send + Sync + 'static) {
         self.lock().watch = Some(Arc::new(watch));
@@ -228,7 +236,8 @@ impl SimDisk {
                         change.apply(Arc::make_mut(&mut inode.durable))
                     }
                     Survives::Some(_) => {
-                        change.apply_part(Arc::make_mut(&mut inode.durable), &mut chance)
+                        let bytes = Arc::make_mut(&mut inode.durable);
+                        state.torn += u64::from(change.apply_part(bytes, &mut chance));
                     }
                 }
             }
@@ -253,6 +262,31 @@ impl SimDisk {
         change(Arc::make_mut(&mut inode.live));
         inode.durable.clone_from(&inode.live);
         inode.pending.clear();
+    }
+
+    /// How much a power cut now would leave to chance: bytes of so many files, and so many names that
+    /// files were given.
+    pub fn in_doubt(&self) -> (usize, usize) {
+        let state = self.lock();
+        let files = state.inodes.iter().filter(|it| !it.pending.is_empty());
+        let names = state.pending.iter();
+        let renamed = names.filter(|it| matches!(it, NameChange::Rename(..)));
+        (files.count(), renamed.count())
+    }
+
+    /// How many writes power cuts have left in part.
+    pub fn torn(&self) -> u64 {
+        self.lock().torn
+    }
+
+    /// All files and what the process sees in them.
+    pub fn contents(&self) -> Vec<(PathBuf, Arc<Vec<u8>>)> {
+        let state = self.lock();
+        let file = |(path, node): (&PathBuf, &Node)| match node {
+            Node::File(inode) => Some((path.clone(), Arc::clone(&state.inodes[*inode].live))),
+            Node::Dir => None,
+        };
+        state.live.iter().filter_map(file).collect()
     }
 
     /// The files below a directory.

@@ -76,20 +76,28 @@ impl ByteChange {
         }
     }
 
-    /// Applies it wholly, not at all, or sector by sector as it comes.
-    pub(super) fn apply_part(&self, bytes: &mut Vec<u8>, chance: &mut Chance) {
+    /// Applies it wholly, not at all, or sector by sector as it comes. Whether a part is missing.
+    pub(super) fn apply_part(&self, bytes: &mut Vec<u8>, chance: &mut Chance) -> bool {
         const SECTOR: usize = 512;
         match (chance.next() % 3, self) {
-            (0, _) => {}
+            (0, _) => false,
             (1, Self::Write(offset, written)) => {
+                let (mut kept, mut lost) = (false, false);
                 for (number, sector) in written.chunks(SECTOR).enumerate() {
-                    if chance.next().is_multiple_of(2) {
+                    let keeps = chance.next().is_multiple_of(2);
+                    if keeps {
                         let offset = *offset + (number * SECTOR) as u64;
                         Self::Write(offset, sector.into()).apply(bytes);
                     }
+                    kept |= keeps;
+                    lost |= !keeps;
                 }
+                kept && lost
             }
-            _ => self.apply(bytes),
+            _ => {
+                self.apply(bytes);
+                false
+            }
         }
     }
 }

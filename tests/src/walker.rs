@@ -71,6 +71,39 @@ impl Disk {
         Ok(disk)
     }
 
+    /// The same of a disk in memory: every file on it, by its path.
+    ///
+    /// # Errors
+    /// If `cluster_id` is none.
+    pub fn of_files<'a>(
+        files: impl IntoIterator<Item = (&'a Path, &'a [u8])>,
+        cluster_id: &str,
+    ) -> Result<Self> {
+        let cluster = id_bytes(cluster_id).context("a cluster id has 32 digits")?;
+        let mut disk = Self::default();
+        for (path, bytes) in files {
+            let mut parts = path.iter().map(|part| part.to_string_lossy());
+            let (first, folder) = (parts.next().unwrap_or_default(), path.parent());
+            match (first.as_ref(), folder) {
+                (
+                    "lock" | "identity" | "identity.new" | "log.redb" | "log.redb.new" | "scrubbed"
+                    | "scrubbed.new",
+                    Some(root),
+                ) if root == Path::new("") => {}
+                ("staging", _) => disk.staged.push(name_of(path)),
+                ("chunks", Some(folder)) => match wanted(path, folder, cluster) {
+                    Some((chunk, wanted)) => {
+                        let copy = chunk_file::check(bytes, wanted, Depth::Blocks)?;
+                        disk.copies.insert(chunk, copy);
+                    }
+                    None => disk.foreign.push(path.to_owned()),
+                },
+                _ => disk.foreign.push(path.to_owned()),
+            }
+        }
+        Ok(disk)
+    }
+
     /// Bytes of file in its good copies.
     pub fn bytes(&self) -> u64 {
         self.copies.values().filter_map(Copy::length).sum()

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mdfs_sim::{MARKS, Outcome, Plan, run};
+use mdfs_sim::{Outcome, Plan, ROWS, run};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -54,9 +54,8 @@ struct Arguments {
 #[derive(Default)]
 struct Sum {
     marks: BTreeMap<&'static str, u64>,
-    seeds: u64,
-    bad: u64,
-    simulated_millis: u64,
+    /// The simulated milliseconds of each seed, and whether it went well.
+    seeds: BTreeMap<u64, (u64, bool)>,
     events: u64,
     undone: Option<anyhow::Error>,
 }
@@ -101,14 +100,16 @@ fn go(arguments: &Arguments) -> Result<bool> {
                         sum.lock()
                             .unwrap_or_else(std::sync::PoisonError::into_inner)
                     };
-                    if seed >= seeds.end || arguments.until_broken && sum().bad > 0 {
+                    if seed >= seeds.end
+                        || arguments.until_broken && sum().seeds.values().any(|(_, good)| !good)
+                    {
                         return;
                     }
                     let twice = arguments.twice || arguments.proof && seed <= PROOF.1;
                     let ran = run_seed(arguments, seed, twice);
                     let mut sum = sum();
                     match ran {
-                        Ok((outcome, good)) => sum.add(outcome, good),
+                        Ok((outcome, good)) => sum.add(seed, outcome, good),
                         Err(error) => sum.undone = Some(error),
                     }
                 }
@@ -152,16 +153,14 @@ fn run_seed(arguments: &Arguments, seed: u64, twice: bool) -> Result<(Outcome, b
             println!("  {}", line.chars().take(2000).collect::<String>());
         }
         let minutes = arguments.minutes;
-        println!("  again: cargo run -p mdfs-sim --bin sim -- --minutes {minutes} --seed {seed}");
+        println!("  again: cargo run --release -p mdfs-sim -- --minutes {minutes} --seed {seed}");
     }
     Ok((outcome, wrong.is_empty()))
 }
 
 impl Sum {
-    fn add(&mut self, outcome: Outcome, good: bool) {
-        self.seeds += 1;
-        self.bad += u64::from(!good);
-        self.simulated_millis += outcome.simulated_millis;
+    fn add(&mut self, seed: u64, outcome: Outcome, good: bool) {
+        self.seeds.insert(seed, (outcome.simulated_millis, good));
         self.events += outcome.events;
         for (mark, times) in outcome.marks {
             *self.marks.entry(mark).or_default() += times;
@@ -176,23 +175,40 @@ impl Sum {
         for (mark, times) in &self.marks {
             println!("{times:>8} {mark}");
         }
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let (hours, jobs) = (
-            self.simulated_millis as f64 / 3_600_000.0,
-            arguments.jobs as f64,
-        );
-        let rate = hours * 3600.0 / seconds / jobs;
-        let Self {
-            seeds, bad, events, ..
-        } = self;
+        println!("rows of the failure model, and how often they were reached:");
+        let mut never = 0;
+        for row in ROWS {
+            let times = |mark: &&&str| self.marks.get(**mark).copied();
+            let times: u64 = row.marks.iter().filter_map(|mark| times(&mark)).sum();
+            println!("{times:>8} row {:>2}: {}", row.number, row.fault);
+            never += u64::from(times == 0);
+        }
+        let millis: u64 = self.seeds.values().map(|(millis, _)| millis).sum();
+        let jobs = as_f64(arguments.jobs);
+        let rate = hours(millis) * 3600.0 / seconds / jobs;
+        let bad = self.seeds.values().filter(|(_, good)| !good).count();
         println!(
-            "{seeds} seeds, {bad} failed, {events} events, {hours:.2} simulated hours in \
-             {seconds:.1} s: {rate:.0} simulated hours an hour on each of {jobs} cores"
+            "{} seeds, {bad} failed, {} events, {:.2} simulated hours in {seconds:.1} s: {rate:.0} \
+             simulated hours an hour on each of {jobs} cores",
+            self.seeds.len(),
+            self.events,
+            hours(millis)
         );
+        if let Some((first, _)) = self.seeds.iter().find(|(_, (_, good))| !good) {
+            let until: u64 = self
+                .seeds
+                .range(..=first)
+                .map(|(_, (millis, _))| millis)
+                .sum();
+            println!(
+                "first failing seed: {first}, after {:.2} simulated hours",
+                hours(until)
+            );
+        }
         let mut good = bad == 0;
         if arguments.proof {
-            for mark in MARKS.iter().filter(|mark| !self.marks.contains_key(**mark)) {
-                println!("never: {mark}");
+            if never > 0 {
+                println!("{never} rows were never reached");
                 good = false;
             }
             if rate < LEAST_RATE {
@@ -202,4 +218,13 @@ impl Sum {
         }
         Ok(good)
     }
+}
+
+fn hours(millis: u64) -> f64 {
+    as_f64(millis) / 3_600_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn as_f64(number: u64) -> f64 {
+    number as f64
 }

@@ -1,7 +1,7 @@
 //! Where requests leave a host, and where they are answered.
 
 use super::body::Part;
-use super::{HostId, Net};
+use super::{Copy, HostId, Net};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use mdfs_client::link::{CarriedBody, CarryError, Pieces, Route};
+use mdfs_protocol::ask::{ASK, Asked};
+use mdfs_protocol::internal::{HEARTBEAT, LOG};
 use std::convert::Infallible;
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt;
@@ -65,11 +67,41 @@ impl Route for Port {
     ) -> BoxFuture<'static, Result<Response<CarriedBody>, CarryError>> {
         let (net, from) = (self.net.clone(), self.from);
         let path = request.uri().path();
+        if let Some(falsified) = self.look_at(path, request.body()) {
+            let request = request.map(|_| whole(falsified));
+            return Box::pin(async move { Ok(net.call(from, request, None).await?) });
+        }
         let copies = !path.ends_with("/heartbeat") && path.starts_with("/internal/");
-        let copy = copies.then(|| request.clone().map(whole));
+        let copy = copies.then(|| Copy {
+            is_repeated: path != ASK || is_repeatable(request.body()),
+            request: request.clone().map(whole),
+        });
         let request = request.map(whole);
         Box::pin(async move { Ok(net.call(from, request, copy).await?) })
     }
+}
+
+impl Port {
+    /// Looks at what leaves the host. What leaves in its place, if it is to be false.
+    fn look_at(&self, path: &str, body: &Pieces) -> Option<Pieces> {
+        let parts: Vec<&[u8]> = body.iter().map(|part| part.as_ref()).collect();
+        match path {
+            LOG => {
+                self.net.watch_log(self.from, &parts.concat());
+                None
+            }
+            HEARTBEAT => self.net.falsified(self.from, &parts.concat()),
+            _ => None,
+        }
+    }
+}
+
+/// Whether whoever asks may ask again by itself when its answer was lost. Nothing else sends a question
+/// twice.
+fn is_repeatable(body: &Pieces) -> bool {
+    let parts: Vec<&[u8]> = body.iter().map(|part| part.as_ref()).collect();
+    let asked: Result<Asked, _> = postcard::from_bytes(&parts.concat());
+    asked.is_ok_and(|asked| asked.is_repeatable())
 }
 
 fn whole(pieces: Pieces) -> Body {

@@ -3,7 +3,7 @@
 use super::Depth;
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -36,6 +36,37 @@ pub enum Copy {
     Damaged(&'static str),
 }
 
+/// The bytes of a chunk file: on a disk, or in memory.
+pub(super) trait Bytes {
+    /// How many there are.
+    fn length(&self) -> io::Result<u64>;
+    /// Those from `at` on, as many as the buffer takes.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
+}
+
+impl Bytes for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.read_exact_at(buffer, at)
+    }
+}
+
+impl Bytes for [u8] {
+    fn length(&self) -> io::Result<u64> {
+        u64::try_from(self.len()).map_err(io::Error::other)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let at = usize::try_from(at).map_err(io::Error::other)?;
+        let there = self.get(at..).and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(there.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
 /// Looks at a chunk file; none if there is no such file any more.
 ///
 /// # Errors
@@ -50,12 +81,17 @@ pub(super) fn look(path: &Path, wanted: Wanted, depth: Depth) -> Result<Option<C
     looked.map(Some).with_context(|| path.display().to_string())
 }
 
-fn check(file: &File, wanted: Wanted, depth: Depth) -> Result<Copy> {
-    let bytes = file.metadata()?.len();
+/// Looks at the bytes of a chunk file.
+///
+/// # Errors
+/// If they cannot be read.
+pub(super) fn check(file: &(impl Bytes + ?Sized), wanted: Wanted, depth: Depth) -> Result<Copy> {
+    let bytes = file.length()?;
     let Some(trailer_at) = bytes.checked_sub(TRAILER_BYTES) else {
         return Ok(Copy::Damaged("shorter than a trailer"));
     };
-    let trailer: [u8; 16] = read_at(file, trailer_at)?;
+    let mut trailer = [0; 16];
+    file.read_at(&mut trailer, trailer_at)?;
     let footer_bytes = u64::from(number(&trailer, 0));
     if trailer.get(8..) != Some(b"MDFSTAIL".as_slice()) {
         return Ok(Copy::Damaged("no trailer"));
@@ -67,7 +103,7 @@ fn check(file: &File, wanted: Wanted, depth: Depth) -> Result<Copy> {
         return Ok(Copy::Damaged("a footer of an impossible length"));
     }
     let mut footer = vec![0; usize::try_from(footer_bytes)?];
-    file.read_exact_at(&mut footer, length)?;
+    file.read_at(&mut footer, length)?;
     if crc32fast::hash(&footer) != number(&trailer, 4) {
         return Ok(Copy::Damaged("the footer's checksum does not match"));
     }
@@ -118,7 +154,12 @@ fn is_footer_of(footer: &[u8], wanted: Wanted, length: u64) -> Result<(), &'stat
     Ok(())
 }
 
-fn blocks_match(mut file: &File, footer: &[u8], wanted: Wanted, length: u64) -> Result<bool> {
+fn blocks_match(
+    file: &(impl Bytes + ?Sized),
+    footer: &[u8],
+    wanted: Wanted,
+    length: u64,
+) -> Result<bool> {
     let checksums = footer.get(usize::try_from(HEAD_BYTES)?..);
     let checksums = checksums.unwrap_or_default().as_chunks::<4>().0;
     let mut buffer = vec![0; usize::try_from(BLOCK_BYTES)?];
@@ -126,7 +167,7 @@ fn blocks_match(mut file: &File, footer: &[u8], wanted: Wanted, length: u64) -> 
     for (block_no, checksum) in (0_u32..).zip(checksums) {
         let count = usize::try_from(left.min(BLOCK_BYTES))?;
         let (block, _) = buffer.split_at_mut(count);
-        file.read_exact(block)?;
+        file.read_at(block, length - left)?;
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&wanted.file);
         hasher.update(&wanted.index.to_le_bytes());
@@ -138,12 +179,6 @@ fn blocks_match(mut file: &File, footer: &[u8], wanted: Wanted, length: u64) -> 
         left -= u64::try_from(count)?;
     }
     Ok(left == 0)
-}
-
-fn read_at<const N: usize>(file: &File, at: u64) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    file.read_exact_at(&mut bytes, at)?;
-    Ok(bytes)
 }
 
 fn number(bytes: &[u8], at: usize) -> u32 {

@@ -1,0 +1,227 @@
+//! Disks that are lost, swapped, or not where they belong.
+
+use super::Admin;
+use super::view::{View, identity};
+use crate::world::World;
+use anyhow::Result;
+use mdfs_simdisk::SimDisk;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is on a disk of chunks, and who it is.
+type Content = Vec<(PathBuf, Arc<Vec<u8>>)>;
+
+/// Another disk in the place of the bad one.
+#[derive(Debug)]
+pub(super) struct Visit {
+    /// What belongs there.
+    pub(super) own: SimDisk,
+    /// When it ends, in milliseconds of the run.
+    pub(super) until: u64,
+    before: Content,
+    mark: &'static str,
+}
+
+/// A disk as it was once.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    disk: SimDisk,
+    id: String,
+    generation: u64,
+    /// How often the voters were changed before.
+    voted: u64,
+}
+
+impl Admin {
+    /// Loses the bad disk, if the cluster bears that: no other voter is lost, and one is left.
+    pub(super) fn lose(&mut self, world: &mut World, view: &View) -> Result<()> {
+        let nothing_lost = view.members.iter().all(|it| it.here) && self.lost.is_none();
+        let Some(member) = view.at(world, world.bad) else {
+            return Ok(());
+        };
+        let bears = !member.voter || !self.lone_voter && view.voters() > 1;
+        if world.visited || !nothing_lost || !bears {
+            return Ok(());
+        }
+        let id = world.bad;
+        world.kill(id);
+        let disk = member.disk.clone();
+        let again = self.damaged.take().is_some_and(|it| it == disk);
+        if !again && self.chance.within(0, 3) == 0 && self.damage_log(world) {
+            // It goes on for a while first.
+            self.damaged = Some(disk);
+            return world.start(id);
+        }
+        world.trace.reach("disk wiped");
+        let lost = world.exchange_disk(id, SimDisk::new());
+        self.lost = lost.map(|lost| (disk, lost));
+        if world.net.uploads() {
+            world.trace.reach("worker joined under an upload");
+        }
+        world.start(id)
+    }
+
+    /// Flips bits in the metadata log on the bad disk, which is in no process's hands.
+    fn damage_log(&mut self, world: &World) -> bool {
+        let disk = world.hosts.get(&world.bad).and_then(|host| host.disk());
+        let Some(disk) = disk.filter(|disk| disk.files_below("log.redb").len() == 1) else {
+            return false;
+        };
+        world.trace.reach("bit flipped in a log");
+        let chance = &mut self.chance;
+        disk.tamper(Path::new("log.redb"), |bytes| {
+            for _ in 0..chance.within(1, 20) {
+                let at = usize::try_from(chance.number()).unwrap_or(0) % bytes.len().max(1);
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << chance.within(0, 8);
+                }
+            }
+        });
+        true
+    }
+
+    /// Puts the bad disk into another worker, and that one's where it was.
+    pub(super) fn swap(&mut self, world: &mut World) -> Result<()> {
+        let others: Vec<_> = world.workers();
+        let others: Vec<_> = others.into_iter().filter(|id| *id != world.bad).collect();
+        let Some(other) = self
+            .chance
+            .one_of(&others)
+            .copied()
+            .filter(|_| !world.visited)
+        else {
+            return Ok(());
+        };
+        let bad = world.bad;
+        world.kill(bad);
+        world.kill(other);
+        if let Some(disk) = world.exchange_disk(bad, SimDisk::new())
+            && let Some(others) = world.exchange_disk(other, disk)
+        {
+            world.exchange_disk(bad, others);
+        }
+        world.trace.reach("disks swapped");
+        world.net.forget_refusal(bad);
+        world.net.forget_refusal(other);
+        world.bad = other;
+        world.start(bad)?;
+        world.start(other)
+    }
+
+    /// Keeps what is on the bad disk. What a voter promised since would be forgotten with it, so it is
+    /// none then, nor while it comes back.
+    pub(super) async fn take_snapshot(&mut self, world: &mut World, view: &View) -> Result<()> {
+        let member = view.at(world, world.bad);
+        if world.visited || member.is_none_or(|it| it.voter) {
+            return Ok(());
+        }
+        let id = world.bad;
+        world.stand(id, false);
+        world.stop(id).await;
+        let disk = world.hosts.get(&id).and_then(|host| host.disk());
+        if let Some((disk, (id, generation))) = disk.and_then(|it| Some((it, identity(it)?))) {
+            self.snapshot = Some(Snapshot {
+                disk: disk.after_kill(),
+                id,
+                generation,
+                voted: self.voted,
+            });
+        }
+        world.start(id)
+    }
+
+    /// Puts a disk into the bad one's place that is to be refused.
+    pub(super) fn show(&mut self, world: &mut World, view: &View) -> Result<()> {
+        if world.visited {
+            return Ok(());
+        }
+        let number = self.chance.within(0, 3);
+        let member = view.at(world, world.bad);
+        let voted = self.voted;
+        let is_old = |snapshot: &mut Snapshot| {
+            let Snapshot { id, generation, .. } = snapshot;
+            let known = member.filter(|it| it.disk == *id && !it.voter);
+            voted == snapshot.voted && known.is_some_and(|it| it.generation > *generation)
+        };
+        let (disk, mark) = if number == 0 {
+            (self.foreign.clone(), "foreign disk")
+        } else if number == 1 && !self.retired.is_empty() {
+            (self.retired.pop(), "retired disk came back")
+        } else {
+            let snapshot = self.snapshot.take_if(is_old);
+            (snapshot.map(|it| it.disk), "old snapshot of a disk")
+        };
+        let Some(disk) = disk else {
+            return Ok(());
+        };
+        let id = world.bad;
+        world.kill(id);
+        crate::faults::mend(&disk);
+        let disk = disk.after_kill();
+        let before = content(&disk);
+        let Some(own) = world.exchange_disk(id, disk) else {
+            return Ok(());
+        };
+        world.visited = true;
+        world.net.forget_refusal(id);
+        let until = world.trace.now() + self.chance.within(5000, 60_000);
+        self.visit = Some(Visit {
+            own,
+            until,
+            before,
+            mark,
+        });
+        world.start(id)
+    }
+
+    /// Puts the right disk back.
+    pub(super) fn end_visit(&mut self, world: &mut World) -> Result<()> {
+        let Some(visit) = self.visit.take() else {
+            return Ok(());
+        };
+        let id = world.bad;
+        world.kill(id);
+        world.visited = false;
+        // Whatever was to end meanwhile has ended.
+        crate::faults::mend(&visit.own);
+        let Some(shown) = world.exchange_disk(id, visit.own) else {
+            return Ok(());
+        };
+        if content(&shown) != visit.before {
+            let text = format!("{}: it was written to", visit.mark);
+            world.trace.broken(text);
+        }
+        if world.net.was_refused(id) {
+            world.trace.reach(visit.mark);
+        }
+        world.start(id)
+    }
+
+    /// Puts new disks in the place of those that were retired. Whether there were none.
+    pub(super) fn renew_retired(&mut self, world: &mut World, view: &View) -> Result<bool> {
+        let mut none = true;
+        for id in world.workers() {
+            let visited = id == world.bad && world.visited;
+            if visited || !world.net.was_refused(id) || view.at(world, id).is_some() {
+                continue;
+            }
+            none = false;
+            world.kill(id);
+            world.net.forget_refusal(id);
+            let retired = world.exchange_disk(id, SimDisk::new());
+            self.retired.extend(retired);
+            if world.net.uploads() {
+                world.trace.reach("worker joined under an upload");
+            }
+            world.start(id)?;
+        }
+        Ok(none)
+    }
+}
+
+fn content(disk: &SimDisk) -> Content {
+    let kept = |(path, _): &(PathBuf, Arc<Vec<u8>>)| {
+        path.starts_with("chunks") || path.starts_with("identity")
+    };
+    disk.contents().into_iter().filter(kept).collect()
+}
