@@ -472,12 +472,21 @@ fn decisions_are_numbered_without_a_gap_and_name_what_lost() -> Result<()> {
     none(violations)
 }
 
+/// The sources that name the proofs.
+fn proofs(root: &Path) -> Result<String> {
+    let mut all = fs::read_to_string(root.join("xtask/src/proofs.rs"))?;
+    for file in fs::read_dir(root.join("xtask/src/proofs"))? {
+        all.push_str(&fs::read_to_string(file?.path())?);
+    }
+    Ok(all)
+}
+
 #[test]
 fn commands_that_pages_name_exist() -> Result<()> {
     let root = repository()?;
     readme::commands(root, "start")?;
     let help = command::succeed(Command::new(mdfs()?).arg("--help"), Duration::from_secs(20))?;
-    let proofs = fs::read_to_string(root.join("xtask/src/proofs.rs"))?;
+    let proofs = proofs(root)?;
     let mut violations = Vec::new();
     for line in readme::commands(root, "try")?.lines() {
         let name = line
@@ -514,7 +523,7 @@ fn tests_that_the_page_of_faults_names_exist() -> Result<()> {
     let (_, table) = page
         .split_once("| row | fault | shown by |")
         .context("the page has its table of faults")?;
-    let proofs = fs::read_to_string(root.join("xtask/src/proofs.rs"))?;
+    let proofs = proofs(root)?;
     let mut sources = String::new();
     for path in files(&[".rs"])? {
         sources.push_str(&fs::read_to_string(path)?);
