@@ -177,7 +177,7 @@ pub enum Command {
     Doctor,
     /// Ask a server whether it takes requests, such as for a container's health check
     ///
-    /// It says nothing if it does. No token is needed; --url names a master or a worker.
+    /// No token is needed; --url names a master or a worker. Exits with 1 if it does not.
     #[command(after_help = examples::HEALTH)]
     Health,
     /// Print what a shell needs to complete commands and options

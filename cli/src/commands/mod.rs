@@ -80,6 +80,7 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Admin(admin) => admin.execute(context).await,
         Command::Health => {
             context.client()?.ready().await?;
+            admin::say(context, "it takes requests");
             Ok(Exit::Ok)
         }
         Command::Doctor => doctor::execute(context).await,

@@ -87,7 +87,9 @@ impl Token {
 
 impl Create {
     async fn execute(self, context: &Context) -> Result<Exit, CliError> {
-        if self.keep && self.out.as_ref().is_some_and(|path| path.exists()) {
+        if let Some(path) = self.out.as_ref().filter(|path| self.keep && path.exists()) {
+            let text = format!("{} is there, so no token was made", path.display());
+            super::admin::say(context, &text);
             return Ok(Exit::Ok);
         }
         let client = context.client()?;
