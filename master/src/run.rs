@@ -21,7 +21,7 @@ use mdfs_core::log::leader::LeaderSettings;
 use mdfs_protocol::ask::{Asked, Hello};
 use mdfs_service::metrics::Registry;
 use mdfs_service::settings::Faults;
-use mdfs_service::{Machine, Tasks, serve, watch};
+use mdfs_service::{Machine, Tasks, serve_leaving, watch};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -37,8 +37,8 @@ const QUESTIONS: usize = 1024;
 /// How often a master that follows tells the leader that it is there, and how long that may take.
 const HELLO: Duration = Duration::from_secs(1);
 
-/// Runs a master on `listener` until `stop` fires: then it takes no more connections, lets requests
-/// under way finish, gives its leases back and returns.
+/// Runs a master on `listener` until `stop` fires: then, after `http.shutdown_delay`, it takes no more
+/// connections, lets requests under way finish, gives its leases back and returns.
 ///
 /// # Errors
 /// If the configuration is refused, the listener fails, an invariant of the log is broken, or a
@@ -73,14 +73,16 @@ pub async fn run_on(
     let url = url.unwrap_or_else(|| format!("http://{address}"));
     let url = url.trim_end_matches('/').to_owned();
     let http = config.http.clone();
+    // Clients that are still sent here need all of it.
+    let end = CancellationToken::new();
     let surroundings = Surroundings {
         machine: Machine::real(),
         network,
-        tasks: Tasks::new(stop.clone()),
+        tasks: Tasks::new(end.clone()),
     };
     let master = Running::start(config, url.clone(), surroundings)?;
     tracing::info!(%url, "serving");
-    let served = serve(listener, master.router(), http, stop)
+    let served = serve_leaving(listener, master.router(), http, stop, end)
         .await
         .map_err(Error::Serve);
     let stopped = master.stop().await;

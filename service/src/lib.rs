@@ -17,6 +17,7 @@ pub use clock::Clock;
 pub use handles::raise_handle_limit;
 pub use machine::{CallDied, Chance, Inline, Machine, Threads};
 pub use serve::{
-    ConnectionClosed, InvalidNetwork, Limits, Network, Peer, RequestId, Upgrade, serve,
+    ConnectionClosed, InvalidNetwork, Leaving, Limits, Network, Peer, RequestId, Upgrade, serve,
+    serve_leaving,
 };
 pub use tasks::Tasks;

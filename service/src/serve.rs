@@ -9,7 +9,7 @@ mod takeover;
 
 pub use addresses::{InvalidNetwork, Network, customer};
 pub use body::BodyError;
-pub use request::{ConnectionClosed, Peer, RequestId, problem_response};
+pub use request::{ConnectionClosed, Leaving, Peer, RequestId, problem_response};
 pub use takeover::Upgrade;
 
 use crate::settings::{Quantity, Setting};
@@ -22,6 +22,7 @@ use request::Connection;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,6 +52,8 @@ pub struct Limits {
     pub body_rate: u64,
     /// Without the client taking a byte of an answer.
     pub write_stall: Duration,
+    /// From the wish to leave to the stop, where [`serve_leaving`] is told of both.
+    pub shutdown_delay: Duration,
     /// For requests under way when the server stops.
     pub grace: Duration,
     /// The congestion control of connections, where the system has it; none for the system's own.
@@ -68,6 +71,7 @@ impl Default for Limits {
             body_stall: Duration::from_secs(30),
             body_rate: 1000,
             write_stall: Duration::from_secs(60),
+            shutdown_delay: Duration::ZERO,
             grace: Duration::from_secs(20),
             congestion: None,
         }
@@ -103,6 +107,12 @@ impl Limits {
             1 << 30,
         ),
         Setting::span("write_stall", |c| Some(c.write_stall.into()), SECOND, HOUR),
+        Setting::span(
+            "shutdown_delay",
+            |c| Some(c.shutdown_delay.into()),
+            Duration::ZERO,
+            HOUR,
+        ),
         Setting::span("grace", |c| Some(c.grace.into()), Duration::ZERO, HOUR),
     ];
 }
@@ -130,7 +140,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `router` on `listener` until `stop` fires, then lets requests under way finish for up to
 /// `limits.grace` and returns.
 ///
-/// Every request carries the extensions [`RequestId`], [`Peer`] and [`ConnectionClosed`]. A client
+/// Every request carries the extensions [`RequestId`], [`Peer`], [`ConnectionClosed`] and [`Leaving`]. A client
 /// that hangs up cancels its request: the handler's future, or the body it answered with, is
 /// dropped. Requests that another server could read differently (two lengths, both kinds of length,
 /// bare line feeds, more than one host) get 400 and the connection closes.
@@ -146,14 +156,41 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    serve_leaving(listener, router, limits, stop.clone(), stop).await
+}
+
+/// As [`serve`], for a server that others still send clients to when it is told to go: once `leave` fires,
+/// each answer closes its connection, so that its client goes elsewhere, and new ones are still taken.
+/// After `limits.shutdown_delay`, this fires `stop` itself.
+///
+/// # Errors
+/// As [`serve`].
+///
+/// # Cancel safety
+/// As [`serve`].
+pub async fn serve_leaving(
+    listener: TcpListener,
+    router: axum::Router,
+    limits: Limits,
+    leave: CancellationToken,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let addresses = Addresses::default();
     let mut connections = JoinSet::new();
+    let mut left = pin!(async {
+        leave.cancelled().await;
+        tokio::time::sleep(limits.shutdown_delay).await;
+    });
     loop {
         let (stream, peer, slot) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
+            () = &mut left => {
+                stop.cancel();
+                break;
+            }
             Some(ended) = connections.join_next() => {
                 report(ended);
                 continue;
@@ -183,6 +220,7 @@ pub async fn serve(
             peer: Peer(peer),
             closed: ConnectionClosed::default(),
             upgrade: Upgrade::default(),
+            leave: leave.clone(),
         };
         let held = (slot, place);
         connections.spawn(handle(stream, connection, held, stop.clone()));

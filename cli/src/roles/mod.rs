@@ -118,6 +118,7 @@ pub fn master_config(args: &MasterArgs) -> Result<mdfs_master::Config> {
         http: mdfs_service::Limits {
             connections_of_one: args.max_connections_of_one,
             proxies: args.trusted_proxy.clone().into(),
+            shutdown_delay: args.shutdown_delay.0,
             ..args.server.http.limits(args.grace.0, &usual.http)
         },
         ..usual

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::problem::Code;
+use mdfs_service::Leaving;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,8 +19,11 @@ pub(crate) async fn health() -> &'static str {
 
 /// Whether requests should come here. Does not depend on a leader: with none, every master would
 /// vanish from its Service at once, and nobody could say why.
-pub(crate) async fn ready(State(app): State<App>) -> Result<&'static str, HttpError> {
-    if app.0.tasks.stop().is_cancelled() {
+pub(crate) async fn ready(
+    State(app): State<App>,
+    Leaving(leaving): Leaving,
+) -> Result<&'static str, HttpError> {
+    if leaving || app.0.tasks.stop().is_cancelled() {
         return Err(HttpError::new(Code::Busy, "the master is stopping"));
     }
     Ok("OK")

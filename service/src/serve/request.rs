@@ -12,7 +12,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mdfs_protocol::problem::{self, Code, Problem, REQUEST_ID_HEADER};
 use std::convert::Infallible;
@@ -38,6 +38,11 @@ pub struct Peer(pub SocketAddr);
 /// An extractor; outside of [`super::serve`] it is never cancelled.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionClosed(pub CancellationToken);
+
+/// Whether the server was told to go when the request came, and waits for its clients to go elsewhere.
+/// An extractor; outside of [`super::serve`] it is false.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving(pub bool);
 
 impl RequestId {
     /// A random one.
@@ -99,13 +104,21 @@ impl<S: Sync> FromRequestParts<S> for ConnectionClosed {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Leaving {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or_default())
+    }
+}
+
 /// The answer that says why a request failed. A 503 asks to try again after a second.
 pub fn problem_response(code: Code, detail: impl Into<String>, id: &RequestId) -> Response {
     let problem = Problem::new(code, detail, id.as_str());
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(body.into());
-    *response.status_mut() = http::StatusCode::from_u16(code.status())
-        .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,
@@ -129,6 +142,7 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) closed: ConnectionClosed,
     pub(super) upgrade: Upgrade,
+    pub(super) leave: CancellationToken,
 }
 
 /// Answers one request. A panic in its handler becomes a 500, and the connection closes after it.
@@ -143,6 +157,7 @@ pub(super) async fn answer(
         peer,
         closed,
         upgrade,
+        leave,
     } = connection;
     let (finding, in_flight) = shared.begin();
     let id = RequestId::of(request.headers());
@@ -158,6 +173,9 @@ pub(super) async fn answer(
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(closed);
         request.extensions_mut().insert(upgrade);
+        request
+            .extensions_mut()
+            .insert(Leaving(leave.is_cancelled()));
         match AssertUnwindSafe(router.oneshot(request))
             .catch_unwind()
             .await
@@ -174,6 +192,8 @@ pub(super) async fn answer(
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
+    // A connection that leaves HTTP has no next request.
+    close |= leave.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if close {
         response
             .headers_mut()

@@ -15,6 +15,7 @@ const REFUSED: &str = "HTTP/1.1 400 Bad Request";
 
 struct Server {
     address: SocketAddr,
+    leave: CancellationToken,
     stop: CancellationToken,
     task: JoinHandle<io::Result<()>>,
 }
@@ -26,11 +27,13 @@ impl Server {
 
     async fn limited(router: Router, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = Tasks::new(stop.clone())
-            .spawn_request("serve", serve(listener, router, limits, stop.clone()));
+        let address = listener.local_addr().unwrap();
+        let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
+        let serving = serve_leaving(listener, router, limits, leave.clone(), stop.clone());
+        let task = Tasks::new(stop.clone()).spawn_request("serve", serving);
         Self {
             address,
+            leave,
             stop,
             task,
         }
@@ -455,6 +458,36 @@ async fn stopping_lets_requests_finish_but_not_for_ever() {
     let _ = long.read_to_end(&mut nothing).await;
     assert!(nothing.is_empty());
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_leaves_serves_on_and_sends_its_clients_elsewhere() {
+    let handler = get(|Leaving(leaving): Leaving| async move { format!("leaving {leaving}.") });
+    let limits = Limits {
+        shutdown_delay: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let server = Server::limited(Router::new().route("/", handler), limits).await;
+    let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut old = server.connect().await;
+    old.write_all(head.as_bytes()).await.unwrap();
+    let got = until(&mut old, "leaving false.").await;
+    assert!(!got.contains("connection: close"), "{got}");
+
+    let start = Instant::now();
+    server.leave.cancel();
+    old.write_all(head.as_bytes()).await.unwrap();
+    for got in [rest(&mut old).await, server.exchange(head).await] {
+        assert!(
+            got.starts_with(OK) && got.contains("connection: close"),
+            "{got}"
+        );
+        assert!(got.ends_with("leaving true."), "{got}");
+    }
+    assert!(!server.stop.is_cancelled());
+    server.task.await.unwrap().unwrap();
+    assert!(server.stop.is_cancelled());
+    assert_eq!(start.elapsed().as_secs(), 5);
 }
 
 #[tokio::test]

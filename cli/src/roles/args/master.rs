@@ -167,6 +167,15 @@ pub struct MasterArgs {
         default_value_t = mdfs_master::Config::MAX_CONNECTIONS_OF_ONE
     )]
     pub max_connections_of_one: usize,
+    /// From SIGTERM to the stop: whoever is still sent here is served, and told to go elsewhere
+    #[arg(
+        long,
+        help_heading = CONNECTIONS,
+        env = "MDFS_SHUTDOWN_DELAY",
+        value_name = "TIME",
+        default_value_t = Span(mdfs_service::Limits::default().shutdown_delay)
+    )]
+    pub shutdown_delay: Span,
     /// For requests under way when the server stops
     #[arg(
         long,

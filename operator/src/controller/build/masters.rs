@@ -7,8 +7,12 @@ use crate::names::{self, Component, MASTER_PORT, WORKER_PORT};
 use serde_json::{Value, json};
 
 const COMPONENT: Component = Component::Master;
-/// Longer than masters give requests under way, and hand their lease back.
+/// Longer than masters wait for their clients to go elsewhere, give requests under way, and hand their
+/// lease back.
 const GRACE_SECONDS: i64 = 30;
+/// How long a Service may still send clients to a master that goes: nodes hear of it within a second or
+/// two, and those that are busy a little later.
+const SHUTDOWN_DELAY_SECONDS: u32 = 5;
 /// Masters keep nothing: another takes over long before their node is given up.
 const UNREACHABLE_SECONDS: i64 = 30;
 
@@ -33,6 +37,7 @@ pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, Strin
         format!("--root-token-file={}", file(Access::ROOT_TOKEN)),
         format!("--link-key-file={}", file(Access::LINK_KEY)),
         format!("--cluster-key-file={}", file(Identity::CLUSTER_KEY)),
+        format!("--shutdown-delay={SHUTDOWN_DELAY_SECONDS}s"),
         format!("--log={}", cluster.log_level.as_str()),
         "--log-json".to_owned(),
     ];
