@@ -376,11 +376,11 @@ fn lose(cluster: &DevCluster, prometheus: &Prometheus) -> Result<()> {
         cluster.kill(worker)?;
     }
     fires(prometheus, &["MdfsVoterMarginGone", "MdfsNoLeader"])?;
-    // Whoever is left knows nothing.
+    // Whoever is left knows nothing, not even whether the token is good: it gives no figures.
     let leads = |it: &&Process| it.url.as_deref() == leader.as_deref();
     let masters = cluster.role("master");
     cluster.kill(masters.iter().find(leads).context("somebody leads")?)?;
-    fires(prometheus, &["MdfsHealthUnknown"])
+    fires(prometheus, &["MdfsMetricsMissing"])
 }
 
 fn voters(cluster: &DevCluster) -> Result<BTreeSet<String>> {
