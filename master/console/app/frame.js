@@ -75,10 +75,10 @@ function Brand({ info }) {
 }
 
 function HealthDot() {
-  const health = useStore(tick, (now) => now?.health);
+  const health = useStore(tick, (now) => now?.figures.health);
   const state = useStore(link);
-  if (!health) return null;
-  const shown = state === 'lost' ? 'unknown' : health;
+  if (!may('admin')) return null;
+  const shown = state === 'lost' ? 'unknown' : health ?? 'unknown';
   return html`<span class=${`dot dot-${toneOf(shown)}`} role="img" aria-label=${t(`health.word.${shown}`)}></span>`;
 }
 

@@ -1,8 +1,8 @@
 /**
  * What happens, as it happens: server-sent events, and polling while there are none.
  *
- * `tick` is the newest of the small figures; `hear` is told of each event. After `reset` (another master
- * leads, or too much was missed) everything is read anew.
+ * `tick` is the newest of the small figures, and when it came; `hear` is told of each event. After `reset`
+ * (another master leads, or too much was missed) everything is read anew, and the figures before count no more.
  */
 
 import { query, read, waitFor } from './api.js';
@@ -21,7 +21,7 @@ const POLL_MILLIS = 5000;
  */
 export const link = createStore('starting');
 
-/** @type {import('./store.js').Store<Record<string, any> | null>} */
+/** @type {import('./store.js').Store<{ at: number, figures: Record<string, any> } | null>} */
 export const tick = createStore(null);
 
 /** @type {Set<(event: Record<string, any>) => void>} */
@@ -42,6 +42,12 @@ let timer;
 export function hear(hearer) {
   hearers.add(hearer);
   return () => hearers.delete(hearer);
+}
+
+/** What was told to somebody else is not for whoever is signed in now. */
+export function forgetNews() {
+  tick.set(null);
+  newest = '';
 }
 
 export function startLive() {
@@ -76,7 +82,7 @@ function listen() {
     failures += 1;
     poll();
   };
-  source.addEventListener('tick', (message) => take(message, (figures) => tick.set(figures)));
+  source.addEventListener('tick', (message) => take(message, (figures) => tick.set({ at: Date.now(), figures })));
   for (const kind of [...KINDS, 'reset']) {
     source.addEventListener(kind, (message) => take(message, (event) => {
       newest = message.lastEventId || newest;
@@ -97,17 +103,20 @@ function take(message, use) {
 }
 
 function tell(event) {
+  if (event.kind === 'reset') tick.set(null);
   for (const hearer of [...hearers]) hearer(event);
 }
 
 /** Asks for figures once, and then tries to listen again, less often each time. */
 async function poll() {
   try {
-    tick.set(await read('v1/overview', { tries: 1 }));
+    const at = Date.now();
+    tick.set({ at, figures: await read('v1/overview', { tries: 1 }) });
     await readMissed();
     link.set('polling');
   } catch (error) {
     if (error.status === 401) return stopLive();
+    tick.set(null); // what was so before may be so no more
     link.set(error.status === 0 || error.passes ? 'lost' : 'polling');
   }
   if (!running) return undefined;

@@ -2,7 +2,7 @@
 
 import { render } from 'preact';
 import { html, useEffect, useState } from './html.js';
-import { startLive, stopLive } from './live.js';
+import { forgetNews, startLive, stopLive } from './live.js';
 import { Login } from './pages/login.js';
 import { startRecent } from './recent.js';
 import { resume, session } from './session.js';
@@ -25,13 +25,15 @@ function App() {
     resume().catch(setError);
   };
   useEffect(begin, []);
+  const who = info && `${info.cluster?.id ?? ''}/${info.token_id ?? info.who}`;
   useEffect(() => {
-    if (state !== 'open') return stopLive();
+    if (state !== 'open') return undefined;
+    forgetNews();
     startLive();
     startRecent();
-    startQueue(`${info.cluster?.id ?? ''}/${info.who}`);
-    return undefined;
-  }, [state, info]);
+    startQueue(who);
+    return stopLive;
+  }, [state, who]);
 
   if (state === 'unknown') {
     return html`<main class="boot">${error
@@ -39,7 +41,7 @@ function App() {
       : html`<span class="boot-mark" aria-hidden="true"></span><span class="boot-name" role="status">MDFS</span>`}</main>`;
   }
   return html`<div class="root" key=${tongue}>
-    ${state === 'none' ? html`<${Login} />` : html`<${Frame} info=${info} />`}
+    ${state === 'none' ? html`<${Login} />` : html`<${Frame} key=${who} info=${info} />`}
     ${state === 'ended' && html`<${Dialog} title=${t('login.ended')} close=${() => session.set({ state: 'none', info: null })}>
       <${Login} again />
     <//>`}

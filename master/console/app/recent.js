@@ -18,7 +18,7 @@ let early = [];
 let reading = false;
 let end = () => {};
 
-/** Begins, for whoever is signed in now. */
+/** Begins, for whoever is signed in now; what came for somebody else is forgotten. */
 export function startRecent() {
   end();
   recent.set({ events: null, error: null });

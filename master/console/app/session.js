@@ -4,7 +4,7 @@ import { act, read, whenSignedOut } from './api.js';
 import { createStore } from './store.js';
 
 /**
- * @typedef {{ who: string, admin: boolean, roles: string[], prefix: string, expires: string | null,
+ * @typedef {{ who: string, token_id: string | null, admin: boolean, roles: string[], prefix: string, expires: string | null,
  *   cluster: { name: string, id: string }, version: string, links: { grafana: string | null } }} Info
  */
 

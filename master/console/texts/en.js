@@ -1,5 +1,6 @@
 /** English: the catalogue that is always whole. `KEY.one` is the form for one. */
 export default {
+  "access.ends": "It ends on {when}; the links that it signed end with it.",
   "access.everything": "all folders",
   "access.expired": "expired",
   "access.expires": "Expires",

@@ -1,5 +1,6 @@
 /** Simplified Chinese. */
 export default {
+  "access.ends": "它将于 {when} 失效，由它签名的链接也随之失效。",
   "access.everything": "所有文件夹",
   "access.expired": "已过期",
   "access.expires": "过期时间",

@@ -86,6 +86,7 @@ function Secret({ made, close }) {
   return html`<${Dialog} title=${t('access.made', { label: made.label })} close=${close} wide firm>
     <p class="note note-warn"><${Icon} name="warning" />${t('access.once')}</p>
     <label class="field">${t('access.secret')}<input type="text" readonly name="secret" value=${made.secret} onFocus=${(event) => event.target.select()} /></label>
+    <p class="dialog-text"><time datetime=${made.expires}>${t('access.ends', { when: dateTime(made.expires) })}</time></p>
     <footer class="dialog-foot"><button type="button" class="button" onClick=${() => copyText(made.secret, t('access.secret'))}><${Icon} name="copy" />${t('action.copy')}</button>
       <button type="button" class="button button-main" onClick=${close}>${t('access.kept')}</button></footer>
   <//>`;

@@ -1,7 +1,7 @@
 /** Is everything safe, and what is going on: the first page. */
 
 import { ago, bytes, count, percent, rate } from '../format.js';
-import { html, useState } from '../html.js';
+import { html, useEffect, useState } from '../html.js';
 import { useData } from '../data.js';
 import { query, read } from '../api.js';
 import { link, tick } from '../live.js';
@@ -27,11 +27,15 @@ const RECENT = 6;
 
 export function Overview() {
   const news = useStore(tick);
-  const { data, error, loading, reload } = useData('overview', (signal) => read('v1/overview', { signal }), {
+  const { data, error, loading, at, reload } = useData('overview', (signal) => read('v1/overview', { signal }), {
     on: (event) => !['stored', 'changed', 'renamed', 'deleted', 'restored'].includes(event.kind), every: 15_000,
   });
   const history = useData('history', (signal) => (may('admin') ? read(`v1/history${query({ minutes: SPANS.at(-1) })}`, { signal }) : null), { every: 10_000 });
-  const now = data && { ...data, ...news };
+  const now = data && truest(data, at, error, news);
+  // What nobody could tell may be known now.
+  useEffect(() => {
+    if (data?.health === 'unknown' && news?.figures.health !== 'unknown') reload();
+  }, [news]);
   return html`<${PageHead} title=${t('page.overview')} />
     ${error && html`<${ErrorNote} error=${error} retry=${reload} />`}
     ${!now && loading && html`<${Skeleton} lines=${5} />`}
@@ -43,6 +47,16 @@ export function Overview() {
         ${may('admin') && html`<${Work} now=${now} />`}
         <${Recent} />
       </div>`}`;
+}
+
+/**
+ * What was read, with the figures that came since. Figures from before the reading say nothing, none say that
+ * all is well where the reading says that nobody knows, and what cannot be read anew is not known.
+ */
+function truest(data, at, error, news) {
+  const newer = news !== null && news.at >= at;
+  if (newer && data.health !== 'unknown') return { ...data, ...news.figures };
+  return error && !newer ? { ...data, health: 'unknown', reasons: [] } : data;
 }
 
 /** @param {{ now: Record<string, any> }} props */
@@ -91,14 +105,16 @@ function perSecond(history) {
 
 /** @param {{ now: Record<string, any>, hours: number | null }} props */
 function Figures({ now, hours }) {
-  const { files, under_replicated: under, workers } = now;
+  const { files, bytes: size, workers } = now;
+  const known = useStore(link) !== 'lost' && now.health !== 'unknown';
+  const under = known ? now.under_replicated : null;
   const full = files == null || under == null ? null : Math.max(files - under, 0);
   const shareTone = full == null ? 'muted' : full === files ? 'good' : 'warn';
   return html`<dl class="figures">
-    <${Figure} id="files" label=${t('figure.files')} value=${count(files)} note=${now.bytes == null ? null : t('figure.files_bytes', { bytes: bytes(now.bytes) })} />
+    <${Figure} id="files" label=${t('figure.files')} value=${count(files)} note=${size == null ? null : t('figure.files_bytes', { bytes: bytes(size) })} />
     ${may('admin') && html`
-      <${Figure} id="whole" label=${t('figure.whole')} tone=${shareTone} value=${files === 0 ? '100 %' : percent(full ?? 0, full == null ? 0 : files)}
-        note=${under ? t('figure.under', { count: under, n: count(under) }) : t('figure.none_under')} />
+      <${Figure} id="whole" label=${t('figure.whole')} tone=${shareTone} value=${full === 0 && files === 0 ? '100 %' : percent(full ?? 0, full == null ? 0 : files)}
+        note=${under == null ? null : under ? t('figure.under', { count: under, n: count(under) }) : t('figure.none_under')} />
       <${Figure} id="workers" label=${t('figure.workers')} tone=${workers && workers.live < workers.total ? 'warn' : undefined}
         value=${workers ? html`${count(workers.live)}<span class="figure-of"> / ${count(workers.total)}</span>` : '–'}
         note=${now.voters ? t('figure.voters', { leased: count(now.voters.live), total: count(now.voters.total) }) : null} />

@@ -5,9 +5,10 @@ const STORE = 'uploads';
 
 /**
  * @typedef {{ id: string, owner: string, name: string, size: number, modified: number, type: string,
- *   uploadId: string | null, chunkSize: number, crcs: Record<number, number>, replace: boolean,
+ *   uploadId: string | null, beginId: string | null, ended: string[], chunkSize: number, crcs: Record<number, number>, replace: boolean,
  *   handle: FileSystemFileHandle | null }} Kept
- *   `owner` is who began it, on which cluster; `handle` finds the file again, where browsers have that
+ *   `owner` is who began it, on which cluster; `beginId` makes it safe to ask again for an upload; `ended` are
+ *   the server's uploads that are of no more use, and not removed yet; `handle` finds the file again, where browsers have that
  */
 
 /** @type {Promise<IDBDatabase> | null} */

@@ -8,7 +8,7 @@ import { act, signedOut } from '../api.js';
 import { createStore } from '../store.js';
 import { forget, keep, remembered } from './kept.js';
 import { Meter } from './meter.js';
-import { transfer } from './transfer.js';
+import { endOld, transfer } from './transfer.js';
 
 /** Browsers open six connections to a server; one listens to events, one reads pages. */
 const LANES = 4;
@@ -86,7 +86,7 @@ async function openAgain(item, asking) {
 
 function fresh() {
   return {
-    uploadId: null, chunkSize: 1, crcs: {}, replace: false, handle: null, file: null, state: 'waiting', sent: 0,
+    uploadId: null, beginId: null, ended: [], chunkSize: 1, crcs: {}, replace: false, handle: null, file: null, state: 'waiting', sent: 0,
     moving: new Map(), error: null, waitingFor: null, stored: null, meter: new Meter(), abort: null,
   };
 }
@@ -114,8 +114,8 @@ export function add(picked, folder) {
 }
 
 /** What is remembered of an item. @param {Item} item @returns {import('./kept.js').Kept} */
-const keptOf = ({ id, owner: whose, name, size, modified, type, uploadId, chunkSize, crcs, replace, handle }) => (
-  { id, owner: whose, name, size, modified, type, uploadId, chunkSize, crcs, replace, handle });
+const keptOf = ({ id, owner: whose, name, size, modified, type, uploadId, beginId, ended, chunkSize, crcs, replace, handle }) => (
+  { id, owner: whose, name, size, modified, type, uploadId, beginId, ended, chunkSize, crcs, replace, handle });
 
 /** @param {Item} item */
 export function pauseItem(item) {
@@ -134,7 +134,11 @@ export async function resumeItem(item, change = {}) {
     return;
   }
   const otherwise = change.name !== undefined || change.replace !== undefined;
-  if (otherwise) Object.assign(item, change, { uploadId: null, crcs: {}, sent: 0 });
+  if (otherwise) {
+    // The server's upload is of the old name; it is removed before another begins.
+    const ended = item.uploadId === null ? item.ended : [...item.ended, item.uploadId];
+    Object.assign(item, change, { uploadId: null, beginId: null, ended, crcs: {}, sent: 0 });
+  }
   Object.assign(item, { state: 'waiting', error: null });
   keep([keptOf(item)]);
   changed();
@@ -148,7 +152,8 @@ export async function removeItem(item) {
   changed();
   schedule();
   await forget([item.id]);
-  if (item.state !== 'done' && item.uploadId !== null) await act('DELETE', `v1/uploads/${item.uploadId}`);
+  if (item.state !== 'done' && item.uploadId !== null) item.ended = [...item.ended, item.uploadId];
+  await endOld(item);
 }
 
 export const pauseAll = () => all().forEach(pauseItem);

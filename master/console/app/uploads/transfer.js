@@ -5,7 +5,7 @@
  * pieces are in memory, however large the file is.
  */
 
-import { act, ApiError, pause, problem, read, waitFor } from '../api.js';
+import { act, ApiError, changeId, pause, problem, read, waitFor } from '../api.js';
 import { checksum } from './checksum.js';
 import { hex, joined } from './crc32.js';
 
@@ -35,7 +35,8 @@ export function chunkSizeFor(size) {
  */
 export async function transfer(item, { lane, signal, changed }) {
   for (;;) {
-    const there = await persist(item, signal, changed, () => openUpload(item, signal));
+    await persist(item, signal, changed, () => endOld(item, signal));
+    const there = await persist(item, signal, changed, () => openUpload(item, { signal, changed }));
     changed(true);
     if (there.file) return finish(item, there.file);
     await sendMissing(item, there, { lane, signal, changed });
@@ -52,8 +53,24 @@ export async function transfer(item, { lane, signal, changed }) {
   }
 }
 
+/**
+ * Removes the server's uploads that an item has no more use for, with what was stored of them.
+ * @param {import('./queue.js').Item} item @param {AbortSignal} [signal]
+ * @throws {ApiError} and what is left stays noted
+ */
+export async function endOld(item, signal) {
+  while (item.ended.length > 0) {
+    try {
+      await act('DELETE', `v1/uploads/${item.ended[0]}`, undefined, { signal });
+    } catch (error) {
+      if (error.code !== 'upload_not_found') throw error;
+    }
+    item.ended = item.ended.slice(1);
+  }
+}
+
 /** The upload as the server has it: the one that was begun, or a new one. */
-async function openUpload(item, signal) {
+async function openUpload(item, { signal, changed }) {
   if (item.uploadId !== null) {
     try {
       const there = await read(`v1/uploads/${item.uploadId}`, { signal, tries: 1 });
@@ -61,14 +78,26 @@ async function openUpload(item, signal) {
     } catch (error) {
       if (error.code !== 'upload_not_found') throw error;
     }
-    Object.assign(item, { uploadId: null, crcs: {}, sent: 0 });
+    Object.assign(item, { uploadId: null, beginId: null, crcs: {}, sent: 0 });
   }
   const body = {
     name: item.name, size: item.size, content_type: item.type || null, source_modified: item.modified,
     chunk_size: chunkSizeFor(item.size),
   };
-  const headers = item.replace ? {} : { 'If-None-Match': '*' };
-  const begun = await act('POST', 'v1/uploads', body, { headers, signal });
+  const unless = item.replace ? {} : { 'If-None-Match': '*' };
+  // Asked twice, after an answer that was lost, the server begins once.
+  item.beginId ??= changeId();
+  changed(true);
+  let begun;
+  try {
+    begun = await act('POST', 'v1/uploads', body, { headers: { ...unless, 'x-mdfs-request-id': item.beginId }, signal });
+  } catch (error) {
+    // What the server has answered, it answers again; the next try is another change.
+    if (error instanceof ApiError && !error.passes) item.beginId = null;
+    // Kept for longer than the server knows ids, or by a clock that is wrong.
+    if (error.code !== 'request_outside_window') throw error;
+    begun = await act('POST', 'v1/uploads', body, { headers: unless, signal });
+  }
   Object.assign(item, { uploadId: begun.id, chunkSize: begun.chunk_size });
   return begun;
 }
