@@ -12,7 +12,9 @@ from urllib.parse import quote, unquote
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 # Nothing here waits for time to pass; this is how long a state may take to come, on a busy machine.
-PATIENCE_MILLIS = 30_000
+PATIENCE_MILLIS = 90_000
+# The same for what a cluster does in a minute when it has nothing else to do.
+LONG_MILLIS = 300_000
 CHROMIUM = os.environ.get("MDFS_CHROMIUM", "/usr/bin/chromium")
 PAGES = ["overview", "files", "file", "uploads", "trash", "workers", "tasks", "events", "access"]
 # What a browser logs about answers that are meant to be errors.
@@ -64,7 +66,7 @@ class Bed:
         if isinstance(body, dict):
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_MILLIS / 1000) as answer:
                 return answer.status, answer.read(), dict(answer.headers.items())
         except urllib.error.HTTPError as error:
             return error.code, error.read(), dict(error.headers.items())

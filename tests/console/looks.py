@@ -1,5 +1,6 @@
 """How pages look: for those who see them, and for those who do not."""
 
+import base64
 import pathlib
 import re
 
@@ -9,15 +10,17 @@ from bed import PAGES, Bed, ensure, figure, place_of, settled, sign_in, visit
 
 AXE = pathlib.Path(__file__).parent / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-WIDTHS = {"narrow": (360, 780), "middle": (820, 1100), "wide": (1440, 900)}
+WIDTHS = {"narrow": (360, 780), "middle": (820, 1100), "wide": (1280, 860)}
 OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+# What the front page shows: a picture of each in both themes, small enough for a repository.
+FRONT = ["overview", "file", "workers"]
+FRONT_BYTES = 150_000
 LINK = re.compile(r"^https?://.+/harbour\.mp4\?.*signature=")
 
 
 def accessible(bed: Bed, page: Page, name: str) -> int:
     """axe finds nothing that WCAG 2.1 forbids. Gives how many rules it had something to say about."""
-    # What still comes in has another contrast meanwhile.
-    page.evaluate("Promise.all(document.getAnimations().map(one => one.effect.getComputedTiming().iterations === Infinity ? null : one.finished.catch(() => null)))")
+    still(page)  # what comes in has another contrast meanwhile
     # axe tries out styles, which the policy of the page refuses, and says so.
     with bed.deaf():
         page.evaluate(AXE.read_text())
@@ -26,6 +29,11 @@ def accessible(bed: Bed, page: Page, name: str) -> int:
             for one in found["violations"] for node in one["nodes"][:3]]
     ensure(not told, f"axe about {name}:\n" + "\n".join(told))
     return len(found["passes"])
+
+
+def still(page: Page) -> None:
+    """Nothing moves any more, but for what moves all the time."""
+    page.evaluate("Promise.all(document.getAnimations().map(one => one.effect.getComputedTiming().iterations === Infinity ? null : one.finished.catch(() => null)))")
 
 
 def fits(page: Page, name: str) -> None:
@@ -53,7 +61,7 @@ def all_pages(bed: Bed, film: str) -> None:
                 page.set_viewport_size({"width": x, "height": y})
                 settled(page)
                 fits(page, f"{name}, {width}")
-                if not bed.short or width == "wide":
+                if not bed.short or width != "middle":
                     bed.shot(page, f"{name}-{theme}-{width}")
                 if width == "narrow":
                     rules += accessible(bed, page, f"{name}, {theme}, narrow")
@@ -62,6 +70,24 @@ def all_pages(bed: Bed, film: str) -> None:
         page.context.close()
     figure("pages through axe, both themes", f"{len(PAGES) + 1}, {rules} rules kept")
     chinese(bed)
+
+
+def front(bed: Bed, film: str) -> None:
+    """The pictures in docs/images, as somebody sees these pages."""
+    for theme in ("light", "dark"):
+        page = bed.window(theme, 1280, 800)
+        sign_in(bed, page)
+        line = page.context.new_cdp_session(page)
+        for name in FRONT:
+            visit(page, place_of(name, film))
+            if name == "file":
+                expect(page.locator("video")).to_have_js_property("readyState", 4)
+            still(page)
+            told = line.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
+            picture = base64.b64decode(told["data"])
+            ensure(len(picture) < FRONT_BYTES, f"the picture of {name} has {len(picture)} bytes")
+            (bed.shots / f"console-{name}-{theme}.webp").write_bytes(picture)
+        page.context.close()
 
 
 def dialogs(bed: Bed, page: Page, film: str, theme: str) -> None:
