@@ -11,8 +11,8 @@ const HEIGHT = 220;
 const ROWS = 12;
 /** Between two times of the axis, in seconds. */
 const MINUTES = [60, 120, 300, 600, 900, 1800, 3600];
-/** Between two lines: round numbers of binary units. */
-const ROUND_BYTES = [0, 1, 2, 3, 4].flatMap((unit) => [1, 2, 5, 10, 20, 50, 100, 200, 500].map((one) => one * 1024 ** unit));
+/** Between two lines, so that each is a round number of its binary unit. */
+const ROUND_BYTES = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /**
  * @param {{ columns: Record<string, (number | null)[]>, from: number, series: { name: string, label: string, tone: string }[],

@@ -15,12 +15,20 @@ const OF_FILES = new Set(['stored', 'changed', 'renamed', 'restored', 'damage'])
 /** Events whose text has the name already. */
 const NAMED = new Set(['worker', 'token']);
 
+/** Where the words are for what something was before and is now. */
+const WORDS = { worker: 'worker', health: 'health.word' };
+
+function word(kind, state) {
+  const key = `${WORDS[kind]}.${state}`;
+  return hasText(key) ? t(key) : state ?? '–';
+}
+
 /** @param {Record<string, any>} event */
 export function textOf(event) {
   const key = `event.${event.kind}`;
   const form = hasText(`${key}.${event.to}`) ? `${key}.${event.to}` : key;
   const task = hasText(`task.${event.text}`) ? t(`task.${event.text}`) : event.text ?? '';
-  const what = hasText(form) ? t(form, { name: event.name ?? '', from: event.from ?? '–', to: event.to ?? '–', task }) : event.kind;
+  const what = hasText(form) ? t(form, { name: event.name ?? '', from: word(event.kind, event.from), to: word(event.kind, event.to), task }) : event.kind;
   const parts = [what, typeof event.size === 'number' && bytes(event.size), event.who && t('event.by', { who: event.who })];
   return parts.filter(Boolean).join(' · ');
 }
