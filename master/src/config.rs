@@ -228,12 +228,20 @@ impl Config {
 
     /// What each setting may be that has bounds, those of [`Limits::SETTINGS`], of
     /// [`gateway::Limits::SETTINGS`] and of [`mdfs_service::Limits::SETTINGS`] aside.
-    pub const SETTINGS: &[Setting<Self>] = &[Setting::count(
-        "max_connections_of_one",
-        |c| Some(c.http.connections_of_one.into()),
-        1,
-        65_536,
-    )];
+    pub const SETTINGS: &[Setting<Self>] = &[
+        Setting::count(
+            "max_connections_of_one",
+            |c| Some(c.http.connections_of_one.into()),
+            1,
+            65_536,
+        ),
+        Setting::span(
+            "shutdown_delay",
+            |c| Some(c.http.shutdown_delay.into()),
+            Duration::ZERO,
+            HOUR,
+        ),
+    ];
 
     /// How long it is remembered how such an upload ended: a day of log time.
     pub const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);

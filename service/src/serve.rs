@@ -107,12 +107,6 @@ impl Limits {
             1 << 30,
         ),
         Setting::span("write_stall", |c| Some(c.write_stall.into()), SECOND, HOUR),
-        Setting::span(
-            "shutdown_delay",
-            |c| Some(c.shutdown_delay.into()),
-            Duration::ZERO,
-            HOUR,
-        ),
         Setting::span("grace", |c| Some(c.grace.into()), Duration::ZERO, HOUR),
     ];
 }
