@@ -1,4 +1,5 @@
-//! A hundred simulated clusters; `cargo xtask prove sim` runs many more, for longer.
+//! A dozen simulated clusters, in some two minutes of a processor; `cargo xtask prove sim` runs many more,
+//! for longer.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,22 +18,22 @@ fn keep_their_promises(seeds: Range<u64>) {
 
 #[test]
 fn clusters_keep_their_promises_while_things_happen_to_them_1() {
-    keep_their_promises(1..26);
+    keep_their_promises(1..4);
 }
 
 #[test]
 fn clusters_keep_their_promises_while_things_happen_to_them_2() {
-    keep_their_promises(26..51);
+    keep_their_promises(4..7);
 }
 
 #[test]
 fn clusters_keep_their_promises_while_things_happen_to_them_3() {
-    keep_their_promises(51..76);
+    keep_their_promises(7..10);
 }
 
 #[test]
 fn clusters_keep_their_promises_while_things_happen_to_them_4() {
-    keep_their_promises(76..101);
+    keep_their_promises(10..13);
 }
 
 /// Seeds of runs that were longer and failed once: copies in the trash that were too many, and one that
@@ -47,7 +48,7 @@ fn clusters_keep_promises_that_were_broken_once() {
 
 #[test]
 fn a_seed_gives_the_same_run_again() {
-    for seed in 1..=10 {
+    for seed in 1..=3 {
         let plan = Plan::drawn(seed, 1);
         assert_eq!(run(seed, &plan).unwrap(), run(seed, &plan).unwrap());
     }
