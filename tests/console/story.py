@@ -262,6 +262,9 @@ def connection_breaks(page: Page) -> None:
     visit(page, "overview")
     page.context.set_offline(True)
     expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+    # What nobody can tell is not called well anywhere.
+    expect(page.locator(".hero")).to_have_attribute("data-health", "unknown")
+    expect(page.locator(".hero-good, .figure.tone-good, .dot-good, .badge-good")).to_have_count(0)
     page.context.set_offline(False)
     expect(page.locator(".connection .note")).to_have_count(0, timeout=LONG_MILLIS)
     expect(page.locator(".hero")).to_have_attribute("data-health", "ok")

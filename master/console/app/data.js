@@ -1,7 +1,7 @@
 /** What a page reads: read when it is needed, read again when it may have changed. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { hear, link } from './live.js';
+import { doubt, hear, link } from './live.js';
 
 /** No more often than so do events make a page read again, */
 const CALM_MILLIS = 500;
@@ -58,7 +58,9 @@ export function useData(key, load, options = {}) {
         const data = await latest.current.load(abort.signal);
         if (!abort.signal.aborted) setState({ key, data, error: null, loading: false, at });
       } catch (error) {
-        if (!abort.signal.aborted) setState((now) => ({ ...now, error, loading: false, at }));
+        if (abort.signal.aborted) return;
+        setState((now) => ({ ...now, error, loading: false, at }));
+        if (error.status === 0) doubt();
       }
       if (abort.signal.aborted) return;
       reading = false;

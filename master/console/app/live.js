@@ -65,6 +65,16 @@ export function stopLive() {
   link.set('starting');
 }
 
+/** Something was not answered: the stream may be dead and nobody told us, so what it said last is not shown on. */
+export function doubt() {
+  if (!running || source === null || link.get() !== 'live') return;
+  source.close();
+  source = null;
+  tick.set(null);
+  failures += 1;
+  poll();
+}
+
 function listen() {
   clearTimeout(timer);
   source?.close();
@@ -136,6 +146,7 @@ async function readMissed() {
   if (known) for (const event of page.events) tell(event);
 }
 
+addEventListener('offline', doubt);
 /** Whoever comes back to the page sees what is true now. */
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden && running && link.get() !== 'live') listen();
