@@ -96,8 +96,8 @@ impl Client {
     /// back is given up only with `unsearched`.
     ///
     /// # Errors
-    /// [`Error`]; `not_searched` if no search has ended that the present leader knows of, and `unsearched`
-    /// is false: search again, it finds the same.
+    /// [`Error`]; `not_searched` if no search has ended that the present leader knows of and that read every
+    /// disk that is not retired, and `unsearched` is false: search again, it finds the same.
     ///
     /// # Cancel safety
     /// When the future is dropped, it took effect or not; asking again is harmless.

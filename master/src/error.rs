@@ -183,12 +183,12 @@ pub enum Error {
     #[error("the copies of the files could not be counted in time")]
     NotCounted,
     /// A recovery is to end, and what no record has may be all that is left of files.
-    #[error(
-        "no search has ended that the present leader knows of, and what it would bring back is dropped \
-         once the recovery ends: search first (mdfs admin recover --search), or say that it is given up \
-         (--finish --unsearched)"
-    )]
-    NotSearched,
+    #[error("{}", not_searched(unread))]
+    NotSearched {
+        /// The workers of the disks that the last search did not read to the end; none if the present
+        /// leader knows of no search.
+        unread: Vec<String>,
+    },
     /// A disk that went back in time.
     #[error("disk {disk} shows generation {shown:?}, but {remembered:?} is remembered")]
     OldDisk {
@@ -236,6 +236,30 @@ pub enum Error {
     },
 }
 
+/// At most so many workers are named: the text goes into an answer's head.
+const MOST_NAMED: usize = 16;
+
+fn not_searched(unread: &[String]) -> String {
+    let up = "or say that what a search would bring back is given up (--finish --unsearched)";
+    if unread.is_empty() {
+        return format!(
+            "no search has ended that the present leader knows of, and what it would bring back is \
+             dropped once the recovery ends: search first (mdfs admin recover --search), {up}"
+        );
+    }
+    let (named, more) = unread.split_at(unread.len().min(MOST_NAMED));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the last search did not read all that the disks of these workers have, which may be all that is \
+         left of files: {}{more}; bring them back and search again (mdfs admin recover --search), retire \
+         those that are lost for good (mdfs retire WORKER --lost), {up}",
+        named.join(", ")
+    )
+}
+
 impl Error {
     /// The stable word for clients and metric labels.
     pub fn code(&self) -> Code {
@@ -257,7 +281,7 @@ impl Error {
             Error::VoterStays { .. } => Code::Conflict,
             Error::WouldLoseFiles { .. } => Code::WouldLoseFiles,
             Error::NotCounted => Code::Busy,
-            Error::NotSearched => Code::NotSearched,
+            Error::NotSearched { .. } => Code::NotSearched,
             Error::NoQuorum => Code::NoQuorum,
             Error::NotBootstrapped => Code::NotBootstrapped,
             Error::WorkerNotFound { .. } => Code::WorkerNotFound,

@@ -1,9 +1,10 @@
 //! Questions as they come over the wire, put to this master's loop.
 
-use super::handle::{LeaderHandle, Question};
+use super::handle::{LeaderHandle, Question, Searched};
 use crate::error::Error;
-use mdfs_core::id::Term;
+use mdfs_core::id::{DiskId, Term};
 use mdfs_protocol::ask::{Asked, Told};
+use std::collections::BTreeSet;
 
 impl LeaderHandle {
     /// Asks this master's own loop, and nobody else.
@@ -83,10 +84,11 @@ impl LeaderHandle {
         }
     }
 
-    /// Says to this master's own loop that a search for what is left of files has ended, by what disks
-    /// told the leader of that term.
-    pub async fn searched(&self, term: Term) -> Result<(), Error> {
-        self.put(|answer| Question::Searched(term, answer)).await
+    /// Says to this master's own loop that a search for what is left of files has ended, by what these
+    /// disks told the leader of that term: each of them all that it has.
+    pub async fn searched(&self, term: Term, told: BTreeSet<DiskId>) -> Result<(), Error> {
+        self.put(|answer| Question::Searched(Searched { term, told }, answer))
+            .await
     }
 
     async fn here_for_administrators(&self, asked: Asked) -> Result<Told, Error> {

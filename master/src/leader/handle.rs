@@ -13,7 +13,7 @@ use super::route::Route;
 use super::seeds::Present;
 use crate::board::Board;
 use crate::error::Error;
-use mdfs_core::id::{FileId, Term, TokenId};
+use mdfs_core::id::{DiskId, FileId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
 use mdfs_core::records::plan::{ImportResult, PolicyChange};
@@ -21,9 +21,19 @@ use mdfs_protocol::ask::{Asked, Hello, Told};
 use mdfs_protocol::internal::{Heartbeat, HeartbeatReply, Leader, Masters};
 use mdfs_protocol::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
 use mdfs_service::{Clock, Threads};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+
+/// A search for what is left of files has ended.
+#[derive(Debug)]
+pub struct Searched {
+    /// The leader's whose orders it read by.
+    pub term: Term,
+    /// The disks that told of all that they have.
+    pub told: BTreeSet<DiskId>,
+}
 
 /// A question to the leader and where its answer goes.
 pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -65,7 +75,7 @@ pub enum Question {
     Export(Answer<Export>),
     Import(Import, Answer<ImportResult>),
     Recover(Recover, Answer<Recovered>),
-    Searched(Term, Answer<()>),
+    Searched(Searched, Answer<()>),
     Hello(Hello, Answer<()>),
     Present(Answer<Present>),
     Masters(Answer<Masters>),

@@ -44,7 +44,7 @@ pub(crate) use masters::is_somewhere;
 use super::catalog::{Catalog, Step};
 use super::command::FileInfo;
 use super::fleet::Fleet;
-use super::handle::{Answer, Question};
+use super::handle::{Answer, Question, Searched};
 use super::mover::Mover;
 use super::progress::Progress;
 use super::trashed::TrashPlaces;
@@ -138,8 +138,8 @@ pub struct Metadata {
     founding: Option<Founding>,
     /// Voters that are to be given up.
     recovering: Option<recover::Recovering>,
-    /// In which term a search for what is left of files has ended.
-    searched: Option<Term>,
+    /// A search for what is left of files that has ended.
+    searched: Option<Searched>,
     /// An import that is under way.
     importing: Option<transfer::Importing>,
     /// Open uploads: when each was last heard of, and the disks it was sent to.
@@ -275,8 +275,8 @@ impl Metadata {
             }
             Question::Bootstrap(order, answer) => self.bootstrap(now, deadline, order, answer),
             Question::Following(following) => self.follow(now, following),
-            Question::Searched(term, answer) => {
-                self.searched = Some(term);
+            Question::Searched(searched, answer) => {
+                self.note_search(searched);
                 respond(answer, Ok(()));
             }
             Question::Hello(hello, answer) => respond(answer, self.greet(now, hello)),

@@ -48,7 +48,7 @@ impl From<Error> for Refused {
                 Refused::WouldLoseFiles { disk, files, names }
             }
             Error::NotCounted => Refused::NotCounted,
-            Error::NotSearched => Refused::NotSearched,
+            Error::NotSearched { unread } => Refused::NotSearched { unread },
             Error::OldDisk {
                 disk,
                 shown,
@@ -115,7 +115,7 @@ impl From<Refused> for Error {
                 Error::WouldLoseFiles { disk, files, names }
             }
             Refused::NotCounted => Error::NotCounted,
-            Refused::NotSearched => Error::NotSearched,
+            Refused::NotSearched { unread } => Error::NotSearched { unread },
             Refused::OldDisk {
                 disk,
                 shown,
@@ -203,7 +203,9 @@ mod tests {
                 names: vec![text()],
             },
             Error::NotCounted,
-            Error::NotSearched,
+            Error::NotSearched {
+                unread: vec![text()],
+            },
             Error::OldDisk {
                 disk,
                 shown: Generation(1),

@@ -100,5 +100,7 @@ pub enum Refused {
         end: u64,
     },
     Internal(String),
-    NotSearched,
+    NotSearched {
+        unread: Vec<String>,
+    },
 }

@@ -23,8 +23,8 @@ pub(super) struct Remains {
     links: Links,
     term: Term,
     disks: Vec<Disk>,
-    /// The names of workers whose disks did not tell of all that they have.
-    pub(super) failed: Vec<String>,
+    /// Disks that did not tell of all that they have, and the names of their workers.
+    pub(super) failed: Vec<(DiskId, String)>,
 }
 
 struct Disk {
@@ -65,6 +65,13 @@ impl Remains {
             disks: peers.map(disk).collect(),
             failed: Vec::new(),
         }
+    }
+
+    /// The disks that told of all that they have, once nothing is left.
+    pub(super) fn told(&self) -> BTreeSet<DiskId> {
+        let failed: BTreeSet<DiskId> = self.failed.iter().map(|(disk, _)| *disk).collect();
+        let asked = self.disks.iter().map(|disk| disk.peer.disk);
+        asked.filter(|disk| !failed.contains(disk)).collect()
     }
 
     /// The next file of which a chunk is left.
@@ -115,7 +122,7 @@ impl Remains {
                     let worker = &disk.name;
                     tracing::warn!(%worker, %error, "a disk does not say what it has");
                     disk.more = false;
-                    return Ok(Said::Failed(worker.clone()));
+                    return Ok(Said::Failed(disk.peer.disk, worker.clone()));
                 }
             };
             // A page without chunks of which more follow would be asked for without end.
@@ -136,7 +143,7 @@ impl Remains {
             match said? {
                 Said::Something => something = true,
                 Said::Nothing => {}
-                Said::Failed(worker) => self.failed.push(worker),
+                Said::Failed(disk, worker) => self.failed.push((disk, worker)),
             }
         }
         Ok(something)
@@ -147,7 +154,7 @@ impl Remains {
 enum Said {
     Something,
     Nothing,
-    Failed(String),
+    Failed(DiskId, String),
 }
 
 /// Whether a disk knows of a later leader: what others said was said to the one before.

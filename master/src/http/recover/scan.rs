@@ -298,10 +298,13 @@ impl Scan {
         if !self.strangers.is_empty() {
             self.take_in().await?;
         }
-        // Before it is told of: whoever hears of it may end the recovery.
-        self.app.0.leader.searched(self.export.term).await?;
+        // Before it is told of: whoever hears of it may end the recovery, if no disk was left out.
+        let told = self.remains.told();
+        let leader = &self.app.0.leader;
+        leader.searched(self.export.term, told).await?;
         let mut end = std::mem::take(&mut self.end);
-        end.silent.append(&mut self.remains.failed);
+        let failed = self.remains.failed.drain(..);
+        end.silent.extend(failed.map(|(_, worker)| worker));
         self.line(Line::End(end));
         self.ended = true;
         Ok(())

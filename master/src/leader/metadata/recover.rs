@@ -4,7 +4,7 @@
 //! no record has may be all that is left of a file. The word of it is in the record of the cluster, in
 //! the entry before the one that changes the voters, or among the first records of a new log.
 
-use super::super::handle::{Answer, Question};
+use super::super::handle::{Answer, Question, Searched};
 use super::certain::Held;
 use super::voting::error_of;
 use super::{Metadata, Now, Waiting, respond};
@@ -300,15 +300,36 @@ impl Metadata {
             .collect()
     }
 
-    /// What ends the recovery, once a search has ended. Of one that ended at an earlier leader nothing is
-    /// known: it is made again, and finds the same.
+    /// A search has ended.
+    pub(super) fn note_search(&mut self, searched: Searched) {
+        // What an earlier one read in this term is where it was: nothing is dropped meanwhile.
+        let knows_more = |before: &Searched| {
+            before.term == searched.term && before.told.is_superset(&searched.told)
+        };
+        if !self.searched.as_ref().is_some_and(knows_more) {
+            self.searched = Some(searched);
+        }
+    }
+
+    /// What ends the recovery, once a search has ended that read what every disk has. A disk that it did not
+    /// read may have all that is left of a file, unless it is retired. Of a search that ended at an earlier
+    /// leader nothing is known: it is made again, and finds the same.
     pub(super) fn plan_finish_recovery(&self) -> Result<Planned<()>, Error> {
         let planned = self.plan_finish_unsearched()?;
-        match planned.puts.is_empty()
-            || self.searched.is_some_and(|it| self.established == Some(it))
-        {
+        if planned.puts.is_empty() {
+            return Ok(planned);
+        }
+        let searched = self.searched.as_ref();
+        let Some(searched) = searched.filter(|it| self.established == Some(it.term)) else {
+            let unread = Vec::new();
+            return Err(Error::NotSearched { unread });
+        };
+        let unread = self.planned.present();
+        let unread = unread.filter(|(disk, _)| !searched.told.contains(disk));
+        let unread: Vec<String> = unread.map(|(_, record)| record.name.clone()).collect();
+        match unread.is_empty() {
             true => Ok(planned),
-            false => Err(Error::NotSearched),
+            false => Err(Error::NotSearched { unread }),
         }
     }
 

@@ -6,7 +6,7 @@ use super::worker::Worker;
 use super::world::{MIB, World, disk, disks};
 use crate::error::Error;
 use crate::leader::command::{Import, ImportStep, Order};
-use crate::leader::handle::Question;
+use crate::leader::handle::{Question, Searched};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::records::plan::ImportResult;
@@ -63,10 +63,17 @@ impl World {
         done(self.ask(|answer| Question::Order(order, answer)))
     }
 
-    /// A search has ended that was made for the leader of that term.
-    fn searched(&mut self, term: Option<Term>) {
+    /// A search has ended that was made for the leader of that term, and read all disks but those.
+    fn searched_but(&mut self, term: Option<Term>, unread: &[u128]) {
         let term = term.unwrap();
-        done(self.ask(|answer| Question::Searched(term, answer))).unwrap();
+        let told = self.master.catalog.present().map(|(disk, _)| disk);
+        let told = &told.collect() - &disks(unread);
+        let searched = Searched { term, told };
+        done(self.ask(|answer| Question::Searched(searched, answer))).unwrap();
+    }
+
+    fn searched(&mut self, term: Option<Term>) {
+        self.searched_but(term, &[]);
     }
 
     /// A chunk that no record has, on every disk that lives.
@@ -182,7 +189,10 @@ fn a_recovery_is_not_ended_before_a_search_has_ended_but_on_somebodys_word() {
     world.burn(&[1, 2]);
     let refused = |world: &mut World| {
         let refused = world.order(Order::FinishRecovery).unwrap_err();
-        assert!(matches!(refused, Error::NotSearched), "{refused}");
+        assert!(
+            matches!(&refused, Error::NotSearched { unread } if unread.is_empty()),
+            "{refused}"
+        );
         assert!(!world.may_destroy());
     };
     world.recover(&[1, 2]).unwrap();
@@ -199,6 +209,46 @@ fn a_recovery_is_not_ended_before_a_search_has_ended_but_on_somebodys_word() {
     world.order(Order::FinishUnsearched).unwrap();
     assert!(world.may_destroy());
     world.order(Order::FinishRecovery).unwrap();
+}
+
+#[test]
+fn a_search_that_left_a_disk_out_does_not_end_the_recovery_unless_that_is_retired() {
+    let mut world = World::of_five();
+    world.burn(&[1, 2]);
+    world.recover(&[1, 2]).unwrap();
+    let refused = |world: &mut World, disks: &[u128]| {
+        let refused = world.order(Order::FinishRecovery).unwrap_err();
+        let Error::NotSearched { unread } = refused else {
+            panic!("{refused}");
+        };
+        let names = disks
+            .iter()
+            .map(|number| world.worker(*number).beat.name.clone());
+        assert_eq!(unread, names.collect::<Vec<_>>());
+        assert!(!world.may_destroy());
+    };
+    let term = world.master.log.term();
+    world.searched_but(term, &[4, 5]);
+    refused(&mut world, &[4, 5]);
+    // A file may be on both: two searches that each leave one out are not one.
+    world.searched_but(term, &[3, 4]);
+    refused(&mut world, &[3, 4]);
+    world.searched_but(term, &[4]);
+    refused(&mut world, &[4]);
+    // What an earlier one read stays read.
+    world.searched_but(term, &[3, 4, 5]);
+    refused(&mut world, &[4]);
+    // A disk that joins has been read by none.
+    world.add(6);
+    world.run(10_000);
+    refused(&mut world, &[4, 6]);
+    world.searched_but(term, &[6]);
+    world.burn(&[6]);
+    refused(&mut world, &[6]);
+    let worker = world.worker(6).beat.name.clone();
+    world.order(Order::Retire { worker, lost: true }).unwrap();
+    world.order(Order::FinishRecovery).unwrap();
+    assert!(world.may_destroy());
 }
 
 #[test]
