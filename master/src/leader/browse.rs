@@ -40,18 +40,25 @@ pub struct Counted {
 }
 
 impl Records {
-    /// Makes a page.
+    /// Makes a page, as long as somebody wants it.
     ///
     /// # Errors
-    /// If a record cannot be read.
-    pub(super) fn page(&self, asked: &Browse) -> Result<Browsed, Error> {
+    /// If a record cannot be read; [`Error::Busy`] if nobody wants the page any more.
+    pub(super) fn page(
+        &self,
+        asked: &Browse,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Browsed, Error> {
         if asked.order.by == By::Name && !asked.order.falling {
-            return self.by_name(asked);
+            return self.by_name(asked, is_wanted);
         }
         let before = |one: &Line, other: &Line| compare(asked, one, other);
         let most = asked.limit.saturating_add(1);
         let mut lines: Vec<Line> = Vec::new();
         self.walk(asked, None, |mut line, value| {
+            if !is_wanted() {
+                return Err(Error::Busy);
+            }
             if !fits(asked, &line.name) {
                 return Ok(true);
             }
@@ -78,11 +85,14 @@ impl Records {
     }
 
     /// A page in the order of names, folders among files: nothing behind it is looked at.
-    fn by_name(&self, asked: &Browse) -> Result<Browsed, Error> {
+    fn by_name(&self, asked: &Browse, is_wanted: &dyn Fn() -> bool) -> Result<Browsed, Error> {
         let after = asked.after.as_ref().map(|line| line.name.as_str());
         let mut lines: Vec<Line> = Vec::new();
         let (mut looked, mut last, mut next) = (0_usize, None, None);
         self.walk(asked, after, |line, _| {
+            if !is_wanted() {
+                return Err(Error::Busy);
+            }
             if lines.len() >= asked.limit || looked >= LOOKED_AT {
                 next = last.take();
                 return Ok(false);

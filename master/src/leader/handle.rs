@@ -104,7 +104,7 @@ pub struct LeaderHandle {
 }
 
 /// Pages made at a time: each takes a thread for up to a second or so.
-const MOST_PAGES: usize = 2;
+pub(super) const MOST_PAGES: usize = 2;
 
 /// Takes the one kind of answer that a question has.
 macro_rules! told {

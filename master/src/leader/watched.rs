@@ -6,6 +6,7 @@ use crate::board::{Board, Copy};
 use crate::error::Error;
 use mdfs_protocol::ask::{Asked, EventsAfter, Told};
 use mdfs_protocol::public::Rates;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a page waits for its turn.
@@ -77,13 +78,74 @@ impl LeaderHandle {
 
     /// The same of this master's own records.
     pub(super) async fn browse_here(&self, browse: Browse) -> Result<Browsed, Error> {
-        let turn = tokio::time::timeout(PAGE_WAIT, self.pages.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+        let turn = Arc::clone(&self.pages).acquire_owned();
+        let Ok(Ok(turn)) = tokio::time::timeout(PAGE_WAIT, turn).await else {
             return Err(Error::Busy);
         };
         let prefix = browse.prefix.clone();
         let records = self.put(|answer| Question::Records(prefix, answer)).await?;
-        let made = self.threads.run(move || records.page(&browse)).await;
+        // Goes with this future.
+        let waiting = Arc::new(());
+        let is_wanted = Arc::downgrade(&waiting);
+        let made = self.threads.run(move || {
+            // The thread goes on when nobody waits any more, so the turn is the thread's.
+            let _turn = turn;
+            records.page(&browse, &|| is_wanted.strong_count() > 0)
+        });
+        let made = made.await;
+        drop(waiting);
         made.map_err(|died| Error::Broken(died.to_string()))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::browse::Records;
+    use super::super::command::{By, Sorted};
+    use super::super::handle::MOST_PAGES;
+    use super::*;
+    use mdfs_core::log::table::Table;
+    use mdfs_core::ring::ReplicationFactor;
+    use mdfs_service::{Tasks, Threads};
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    /// A page that nobody waits for any more still has its turn while a thread makes it.
+    #[tokio::test(start_paused = true)]
+    async fn abandoned_pages_do_not_pile_up() {
+        let tasks = Tasks::new(CancellationToken::new());
+        let (sender, mut inbox) = mpsc::channel(8);
+        let _leader = tasks.spawn_request("leader", async move {
+            while let Some(Question::Records(_, answer)) = inbox.recv().await {
+                let _ = answer.send(Ok(Records {
+                    table: Table::default(),
+                    replicas: ReplicationFactor::DEFAULT,
+                    counted: None,
+                }));
+            }
+        });
+        let takes = Duration::from_secs(60);
+        let mut handle = LeaderHandle::new(sender);
+        handle.threads = Threads::inline(tasks.clone(), move || takes);
+        let page = || Browse {
+            prefix: String::new(),
+            delimiter: None,
+            search: None,
+            order: Sorted {
+                by: By::Size,
+                falling: true,
+            },
+            after: None,
+            limit: 1,
+        };
+        for _ in 0..MOST_PAGES {
+            let gone = tokio::time::timeout(Duration::from_secs(1), handle.browse_here(page()));
+            assert!(gone.await.is_err());
+        }
+        assert_eq!(handle.pages.available_permits(), 0);
+        assert!(matches!(handle.browse_here(page()).await, Err(Error::Busy)));
+        let all = u32::try_from(MOST_PAGES).unwrap();
+        let ended = tokio::time::timeout(takes * 2, handle.pages.acquire_many(all));
+        assert!(ended.await.is_ok());
     }
 }

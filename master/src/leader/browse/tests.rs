@@ -49,7 +49,7 @@ fn pages(records: &Records, prefix: &str, search: &str, order: (By, bool), limit
     };
     let mut shown = String::new();
     loop {
-        let page = records.page(&asked).unwrap();
+        let page = records.page(&asked, &|| true).unwrap();
         let files = page.files.iter().map(|file| file.info.name.as_str());
         let names: Vec<&str> = page
             .folders
@@ -125,7 +125,7 @@ fn copies_are_told_as_far_as_they_were_counted() {
             limit: 9,
             ..Browse::default()
         };
-        let page = records.page(&asked).unwrap();
+        let page = records.page(&asked, &|| true).unwrap();
         page.files.iter().map(|file| file.good).collect::<Vec<_>>()
     };
     assert_eq!(good(&records), [None, None, None]);
@@ -139,4 +139,23 @@ fn copies_are_told_as_far_as_they_were_counted() {
         counted.is_all = false;
     }
     assert_eq!(good(&records), [None, Some(1), None]);
+}
+
+#[test]
+fn a_page_that_nobody_wants_any_more_is_not_made_to_its_end() {
+    let records = records(&[("a", 1, 5), ("b", 1, 5), ("c", 1, 6), ("d", 1, 6)]);
+    for (by, falling) in [(By::Name, false), (By::Name, true), (By::Size, false)] {
+        let asked = Browse {
+            order: Sorted { by, falling },
+            limit: 9,
+            ..Browse::default()
+        };
+        let looked = std::cell::Cell::new(0);
+        let page = records.page(&asked, &|| {
+            looked.set(looked.get() + 1);
+            looked.get() < 2
+        });
+        assert!(page.is_err());
+        assert_eq!(looked.get(), 2);
+    }
 }
