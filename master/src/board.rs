@@ -5,6 +5,7 @@
 //! are told to read everything anew if what came after it is not here any more: so nobody has a queue.
 
 pub mod mirror;
+mod told;
 mod traffic;
 pub mod watch;
 
@@ -14,14 +15,17 @@ use mdfs_protocol::ask::{EventsAfter, Traffic};
 use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::public::{EVENTS_KEPT, Event, EventKind, Events, History, Rates, Tick};
 use mdfs_service::{Clock, watch as signal};
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use told::size;
+pub use told::{Copy, Known, News};
 use traffic::Masters;
 pub use traffic::Moved;
 
 /// Lists of a history are as long as it reaches back.
 const HISTORY_LINES: usize = 360;
+/// Bytes of events that are handed out at once: names may be long, and there may be many readers.
+const PIECE: usize = 64 << 10;
 
 /// A board. A clone is the same one.
 #[derive(Clone, Debug)]
@@ -51,46 +55,6 @@ struct State {
     ticks: u64,
     history: VecDeque<[u64; 7]>,
     masters: Masters,
-}
-
-/// What a reader knows: goes with each reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// The id of the last event; empty at the beginning of all that is here.
-    pub event: String,
-    ticks: u64,
-}
-
-impl Known {
-    /// Knows everything up to an event.
-    pub fn after(id: &str) -> Self {
-        Self {
-            event: id.to_owned(),
-            ticks: 0,
-        }
-    }
-}
-
-/// What is new to a reader.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// Something was missed: comes before the events.
-    pub is_reset: bool,
-    /// Events, the oldest first.
-    pub events: Vec<Event>,
-    /// The figures, if they are others.
-    pub tick: Option<Tick>,
-}
-
-/// What one master tells another of its board.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copy {
-    term: String,
-    is_reset: bool,
-    events: Vec<Event>,
-    next: u64,
-    /// The figures.
-    pub tick: Option<Tick>,
 }
 
 impl Board {
@@ -206,7 +170,7 @@ impl Board {
 
     /// The bytes in a second that masters moved lately, if this master knows them.
     pub fn rates(&self) -> Option<Rates> {
-        self.lock().tick.as_ref().map(|tick| tick.rates)
+        self.lock().tick.as_ref()?.rates
     }
 
     /// Events for one answer; `None` stands for the oldest that is here.
@@ -230,16 +194,30 @@ impl Board {
     pub fn news(&self, known: &mut Known) -> News {
         let state = self.lock();
         let (is_reset, skip) = state.place(&known.event);
-        let events: Vec<Event> = state.events.iter().skip(skip).cloned().collect();
-        known.event = state.last();
-        let tick = (known.ticks != state.ticks).then(|| state.tick.clone());
-        known.ticks = state.ticks;
-        News {
-            // Whoever is told to read everything anew needs nothing that came before.
-            events: if is_reset { Vec::new() } else { events },
+        let mut news = News {
             is_reset,
-            tick: tick.flatten(),
+            ..News::default()
+        };
+        // Whoever is told to read everything anew needs nothing that came before.
+        let unread = state.events.iter().skip(skip).filter(|_| !is_reset);
+        let mut bytes = 0;
+        for event in unread {
+            if bytes >= PIECE {
+                news.has_more = true;
+                break;
+            }
+            bytes += size(event);
+            news.events.push(event.clone());
         }
+        known.event = match news.events.last() {
+            Some(last) if news.has_more => last.id.clone(),
+            _ => state.last(),
+        };
+        if known.ticks != state.ticks && !news.has_more {
+            known.ticks = state.ticks;
+            news.tick.clone_from(&state.tick);
+        }
+        news
     }
 
     /// Knows everything that is here.
@@ -272,6 +250,15 @@ impl Board {
             next: state.next,
             tick: state.tick.clone(),
         })
+    }
+
+    /// Nobody says how the cluster is: what was known of that is not told any more.
+    pub fn lose(&self) {
+        let mut state = self.lock();
+        if state.lose() {
+            drop(state);
+            self.has_changed();
+        }
     }
 
     /// Takes what the board of the leader has.
@@ -327,8 +314,20 @@ impl State {
         *self = Self {
             term,
             ticks,
+            tick: Some(Tick::unknown()),
             ..Self::default()
         };
+    }
+
+    /// Whether something was known.
+    fn lose(&mut self) -> bool {
+        let unknown = Some(Tick::unknown());
+        let was_known = self.tick != unknown;
+        if was_known {
+            self.tick = unknown;
+            self.ticks += 1;
+        }
+        was_known
     }
 
     fn tell(&mut self, mut event: Event, time: LogTime) {

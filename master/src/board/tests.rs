@@ -1,5 +1,6 @@
 use super::*;
 use mdfs_core::id::Incarnation;
+use mdfs_protocol::public::Health;
 
 fn term(round: u64) -> Term {
     Term {
@@ -145,4 +146,58 @@ fn a_history_has_a_list_for_each_column_and_an_end() {
     assert!(history.data.iter().all(|list| list.len() == HISTORY_LINES));
     assert_eq!(history.data[0].last(), Some(&399));
     assert_eq!(board.history(1).data[0], [394, 395, 396, 397, 398, 399]);
+}
+
+#[test]
+fn figures_of_a_leader_that_is_gone_are_not_shown() {
+    let tick = Tick {
+        health: Health::Ok,
+        ..Tick::unknown()
+    };
+    let leader = board();
+    leader.tick(tick.clone());
+    let follower = Board::new(Clock::manual());
+    let mut known = Known::default();
+    let copy = || leader.copy(&EventsAfter::default()).unwrap();
+    follower.take(copy());
+    assert_eq!(follower.news(&mut known).tick, Some(tick.clone()));
+    // It is not reached, and then it is: nothing that was told is told again.
+    follower.lose();
+    follower.lose();
+    let news = follower.news(&mut known);
+    assert_eq!((news.tick, news.is_reset), (Some(Tick::unknown()), false));
+    follower.take(copy());
+    let news = follower.news(&mut known);
+    assert_eq!((news.tick, news.events.len()), (Some(tick.clone()), 0));
+    // It does not lead any more; or leads anew, and has looked at nothing.
+    let mut known = leader.present();
+    leader.follow();
+    assert_eq!(leader.news(&mut known).tick, Some(Tick::unknown()));
+    leader.lead(term(2));
+    assert_eq!(leader.news(&mut known).tick, Some(Tick::unknown()));
+}
+
+#[test]
+fn a_lot_of_events_comes_in_pieces_and_the_figures_behind_them() {
+    let board = board();
+    let mut known = board.present();
+    let names: Vec<String> = (0..200).map(|at| format!("{at:01000}")).collect();
+    for name in &names {
+        stored(&board, name);
+    }
+    let mut got = Vec::new();
+    let mut pieces = 0;
+    loop {
+        let news = board.news(&mut known);
+        pieces += 1;
+        let bytes: usize = news.events.iter().map(size).sum();
+        assert!(bytes < PIECE + 2048, "{bytes}");
+        got.extend(news.events.into_iter().filter_map(|event| event.name));
+        assert_eq!(news.tick.is_some(), !news.has_more);
+        if !news.has_more {
+            break;
+        }
+    }
+    assert_eq!(got, names);
+    assert_eq!(pieces, 4);
 }

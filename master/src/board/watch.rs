@@ -44,6 +44,8 @@ pub struct Watch {
 /// What was so at the last look; nothing before the first.
 #[derive(Debug, Default)]
 struct Seen {
+    /// Of which term all that is.
+    term: Option<String>,
     health: Option<Health>,
     damaged: u64,
     tasks: BTreeSet<(TaskKind, Option<String>)>,
@@ -77,12 +79,7 @@ pub async fn watch(watch: Watch, stop: CancellationToken) {
         match watch.lead.get() {
             Lead::Here => {
                 watch.board.hear(said);
-                let look = watch.look(&mut seen);
-                // What takes longer has lost the lead.
-                let looked = tokio::time::timeout(WITHIN, look).await;
-                if looked != Ok(Some(())) {
-                    seen = Seen::default();
-                }
+                watch.look_in_time(&mut seen).await;
             }
             Lead::At(leader) => {
                 seen = Seen::default();
@@ -100,11 +97,26 @@ pub async fn watch(watch: Watch, stop: CancellationToken) {
 }
 
 impl Watch {
+    /// What nobody answers in time is not known. What was seen stays: what has changed meanwhile is told
+    /// when somebody answers again, if that is in the same term.
+    async fn look_in_time(&self, seen: &mut Seen) {
+        let looked = tokio::time::timeout(WITHIN, self.look(seen)).await;
+        if looked != Ok(Some(())) {
+            self.board.lose();
+        }
+    }
+
     async fn look(&self, seen: &mut Seen) -> Option<()> {
         let status = self.leader.status().await.ok()?;
-        status.term.as_ref()?;
+        let term = status.term.clone()?;
         let workers = self.leader.workers().await.ok()?;
         let policy = self.leader.policy().await.ok()?;
+        if seen.term.as_ref() != Some(&term) {
+            *seen = Seen {
+                term: Some(term),
+                ..Seen::default()
+            };
+        }
         let mut events = Vec::new();
         seen.look_at_status(&status, &mut events);
         seen.look_at_workers(&workers, &mut events);
@@ -238,19 +250,21 @@ fn gained(all: [u64; 4], before: [u64; 4]) -> [u64; 4] {
 
 /// The figures of a status.
 pub(crate) fn tick_of(status: &Status, rates: Rates) -> Tick {
+    let is_counted = status.counted_millis_ago.is_some();
+    let counted = |figure: u64| is_counted.then_some(figure);
     Tick {
         health: status.health,
         sentence: status.reasons.first().cloned(),
-        files: status.files,
-        bytes: status.bytes,
-        under_replicated: status.under_replicated_files,
-        at_risk: at_risk(status),
-        missing: status.missing_files,
-        workers: WorkersCount {
+        files: Some(status.files),
+        bytes: Some(status.bytes),
+        under_replicated: counted(status.under_replicated_files),
+        at_risk: counted(at_risk(status)),
+        missing: counted(status.missing_files),
+        workers: Some(WorkersCount {
             live: status.live_workers,
             total: status.workers,
-        },
-        rates,
+        }),
+        rates: Some(rates),
     }
 }
 
@@ -293,3 +307,6 @@ fn state(worker: &WorkerInfo) -> &'static str {
         WorkerState::Live => "live",
     }
 }
+
+#[cfg(test)]
+mod tests;

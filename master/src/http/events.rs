@@ -29,8 +29,10 @@ use tokio::time::Instant;
 /// Those who watch a master at a time: each costs it a connection, and a look at every event.
 const MOST_WATCHERS: usize = 256;
 /// How often something is sent, so that the connection is known to live; and how often it is asked
-/// whether whoever watches may still do so.
+/// whether whoever watches may still do so, however much is sent.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// In which that is answered: if nobody can say, they may.
+const ANSWERED: Duration = Duration::from_secs(2);
 /// The least time between two pieces: what happens meanwhile goes together, so that many who watch a busy
 /// cluster cost it little.
 const REST: Duration = Duration::from_millis(100);
@@ -52,9 +54,8 @@ pub(crate) async fn events(
         .or_else(|| query.text("after"))
         .filter(|id| !id.is_empty());
     let board = app.0.leader.board().clone();
-    if app.0.leader.elsewhere().is_some() {
-        copy(&board, &app.0.leader).await;
-    } else if !board.is_own() {
+    // What a leader had told some time ago is not what goes on.
+    if !board.is_own() && !copy(&board, &app.0.leader).await {
         return Err(HttpError::new(
             Code::NoLeader,
             "nobody leads that could tell",
@@ -83,6 +84,8 @@ struct Watching {
     caller: Caller,
     /// Nothing is sent before.
     rest: Instant,
+    /// When it was asked last whether they may.
+    checked: Instant,
     /// What is sent before anything else.
     greeting: Option<&'static str>,
     _counted: Watcher,
@@ -94,10 +97,10 @@ fn watch(
     caller: Caller,
     after: Option<&str>,
 ) -> Result<Response, HttpError> {
-    let Some(counted) = app.0.watchers.join(MOST_WATCHERS) else {
+    let Some(counted) = app.0.watchers.join(caller.holder(), MOST_WATCHERS) else {
         return Err(HttpError::new(
             Code::Busy,
-            "too many watch the events of this master",
+            "too many watch the events of this master, or too many of them with this token",
         ));
     };
     let watching = Watching {
@@ -110,6 +113,7 @@ fn watch(
         board,
         caller,
         rest: Instant::now(),
+        checked: Instant::now(),
         greeting: Some(RETRY),
         _counted: counted,
     };
@@ -141,12 +145,20 @@ impl Watching {
             () = tokio::time::sleep_until(self.rest) => {}
         }
         loop {
+            if !self.may_go_on().await {
+                return None;
+            }
             // What comes from now on wakes.
             self.changed.see();
-            let text = self.news();
+            let (text, has_more) = self.news();
             if !text.is_empty() {
-                self.rest = Instant::now() + REST;
+                if !has_more {
+                    self.rest = Instant::now() + REST;
+                }
                 return Some(text);
+            }
+            if has_more {
+                continue;
             }
             tokio::select! {
                 biased;
@@ -159,7 +171,8 @@ impl Watching {
         }
     }
 
-    fn news(&mut self) -> String {
+    /// What goes into one piece; whether there is more.
+    fn news(&mut self) -> (String, bool) {
         let news = self.board.news(&mut self.known);
         let mut text = String::new();
         if news.is_reset {
@@ -176,17 +189,23 @@ impl Watching {
         if let Some(tick) = news.tick.filter(|_| self.caller.has(Role::Admin).is_ok()) {
             write(&mut text, None, "tick", &tick);
         }
-        text
+        (text, news.has_more)
     }
 
-    /// Whether they are still who they were. If nobody can say, they are.
-    async fn may_go_on(&self) -> bool {
+    /// Whether they are still who they were, by a word of at most some seconds ago. If nobody can say,
+    /// they are.
+    async fn may_go_on(&mut self) -> bool {
         let until = self.caller.until();
         if until.is_some_and(|until| self.app.0.clock.wall() >= until) {
             return false;
         }
-        let known = self.app.0.entrance.still_knows(&self.caller).await;
-        known.map_or_else(|error| error.code() != Code::Unauthorized, |()| true)
+        if self.checked.elapsed() < SIGN_OF_LIFE {
+            return true;
+        }
+        let asked = self.app.0.entrance.still_knows(&self.caller);
+        let known = tokio::time::timeout(ANSWERED, asked).await;
+        self.checked = Instant::now();
+        !matches!(known, Ok(Err(error)) if error.code() == Code::Unauthorized)
     }
 }
 

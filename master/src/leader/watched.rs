@@ -44,7 +44,7 @@ impl LeaderHandle {
         let nothing = EventsAfter::default();
         let json = self.board_of_leader(nothing).await?;
         let copy: Copy = serde_json::from_slice(&json).ok()?;
-        copy.tick.map(|tick| tick.rates)
+        copy.tick.and_then(|tick| tick.rates)
     }
 
     /// The figures of the last so many minutes, as JSON.

@@ -141,7 +141,7 @@ impl Event {
     }
 }
 
-/// The figures that live on the first page, once a second while they change.
+/// The figures that live on the first page, once a second while they change. What is not known is null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {
     /// What to make of it all.
@@ -149,19 +149,36 @@ pub struct Tick {
     /// The first of the things that keep it from being `ok`.
     pub sentence: Option<String>,
     /// Files that have a name.
-    pub files: u64,
+    pub files: Option<u64>,
     /// Bytes in them, counted once.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// Files that have a chunk with fewer reachable copies than wanted.
-    pub under_replicated: u64,
+    pub under_replicated: Option<u64>,
     /// Those of them, at most 1000, that have a chunk with one good copy left.
-    pub at_risk: u64,
+    pub at_risk: Option<u64>,
     /// Files that have a chunk without any reachable copy.
-    pub missing: u64,
+    pub missing: Option<u64>,
     /// Workers.
-    pub workers: WorkersCount,
+    pub workers: Option<WorkersCount>,
     /// What goes on.
-    pub rates: Rates,
+    pub rates: Option<Rates>,
+}
+
+impl Tick {
+    /// While no leader says anything.
+    pub fn unknown() -> Self {
+        Self {
+            health: Health::Unknown,
+            sentence: Some("no leader says how the cluster is".to_owned()),
+            files: None,
+            bytes: None,
+            under_replicated: None,
+            at_risk: None,
+            missing: None,
+            workers: None,
+            rates: None,
+        }
+    }
 }
 
 /// How many workers there are.
