@@ -12,9 +12,11 @@ mod support;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
+use mdfs_protocol::date::rfc3339;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{
-    CopiesInfo, CreatedToken, Event, EventKind, Events, FileInfo, Listing, Overview, VerifyLine,
+    CopiesInfo, CreatedToken, Event, EventKind, Events, FileInfo, Listing, Overview, SignedLink,
+    VerifyLine,
 };
 use mdfs_protocol::session::SessionInfo;
 use std::time::Duration;
@@ -141,6 +143,22 @@ async fn whoever_logs_in_is_known_by_a_cookie_that_no_script_sees() {
         .log_in(&token.secret, "x-forwarded-proto: https")
         .await;
     assert!(behind_tls.header("set-cookie").ends_with("; Secure"));
+    // Many proxies say nothing, but the browser does.
+    let own = "host: mdfs\norigin: https://mdfs";
+    let over_tls = setup.log_in(&token.secret, own).await;
+    let over_tls = over_tls.header("set-cookie");
+    assert!(over_tls.starts_with("__Host-mdfs-session-"), "{over_tls}");
+    assert!(over_tls.contains("; Path=/;") && over_tls.ends_with("; Secure"));
+    let sent = over_tls.split(';').next().unwrap();
+    let stale = format!(
+        "cookie: {}=x; {sent}",
+        &sent["__Host-".len()..sent.find('=').unwrap()]
+    );
+    assert_eq!(setup.browse("/v1/session", &stale).await.status, 200);
+    let plain = setup
+        .log_in(&token.secret, "host: mdfs\norigin: http://mdfs")
+        .await;
+    assert!(plain.header("set-cookie").starts_with("mdfs-session-"));
 
     let known = info(
         &setup
@@ -221,6 +239,33 @@ async fn a_session_ends_with_its_time_and_with_its_token() {
         .browse("/v1/session", &cookie)
         .await
         .fails(Code::Unauthorized);
+}
+
+#[tokio::test]
+async fn what_is_made_in_a_session_outlives_it_as_long_as_it_says() {
+    let setup = Setup::new(0).await;
+    let cookie = setup.cookie(TOKEN).await;
+    let day = 24 * 3600;
+    let wish = format!(
+        "{{\"label\": \"anna\", \"roles\": [\"read\", \"admin\"], \"expires_seconds\": {day}}}"
+    );
+    let lines = format!("{cookie}\n{OWN}");
+    let made = setup
+        .ask_bare("POST", "/v1/admin/tokens", &lines, wish)
+        .await;
+    let made: CreatedToken = serde_json::from_slice(&made.body).unwrap();
+    let end = setup.clock.wall().plus(Duration::from_secs(day));
+    assert_eq!(made.info.expires, rfc3339(end));
+    let wish = format!("{{\"name\": \"a\", \"expires_in_seconds\": {day}}}");
+    let signed = setup.ask_bare("POST", "/v1/sign", &lines, wish).await;
+    let signed: SignedLink = serde_json::from_slice(&signed.body).unwrap();
+    assert_eq!(signed.expires, end.as_millis() / 1000);
+    // But never longer than the token that makes it.
+    let lines = format!("{}\n{OWN}", setup.cookie(&made.secret).await);
+    let wish = format!("{{\"name\": \"a\", \"expires_in_seconds\": {}}}", 2 * day);
+    let signed = setup.ask_bare("POST", "/v1/sign", &lines, wish).await;
+    let signed: SignedLink = serde_json::from_slice(&signed.body).unwrap();
+    assert_eq!(signed.expires, end.as_millis() / 1000);
 }
 
 #[tokio::test]
@@ -466,6 +511,56 @@ async fn a_stream_shows_signs_of_life_and_ends_with_the_token() {
     let path = format!("/v1/admin/tokens/{}", token.info.id);
     assert_eq!(setup.ask("DELETE", &path, "", "").await.status, 204);
     assert!(body.frame().await.is_none());
+}
+
+/// However much is told, who must not hear it any more is asked for.
+#[tokio::test(start_paused = true)]
+async fn a_busy_stream_ends_with_the_token_and_with_the_session() {
+    let setup = Setup::new(0).await;
+    setup.leader.handle().board().lead(term(1));
+    let token = setup.token("\"read\"", "", 24 * 3600).await;
+    let cookie = setup.cookie(&token.secret).await;
+    let (mut body, _) = setup.stream("/v1/events", &cookie).await;
+    let path = format!("/v1/admin/tokens/{}", token.info.id);
+    assert_eq!(setup.ask("DELETE", &path, "", "").await.status, 204);
+    let mut told = 0;
+    loop {
+        setup.tells(EventKind::Stored, "a");
+        if body.frame().await.is_none() {
+            break;
+        }
+        told += 1;
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert!((10..=15).contains(&told), "{told}");
+
+    let (mut body, _) = setup.stream("/v1/events", &setup.cookie(TOKEN).await).await;
+    setup.tells(EventKind::Stored, "a");
+    assert!(body.frame().await.is_some());
+    setup.clock.advance(Duration::from_secs(12 * 3600));
+    setup.tells(EventKind::Stored, "a");
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn whoever_sees_nothing_of_much_gets_what_comes_behind_it() {
+    let setup = Setup::new(0).await;
+    setup.leader.handle().board().lead(term(1));
+    let token = setup.token("\"read\"", "films/", 3600).await;
+    let page: Events =
+        serde_json::from_slice(&setup.get("/v1/events?limit=1", "").await.body).unwrap();
+    for _ in 0..200 {
+        setup.tells(EventKind::Stored, &format!("other/{}", "x".repeat(1000)));
+    }
+    setup.tells(EventKind::Stored, "films/a");
+    let lines = format!(
+        "authorization: Bearer {}\nlast-event-id: {}",
+        token.secret, page.next
+    );
+    let (mut body, _) = setup.stream("/v1/events", &lines).await;
+    let text = piece(&mut body).await;
+    assert_eq!(text.matches("event: ").count(), 1);
+    assert!(text.contains("\"name\":\"films/a\""), "{text}");
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ pub const SESSION_SECONDS: u64 = 12 * 3600;
 
 /// What the names of the cookies begin with; the rest tells clusters apart that have one host.
 const COOKIE: &str = "mdfs-session-";
+/// Before the name of a cookie that browsers take from this very host alone, over TLS alone.
+const OVER_TLS: &str = "__Host-";
 
 /// Opens a session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +113,7 @@ pub fn root_mark(root: &Secret) -> u128 {
 pub struct SessionKey {
     key: [u8; 32],
     name: String,
+    over_tls: String,
 }
 
 impl SessionKey {
@@ -118,12 +121,18 @@ impl SessionKey {
         Self {
             key: blake3::derive_key("mdfs 2026 session of a browser v1", link.expose()),
             name: format!("{COOKIE}{id}"),
+            over_tls: format!("{OVER_TLS}{COOKIE}{id}"),
         }
     }
 
     /// The name of the cookie.
     pub fn cookie(&self) -> &str {
         &self.name
+    }
+
+    /// The name of the cookie where the browser speaks TLS.
+    pub fn cookie_over_tls(&self) -> &str {
+        &self.over_tls
     }
 
     /// The value of a cookie that works until `expires`, in Unix seconds.

@@ -1,5 +1,9 @@
 //! Who a request comes from: by its token, its link or its cluster key, or nobody.
 
+mod cookie;
+
+pub(super) use cookie::check_same_site;
+
 use super::caller::{Caller, Who};
 use super::error::HttpError;
 use super::known::KnownTokens;
@@ -10,14 +14,13 @@ use super::throttle::Throttle;
 use crate::config::Failures;
 use crate::error::Error;
 use crate::leader::handle::LeaderHandle;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use mdfs_core::id::TokenId;
-use mdfs_core::time::LogTime;
 use mdfs_protocol::access::{ClusterKey, Secret};
 use mdfs_protocol::link::{LINK_KEY, LINK_SIGNATURE, LinkKey, LinkMethod, Signed, check_link};
 use mdfs_protocol::problem::Code;
-use mdfs_protocol::session::{SESSION_SECONDS, SessionKey, SessionOf, SessionRefused, root_mark};
+use mdfs_protocol::session::SessionKey;
 use mdfs_protocol::token::BearerToken;
 use mdfs_service::{Clock, Network};
 use std::net::IpAddr;
@@ -177,8 +180,7 @@ impl Entrance {
     /// # Errors
     /// As [`identify`](Self::identify).
     pub(super) async fn by_text(&self, text: &str, address: IpAddr) -> Result<Caller, HttpError> {
-        let roots = &self.access.root;
-        if roots.iter().any(|root| root.matches(text.as_bytes())) {
+        if self.root(text).is_some() {
             return Ok(Caller::root());
         }
         let unknown = "the token is not known, or is not valid any more";
@@ -199,50 +201,10 @@ impl Entrance {
         holder?.ok_or_else(|| unauthorized(unknown))
     }
 
-    /// Says whose session it is that a browser sends along.
-    async fn by_cookie(&self, request: &Presented<'_>) -> Result<Caller, HttpError> {
-        let cookie = |key: &&SessionKey| cookie_of(request.headers, key.cookie()).is_some();
-        let Some(key) = self.sessions.iter().find(cookie) else {
-            return Err(unauthorized("no bearer token was sent"));
-        };
-        let value = cookie_of(request.headers, key.cookie()).unwrap_or_default();
-        let now = self.clock.wall().as_millis() / 1000;
-        let ended = "the session has ended: log in again";
-        let (of, until) = match key.check(value, now) {
-            Ok(session) => session,
-            // Whoever guesses does not come as far as this.
-            Err(SessionRefused::Ended) => return Err(unauthorized(ended)),
-            Err(SessionRefused::Altered) => {
-                return Err(self.failed(request.address, "the session is not known here"));
-            }
-        };
-        if !is_safe(request.method) {
-            check_same_site(request.headers)?;
-        }
-        let caller = match of {
-            SessionOf::Token(token) => self.holder(token, |_| true).await?,
-            SessionOf::Root(mark) => {
-                let is_known = self.access.root.iter().any(|root| root_mark(root) == mark);
-                is_known.then(Caller::root)
-            }
-        };
-        let until = LogTime::from_millis(until.saturating_mul(1000));
-        let caller = caller.ok_or_else(|| unauthorized(ended))?;
-        Ok(caller.no_longer_than(until))
-    }
-
-    /// What a cookie says of whoever a token was known for, and when it ends, in Unix seconds.
-    pub(super) fn session(&self, caller: &Caller) -> Option<(&SessionKey, String, u64)> {
-        let key = self.sessions.first()?;
-        let of = match caller.who() {
-            Who::Token(token) => SessionOf::Token(token),
-            Who::Root => SessionOf::Root(root_mark(self.access.root.first()?)),
-            Who::Nobody | Who::Server | Who::RootLink | Who::TokenLink(_) => return None,
-        };
-        let longest = self.clock.wall().as_millis() / 1000 + SESSION_SECONDS;
-        let until = caller.until().map(|until| until.as_millis() / 1000);
-        let until = until.map_or(longest, |until| until.min(longest));
-        Some((key, key.sign(of, until), until))
+    /// The root token that a text is.
+    fn root(&self, text: &str) -> Option<&Secret> {
+        let mut roots = self.access.root.iter();
+        roots.find(|root| root.matches(text.as_bytes()))
     }
 
     /// What a token is for, in the words of who made it.
@@ -296,41 +258,6 @@ impl Entrance {
             Err(wait) => too_many_failures(wait),
         }
     }
-}
-
-/// The value of a cookie, if the browser has one of this name.
-fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).iter();
-    let pairs = lines.filter_map(|line| line.to_str().ok());
-    pairs
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-}
-
-/// Whether a method changes nothing.
-fn is_safe(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD")
-}
-
-/// Asks whether a browser says that a page of this origin sends the request.
-///
-/// # Errors
-/// [`Code::CrossSite`], if it does not say so.
-pub(super) fn check_same_site(headers: &HeaderMap) -> Result<(), HttpError> {
-    let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or_default());
-    let own = match (text("sec-fetch-site"), text("origin"), text("host")) {
-        (Some(site), _, _) => site == "same-origin",
-        (None, Some(origin), Some(host)) => {
-            let origin = origin.split_once("://").map(|(_, authority)| authority);
-            origin.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-        }
-        (None, _, _) => false,
-    };
-    if own {
-        return Ok(());
-    }
-    let detail = "a session changes something only for a page of this server: others send a token";
-    Err(HttpError::new(Code::CrossSite, detail))
 }
 
 fn unauthorized(detail: &str) -> HttpError {

@@ -24,7 +24,10 @@ const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub(crate) struct Caller {
     who: Who,
     grant: Arc<Grant>,
+    /// When their token expires.
     until: Option<LogTime>,
+    /// When the session ends that they are known by.
+    session: Option<LogTime>,
     address: IpAddr,
 }
 
@@ -62,6 +65,7 @@ impl Caller {
             who: Who::Root,
             grant: Arc::new(Grant::all()),
             until: None,
+            session: None,
             address: NOWHERE,
         }
     }
@@ -72,6 +76,7 @@ impl Caller {
             who: Who::Token(token),
             grant: Arc::new(grant),
             until: Some(until),
+            session: None,
             address: NOWHERE,
         }
     }
@@ -95,15 +100,15 @@ impl Caller {
             who,
             grant: Arc::new(grant),
             until: None,
+            session: None,
             address: NOWHERE,
         }
     }
 
-    /// The same, known until then at most.
-    pub(crate) fn no_longer_than(self, until: LogTime) -> Self {
-        let until = self.until.map_or(until, |own| own.min(until));
+    /// The same, known by a session that ends then.
+    pub(crate) fn in_session(self, until: LogTime) -> Self {
         Self {
-            until: Some(until),
+            session: Some(until),
             ..self
         }
     }
@@ -138,8 +143,14 @@ impl Caller {
         self.who
     }
 
-    /// When what they are known by expires, if it does.
+    /// When what they are known by expires, if it does: their token, or the session before it.
     pub(crate) fn until(&self) -> Option<LogTime> {
+        self.until.into_iter().chain(self.session).min()
+    }
+
+    /// When their token expires, if it does: what they make for others lasts as long as that, however
+    /// they are known.
+    pub(crate) fn token_until(&self) -> Option<LogTime> {
         self.until
     }
 

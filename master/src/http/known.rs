@@ -75,6 +75,11 @@ impl KnownTokens {
         known.is_some_and(|known| token.matches(&known.record.hash))
     }
 
+    /// Whether there was such a token when the leader was asked last.
+    pub(super) fn was_there(&self, token: TokenId) -> bool {
+        self.lock().contains_key(&token)
+    }
+
     /// Asks the leader next time, whatever is known.
     pub(super) fn forget(&self, token: TokenId) {
         self.lock().remove(&token);

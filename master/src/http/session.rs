@@ -37,14 +37,18 @@ pub(crate) async fn open(
     }
     let OpenSession { token } = json(body).await?;
     let address = caller.address();
-    let caller = app.0.entrance.by_text(token.trim(), address).await?;
-    let Some((key, value, expires)) = app.0.entrance.session(&caller) else {
+    let token = token.trim();
+    let caller = app.0.entrance.by_text(token, address).await?;
+    let Some((key, value, expires)) = app.0.entrance.session(&caller, token) else {
         let detail = "no sessions are opened here: the console is turned off";
         return Err(HttpError::new(Code::RouteNotFound, detail));
     };
     let info = info(&app, &caller, Some(expires)).await?;
     tracing::info!(target: "audit", who = %caller, what = "log in", peer = %address, "act");
-    let cookie = cookie(key.cookie(), &value, SESSION_SECONDS, &headers)?;
+    let cookie = match is_tls(&headers) {
+        true => cookie(key.cookie_over_tls(), &value, SESSION_SECONDS, "; Secure")?,
+        false => cookie(key.cookie(), &value, SESSION_SECONDS, "")?,
+    };
     let headers = [
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (SET_COOKIE, cookie),
@@ -53,26 +57,32 @@ pub(crate) async fn open(
 }
 
 /// Has the browser forget its session.
-pub(crate) async fn end(State(app): State<App>, headers: HeaderMap) -> Result<Response, HttpError> {
+pub(crate) async fn end(State(app): State<App>) -> Result<Response, HttpError> {
     let mut response = StatusCode::NO_CONTENT.into_response();
+    let answered = response.headers_mut();
     for key in &app.0.entrance.sessions {
-        let cookie = cookie(key.cookie(), "", 0, &headers)?;
-        response.headers_mut().append(SET_COOKIE, cookie);
+        // A browser takes the second over TLS alone, where alone it may have it.
+        answered.append(SET_COOKIE, cookie(key.cookie(), "", 0, "")?);
+        answered.append(
+            SET_COOKIE,
+            cookie(key.cookie_over_tls(), "", 0, "; Secure")?,
+        );
     }
     Ok(response)
 }
 
-/// No script sees it, no other site sends it along, and it is not sent in the clear where a proxy says
-/// that the browser speaks TLS.
-fn cookie(
-    name: &str,
-    value: &str,
-    seconds: u64,
-    headers: &HeaderMap,
-) -> Result<HeaderValue, HttpError> {
+/// Whether the browser speaks TLS, as a proxy says, or its own word on where the page comes from: many
+/// proxies say nothing. Whoever lies hinders nobody but themselves.
+fn is_tls(headers: &HeaderMap) -> bool {
     let proto = headers.get("x-forwarded-proto");
-    let is_tls = proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
-    let secure = if is_tls { "; Secure" } else { "" };
+    let origin = headers.get("origin").map(HeaderValue::as_bytes);
+    let scheme = origin.and_then(|origin| origin.get(..8));
+    proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+        || scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"))
+}
+
+/// No script sees it, no other site sends it along, and where it is `secure` it is never sent in the clear.
+fn cookie(name: &str, value: &str, seconds: u64, secure: &str) -> Result<HeaderValue, HttpError> {
     let text =
         format!("{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).map_err(|_| HttpError::new(Code::Internal, "a cookie is no text"))

@@ -58,7 +58,7 @@ pub(crate) async fn sign(
         ));
     };
     let wanted = app.0.clock.wall().as_millis() / 1000 + expires_in_seconds;
-    let until = caller.until().map(|until| until.as_millis() / 1000);
+    let until = caller.token_until().map(|until| until.as_millis() / 1000);
     let expires = until.map_or(wanted, |until| wanted.min(until));
     let signed = key.sign(&Link {
         method,

@@ -64,7 +64,9 @@ pub(crate) async fn create(
         label,
         grant,
         created: now,
-        expires: caller.until().map_or(wanted, |until| wanted.min(until)),
+        expires: caller
+            .token_until()
+            .map_or(wanted, |until| wanted.min(until)),
     };
     let info = info_of(token.id(), &record, now);
     let id = token.id();

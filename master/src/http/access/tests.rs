@@ -294,3 +294,71 @@ async fn failures_are_bounded_and_hinder_nobody_who_is_known() {
     assert!(*setup.asked.lock().unwrap() <= asked + 1);
     assert_eq!(setup.get("", "").await, Err(Code::Unauthorized));
 }
+
+impl Setup {
+    /// The cookie of whoever logs in with a token.
+    async fn cookie(&self, text: &str) -> String {
+        let address = "10.0.0.1".parse().unwrap();
+        let caller = self.entrance.by_text(text, address).await.unwrap();
+        let (key, value, _) = self.entrance.session(&caller, text).unwrap();
+        format!("{}={value}", key.cookie())
+    }
+
+    async fn by_cookie(&self, cookie: &str) -> Result<String, Code> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::COOKIE, cookie.parse().unwrap());
+        let request = Presented {
+            method: "GET",
+            raw_path: PATH,
+            raw_query: "",
+            headers: &headers,
+            address: "10.0.0.1".parse().unwrap(),
+        };
+        let caller = self.entrance.identify(NAMED, &request).await;
+        caller
+            .map(|caller| caller.to_string())
+            .map_err(|error| error.code())
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_root_token_that_opened_it_and_with_no_other() {
+    let mut setup = Setup::new();
+    let second = setup.cookie(&"r".repeat(32)).await;
+    let first = setup.cookie(ROOT).await;
+    for cookie in [&first, &second] {
+        assert_eq!(setup.by_cookie(cookie).await, Ok("root".to_owned()));
+    }
+    // One is rotated away: it is the one that somebody else may know.
+    setup.entrance.access.root.remove(0);
+    assert_eq!(setup.by_cookie(&first).await, Err(Code::Unauthorized));
+    assert_eq!(setup.by_cookie(&second).await, Ok("root".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_of_a_token_that_ended_costs_the_leader_no_question_each() {
+    let setup = Setup::new();
+    let cookie = setup.cookie(&token(1).expose()).await;
+    *setup.known.lock().unwrap() = None;
+    setup.clock.advance(Duration::from_secs(1));
+    let before = *setup.asked.lock().unwrap();
+    let mut last = Ok(String::new());
+    for _ in 0..100 {
+        last = setup.by_cookie(&cookie).await;
+    }
+    assert_eq!(last, Err(Code::TooManyFailures));
+    assert_eq!(*setup.asked.lock().unwrap() - before, 61);
+    // What is known is not hindered, and what was not asked for yet is no failure.
+    let root = setup.cookie(ROOT).await;
+    assert_eq!(setup.by_cookie(&root).await, Ok("root".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_that_another_master_opened_is_no_failure() {
+    let (one, other) = (Setup::new(), Setup::new());
+    let cookie = one.cookie(&token(1).expose()).await;
+    for _ in 0..100 {
+        other.entrance.forget(token(1).id());
+        assert!(other.by_cookie(&cookie).await.is_ok());
+    }
+}
