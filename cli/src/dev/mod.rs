@@ -193,12 +193,17 @@ impl Report {
             counted(masters, "master"),
             counted(ready.live_workers, "worker"),
         );
-        let urls = urls.join("\n         ");
+        let console = urls
+            .first()
+            .map(|url| format!("{url}/"))
+            .unwrap_or_default();
+        let urls = urls.join("\n           ");
         // As it was typed, so that the commands below work where this one did.
         let program = std::env::args_os().next().unwrap_or_else(|| "mdfs".into());
         let program = Path::new(&program).display();
         let mut text = format!(
-            "\nMDFS is ready: {masters}, {workers}, data in {}\n\n  API    {urls}\n  token  {}\n\n\
+            "\nMDFS is ready: {masters}, {workers}, data in {}\n\n  API      {urls}\n  console  {console} (in a browser; \
+             sign in with the token)\n  token    {}\n\n\
              Try, in another terminal:\n\n{root}  {program} put FILM.mp4\n  {program} ls\n  \
              {program} sign FILM.mp4    # prints a link that any player opens\n\n\
              Ctrl-C stops the cluster; the data stays.\n",

@@ -37,6 +37,8 @@ pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, Strin
         format!("--root-token-file={}", file(Access::ROOT_TOKEN)),
         format!("--link-key-file={}", file(Access::LINK_KEY)),
         format!("--cluster-key-file={}", file(Identity::CLUSTER_KEY)),
+        // What its console calls it.
+        format!("--cluster-name={}", cluster.name),
         format!("--shutdown-delay={SHUTDOWN_DELAY_SECONDS}s"),
         format!("--log={}", cluster.log_level.as_str()),
         "--log-json".to_owned(),
