@@ -64,6 +64,12 @@ impl Masters {
             .remove(cluster);
     }
 
+    #[cfg(test)]
+    pub(crate) fn knows(&self, cluster: &str) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(cluster)
+    }
+
     /// Asks the leader how everything is, at `now` in milliseconds. When nobody answers, what was
     /// answered a moment ago stands, with its age.
     pub async fn ask(&self, cluster: &str, client: &Client, now: impl Fn() -> u64) -> Leader {

@@ -9,7 +9,7 @@ use crate::crd::Guarded;
 use crate::error::Error;
 use crate::names::{INSTANCE_LABEL, MANAGED_LABEL, MANAGER};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, ready};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -46,6 +46,7 @@ pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
 
 async fn run_in(ctx: Arc<Context>, namespace: Option<String>, stop: CancellationToken) {
     let client = ctx.client.clone();
+    let memory = Arc::clone(&ctx);
     let clusters: Api<Guarded> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
@@ -80,18 +81,29 @@ async fn run_in(ctx: Arc<Context>, namespace: Option<String>, stop: Cancellation
             |cluster: Arc<Guarded>, error, ctx| error_policy(&key_of(cluster.meta()), error, &ctx),
             ctx,
         )
-        .for_each(|passed| async move {
-            match passed {
-                // Failed passes were told of where they failed.
-                // One that is gone has nothing left to be done.
-                Ok(_)
-                | Err(
-                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
-                ) => {}
-                Err(error) => tracing::warn!(error = chain(&error), "the watch failed and goes on"),
-            }
+        .for_each(|passed| {
+            after(&memory, passed);
+            ready(())
         })
         .await;
+}
+
+/// What came of a pass, or of one that could not be.
+type Passed = Result<(ObjectRef<Guarded>, Action), controller::Error<Error, watcher::Error>>;
+
+/// Does what is left to do after a pass.
+fn after(ctx: &Context, passed: Passed) {
+    match passed {
+        // Failed passes were told of where they failed.
+        Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+        // One without a finalizer is gone at once, and no pass sees that: the pass that was due is all
+        // that comes.
+        Err(controller::Error::ObjectNotFound(gone)) => {
+            let namespace = gone.namespace.as_deref().unwrap_or_default();
+            ctx.forget(&key(namespace, &gone.name));
+        }
+        Err(error) => tracing::warn!(error = chain(&error), "the watch failed and goes on"),
+    }
 }
 
 fn api<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
@@ -148,4 +160,41 @@ fn cluster_of<K: Resource<DynamicType = ()>>(object: K) -> Option<ObjectRef<Guar
     let name = object.labels().get(INSTANCE_LABEL)?.clone();
     let namespace = object.namespace()?;
     Some(ObjectRef::new(&name).within(&namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::DataHealth;
+    use crate::metrics::{Metrics, Seen};
+    use mdfs_service::Clock;
+
+    #[tokio::test]
+    async fn a_cluster_that_is_gone_is_counted_no_more() {
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = kube::Client::try_from(nobody).unwrap();
+        let metrics = Metrics::new(&Clock::manual()).unwrap();
+        let config = crate::Config::new("operator-0".to_owned());
+        let ctx = Context::new(client, config, Clock::manual(), metrics);
+        for (namespace, masters) in [("media", "http://a"), ("other", "http://b")] {
+            let of = key(namespace, "films");
+            ctx.masters.client(&of, masters, "token").unwrap();
+            ctx.remember(&of, |memory| {
+                memory.seen = Some(Seen {
+                    ready: "False".to_owned(),
+                    data: DataHealth::Unavailable,
+                });
+            });
+        }
+        assert!(ctx.masters.knows("media/films"));
+        let gone = ObjectRef::<Guarded>::new("films").within("media");
+        let gone = Box::new(gone.erase());
+        after(&ctx, Err(controller::Error::ObjectNotFound(gone)));
+        assert_eq!(ctx.seen().len(), 1);
+        assert!(!ctx.masters.knows("media/films") && ctx.masters.knows("other/films"));
+        // A pass over one that is there forgets nothing.
+        let there = ObjectRef::<Guarded>::new("films").within("other");
+        after(&ctx, Ok((there, Action::await_change())));
+        assert_eq!(ctx.seen().len(), 1);
+    }
 }
