@@ -121,6 +121,11 @@ impl Error {
         }
     }
 
+    /// Whether the masters may well do the same a moment later, such as under another leader.
+    pub(crate) fn is_transient_of_masters(&self) -> bool {
+        matches!(self, Self::Masters { source, .. } if source.is_transient())
+    }
+
     /// The error with its causes, on one line.
     pub fn text(&self) -> String {
         let mut text = self.to_string();

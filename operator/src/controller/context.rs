@@ -3,6 +3,7 @@
 use super::removal::Predicate;
 use super::report::Masters;
 use crate::config::Config;
+use crate::error::Error;
 use crate::metrics::{Metrics, Seen};
 use kube::runtime::events::{Recorder, Reporter};
 use mdfs_service::Clock;
@@ -34,13 +35,32 @@ pub(crate) struct Memory {
     /// Passes that failed in a row.
     pub(crate) failures: u32,
     /// Why steps failed in the last pass, if any did.
-    pub(crate) steps: Option<String>,
+    pub(crate) steps: Option<Failure>,
     /// Why the masters did not take the policy yet, if they said so in the last pass.
     pub(crate) policy: Option<String>,
     /// The rule that was switched off last, and the pod that went for that: what was told of.
     pub(crate) overridden: Option<(Predicate, Option<String>)>,
     /// Claims that Kubernetes refused to let grow lately; at most one for each claim.
     pub(crate) refused: Vec<Refusal>,
+}
+
+/// Steps of a pass that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Why the first of them did.
+    pub(crate) why: String,
+    /// Whether that is most likely over by the next pass, and the pass before had none.
+    pub(crate) passes: bool,
+}
+
+impl Failure {
+    /// What is remembered of this pass, after what was remembered of the one before.
+    pub(crate) fn after(before: Option<&Self>, error: Option<&Error>) -> Option<Self> {
+        error.map(|error| Self {
+            why: error.text(),
+            passes: before.is_none() && error.is_transient_of_masters(),
+        })
+    }
 }
 
 /// Kubernetes refused to let a claim grow.
@@ -116,7 +136,31 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
-    use super::Refusal;
+    use super::{Failure, Refusal};
+    use crate::error::Error;
+    use mdfs_client::Code;
+
+    #[test]
+    fn what_masters_could_not_do_once_passes_and_twice_does_not() {
+        let refused = |code| {
+            Error::masters("set the policy")(mdfs_client::Error::Refused {
+                subject: "/v1/policy".to_owned(),
+                code,
+                detail: "another master leads now".to_owned(),
+                request_id: String::new(),
+            })
+        };
+        let after = |before: Option<&Failure>, error| Failure::after(before, Some(error)).unwrap();
+        let transient = refused(Code::NoLeader);
+        let first = after(None, &transient);
+        assert!(first.passes && first.why.contains("set the policy"));
+        let second = after(Some(&first), &transient);
+        assert!(!second.passes);
+        assert!(!after(Some(&second), &transient).passes);
+        assert_eq!(Failure::after(Some(&second), None), None);
+        // What they will say again.
+        assert!(!after(None, &refused(Code::Forbidden)).passes);
+    }
 
     #[test]
     fn a_refusal_stands_for_five_minutes() {

@@ -3,7 +3,7 @@
 
 use super::build::master_template;
 use super::change::{Decided, change, decide};
-use super::context::Context;
+use super::context::{Context, Failure};
 use super::deletion::Deleted;
 use super::dereference::{Live, dereference, key};
 use super::observed::Leader;
@@ -164,7 +164,11 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
     }
     let told = failed.as_ref().map(Error::text);
     let remembered = ctx.remember(&key_of(cluster), |memory| memory.clone());
-    let told = told.or(remembered.steps);
+    let (passing, lasting) = match remembered.steps {
+        Some(failure) if failure.passes => (Some(failure.why), None),
+        failure => (None, failure.map(|it| it.why)),
+    };
+    let told = told.or(lasting);
     let shown = show(
         ctx,
         cluster,
@@ -177,6 +181,7 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
             unapplied,
             refused_policy: remembered.policy,
             failed: told,
+            passing,
         },
     );
     let shown = shown.await?;
@@ -192,10 +197,11 @@ async fn pass(seen: &MdfsCluster, ctx: &Context) -> Result<Passed, Error> {
             &live,
         );
         let done = done.await;
-        steps = done.as_ref().err().map(Error::text);
+        // What failed is told by the next pass, which knows whether it still matters.
+        let before = ctx.remember(&key_of(cluster), |memory| memory.steps.take());
+        steps = Failure::after(before.as_ref(), done.as_ref().err());
         failed = failed.or(done.err());
     }
-    // What failed is told by the next pass, which knows whether it still matters.
     ctx.remember(&key_of(cluster), |memory| memory.steps = steps);
     match failed {
         Some(error) => Err(error),
@@ -276,6 +282,7 @@ struct Undone {
     unapplied: Option<String>,
     refused_policy: Option<String>,
     failed: Option<String>,
+    passing: Option<String>,
 }
 
 #[expect(
@@ -313,6 +320,7 @@ async fn show(
             unapplied: undone.unapplied.as_deref(),
             refused_policy: undone.refused_policy.as_deref(),
             failed: undone.failed.as_deref(),
+            passing: undone.passing.as_deref(),
             now: &now,
         },
     );

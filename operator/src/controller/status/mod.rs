@@ -57,6 +57,8 @@ pub struct Facts<'a> {
     pub refused_policy: Option<&'a str>,
     /// What failed in this pass, or of the steps of the one before, if anything did.
     pub failed: Option<&'a str>,
+    /// What the masters could not do in the pass before, but in none before that: most likely it is over.
+    pub passing: Option<&'a str>,
     /// The time now.
     pub now: &'a Time,
 }

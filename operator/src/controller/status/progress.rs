@@ -44,11 +44,10 @@ pub(super) fn progressing(facts: &Facts<'_>) -> Verdict {
     if resized.truth == Truth::False {
         return say(Truth::False, "Stalled", resized.message);
     }
-    say(
-        Truth::False,
-        CONVERGED,
-        "everything is as wanted".to_owned(),
-    )
+    // What failed once and needed doing was found above; what failed twice too.
+    let passing = facts.passing.map(|why| format!("; tried again: {why}"));
+    let message = format!("everything is as wanted{}", passing.unwrap_or_default());
+    say(Truth::False, CONVERGED, message)
 }
 
 /// What is under way: a reason and a sentence.
@@ -135,7 +134,7 @@ fn policy(facts: &Facts<'_>, valid: &ValidatedCluster) -> UnderWay {
     if fields.is_empty() {
         return None;
     }
-    let why = facts.failed.or(facts.refused_policy);
+    let why = facts.failed.or(facts.refused_policy).or(facts.passing);
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     let fields = fields.join(", ");
     Some(("ApplyingPolicy", format!("not in force yet: {fields}{why}")))

@@ -56,6 +56,7 @@ fn shown_with(
         unapplied: None,
         refused_policy: None,
         failed: None,
+        passing: None,
         now: &now,
     };
     change(&mut facts);
@@ -459,6 +460,33 @@ fn what_cannot_be_applied_is_never_in_force() {
 }
 
 #[test]
+fn what_the_masters_could_not_do_once_is_told_and_nothing_is_less_ready() {
+    let once = |policy| {
+        let mut world = World::of_workers(3);
+        if policy {
+            world.report().policy.replicas = 1;
+        }
+        let before = MdfsClusterStatus::default();
+        shown_with(&before, &world, &with_workers(3), NOW, |facts| {
+            facts.passing = Some("the masters did not set the policy: no leader");
+        })
+    };
+    let told = |status: &MdfsClusterStatus| {
+        let mut all = status.conditions.iter();
+        let progressing = all.find(|it| it.type_ == "Progressing").unwrap();
+        progressing.message.contains("no leader")
+    };
+    let well = once(false);
+    assert_eq!(says(&well, "Ready").0, "True");
+    assert_eq!(says(&well, "Progressing").0, "False");
+    assert!(told(&well) && well.diagnosis.is_empty());
+    // What is not in force is not, whoever is to blame.
+    let undone = once(true);
+    assert_eq!(says(&undone, "Ready").1, "ApplyingPolicy");
+    assert!(told(&undone));
+}
+
+#[test]
 fn a_worker_that_is_to_be_empty_holds_readiness_until_it_is() {
     let spec = format!("{SPEC}  decommission: [{{worker: films-worker-2}}]\n");
     let valid = validate(&cluster(&spec)).unwrap();
@@ -555,6 +583,7 @@ fn a_spec_that_cannot_be_used_is_told_and_the_files_are_still_watched() {
             unapplied: None,
             refused_policy: None,
             failed: None,
+            passing: None,
             now: &time(NOW),
         },
     );
@@ -616,6 +645,7 @@ fn a_cluster_that_is_being_deleted_is_not_well_whatever_was_said_before() {
             unapplied: None,
             refused_policy: None,
             failed: Some("volumes go once these pods have: films-worker-0"),
+            passing: None,
             now: &time(NOW),
         },
     );
