@@ -1,6 +1,7 @@
 //! Who a request comes from: by its token, its link or its cluster key, or nobody.
 
 mod cookie;
+mod figures;
 
 pub(super) use cookie::check_same_site;
 
@@ -9,7 +10,7 @@ use super::error::HttpError;
 use super::known::KnownTokens;
 use super::name::decode;
 use super::query;
-use super::rule::Rule;
+use super::rule::{FIGURES, Rule};
 use super::throttle::Throttle;
 use crate::config::Failures;
 use crate::error::Error;
@@ -140,6 +141,9 @@ impl Entrance {
             }
             (Rule::Has(_) | Rule::Name(_) | Rule::NameInQuery(_) | Rule::Act | Rule::Holder, _) => {
                 match authorization {
+                    Some(shown) if rule == FIGURES => {
+                        self.for_figures(shown, request.address).await
+                    }
                     Some(authorization) => self.by_token(authorization, request.address).await,
                     None => self.by_cookie(request).await,
                 }

@@ -15,6 +15,10 @@ use std::time::Duration;
 /// within this time.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// For how long what the leader said of a token is remembered for figures, where no leader can say
+/// more: a night and a day without one, in which alerts go on.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What the leader said of tokens, and when it was asked.
 #[derive(Debug)]
 pub(super) struct KnownTokens {
@@ -78,6 +82,14 @@ impl KnownTokens {
     /// Whether there was such a token when the leader was asked last.
     pub(super) fn was_there(&self, token: TokenId) -> bool {
         self.lock().contains_key(&token)
+    }
+
+    /// What was known last of this very token, by the leader's word of at most a day ago.
+    pub(super) fn last(&self, token: &BearerToken) -> Option<Arc<TokenRecord>> {
+        let now = self.clock.now();
+        let known = self.lock().get(&token.id()).cloned()?;
+        let holds = token.matches(&known.record.hash) && now.since(known.asked) < REMEMBERED;
+        holds.then_some(known.record)
     }
 
     /// Asks the leader next time, whatever is known.

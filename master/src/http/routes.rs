@@ -1,7 +1,7 @@
 //! All routes in one table: path, rule, handlers. What is not in it does not exist.
 
 use super::error::HttpError;
-use super::rule::Rule;
+use super::rule::{FIGURES, Rule};
 use super::{
     App, acting, admin, asked, console, events, files, guard, heartbeat, look_up, openapi,
     original, overview, probes, reading, recover, session, signing, storing, tokens, transfer,
@@ -54,7 +54,6 @@ const DELETE: Rule = Rule::Name(Role::Delete);
 const READ_ASKED: Rule = Rule::NameInQuery(Role::Read);
 const DELETE_ASKED: Rule = Rule::NameInQuery(Role::Delete);
 const ADMIN: Rule = Rule::Has(Role::Admin);
-const METRICS: Rule = Rule::Has(Role::Metrics);
 
 /// The table.
 pub(crate) fn table() -> Vec<Route> {
@@ -111,8 +110,8 @@ pub(crate) fn table() -> Vec<Route> {
         route!(public::HEALTH, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_LIVE, Rule::Anyone, GET => probes::health, HEAD => probes::health),
         route!(public::HEALTH_READY, Rule::Anyone, GET => probes::ready, HEAD => probes::ready),
-        route!(public::STATS, METRICS, GET => probes::stats),
-        route!(public::METRICS, METRICS, GET => probes::metrics),
+        route!(public::STATS, FIGURES, GET => probes::stats),
+        route!(public::METRICS, FIGURES, GET => probes::metrics),
         route!(original::UPLOAD, Rule::Holder, POST => original::upload),
         route!(original::DOWNLOAD, READ_ASKED,
             GET => original::download, HEAD => original::download),

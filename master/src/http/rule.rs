@@ -25,6 +25,9 @@ pub(crate) enum Rule {
     Holder,
 }
 
+/// Whoever may see figures.
+pub(crate) const FIGURES: Rule = Rule::Has(Role::Metrics);
+
 /// What can be done with a file by `POST`, as the query says it, and the role that it needs.
 pub(crate) const ACTS: [(&str, Role); 3] = [
     ("attributes", Role::Write),

@@ -21,6 +21,17 @@ struct Setup {
     clock: Clock,
     known: Arc<Mutex<Option<TokenRecord>>>,
     asked: Arc<Mutex<usize>>,
+    leads: Arc<Mutex<Leads>>,
+}
+
+/// Whether a leader answers.
+#[derive(Clone, Copy)]
+enum Leads {
+    Yes,
+    /// Every master says so.
+    Nobody,
+    /// Whoever is asked holds the question.
+    Perhaps,
 }
 
 fn secret(fill: u8) -> Secret {
@@ -50,12 +61,23 @@ impl Setup {
         let known = Arc::new(Mutex::new(Some(record(token(1).hash()))));
         let asked = Arc::new(Mutex::new(0));
         let (answers, count) = (Arc::clone(&known), Arc::clone(&asked));
+        let leads = Arc::new(Mutex::new(Leads::Yes));
+        let now = Arc::clone(&leads);
         let tasks = Tasks::new(CancellationToken::new());
         let _running = tasks.spawn_request("leader", async move {
+            let mut held = Vec::new();
             while let Some(Question::Token(id, answer)) = inbox.recv().await {
                 *count.lock().unwrap() += 1;
                 let known = answers.lock().unwrap().clone();
-                let _ = answer.send(Ok(known.filter(|_| id == token(1).id())));
+                let leads = *now.lock().unwrap();
+                let _ = match leads {
+                    Leads::Yes => answer.send(Ok(known.filter(|_| id == token(1).id()))),
+                    Leads::Nobody => answer.send(Err(Error::NoLeader)),
+                    Leads::Perhaps => {
+                        held.push(answer);
+                        Ok(())
+                    }
+                };
             }
         });
         let access = Access {
@@ -71,6 +93,7 @@ impl Setup {
             clock,
             known,
             asked,
+            leads,
         }
     }
 
@@ -188,6 +211,53 @@ async fn a_token_that_is_forgotten_is_asked_for_at_once() {
     *setup.known.lock().unwrap() = None;
     setup.entrance.forget(token(1).id());
     assert_eq!(setup.bearer(&token(1)).await, Err(Code::Unauthorized));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_leader_a_token_that_was_sound_sees_figures_and_nothing_else() {
+    let authorization = format!("Bearer {}", token(1).expose());
+    for leads in [Leads::Nobody, Leads::Perhaps] {
+        let setup = Setup::new();
+        let to = |rule| setup.ask(rule, &Method::GET, "", &authorization);
+        let hour = Duration::from_secs(60 * 60);
+        if let Some(record) = setup.known.lock().unwrap().as_mut() {
+            record.expires = LogTime::from_millis(NOW * 1000 + 30 * 3_600_000);
+        }
+        let holder = to(FIGURES).await.unwrap();
+        *setup.leads.lock().unwrap() = leads;
+        setup.clock.advance(23 * hour);
+        assert_eq!(to(FIGURES).await, Ok(holder));
+        // Not another of the same name.
+        let other = format!("Bearer {}", token(2).expose());
+        let other = setup.ask(FIGURES, &Method::GET, "", &other);
+        let waited = tokio::time::timeout(Duration::from_secs(5), other).await;
+        assert!(!matches!(waited, Ok(Ok(_))));
+        let admin = to(Rule::Has(Role::Admin));
+        let waited = tokio::time::timeout(Duration::from_secs(5), admin).await;
+        assert!(!matches!(waited, Ok(Ok(_))));
+        setup.clock.advance(hour);
+        let waited = tokio::time::timeout(Duration::from_secs(5), to(FIGURES)).await;
+        assert!(!matches!(waited, Ok(Ok(_))), "a day later");
+    }
+}
+
+#[tokio::test]
+async fn without_a_leader_no_token_sees_figures_that_was_revoked_before_or_has_expired() {
+    let authorization = format!("Bearer {}", token(1).expose());
+    for revoked in [true, false] {
+        let setup = Setup::new();
+        let to = || setup.ask(FIGURES, &Method::GET, "", &authorization);
+        to().await.unwrap();
+        if revoked {
+            *setup.known.lock().unwrap() = None;
+            setup.clock.advance(Duration::from_secs(1));
+            assert_eq!(to().await, Err(Code::Unauthorized));
+        }
+        *setup.leads.lock().unwrap() = Leads::Nobody;
+        let span = if revoked { 1 } else { 3600 };
+        setup.clock.advance(Duration::from_secs(span));
+        assert_eq!(to().await, Err(Code::NoLeader));
+    }
 }
 
 #[tokio::test]
