@@ -50,6 +50,7 @@ pub(crate) fn provide(root: &Path, wanted: &[(&str, &str)]) -> Result<Vec<String
         let install = Bounded::new(15, &words)
             .quiet()
             .env("DEBIAN_FRONTEND", "noninteractive");
+        let nothing_starts = NothingStarts::from_now_on();
         for step in [update, install] {
             let finished = step.run(root)?;
             if !finished.success {
@@ -57,9 +58,57 @@ pub(crate) fn provide(root: &Path, wanted: &[(&str, &str)]) -> Result<Vec<String
                 break;
             }
         }
+        drop(nothing_starts);
+        if has("systemctl") {
+            let mut words = vec!["sh", "-c", DISABLE, "sh"];
+            words.extend(&packages);
+            Bounded::new(2, &words).quiet().run(root)?;
+        }
         absent = missing(wanted);
     }
     Ok(absent.into_iter().map(|(program, _)| program).collect())
+}
+
+/// Where Debian asks whether a package may start its services.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// None may. By this text it is known again if it was left behind.
+const NO_SERVICES: &str = "#!/bin/sh\n# By cargo xtask, while it installs.\nexit 101\n";
+/// Disables the services of packages: they are installed for their programs.
+const DISABLE: &str = r#"dpkg -L "$@" | sed -n 's,.*/lib/systemd/system/\([^/@]*\.service\)$,\1,p' |
+while read -r unit; do systemctl disable --quiet "$unit" || :; done"#;
+
+/// While it lives, no package that is installed starts a service.
+struct NothingStarts {
+    ours: bool,
+}
+
+impl NothingStarts {
+    fn from_now_on() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        // Somebody else's says what they want.
+        let ours = match std::fs::read_to_string(POLICY) {
+            Ok(text) => text == NO_SERVICES,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        let written = || -> std::io::Result<()> {
+            std::fs::write(POLICY, NO_SERVICES)?;
+            std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))
+        };
+        if ours && let Err(error) = written() {
+            println!("packages may start services: {POLICY}: {error}");
+        }
+        Self { ours }
+    }
+}
+
+impl Drop for NothingStarts {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = std::fs::remove_file(POLICY)
+        {
+            println!("cannot remove {POLICY}: {error}");
+        }
+    }
 }
 
 /// cargo-deny: the one in the cache folder, which is built there once. None if it cannot be had.

@@ -34,7 +34,7 @@ pub(super) const PROOFS: &[Proof] = &[
     Proof {
         name: "formats",
         claim: "servers are replaced by a later release, and back until its format is in use; nothing is lost",
-        needs: &[],
+        needs: &[("git", "git")],
         form: Form::Processes,
         minutes: 90,
     },
