@@ -10,10 +10,15 @@ use std::time::Duration;
 /// How long output may still come after the command has ended.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// The exit code of a proof that this machine lacks something for, in part or whole.
+pub(crate) const SKIPPED: i32 = 77;
+
 /// What became of a command.
 pub(crate) struct Finished {
     /// Whether it ended by itself with exit code 0.
     pub(crate) success: bool,
+    /// Whether it ended with [`SKIPPED`].
+    pub(crate) skipped: bool,
     /// Whether its time limit ended it.
     pub(crate) timed_out: bool,
     /// Everything it printed, stdout and stderr in the order of arrival.
@@ -130,6 +135,7 @@ impl Bounded {
         let timed_out = matches!(status.code(), Some(124 | 137));
         Ok(Finished {
             success: status.success(),
+            skipped: status.code() == Some(SKIPPED),
             timed_out,
             output,
         })
@@ -166,7 +172,11 @@ mod tests {
             .quiet()
             .run(Path::new("."))
             .unwrap();
-        assert!(!bad.success && !bad.timed_out);
+        assert!(!bad.success && !bad.skipped && !bad.timed_out);
+
+        let skipped = Bounded::new(1, &["sh", "-c", "exit 77"]).quiet();
+        let skipped = skipped.run(Path::new(".")).unwrap();
+        assert!(!skipped.success && skipped.skipped && !skipped.timed_out);
     }
 
     #[test]

@@ -150,16 +150,18 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
 }
 
 impl Run {
-    /// Runs one part and counts it. Returns whether nothing in it failed.
+    /// Runs one part and counts it; what left something out counts as skipped. Returns whether nothing in
+    /// it failed.
     fn part(&mut self, name: &str, counted: Counted, command: Bounded) -> Result<bool> {
         println!("\n== {name}: {}", command.shown());
         let started = now();
         let finished = command.run(&self.workspace.root)?;
         let mut tally = match counted {
+            Counted::Whole if finished.skipped => Tally::SKIPPED,
             Counted::Whole => Tally::one(finished.success),
             Counted::CargoTest => Tally::of_cargo_test(&finished.output),
         };
-        if !finished.success && tally.failed == 0 {
+        if !finished.success && tally.failed == 0 && tally != Tally::SKIPPED {
             tally += Tally::one(false);
         }
         if finished.timed_out {

@@ -182,6 +182,7 @@ mod tests {
     fn failed(output: &str) -> Finished {
         Finished {
             success: false,
+            skipped: false,
             timed_out: false,
             output: output.to_owned(),
         }

@@ -27,7 +27,7 @@ pub(super) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "docs",
-        claim: "what pages print runs as printed",
+        claim: "commands on pages run as printed; those for Kubernetes have words that its programs know",
         needs: FILM,
         form: Form::Processes,
         minutes: 30,
@@ -69,7 +69,7 @@ pub(super) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "compose",
-        claim: "compose takes docker-compose.yml, and each of its services works as it says",
+        claim: "compose takes docker-compose.yml, and its services work as it says, but for Grafana, which is only looked at",
         needs: COMPOSE,
         form: Form::Processes,
         minutes: 15,

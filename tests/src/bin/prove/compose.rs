@@ -1,16 +1,18 @@
-//! `docker-compose.yml` is what compose takes, and each of its services works as it says: its command line, its
-//! settings and its mounts, started as processes, each with a root folder and a network of its own.
+//! `docker-compose.yml` is what compose takes, and its services work as it says: command lines, settings and mounts,
+//! started as processes, each with a root folder (read-only where it says so) and a network of its own. Grafana is
+//! only looked at.
 
 mod container;
 
 use crate::figures::figure;
+use crate::skipped;
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::command::{Output, run, succeed};
 use mdfs_tests::isolation;
 use mdfs_tests::kube::programs;
 use mdfs_tests::network::Network;
 use mdfs_tests::process::{Fault, inflict};
-use mdfs_tests::program::{note_skipped, repository};
+use mdfs_tests::program::repository;
 use mdfs_tests::wait::wait_for;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,13 +36,16 @@ pub(crate) fn prove(inside: bool) -> Result<()> {
         return start();
     }
     if let Some(why) = programs::lacking() {
-        return note_skipped("compose", &why);
+        skipped::note(why);
+        return Ok(());
     }
     // Built where there is a way out.
     programs::compose()?;
     if let Some(why) = isolation::why_not()? {
-        let why = format!("roots and networks of its own need root and namespaces: {why}");
-        return note_skipped("compose", &why);
+        skipped::note(format!(
+            "roots and networks of its own need root and namespaces: {why}"
+        ));
+        return Ok(());
     }
     let status = isolation::again_inside(&["compose", "--inside"])?;
     ensure!(status.success(), "with networks of its own, it {status}");

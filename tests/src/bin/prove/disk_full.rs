@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::dev_cluster::{DevCluster, Options, can_mount};
 use mdfs_tests::http::Connection;
-use mdfs_tests::program::note_skipped;
 use mdfs_tests::transfer::path;
 use mdfs_tests::wait::{now, wait_for};
 use serde_json::Value;
@@ -36,7 +35,8 @@ struct Sizes {
 
 pub(crate) fn prove(short: bool) -> Result<()> {
     if !can_mount() {
-        return note_skipped("disk-full", "mounting a file system needs root");
+        crate::skipped::note("mounting a file system needs root");
+        return Ok(());
     }
     let sizes = if short {
         Sizes {

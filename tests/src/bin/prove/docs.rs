@@ -3,6 +3,7 @@
 
 use crate::figures::figure;
 use crate::printed::{PRINTED_PORT, Server, at_port, free_port, is_free, shell};
+use crate::skipped;
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::command::{Output, run};
 use mdfs_tests::kube::Kubectl;
@@ -79,7 +80,11 @@ fn run_group(group: &[(String, String)], mp4: &Path, short: bool) -> Result<usiz
     let start = format!("exec {}/mdfs dev --port {port}", programs.display());
     let mut server = Server::start(&place, &start)?;
     server.wait_until_healthy(port)?;
-    let path = format!("export PATH=\"{}:$PATH\"\n", programs.display());
+    // What a page leaves running ends with it, however it ends.
+    let path = format!(
+        "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\nexport PATH=\"{}:$PATH\"\n",
+        programs.display()
+    );
     let mut blocks = 0;
     for (name, script) in group {
         let script = at_port(&format!("{path}{script}"), port);
@@ -130,7 +135,10 @@ fn of_kubernetes() -> Result<()> {
         }
     }
     if let Some(reason) = lacking() {
-        println!("{reason}: {} commands are not looked at", commands.len());
+        let count = commands.len();
+        skipped::note(format!(
+            "{count} commands for Kubernetes are not looked at: {reason}"
+        ));
         return Ok(());
     }
     let kubectl = Kubectl::new(Path::new("/dev/null"))?;

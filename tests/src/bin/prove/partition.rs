@@ -6,6 +6,7 @@ mod faults;
 use crate::figures::{Series, figure};
 use crate::healing::wait_status;
 use crate::load::Load;
+use crate::skipped;
 use crate::{MIB, invariants};
 use anyhow::{Context, Result, bail, ensure};
 use faults::{Also, CUTS, Cut, Round};
@@ -13,7 +14,6 @@ use mdfs_tests::bare::{Bare, Options};
 use mdfs_tests::chance::Chance;
 use mdfs_tests::isolation;
 use mdfs_tests::network::Network;
-use mdfs_tests::program::note_skipped;
 use mdfs_tests::wait::{now, wait_for};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,8 +61,10 @@ pub(crate) fn prove(short: bool, inside: bool) -> Result<()> {
         return with_networks(short);
     }
     if let Some(why) = isolation::why_not()? {
-        let why = format!("networks of its own need root and namespaces: {why}");
-        return note_skipped("partition", &why);
+        skipped::note(format!(
+            "networks of its own need root and namespaces: {why}"
+        ));
+        return Ok(());
     }
     let mut arguments = vec!["partition", "--inside"];
     arguments.extend(short.then_some("--short"));

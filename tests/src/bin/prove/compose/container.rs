@@ -1,7 +1,7 @@
 //! A service's container, without a container: a root folder, mounts, a user and a machine of its own.
 
 use super::{Project, text};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::program;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const USER: &str = "65532:65532";
 const HOSTS: [&str; 2] = ["docker.io/library/busybox:", "docker.io/prom/prometheus:"];
 /// Makes a root folder with what a container would have, and starts a program in it.
 const CONTAINER: &str = r#"set -e
-root=$1 program=$2 user=$3 folder=$4 hosts=$5; shift 5
+root=$1 program=$2 user=$3 folder=$4 hosts=$5 unchanging=$6; shift 6
 mkdir -p "$root"
 mount -t tmpfs -o mode=755 mdfs-test "$root"
 mkdir -p "$root/usr" "$root/etc" "$root/proc" "$root/dev" "$root/tmp"
@@ -37,11 +37,18 @@ mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 while [ "$1" != -- ]; do
   source=$1 target=$root$2 mode=$3; shift 3
+  if [ "$mode" = memory ]; then
+    mkdir -p "$target"
+    mount -t tmpfs -o mode=1777 mdfs-test "$target"
+    continue
+  fi
   if [ -d "$source" ]; then mkdir -p "$target"; else mkdir -p "${target%/*}"; touch "$target"; fi
   mount --bind "$source" "$target"
   if [ "$mode" = ro ]; then mount -o remount,bind,ro "$target"; fi
 done
 shift
+# Volumes are mounts of their own, and stay as they are.
+if [ "$unchanging" = true ]; then mount -o remount,bind,ro "$root"; fi
 exec chroot --userspec="$user" "$root" /usr/bin/env -C "$folder" "$@"
 "#;
 
@@ -103,6 +110,13 @@ impl Project {
             .arg(root)
             .args([&program, user, folder])
             .arg(hosts);
+        let unchanging = service.get("read_only").and_then(Value::as_bool);
+        container.arg(unchanging.unwrap_or(false).to_string());
+        let memory = service.get("tmpfs").and_then(Value::as_array);
+        for place in memory.into_iter().flatten() {
+            let place = place.as_str().context("a place in memory is a path")?;
+            container.args(["none", place, "memory"]);
+        }
         for (source, target, mode) in self.mounts(service)? {
             container.arg(source).args([target, mode.to_owned()]);
         }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use mdfs_tests::command::succeed;
 use mdfs_tests::program::repository;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(super) fn write() -> Result<PathBuf> {
     let listed = git.output().context("git lists the files")?;
     ensure!(listed.status.success(), "git does not list the files");
     let names = String::from_utf8(listed.stdout)?;
-    let mut changed = 0;
+    let (mut changed, mut written) = (0, BTreeSet::new());
     for name in names.split_terminator('\0') {
         let (from, to) = (repository.join(name), sources.join(name));
         // One that was removed and is not committed yet.
@@ -59,9 +60,25 @@ pub(super) fn write() -> Result<PathBuf> {
         if fs::read(&to).ok().as_ref() != Some(&bytes) {
             fs::write(&to, bytes)?;
         }
+        written.insert(to);
     }
+    remove_others(&sources, &written)?;
     ensure!(changed == CHANGES.len(), "{changed} changes were made");
     Ok(sources)
+}
+
+/// Removes what the tree had once: Cargo finds targets by their files.
+fn remove_others(folder: &Path, written: &BTreeSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_others(&path, written)?;
+        } else if !written.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Builds it, in the profile of this program.
