@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Within this time a read that a restart broke off has been answered by another master.
-const READ_LIMIT: Duration = Duration::from_secs(30);
+/// Within this time what a restart broke off has been answered by another master.
+const LIMIT: Duration = Duration::from_secs(30);
 /// How long a server may say nothing before another one is asked.
 const SILENCE: Duration = Duration::from_secs(10);
+/// So many failures are shown: more say nothing new.
+const WHY_MOST: usize = 5;
 /// The longest file, so that a minute of writes fits on the smallest volumes.
 const LONGEST: u64 = 200_000;
 
@@ -32,9 +34,18 @@ pub(super) struct File {
 struct Seen {
     stored: Vec<File>,
     reads: u64,
+    of_writes: Tries,
+    of_reads: Tries,
+    failed: Vec<String>,
+}
+
+/// How often something had to be tried again, and how long one took with all its tries.
+#[derive(Debug, Default)]
+struct Tries {
     again: u64,
     longest: Duration,
-    failed: Vec<String>,
+    /// Why the first ones failed, a few of them.
+    why: Vec<String>,
 }
 
 /// Writers and readers at work.
@@ -91,20 +102,20 @@ impl Load {
         })
     }
 
-    /// How many files were acknowledged and read so far, if every read succeeded.
+    /// How many files were acknowledged and read so far, if every read and write succeeded.
     ///
     /// # Errors
-    /// If a read failed for good.
+    /// If one failed for good.
     pub(super) fn done(&self) -> Result<(usize, u64)> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(seen.failed.is_empty(), "reads failed: {:?}", seen.failed);
+        ensure!(seen.failed.is_empty(), "failed: {:?}", seen.failed);
         Ok((seen.stored.len(), seen.reads))
     }
 
     /// Ends them, and reads back every acknowledged file once more.
     ///
     /// # Errors
-    /// If a read failed for good, or a file is lost.
+    /// If a read or write failed for good, or a file is lost.
     pub(super) fn finish(mut self) -> Result<Vec<File>> {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -113,13 +124,21 @@ impl Load {
         }
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         println!(
-            "    {} files stored, {} read, {} reads tried again, the longest took {:.1} s",
+            "    {} files stored, {} read",
             seen.stored.len(),
-            seen.reads,
-            seen.again,
-            seen.longest.as_secs_f64()
+            seen.reads
         );
-        ensure!(seen.failed.is_empty(), "reads failed: {:?}", seen.failed);
+        for (what, tries) in [("writes", &seen.of_writes), ("reads", &seen.of_reads)] {
+            println!(
+                "    {} {what} tried again, the longest took {:.1} s",
+                tries.again,
+                tries.longest.as_secs_f64()
+            );
+            for why in &tries.why {
+                println!("      {why}");
+            }
+        }
+        ensure!(seen.failed.is_empty(), "failed: {:?}", seen.failed);
         ensure!(
             !seen.stored.is_empty() && seen.reads > 0,
             "nothing was stored and read"
@@ -174,19 +193,18 @@ fn write(door: &Door, prefix: &str, next: &AtomicU64, stop: &AtomicBool, seen: &
     let mut connection = None;
     while !stop.load(Ordering::Relaxed) {
         let file = file(prefix, next.fetch_add(1, Ordering::Relaxed));
-        let stored = on(door, &mut connection, |connection| {
-            transfer::put(
-                connection,
-                &file.name,
-                Content::new(file.number),
-                file.length,
-            )
+        let content = Content::new(file.number);
+        let (tries, failed) = persist(door, &mut connection, |connection| {
+            transfer::put(connection, &file.name, content, file.length)
         });
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.of_writes.add(tries, &file.name);
         // What was not acknowledged was not promised.
-        if stored.is_ok() {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.stored.push(file);
+        match failed {
+            None => seen.stored.push(file),
+            Some(error) => seen.failed.push(format!("{}: {error:#}", file.name)),
         }
+        drop(seen);
         pause(Duration::from_millis(50));
     }
 }
@@ -203,28 +221,50 @@ fn read(door: &Door, reader: u64, stop: &AtomicBool, seen: &Mutex<Seen>) {
             pause(Duration::from_millis(50));
             continue;
         };
-        let started = now();
-        let mut again = 0;
-        let failed = loop {
-            let content = Content::new(file.number);
-            let found = on(door, &mut connection, |connection| {
-                transfer::get(connection, &file.name, content, file.length, |_| Ok(()))
-            });
-            match found {
-                Ok(_) => break None,
-                Err(error) if started.elapsed() > READ_LIMIT => break Some(error),
-                Err(_) => again += 1,
-            }
-            pause(Duration::from_millis(100));
-        };
+        let content = Content::new(file.number);
+        let (tries, failed) = persist(door, &mut connection, |connection| {
+            transfer::get(connection, &file.name, content, file.length, |_| Ok(())).map(drop)
+        });
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.reads += 1;
-        seen.again += again;
-        seen.longest = seen.longest.max(started.elapsed());
+        seen.of_reads.add(tries, &file.name);
         seen.failed
             .extend(failed.map(|error| format!("{}: {error:#}", file.name)));
         drop(seen);
         pause(Duration::from_millis(20));
+    }
+}
+
+/// Does `work`, again and again until it succeeds; gives the error if it did not in time.
+fn persist(
+    door: &Door,
+    connection: &mut Option<Connection>,
+    work: impl Fn(&mut Connection) -> Result<()>,
+) -> (Tries, Option<anyhow::Error>) {
+    let started = now();
+    let mut tries = Tries::default();
+    let failed = loop {
+        match on(door, connection, &work) {
+            Ok(()) => break None,
+            Err(error) if started.elapsed() > LIMIT => break Some(error),
+            Err(error) => {
+                tries.again += 1;
+                tries.why.push(format!("{error:#}"));
+            }
+        }
+        pause(Duration::from_millis(100));
+    };
+    tries.longest = started.elapsed();
+    (tries, failed)
+}
+
+impl Tries {
+    fn add(&mut self, one: Self, name: &str) {
+        self.again += one.again;
+        self.longest = self.longest.max(one.longest);
+        let room = WHY_MOST.saturating_sub(self.why.len());
+        let why = one.why.iter().take(room);
+        self.why.extend(why.map(|why| format!("{name}: {why}")));
     }
 }
 

@@ -107,13 +107,25 @@ impl Lost {
 
     /// No status was better than the truth, which at least so many walks found to be bad.
     fn judge(self, least: usize) -> Result<()> {
-        let (safe, bad) = self.witness.judge()?;
+        let judged = self.witness.judge()?;
         figure(
             "statuses with DataSafe, each as a walk says",
-            &safe.to_string(),
+            &judged.safe.to_string(),
         );
-        figure("walks that found too few copies", &bad.to_string());
-        ensure!(safe > 5 && bad >= least, "too little was compared");
+        figure("walks that found all copies", &judged.whole.to_string());
+        figure(
+            "walks that found too few copies",
+            &judged.lacking.to_string(),
+        );
+        figure(
+            "walks that ended with no answer",
+            &judged.unknown.to_string(),
+        );
+        let looked = judged.whole > 5 && judged.lacking >= least;
+        ensure!(
+            judged.safe > 5 && looked,
+            "too little was compared: {judged:?}"
+        );
         Ok(())
     }
 

@@ -50,7 +50,6 @@ fn rolls(mdfs: &Mdfs) -> Result<()> {
     let before = mdfs.pods("worker")?;
     let started = now();
     mdfs.change(&with_image(NEXT))?;
-    let mut seen_away = BTreeSet::new();
     let ended = wait_for("the image in all pods", ROLLOUT, || {
         // Read before the pods, which never go back.
         let is_ready = mdfs.is("Ready", "True")?;
@@ -58,7 +57,6 @@ fn rolls(mdfs: &Mdfs) -> Result<()> {
         if away.len() > 1 {
             return Ok(Some(Err(anyhow!("away at once: {away:?}"))));
         }
-        seen_away.extend(away);
         let all_run = runs(mdfs, NEXT)?;
         if is_ready && !all_run {
             let why = anyhow!("said to be ready while a pod runs the old image");
@@ -75,10 +73,9 @@ fn rolls(mdfs: &Mdfs) -> Result<()> {
     let kept = before
         .iter()
         .filter(|(name, uid)| after.get(*name) == Some(uid));
-    ensure!(kept.count() == 0, "{after:?} were {before:?}");
     ensure!(
-        seen_away.len() == before.len(),
-        "only {seen_away:?} were seen to go"
+        kept.count() == 0 && after.keys().eq(before.keys()),
+        "{after:?} were {before:?}"
     );
     mdfs.wait_condition("Progressing", "False", PATIENCE)
 }

@@ -35,6 +35,19 @@ struct Seen {
     walked: Vec<Walked>,
 }
 
+/// What was compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// Statuses that said that the data is safe.
+    pub(super) safe: usize,
+    /// Walks that found all copies.
+    pub(super) whole: usize,
+    /// Walks that found too few.
+    pub(super) lacking: usize,
+    /// Walks that could not be ended: nothing is known of that time.
+    pub(super) unknown: usize,
+}
+
 /// A status that says that the data is safe.
 #[derive(Clone, Copy, Debug)]
 struct Said {
@@ -86,20 +99,27 @@ impl Witness {
         Ok(())
     }
 
-    /// Stops looking, and judges: how many statuses said that the data is safe, and how many walks found
-    /// that it was not.
+    /// Stops looking, and judges.
     ///
     /// # Errors
     /// If a status said so at a time at which it was not, or for longer than it may.
-    pub(super) fn judge(self) -> Result<(usize, usize)> {
+    pub(super) fn judge(self) -> Result<Judged> {
         self.stop.store(true, Ordering::Relaxed);
         let seen = self.thread.join();
         let seen = seen.map_err(|_panic| anyhow::anyhow!("the witness ended badly"))??;
         for said in &seen.said {
             said.judge(&seen.walked)?;
         }
-        let unsafe_walks = seen.walked.iter().filter(|walk| walk.whole == Some(false));
-        Ok((seen.said.len(), unsafe_walks.count()))
+        let walks = |whole| {
+            let of = seen.walked.iter().filter(|walk| walk.whole == whole);
+            of.count()
+        };
+        Ok(Judged {
+            safe: seen.said.len(),
+            whole: walks(Some(true)),
+            lacking: walks(Some(false)),
+            unknown: walks(None),
+        })
     }
 }
 
