@@ -23,6 +23,7 @@ pub struct Connection {
     stream: BufReader<TcpStream>,
     host: String,
     token: Option<String>,
+    closes: bool,
 }
 
 /// An answer whose body is still to be read.
@@ -94,6 +95,7 @@ impl Connection {
             stream,
             host: host.to_owned(),
             token: token.map(str::to_owned),
+            closes: false,
         })
     }
 
@@ -214,6 +216,11 @@ impl Connection {
         }
     }
 
+    /// Whether the last answer said that no other comes on this connection.
+    pub const fn closes(&self) -> bool {
+        self.closes
+    }
+
     fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], framing: &str) -> String {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.host);
         if let Some(token) = &self.token {
@@ -267,6 +274,8 @@ impl Connection {
                 break head;
             }
         };
+        let connection = head.header("connection");
+        self.closes = connection.is_some_and(|it| it.eq_ignore_ascii_case("close"));
         let framing = if without_body || matches!(head.status, 204 | 304) {
             Framing::Length(0)
         } else if let Some(length) = head.header("content-length") {

@@ -88,3 +88,18 @@ fn the_end_of_a_body_is_seen_while_the_connection_stays_open() {
     );
     drop(holds);
 }
+
+#[test]
+fn an_answer_says_whether_another_may_come() {
+    for (answer, closes) in [
+        (&b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..], false),
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n",
+            true,
+        ),
+    ] {
+        let mut connection = answering(answer);
+        connection.request("GET", "/", &[], &[]).unwrap();
+        assert_eq!(connection.closes(), closes);
+    }
+}

@@ -268,7 +268,8 @@ impl Tries {
     }
 }
 
-/// Does `work` on the connection, or on a new one; one on which it failed is not used again.
+/// Does `work` on the connection, or on a new one; one on which it failed, or which the server is about to
+/// close, is not used again.
 fn on<T>(
     door: &Door,
     connection: &mut Option<Connection>,
@@ -279,7 +280,7 @@ fn on<T>(
         None => door.open()?,
     };
     let done = work(&mut open);
-    if done.is_ok() {
+    if done.is_ok() && !open.closes() {
         *connection = Some(open);
     }
     done
