@@ -68,8 +68,13 @@ impl Recover {
             }
         }
         let end = search(context, &client).await?;
-        let hint = "look at it all, then end the recovery by `mdfs admin recover --finish`: until then \
-                    nothing is dropped";
+        let hint = if end.silent.is_empty() {
+            "look at it all, then end the recovery by `mdfs admin recover --finish`: until then nothing is dropped"
+        } else {
+            "not all workers were searched: bring them back and search again (`mdfs admin recover --search`), or \
+             retire those whose disks are lost (`mdfs retire WORKER --lost`); until the recovery is ended nothing \
+             is dropped"
+        };
         super::admin::say(context, hint);
         let is_whole = end.missing == 0 && end.incomplete == 0 && end.silent.is_empty();
         Ok(if is_whole { Exit::Ok } else { Exit::Degraded })

@@ -135,6 +135,7 @@ pub struct Metadata {
     reads: BTreeMap<u64, (Timestamp, Read)>,
     next_ticket: u64,
     held: VecDeque<(Timestamp, Held)>,
+    refusals: refusal::Refusals,
     founding: Option<Founding>,
     /// Voters that are to be given up.
     recovering: Option<recover::Recovering>,
@@ -184,6 +185,7 @@ impl Metadata {
             reads: BTreeMap::new(),
             next_ticket: 0,
             held: VecDeque::new(),
+            refusals: refusal::Refusals::default(),
             founding: None,
             recovering: None,
             searched: None,

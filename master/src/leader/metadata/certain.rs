@@ -198,6 +198,10 @@ impl Metadata {
         if planned.puts.is_empty() {
             return self.when_certain(now, deadline, Box::new(certain));
         }
+        // Not told, so it need not be remembered: the same request may come again.
+        if planned.answer.is_none() && !self.refusals.note(now.mono) {
+            return certain(Err(Error::Busy));
+        }
         let drops = planned.answer.zip(term);
         let drops = drops.map(|(old, term)| self.drop_of(old, term));
         let (puts, then) = (planned.puts, drops.into_iter().collect());

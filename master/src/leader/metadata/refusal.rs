@@ -3,7 +3,32 @@
 use crate::error::Error;
 use mdfs_core::log::leader::NotLeading;
 use mdfs_core::name::FileName;
+use mdfs_core::records::REQUEST_WINDOW;
 use mdfs_core::records::plan::Refusal;
+use mdfs_core::time::Timestamp;
+use std::collections::VecDeque;
+
+/// Refusals that one leader has the log remember within [`REQUEST_WINDOW`]: two hundred a second. A change
+/// that is refused costs its client nothing, and each is an entry and a record of up to a kilobyte.
+const MOST_REMEMBERED: usize = 128 * 1024;
+
+/// When this leader had the log remember refusals, oldest first, at most [`MOST_REMEMBERED`].
+#[derive(Debug, Default)]
+pub(super) struct Refusals(VecDeque<Timestamp>);
+
+impl Refusals {
+    /// Notes one more; false if there are as many as may be.
+    pub(super) fn note(&mut self, now: Timestamp) -> bool {
+        while (self.0.front()).is_some_and(|then| now.since(*then) > REQUEST_WINDOW) {
+            self.0.pop_front();
+        }
+        let has_room = self.0.len() < MOST_REMEMBERED;
+        if has_room {
+            self.0.push_back(now);
+        }
+        has_room
+    }
+}
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {

@@ -102,7 +102,7 @@ fn roll(cluster: &mut DevCluster, releases: &Releases, files: &mut Vec<Stored>) 
         releases,
         &releases.newest,
         one,
-        "the last",
+        "the-last",
     )?);
     let back = replace(cluster, releases, &releases.older, &servers, "back")?;
     files.extend(back);

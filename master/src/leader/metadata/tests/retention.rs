@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::leader::catalog::prefix;
 use crate::leader::command::{BeginUpload, Begun};
 use mdfs_core::records::Kind;
+use mdfs_core::time::Timestamp;
 
 const WINDOW: u64 = 600_000;
 
@@ -61,6 +62,22 @@ fn a_refusal_of_a_request_is_told_once_it_is_in_the_log() {
     world.heal();
     world.run(1000);
     assert!(matches!(refused(gone), Error::FileNotFound { .. }));
+    assert_eq!(remembered(&world), 1);
+}
+
+#[test]
+fn a_flood_of_refusals_is_not_remembered_without_end() {
+    let mut world = World::founded();
+    let now = Timestamp::from_millis(world.now);
+    while world.master.refusals.note(now) {}
+    let request = world.request(1);
+    let delete = |world: &mut World| refused(world.delete_as("a", Some(request)));
+    assert!(matches!(delete(&mut world), Error::Busy));
+    assert_eq!(remembered(&world), 0);
+    world.run(WINDOW + 2_000);
+    let request = world.request(2);
+    let gone = refused(world.delete_as("a", Some(request)));
+    assert!(matches!(gone, Error::FileNotFound { .. }));
     assert_eq!(remembered(&world), 1);
 }
 
