@@ -93,8 +93,9 @@ fn run_group(group: &[(String, String)], mp4: &Path, short: bool) -> Result<usiz
         })?;
         ensure!(
             output.code() == 0,
-            "{name} ended with {}:\n{}",
+            "{name} ended with {}:\n{}\n{}",
             output.code(),
+            String::from_utf8_lossy(&output.stdout).trim(),
             output.stderr.trim()
         );
         let said = output.stderr.lines();
