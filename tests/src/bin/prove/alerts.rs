@@ -348,13 +348,14 @@ fn lose(cluster: &DevCluster, prometheus: &Prometheus, leaderless: Duration) -> 
         cluster.kill(worker)?;
     }
     fires(prometheus, &["MdfsVoterMarginGone", "MdfsNoLeader"])?;
-    // No master can ask whether the token is good, and both say all the same that nobody leads.
-    let unknown = ["MdfsNoLeader", "MdfsHealthUnknown"];
-    fires(prometheus, &unknown)?;
-    go_on(prometheus, &unknown, leaderless)?;
+    // No master can ask whether the token is good, and both say all the same that nobody leads. The one that
+    // led goes on telling what it counts, which is bad enough.
+    go_on(prometheus, &["MdfsNoLeader"], leaderless)?;
     let leads = |it: &Process| it.url.as_deref() == leader.as_deref();
     let (led, others): (Vec<_>, Vec<_>) = cluster.role("master").into_iter().partition(leads);
     cluster.kill(led.first().context("somebody led")?)?;
+    let unknown = ["MdfsNoLeader", "MdfsHealthUnknown"];
+    fires(prometheus, &unknown)?;
     go_on(prometheus, &unknown, LEADERLESS_SHORT)?;
     for master in &others {
         cluster.kill(master)?;
