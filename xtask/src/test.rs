@@ -34,6 +34,8 @@ struct Done {
     name: String,
     tally: Tally,
     took: Duration,
+    /// The last that a part printed in which something failed; else empty.
+    last_words: String,
 }
 
 struct Run {
@@ -172,6 +174,7 @@ impl Run {
             name: name.to_owned(),
             tally,
             took: started.elapsed(),
+            last_words: last_words(passed, &finished.output),
         });
         Ok(passed)
     }
@@ -183,6 +186,7 @@ impl Run {
             name,
             tally: Tally::SKIPPED,
             took: Duration::ZERO,
+            last_words: String::new(),
         });
     }
 
@@ -255,7 +259,8 @@ impl Run {
         Ok(())
     }
 
-    /// Prints one line for each part and the sum. Returns whether nothing failed.
+    /// Prints one line for each part, the last words of those that failed, and the sum. Returns whether
+    /// nothing failed.
     fn close(self) -> bool {
         println!();
         let mut sum = Tally::default();
@@ -268,9 +273,31 @@ impl Run {
             );
             sum += done.tally;
         }
+        // Once more, because a run prints thousands of lines, and its end is what is looked at first.
+        for done in self.done.iter().filter(|it| it.tally.failed > 0) {
+            println!(
+                "\n== {} failed; the end of it:\n{}",
+                done.name, done.last_words
+            );
+        }
         println!("{sum}");
         sum.failed == 0
     }
+}
+
+/// What a part that failed printed at last, with the names of the tests that failed.
+fn last_words(passed: bool, output: &str) -> String {
+    const LINES: usize = 15;
+    const WIDTH: usize = 600;
+    if passed {
+        return String::new();
+    }
+    let lines: Vec<&str> = output.lines().collect();
+    let (before, last) = lines.split_at(lines.len().saturating_sub(LINES));
+    let failed = before.iter().filter(|line| line.ends_with("... FAILED"));
+    let cut = |line: &&str| line.chars().take(WIDTH).collect::<String>();
+    let words: Vec<String> = failed.chain(last).map(cut).collect();
+    words.join("\n")
 }
 
 #[expect(
@@ -279,4 +306,22 @@ impl Run {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_part_that_failed_names_its_failed_tests() {
+        let mut output = String::from("test early ... FAILED\ntest other ... ok\n");
+        output.extend((0..40).map(|line| format!("line {line}\n")));
+        let words = last_words(false, &output);
+        assert!(
+            words.starts_with("test early ... FAILED\nline 25\n"),
+            "{words}"
+        );
+        assert!(words.ends_with("line 39"), "{words}");
+        assert_eq!(last_words(true, &output), "");
+    }
 }
