@@ -132,12 +132,15 @@ impl Metadata {
         let catalog = &self.catalog;
         let mut room = MOST_MOVES.saturating_sub(catalog.moves.len());
         let mut puts = Vec::new();
-        for (partition, holders) in after.iter() {
+        let differ = after
+            .iter()
+            .filter(|(partition, holders)| before.holders(*partition) != *holders);
+        let is_vacant = |(partition, _): &(Partition, _)| self.planned.is_vacant(*partition);
+        let (vacant, occupied): (Vec<_>, Vec<_>) = differ.partition(is_vacant);
+        // Those with chunks first: they may lack copies.
+        for (partition, holders) in occupied.into_iter().chain(vacant) {
             if puts.len() >= MOST_PUTS {
                 break;
-            }
-            if before.holders(partition) == holders {
-                continue;
             }
             let moves = catalog.moves.contains_key(&partition);
             let put = if moves {

@@ -179,7 +179,7 @@ impl Metadata {
         let heard = self.heard_since(now, &reachable);
         self.search.heard = heard;
         self.search.look_at = now.mono.plus(if waits { SETTLES } else { LOOK_AGAIN });
-        if all_there && lists.wanted.is_empty() && !self.lacks_holders() && !asked {
+        if all_there && lists.wanted.is_empty() && !self.lacks_holders(&reachable) && !asked {
             if !waits {
                 self.report.nothing_differs(heard);
                 self.progress.surveyed(&BTreeMap::new(), std::iter::empty());
@@ -189,13 +189,17 @@ impl Metadata {
         self.ask_for_lists(now, reachable, lists);
     }
 
-    /// Whether partitions with chunks have fewer holders than there should be copies: then digests
-    /// agree although copies are missing.
-    fn lacks_holders(&self) -> bool {
+    /// Whether partitions with chunks have fewer holders that can be read than there should be copies:
+    /// then digests agree although copies are missing. One that was retired is a holder until its
+    /// partitions have moved.
+    fn lacks_holders(&self, reachable: &BTreeSet<DiskId>) -> bool {
         let catalog = &self.catalog;
         let wanted = usize::from(catalog.replicas().get());
+        let is_gone = |disk: &DiskId| !reachable.contains(disk);
         Partition::all().any(|partition| {
-            catalog.targets(partition).len() < wanted && !catalog.is_vacant(partition)
+            let targets = catalog.targets(partition);
+            let lacks = targets.len() < wanted || targets.iter().any(is_gone);
+            lacks && !catalog.is_vacant(partition)
         })
     }
 

@@ -492,6 +492,31 @@ fn a_lost_worker_of_which_all_is_elsewhere_is_retired_at_once() {
 }
 
 #[test]
+fn no_count_calls_whole_what_lost_a_copy_with_a_retired_disk() {
+    let (mut world, files) = with_files(5, 10);
+    let asked = world.ask(|answer| Question::Order(retire("worker-5", true), answer));
+    done(asked).unwrap();
+    world.kill(5);
+    // Nothing can be written, so nothing moves, and a holder that is gone stays one.
+    world.cut(&[1, 2]);
+    let retired = world.now;
+    while world.now < retired + 2000 {
+        world.run(50);
+        world.beat_all();
+        let status = world.status();
+        let age = status.counted_millis_ago.unwrap();
+        assert!(age <= world.now - retired, "it was not counted anew");
+        assert!(status.under_replicated_files > 0, "{status:?}");
+    }
+    assert!(files.iter().any(|it| copies(&world, it).len() < 2));
+    for number in [1, 2] {
+        world.worker(number).reached = true;
+    }
+    world.run(20_000);
+    check_whole(&mut world, &files);
+}
+
+#[test]
 fn a_voter_is_not_retired_before_its_vote_has_moved() {
     let (mut world, _) = with_files(3, 0);
     for lost in [false, true] {
