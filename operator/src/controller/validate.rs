@@ -47,6 +47,10 @@ pub struct ValidatedCluster {
     pub paused: bool,
     /// The Service for clients.
     pub service: Service,
+    /// Whether masters have a console.
+    pub console: bool,
+    /// Dashboards that it links to.
+    pub grafana_url: Option<String>,
     /// The ServiceMonitor, if one is wanted.
     pub service_monitor: Option<ServiceMonitor>,
     /// Whether there are network policies.
@@ -124,6 +128,7 @@ pub fn validate(cluster: &MdfsCluster) -> Result<ValidatedCluster, Vec<Fault>> {
     let meta = &cluster.metadata;
     let replication = spec.replication.clone().unwrap_or_default();
     let master = spec.master.clone().unwrap_or_default();
+    let console = spec.console.clone().unwrap_or_default();
     let workers = &spec.workers;
     let replicas = faults.whole("spec.workers.replicas", workers.replicas, 1, 100);
     let factor = replication.factor.unwrap_or(FACTOR);
@@ -195,6 +200,8 @@ pub fn validate(cluster: &MdfsCluster) -> Result<ValidatedCluster, Vec<Fault>> {
             .is_none_or(|it| it.strategy == UpgradeStrategy::Rolling),
         paused: is_paused(cluster),
         service: spec.service.clone().unwrap_or_default(),
+        console: console.enabled.unwrap_or(true),
+        grafana_url: console.grafana_url,
         service_monitor: spec
             .monitoring
             .as_ref()

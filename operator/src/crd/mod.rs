@@ -8,9 +8,9 @@ pub mod spec;
 pub mod status;
 
 pub use options::{
-    DeletionPolicy, ImagePullSecret, LogLevel, Logging, Maintenance, MaintenanceMode, Monitoring,
-    NetworkPolicy, PullPolicy, Service, ServiceKind, ServiceMonitor, Upgrade, UpgradeStrategy,
-    VolumeRetention,
+    Console, DeletionPolicy, ImagePullSecret, LogLevel, Logging, Maintenance, MaintenanceMode,
+    Monitoring, NetworkPolicy, PullPolicy, Service, ServiceKind, ServiceMonitor, Upgrade,
+    UpgradeStrategy, VolumeRetention,
 };
 pub use spec::{
     Decommission, Master, MdfsCluster, MdfsClusterSpec, Metadata, Replication, Scheduling, Storage,

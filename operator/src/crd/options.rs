@@ -110,6 +110,22 @@ impl ServiceKind {
     }
 }
 
+/// The console that masters have for browsers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Console {
+    /// Whether there is one: its pages, and logging in to them. There is if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Dashboards of this cluster, which the console links to, such as `https://grafana.example/d/mdfs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 500),
+        regex(pattern = r"^https?://[A-Za-z0-9\[][^\s@$]*$")
+    )]
+    pub grafana_url: Option<String>,
+}
+
 /// Monitoring.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

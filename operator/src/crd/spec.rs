@@ -6,8 +6,8 @@
 )]
 
 use super::options::{
-    ImagePullSecret, Logging, Maintenance, Monitoring, NetworkPolicy, PullPolicy, Service, Upgrade,
-    VolumeRetention,
+    Console, ImagePullSecret, Logging, Maintenance, Monitoring, NetworkPolicy, PullPolicy, Service,
+    Upgrade, VolumeRetention,
 };
 use super::status::MdfsClusterStatus;
 use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
@@ -142,6 +142,9 @@ pub struct MdfsClusterSpec {
     /// The Service that clients use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
+    /// The console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<Console>,
     /// Monitoring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,

@@ -27,7 +27,7 @@ pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, Strin
     let file = |key: &str| format!("{SECRETS}/{key}");
     let workers = names::workers_service(&cluster.name);
     let namespace = &cluster.namespace;
-    let args = vec![
+    let mut args = vec![
         "master".to_owned(),
         format!("--listen=0.0.0.0:{MASTER_PORT}"),
         "--cluster-id=$(CLUSTER_ID)".to_owned(),
@@ -43,6 +43,9 @@ pub(super) fn template(cluster: &ValidatedCluster, image: &str) -> (Value, Strin
         format!("--log={}", cluster.log_level.as_str()),
         "--log-json".to_owned(),
     ];
+    args.extend((!cluster.console).then(|| "--console=false".to_owned()));
+    let grafana = cluster.grafana_url.iter();
+    args.extend(grafana.map(|url| format!("--grafana-url={url}")));
     let unreachable = |key: &str| {
         json!({
             "key": key,

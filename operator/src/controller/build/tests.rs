@@ -113,6 +113,22 @@ fn a_worker_is_told_no_secret_but_the_key_of_the_cluster() {
 }
 
 #[test]
+fn masters_are_told_of_the_console_what_the_spec_says() {
+    let told = |spec: &str| {
+        let desired = built(&format!("{SPEC}{spec}"));
+        find(&desired, Kind::Deployment, "films-master").to_string()
+    };
+    let usual = told("");
+    assert!(!usual.contains("--console") && !usual.contains("--grafana-url"));
+    assert_eq!(told("  console: {enabled: true}\n"), usual);
+    let off = told("  console: {enabled: false}\n");
+    assert!(off.contains("--console=false"), "{off}");
+    let linked = told("  console: {grafanaUrl: https://grafana.example/d/mdfs}\n");
+    assert!(linked.contains("--grafana-url=https://grafana.example/d/mdfs"));
+    assert!(!linked.contains("--console"));
+}
+
+#[test]
 fn what_is_switched_off_is_not_there() {
     let desired = built(&format!("{SPEC}  networkPolicy: {{enabled: false}}\n"));
     let has = |kind: Kind| desired.objects.iter().any(|it| it.kind == kind);

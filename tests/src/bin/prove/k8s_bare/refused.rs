@@ -146,6 +146,17 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
             json!({ "serviceMonitor": { "intervalSeconds": 0 } }),
             "intervalSeconds",
         ),
+        ("/spec/console", json!({ "enabled": "no" }), "enabled"),
+        (
+            "/spec/console",
+            json!({ "grafanaUrl": "javascript:alert(1)" }),
+            "grafanaUrl",
+        ),
+        (
+            "/spec/console",
+            json!({ "grafanaUrl": "https://name:word@grafana.example" }),
+            "grafanaUrl",
+        ),
         ("/spec/maintenance", json!({ "mode": "Stopped" }), "mode"),
         ("/spec/logging", json!({ "level": "loud" }), "level"),
         ("/spec/unknown", json!(true), "unknown"),
