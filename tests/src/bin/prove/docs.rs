@@ -87,7 +87,7 @@ fn run_group(group: &[(String, String)], mp4: &Path, short: bool) -> Result<usiz
     );
     let mut blocks = 0;
     for (name, script) in group {
-        let script = at_port(&format!("{path}{script}"), port);
+        let script = at_port(&format!("{path}{}", with_findings(script)), port);
         let output = run_page(&mut server, port, group.len() > 1, || {
             run(shell(&place, &script).env("HOME", &home), LIMIT)
         })?;
@@ -103,6 +103,16 @@ fn run_group(group: &[(String, String)], mp4: &Path, short: bool) -> Result<usiz
     }
     server.stop()?;
     Ok(blocks)
+}
+
+/// The doctor also ends with [`DEGRADED`] for what it finds on this machine, such as a disk that is nearly
+/// full: then it did what the page says.
+fn with_findings(script: &str) -> String {
+    let line = |line: &str| match line {
+        "mdfs doctor" => format!("{line} || [ $? -eq {DEGRADED} ]\n"),
+        _ => format!("{line}\n"),
+    };
+    script.lines().map(line).collect()
 }
 
 /// Runs a page. One that only looks is begun again if it saw a cluster that was not well.
