@@ -47,7 +47,7 @@ pub struct Copy {
 
 /// About the bytes of an event in a stream.
 pub(super) fn size(event: &Event) -> usize {
-    let texts = [&event.name, &event.from, &event.to, &event.who, &event.text];
+    let texts = [&event.name, &event.from, &event.to, &event.text];
     let texts = texts.into_iter().flatten().map(String::len);
     // The words around them.
     texts.fold(256, usize::saturating_add)

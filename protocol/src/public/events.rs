@@ -115,9 +115,6 @@ pub struct Event {
     /// Of a file: bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Whose token it was, by its label, as far as that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub who: Option<String>,
     /// More about it, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -135,7 +132,6 @@ impl Event {
             to: None,
             version: None,
             size: None,
-            who: None,
             text: None,
         }
     }
