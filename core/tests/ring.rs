@@ -300,6 +300,20 @@ fn bytes_are_evened_out_when_films_are_few_and_large() {
 }
 
 #[test]
+fn a_clone_keeps_its_holders_when_the_other_gets_others() {
+    let (one, two) = (DiskId::from_u128(1), DiskId::from_u128(2));
+    let first = Partition::all().next().unwrap();
+    let mut before = Assignment::empty();
+    before.set_holders(first, &[one, two, one]);
+    let mut after = before.clone();
+    after.set_holders(first, &[one, two]);
+    assert_eq!(after, before);
+    after.set_holders(first, &[two]);
+    assert_eq!(before.holders(first), [one, two]);
+    assert_eq!(after.holders(first), [two]);
+}
+
+#[test]
 fn an_assignment_names_each_partition_once_and_no_disk_twice() {
     let disk = DiskId::from_u128(1);
     assert!(Assignment::try_from(vec![vec![disk]; 4095]).is_err());

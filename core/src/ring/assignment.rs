@@ -4,15 +4,17 @@ use crate::id::DiskId;
 use crate::partition::Partition;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The holders of every partition: ordered, each disk at most once.
 ///
-/// The N copies of a chunk are on the first N holders of its partition.
+/// The N copies of a chunk are on the first N holders of its partition. A clone shares all lists until
+/// either of the two changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Vec<DiskId>>", into = "Vec<Vec<DiskId>>")]
 pub struct Assignment {
     // Always `Partition::COUNT` lists.
-    holders: Vec<Vec<DiskId>>,
+    holders: Arc<Vec<Vec<DiskId>>>,
 }
 
 /// Lists that are no assignment.
@@ -68,7 +70,7 @@ impl Assignment {
     /// No partition has a holder: before the first disk joined.
     pub fn empty() -> Self {
         Self {
-            holders: vec![Vec::new(); Partition::COUNT],
+            holders: Arc::new(vec![Vec::new(); Partition::COUNT]),
         }
     }
 
@@ -81,7 +83,10 @@ impl Assignment {
 
     /// Sets the holders of a partition, in order. Of a disk named twice the first place counts.
     pub fn set_holders(&mut self, partition: Partition, holders: &[DiskId]) {
-        if let Some(list) = self.holders.get_mut(partition.index()) {
+        if self.holders(partition) == holders {
+            return;
+        }
+        if let Some(list) = Arc::make_mut(&mut self.holders).get_mut(partition.index()) {
             list.clear();
             for disk in holders {
                 if !list.contains(disk) {
@@ -144,13 +149,15 @@ impl TryFrom<Vec<Vec<DiskId>>> for Assignment {
                 return Err(InvalidAssignment::DiskTwice { partition, disk });
             }
         }
-        Ok(Self { holders })
+        Ok(Self {
+            holders: Arc::new(holders),
+        })
     }
 }
 
 impl From<Assignment> for Vec<Vec<DiskId>> {
     fn from(assignment: Assignment) -> Self {
-        assignment.holders
+        Arc::unwrap_or_clone(assignment.holders)
     }
 }
 
