@@ -246,13 +246,12 @@ impl Pass<'_> {
             let fits = named.len() <= run.wanted && good.len() >= run.wanted;
             let stays = excepted && run.is_trash && fits && !leaves;
             if stays {
-                elsewhere.note(chunk, &good, places, run.wanted);
+                let damaged: Vec<DiskId> = self.damaged_at(chunk).collect();
+                elsewhere.note(chunk, &good, &damaged, places, run.wanted);
                 // Where it stays it is mended, or nobody would ever count or drop what is bad there.
                 let bad = named.iter().filter(|disk| !good.contains(disk));
                 let bad: Vec<DiskId> = bad.copied().collect();
-                if !bad.is_empty() {
-                    self.note_needs(chunk, length, &good, &bad);
-                }
+                self.note_needs(chunk, length, &good, &bad);
             } else {
                 self.note_needs(chunk, length, &good, &lacking);
             }

@@ -357,6 +357,41 @@ fn what_the_trash_keeps_elsewhere_is_mended_there_and_goes_home_if_it_is_too_muc
 }
 
 #[test]
+fn a_damaged_copy_that_came_home_goes_while_the_trash_keeps_the_others_elsewhere() {
+    let elsewhere = Copies {
+        first_chunk: 0,
+        chunks: 1,
+        disks: vec![disk(3), disk(4)],
+    };
+    let file = file(2, vec![elsewhere]);
+    let key = Key::Trash(LogTime::default(), file.file);
+    let trashed = TrashRecord {
+        name: name(),
+        file: file.clone(),
+    };
+    let trashed = put(&key, &trashed).unwrap();
+    let damaged = |record, on: &[u128], number| {
+        let mut request = request(&[record], on);
+        let listed = request.lists.get_mut(&disk(number)).unwrap();
+        listed.damaged.insert(chunk());
+        survey(&request)
+    };
+    let found = damaged(trashed.clone(), &[3, 4], 1);
+    assert_eq!((found.damaged_chunks, found.copies_to_make), (1, 0));
+    assert_eq!(found.excess_copies, 1);
+    let spare = ExcessCopy {
+        chunk: chunk(),
+        wanted: 2,
+        stays_elsewhere: true,
+    };
+    assert_eq!(found.excess, [(disk(1), vec![spare])].into());
+    // Not while its good blocks may be needed, and with a name it is mended where it is.
+    assert!(damaged(trashed, &[3], 1).excess.is_empty());
+    let named = damaged(stored(&file), &[3, 4], 1);
+    assert_eq!((named.excess.len(), named.copies_to_make), (0, 2));
+}
+
+#[test]
 fn a_file_that_came_after_the_lists_is_whole_and_its_chunks_are_needed() {
     let mut file = file(2, vec![]);
     file.version = 11;

@@ -10,16 +10,19 @@ use mdfs_core::records::FileRecord;
 pub(super) struct Elsewhere {
     /// The chunks that all holders have.
     pub(super) home: Vec<u32>,
-    /// Copies at disks that the exception does not name, while those that it names are enough.
+    /// Copies at disks that the exception does not name: good ones while those that it names are
+    /// enough, and damaged ones.
     spare: Vec<(ChunkId, DiskId)>,
 }
 
 impl Elsewhere {
-    /// Notes a chunk that stays where it lies, of which these copies are good.
+    /// Notes a chunk that stays where it lies, of which these copies are good, as many as are wanted,
+    /// and these damaged.
     pub(super) fn note(
         &mut self,
         chunk: ChunkId,
         good: &[DiskId],
+        damaged: &[DiskId],
         places: &Places<'_>,
         wanted: usize,
     ) {
@@ -28,6 +31,11 @@ impl Elsewhere {
             let others = good.iter().filter(|disk| !named(disk));
             self.spare.extend(others.map(|&disk| (chunk, disk)));
         }
+        // One that was on its way home is mended by nobody: the trash does not go there. Those that are
+        // at no place at all are told apart.
+        let stray = |disk: &&DiskId| places.all.contains(disk) && !named(disk);
+        let stray = damaged.iter().filter(stray);
+        self.spare.extend(stray.map(|&disk| (chunk, disk)));
     }
 }
 
