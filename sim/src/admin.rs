@@ -41,6 +41,9 @@ pub(crate) struct Admin {
     foreign: Option<SimDisk>,
     /// What is in the bad disk's place.
     visit: Option<Visit>,
+    /// Since when nothing fails any more and the cluster cannot do without the bad disk's vote, in
+    /// milliseconds of the run.
+    stuck: Option<u64>,
     /// Workers to start, and when.
     restarts: Vec<(u64, HostId)>,
     /// Whether disks are lost, swapped and shown that do not belong there.
@@ -63,6 +66,7 @@ impl Admin {
             snapshot: None,
             foreign,
             visit: None,
+            stuck: None,
             restarts: Vec::new(),
         }
     }
@@ -111,7 +115,12 @@ impl Admin {
             14 => self.export(world).await,
             15 => self.second_process(world).await?,
             _ if !self.disks => {}
-            16 | 17 => self.lose(world, &view)?,
+            16 | 17 => {
+                // The orders took a while: who votes may have changed.
+                if let Some(view) = self.look(world).await {
+                    self.lose(world, &view)?;
+                }
+            }
             18 => self.swap(world)?,
             19 => self.take_snapshot(world, &view).await?,
             _ => self.show(world, &view)?,
@@ -131,7 +140,9 @@ impl Admin {
         if self.visit.is_some() {
             self.end_visit(world)?;
         }
-        let Some(view) = self.look(world).await else {
+        let looked = self.look(world).await;
+        self.unblock(world, looked.as_ref()).await?;
+        let Some(view) = looked else {
             return Ok(false);
         };
         let policy = json!({"replicas": 2, "lower_after_seconds": 20, "min_write_copies": 0});

@@ -5,8 +5,12 @@ use super::view::{View, identity};
 use crate::world::World;
 use anyhow::Result;
 use mdfs_simdisk::SimDisk;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// How long a healed cluster may be without a leader that can write, in milliseconds.
+const STUCK: u64 = 60_000;
 
 /// What is on a disk of chunks, and who it is.
 type Content = Vec<(PathBuf, Arc<Vec<u8>>)>;
@@ -47,18 +51,61 @@ impl Admin {
         world.kill(id);
         let disk = member.disk.clone();
         let again = self.damaged.take().is_some_and(|it| it == disk);
-        if !again && self.chance.within(0, 3) == 0 && self.damage_log(world) {
+        // A log that is damaged may get the only vote before anybody looks at it.
+        let may_damage = !again && !self.lone_voter;
+        if may_damage && self.chance.within(0, 3) == 0 && self.damage_log(world) {
             // It goes on for a while first.
             self.damaged = Some(disk);
             return world.start(id);
         }
+        self.wipe(world, disk)
+    }
+
+    /// Puts a blank disk in the place of the bad one, which is in no process's hands.
+    fn wipe(&mut self, world: &mut World, disk: String) -> Result<()> {
         world.trace.reach("disk wiped");
-        let lost = world.exchange_disk(id, SimDisk::new());
+        let lost = world.exchange_disk(world.bad, SimDisk::new());
         self.lost = lost.map(|lost| (disk, lost));
         if world.net.uploads() {
             world.trace.reach("worker joined under an upload");
         }
-        world.start(id)
+        world.start(world.bad)
+    }
+
+    /// Gives up the vote of a disk that is lost, or whose log is damaged, once the cluster has been
+    /// without a leader that can write for so long that this must be why: it was lost while the voters
+    /// changed to two that had to agree, or from two. All others are there.
+    pub(super) async fn unblock(&mut self, world: &mut World, view: Option<&View>) -> Result<()> {
+        let bad = world.hosts.get(&world.bad).and_then(|host| host.disk());
+        let there = bad.and_then(identity).map(|(disk, _)| disk);
+        // It may be gone already, with a worker that was retired.
+        if self.damaged != there {
+            self.damaged = None;
+        }
+        let lost = self.lost.as_ref().map(|(disk, _)| disk.clone());
+        let Some(disk) = lost.clone().or_else(|| self.damaged.clone()) else {
+            self.stuck = None;
+            return Ok(());
+        };
+        let votes = |view: &View| view.members.iter().any(|it| it.disk == disk && it.voter);
+        if view.is_some_and(|view| !votes(view)) {
+            self.stuck = None;
+            return Ok(());
+        }
+        let since = *self.stuck.get_or_insert(world.trace.now());
+        if world.trace.now() < since + STUCK {
+            return Ok(());
+        }
+        if lost.is_none() {
+            self.damaged = None;
+            world.kill(world.bad);
+            return self.wipe(world, disk);
+        }
+        world.trace.reach("voter given up while the voters changed");
+        let body = json!({"worker": disk, "lost": true});
+        self.forgotten.insert(disk);
+        self.order(world, "forget-voter", body).await;
+        Ok(())
     }
 
     /// Flips bits in the metadata log on the bad disk, which is in no process's hands.
