@@ -126,14 +126,6 @@ impl Catcher {
         }
     }
 
-    /// The minutes in which it must be done.
-    pub(super) fn minutes(&self) -> u32 {
-        match self {
-            Self::Model(_) | Self::PowerCut | Self::Test { .. } => 5,
-            Self::Sim { .. } => 15,
-        }
-    }
-
     /// Where it noticed what must be seen; none if it noticed nothing, or something else.
     pub(super) fn noticed(&self, finished: &Finished, seen: &str) -> Option<String> {
         if finished.success || finished.timed_out {

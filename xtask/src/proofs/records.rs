@@ -100,6 +100,6 @@ pub(super) const PROOFS: &[Proof] = &[
         claim: "each of twenty bugs and more, planted one by one, is caught by the check made for it",
         needs: &[("git", "git")],
         form: Form::Planted,
-        minutes: 60,
+        minutes: 120,
     },
 ];
