@@ -36,7 +36,7 @@ pub const LEAST: Bounds = Bounds {
     disk_fault: None,
     master_fault: None,
     mutant: None,
-    at_most: Duration::from_secs(300),
+    at_most: Duration::from_secs(1200),
 };
 
 /// Answers at once or never; only the order of messages matters, not time.
