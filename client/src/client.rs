@@ -80,8 +80,9 @@ impl Client {
     /// If there is no URL, one is malformed or not `http`, or the token cannot be sent.
     pub fn new(mut config: ClientConfig) -> Result<Self, Error> {
         for url in &mut config.urls {
-            let parsed = reqwest::Url::parse(url).map_err(|why| {
-                Error::Config(format!("{:?} is not a URL: {why}", without_user(url)))
+            let parsed = reqwest::Url::parse(url).map_err(|why| match url.contains("://") {
+                true => Error::Config(format!("{:?} is not a URL: {why}", without_user(url))),
+                false => Error::Config(not_http(url)),
             })?;
             if !parsed.username().is_empty() || parsed.password().is_some() {
                 // Not repeated: it may hold a secret.
@@ -90,9 +91,7 @@ impl Client {
                 ));
             }
             if parsed.scheme() != "http" || parsed.host_str().is_none() {
-                return Err(Error::Config(format!(
-                    "{url:?} is not of the form http://HOST:PORT"
-                )));
+                return Err(Error::Config(not_http(url)));
             }
             url.truncate(url.trim_end_matches('/').len());
         }
@@ -368,6 +367,13 @@ impl Client {
         let order = Ordering::Relaxed;
         let _ = self.preferred.compare_exchange(than, next, order, order);
     }
+}
+
+fn not_http(url: &str) -> String {
+    format!(
+        "{:?} is not of the form http://HOST:PORT",
+        without_user(url)
+    )
 }
 
 /// Why there is no answer from `url`.

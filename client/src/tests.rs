@@ -639,6 +639,10 @@ fn a_configuration_that_cannot_work_is_refused() {
             "{url:?}"
         );
     }
+    for url in ["127.0.0.1:8080", "master:8080", "nonsense"] {
+        let refused = Client::new(ClientConfig::new(url)).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("http://"), "{refused}");
+    }
     let odd = ClientConfig::new("http://a").with_token("a\nb");
     assert!(matches!(Client::new(odd), Err(Error::Config(_))));
     let shown = format!("{:?}", ClientConfig::new("http://a").with_token("secret"));
