@@ -178,10 +178,15 @@ impl Caller {
         if self.grant.allows_all(role, prefix) {
             return Ok(());
         }
-        Err(HttpError::new(
-            Code::Forbidden,
-            format!("the token does not allow this: it needs the role {role} here"),
-        ))
+        let folder = self.grant.folder.as_str();
+        let detail = match self.who {
+            // Who has but a link need not learn of more than its file.
+            Who::Token(_) if self.grant.roles.has(role) && !folder.is_empty() => {
+                format!("the token does not allow this: it is for {folder:?} alone")
+            }
+            _ => format!("the token does not allow this: it needs the role {role} here"),
+        };
+        Err(HttpError::new(Code::Forbidden, detail))
     }
 
     /// The beginning of all names that they may do this to.
@@ -242,5 +247,34 @@ impl<S: Sync> FromRequestParts<S> for PathName {
         let name = parts.extensions.get::<Self>().cloned();
         // A handler of a route whose rule has no name asked for one.
         name.ok_or_else(|| HttpError::new(Code::Internal, "the route has no name"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::error::problem_of;
+    use mdfs_core::access::Folder;
+
+    #[test]
+    fn a_token_for_a_folder_is_told_which() {
+        let grant = Grant {
+            roles: [Role::Read].into_iter().collect(),
+            folder: Folder::parse("films").unwrap(),
+        };
+        let token = TokenId::from_u128(7);
+        let until = LogTime::from_millis(1);
+        let told = |caller: &Caller, role| {
+            let error = caller.may_all(role, "").unwrap_err();
+            problem_of(&error, "r").detail
+        };
+        let caller = Caller::token(token, grant.clone(), until);
+        assert!(told(&caller, Role::Read).contains("\"films/\" alone"));
+        assert!(told(&caller, Role::Write).contains("the role write"));
+        let link = Caller {
+            who: Who::TokenLink(token),
+            ..caller
+        };
+        assert!(!told(&link, Role::Read).contains("films"));
     }
 }
