@@ -91,7 +91,12 @@ impl Metadata {
         let (disk, record) = self.find_member(worker)?;
         let voters = self.log.membership().map(|it| it.config.voters);
         if !voters.is_some_and(|voters| self.has_heir(now, &voters)) {
-            self.check_no_voter(disk, record)?;
+            self.check_no_voter(disk, record).map_err(|_| {
+                Error::Conflict(format!(
+                    "worker {} votes, and no other can take its vote: add a worker first",
+                    record.name
+                ))
+            })?;
         }
         self.plan_state(worker, MemberState::Decommissioning)
     }
