@@ -63,7 +63,7 @@ pub(super) fn plan(cluster: &ValidatedCluster, observed: &Observed) -> Scaling {
         now,
     };
     match view.refusal() {
-        Some((block, why)) => scaling.state = ScaleDown::Blocked(block, why),
+        Some((block, why)) => scaling.state = ScaleDown::Blocked(block, view.told(why)),
         None => view.drain(&mut scaling.steps),
     }
     view.undrain(&mut scaling.steps);
@@ -194,6 +194,17 @@ impl View<'_> {
             return Some((ScaleDownBlock::InsufficientCapacity, why));
         }
         None
+    }
+
+    /// With the workers that are to be emptied and stay: nobody asked for fewer because of them.
+    fn told(&self, why: String) -> String {
+        let stay = (0..self.cluster.workers.replicas)
+            .filter(|ordinal| self.leaves(*ordinal))
+            .map(|ordinal| self.name(ordinal));
+        match stay.collect::<Vec<_>>().join(", ") {
+            stay if stay.is_empty() => why,
+            stay => format!("decommission of {stay}: {why}"),
+        }
     }
 
     fn drain(&self, steps: &mut Vec<Step>) {

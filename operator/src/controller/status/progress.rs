@@ -56,9 +56,16 @@ type UnderWay = Option<(&'static str, String)>;
 fn workers(facts: &Facts<'_>, valid: &ValidatedCluster, plan: &Plan) -> UnderWay {
     let observed = facts.observed;
     let wanted = facts.wanted_workers;
-    if plan.scale_down != ScaleDown::NotRequested {
-        let from = plan.replicas;
-        return Some(("Draining", format!("from {from} workers to {wanted}")));
+    match &plan.scale_down {
+        ScaleDown::NotRequested => {}
+        // Nobody is to go: workers are to be emptied, and cannot be.
+        ScaleDown::Blocked(_, why) if plan.replicas <= wanted => {
+            return Some(("Draining", why.clone()));
+        }
+        ScaleDown::Running | ScaleDown::Blocked(..) => {
+            let from = plan.replicas;
+            return Some(("Draining", format!("from {from} workers to {wanted}")));
+        }
     }
     let pods = observed.worker_pods().count();
     if pods < usize::try_from(wanted).unwrap_or(usize::MAX) {

@@ -503,6 +503,26 @@ fn a_worker_that_is_to_be_empty_holds_readiness_until_it_is() {
 }
 
 #[test]
+fn a_worker_that_cannot_be_emptied_is_named() {
+    let spec = format!("{SPEC}  decommission: [{{worker: films-worker-2}}]\n");
+    let valid = validate(&cluster(&spec)).unwrap();
+    let mut world = World::of_workers(3);
+    world.member(0).free_bytes = 1;
+    world.member(1).free_bytes = 1;
+    let before = MdfsClusterStatus::default();
+    let status = shown_with(&before, &world, &valid, NOW, |_| {});
+    assert_eq!(says(&status, "ScaleDownBlocked").1, "InsufficientCapacity");
+    for kind in ["ScaleDownBlocked", "Progressing"] {
+        let told = status.conditions.iter().find(|it| it.type_ == kind);
+        let told = &told.unwrap().message;
+        assert!(
+            told.starts_with("decommission of films-worker-2: "),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_shrink_shows_what_is_left_on_the_workers_that_go() {
     let mut world = World::of_workers(5);
     world.member(4).draining = true;
