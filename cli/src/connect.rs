@@ -7,7 +7,9 @@
 
 use crate::args::Global;
 use crate::error::CliError;
+use crate::output::shown;
 use mdfs_client::{Client, ClientConfig};
+use mdfs_protocol::problem::Code;
 use serde::Deserialize;
 use std::io;
 use std::net::SocketAddr;
@@ -94,6 +96,21 @@ pub(crate) fn connect(global: &Global) -> Result<Client, CliError> {
     config.urls = target.urls;
     config.token = token;
     Ok(Client::new(config)?)
+}
+
+/// Says of a token that the cluster refused where it is from.
+pub(crate) fn hint_at_token(global: &Global, error: CliError) -> CliError {
+    match known(global).ok().and_then(|known| known.token_file) {
+        Some(file) => {
+            let file = file.to_string_lossy();
+            let hint = format!(
+                "the cluster does not know the token in {}, or it has ended",
+                shown(&file)
+            );
+            error.hinted_at(&[Code::Unauthorized], hint)
+        }
+        None => error,
+    }
 }
 
 fn find(global: &Global, home: Option<&Path>, here: &Path) -> Result<Target, CliError> {
@@ -313,6 +330,27 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn of_a_token_that_is_not_known_it_is_said_where_it_is_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine");
+        std::fs::write(&file, "secret").unwrap();
+        let refused = || {
+            CliError::from(mdfs_client::Error::Refused {
+                subject: "a".to_owned(),
+                code: Code::Unauthorized,
+                detail: String::new(),
+                request_id: String::new(),
+            })
+        };
+        let given = global(&["http://a"], file.to_str());
+        let error = hint_at_token(&given, refused());
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(file.to_str().unwrap()) && !hint.contains("secret"));
+        let without = hint_at_token(&global(&["http://a"], None), refused());
+        assert!(without.hint().unwrap().contains("--token-file"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use crate::output::shown;
 use mdfs_client::Error as ClientError;
 use mdfs_protocol::problem::Code;
 use mdfs_service::settings::Faults;
+use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,6 +90,9 @@ pub enum CliError {
     /// No file is in a folder of names.
     #[error("there is no file in {}", shown(.0))]
     NoFolder(String),
+    /// What is stored only if nothing of that name is there.
+    #[error("{} is there already", shown(.0))]
+    Taken(String),
     /// Deletion was not confirmed.
     #[error("nothing was deleted")]
     NotConfirmed,
@@ -97,9 +102,43 @@ pub enum CliError {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
+    /// Another of these, of which the command knows what to do about it.
+    #[error("{error}")]
+    Hinted {
+        /// What went wrong.
+        #[source]
+        error: Box<CliError>,
+        /// What to do about it.
+        hint: Cow<'static, str>,
+    },
 }
 
 impl CliError {
+    /// The same, with what to do about it in place of what else would be said.
+    pub(crate) fn hinted(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::Hinted {
+            error: Box::new(self),
+            hint: hint.into(),
+        }
+    }
+
+    /// The same, with what to do about it if the cluster said no for one of these reasons.
+    pub(crate) fn hinted_at(self, codes: &[Code], hint: impl Into<Cow<'static, str>>) -> Self {
+        match self.code() {
+            Some(code) if codes.contains(&code) => self.hinted(hint),
+            _ => self,
+        }
+    }
+
+    /// Why the cluster said no, if it did.
+    fn code(&self) -> Option<Code> {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::Hinted { error, .. } => error.code(),
+            _ => None,
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
@@ -113,8 +152,10 @@ impl CliError {
                 Exit::Usage
             }
             Self::Server(error) if error.is::<Faults>() => Exit::Usage,
+            Self::Hinted { error, .. } => error.exit(),
             Self::File { .. }
             | Self::Stdio { .. }
+            | Self::Taken(_)
             | Self::Runtime(_)
             | Self::Server(_)
             | Self::Interrupted => Exit::Failed,
@@ -122,11 +163,15 @@ impl CliError {
     }
 
     /// What to do about it, if that is known.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&str> {
         match self {
-            Self::Client(ClientError::Unreachable { .. }) => {
-                Some("is the cluster running? start one with `mdfs dev`")
-            }
+            Self::Hinted { hint, .. } => Some(hint),
+            Self::Client(ClientError::Unreachable { source, .. }) => Some(
+                match is_caused_by(source, io::ErrorKind::ConnectionRefused) {
+                    true => "is the cluster running? start one with `mdfs dev`",
+                    false => "is the address right, and can this machine reach it?",
+                },
+            ),
             Self::Client(error) => match error.code()? {
                 Code::Unauthorized => {
                     Some("name the file with the token: --token-file, or MDFS_TOKEN_FILE")
@@ -139,7 +184,6 @@ impl CliError {
                     Some("`mdfs uploads` shows which are open, and ends them")
                 }
                 Code::WorkerNotFound => Some("`mdfs workers` shows what there is"),
-                Code::Conflict => Some("`--force` replaces what is there, where a command has it"),
                 Code::TooFewWorkers => Some("`mdfs workers` shows which workers are live"),
                 Code::NoLeader | Code::NoQuorum | Code::Unavailable | Code::Busy => {
                     Some("try again in a moment; `mdfs status` shows what is wrong")
@@ -151,6 +195,7 @@ impl CliError {
                  ~/.config/mdfs/config.yaml",
             ),
             Self::NoFolder(_) => Some("`mdfs ls` shows what there is"),
+            Self::Taken(_) => Some("without `--if-absent` it is replaced, and goes to the trash"),
             Self::NotConfirmed => Some("`--yes` deletes without asking"),
             Self::File { .. }
             | Self::Stdio { .. }
@@ -173,7 +218,7 @@ impl CliError {
     /// The error with its causes, in a form that does no harm to a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
+        let mut cause = self.source();
         while let Some(error) = cause {
             let more = error.to_string();
             if !text.ends_with(&more) {
@@ -185,6 +230,21 @@ impl CliError {
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })
             .collect()
     }
+}
+
+/// Whether the operating system said this, however deep below.
+pub(crate) fn is_caused_by(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == kind)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn exit_of(code: Code) -> Exit {
@@ -259,6 +319,32 @@ mod tests {
             source,
         };
         assert_eq!(error.exit(), Exit::NotFound);
+    }
+
+    #[test]
+    fn what_a_command_knows_is_said_once_in_place_of_what_is_usual() {
+        let usual = refused(Code::FileNotFound);
+        assert!(usual.hint().is_some_and(|hint| hint.contains("mdfs ls")));
+        let text = usual.text();
+        let other = usual.hinted_at(&[Code::Conflict], "no");
+        assert!(other.hint().is_some_and(|hint| hint.contains("mdfs ls")));
+        let hinted = other.hinted_at(&[Code::Conflict, Code::FileNotFound], "yes");
+        assert_eq!(hinted.hint(), Some("yes"));
+        assert_eq!((hinted.text(), hinted.exit()), (text, Exit::NotFound));
+        // Most commands that meet a conflict have no `--force`.
+        assert_eq!(refused(Code::Conflict).hint(), None);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_offered_where_none_listens() {
+        let mut config = mdfs_client::ClientConfig::new("http://127.0.0.1:1");
+        config.retry_for = std::time::Duration::ZERO;
+        let client = mdfs_client::Client::new(config).unwrap();
+        let error = CliError::from(client.stat("a").await.unwrap_err());
+        assert!(error.hint().is_some_and(|hint| hint.contains("mdfs dev")));
+        // As when a name is not known.
+        let error = io::Error::other("failed to look up address information");
+        assert!(!is_caused_by(&error, io::ErrorKind::ConnectionRefused));
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn execute(cli: Cli) -> Result<Exit, CliError> {
     });
     // A read of stdin cannot be cancelled: the process must not wait for it.
     runtime.shutdown_background();
-    result
+    result.map_err(|error| connect::hint_at_token(&context.global, error))
 }
 
 #[cfg(test)]

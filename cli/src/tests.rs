@@ -15,6 +15,7 @@ fn usage_is_told_by_the_exit_code() {
     check("mdfs sign a --expires soon", Exit::Usage);
     check("mdfs --url https:/nonsense ls", Exit::Usage);
     check("mdfs --url http://127.0.0.1:1 rm a", Exit::Usage);
+    check("mdfs --url http://127.0.0.1:1 put . films", Exit::Usage);
     check(
         "mdfs --url http://127.0.0.1:1 put ./no-such-file",
         Exit::NotFound,

@@ -32,7 +32,7 @@ enum Act {
     /// What is there already is left as it is, so the same import again takes in the rest. Exits with 1
     /// if files were left out because other files have their names.
     Import(Import),
-    /// Have so many disks keep the metadata log and vote: 1, 3 or 5
+    /// Have so many disks keep the metadata log and vote: 1, 2, 3 or 5
     ///
     /// They come and go one at a time, as far as there are disks for it. Or 2: a pair reads with one of
     /// them lost, and writes with both.

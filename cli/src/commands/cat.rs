@@ -1,6 +1,6 @@
 //! `mdfs cat`
 
-use super::Context;
+use super::{Context, LIST, perhaps_folder};
 use crate::error::{CliError, Exit};
 use crate::output::stdout_failed;
 use crate::stdio;
@@ -29,7 +29,8 @@ impl Cat {
             length: self.length,
             if_range: None,
         };
-        let download = context.client()?.get_part(&self.name, &options).await?;
+        let download = context.client()?.get_part(&self.name, &options).await;
+        let download = download.map_err(|error| perhaps_folder(error.into(), LIST))?;
         pour(download, |_| {}).await?;
         Ok(Exit::Ok)
     }

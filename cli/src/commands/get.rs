@@ -4,12 +4,16 @@ use super::cat::pour;
 use super::fetch::{Watch, fetch};
 use super::part::{Part, is_hidden_part};
 use super::tree::{TreeArgs, get_tree};
-use super::{Context, last_part};
+use super::{Context, last_part, perhaps_folder};
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
 use crate::progress;
 use clap::Args;
+use mdfs_client::Client;
 use std::path::{Path, PathBuf};
+
+const FETCH: &str = "`mdfs get -r` fetches a folder; `mdfs ls` shows what there is, and \
+     `mdfs ls --trash` what was deleted";
 
 /// Fetch a file or a folder; goes on where an earlier try broke off
 #[derive(Debug, Args)]
@@ -29,6 +33,12 @@ impl Get {
         if self.tree.recursive {
             return get_tree(context, &client, &self.name, self.file, &self.tree).await;
         }
+        let one = self.one(context, &client).await;
+        one.map_err(|error| perhaps_folder(error, FETCH))
+    }
+
+    /// Fetches one file.
+    async fn one(self, context: &Context, client: &Client) -> Result<Exit, CliError> {
         if self.file.as_deref() == Some(Path::new("-")) {
             let download = client.get(&self.name).await?;
             let bar = progress::bar(&self.name, Some(download.left()), context.global.quiet);
@@ -48,7 +58,7 @@ impl Get {
             begin: &begin,
             add: &|bytes| bar.inc(bytes),
         };
-        let fetched = fetch(&client, &self.name, &part, &watch).await;
+        let fetched = fetch(client, &self.name, &part, &watch).await;
         bar.finish_and_clear();
         let head = fetched?;
         part.finish()?;
@@ -69,6 +79,9 @@ impl Get {
 /// Where a file goes. A name from the cluster decides at most the last part of the path.
 fn destination(name: &str, file: Option<PathBuf>) -> Result<PathBuf, CliError> {
     let own = last_part(name);
+    if own.is_empty() {
+        return Err(CliError::Usage(format!("{name:?} is a folder's name")).hinted(FETCH));
+    }
     let path = match file {
         Some(path) if path.is_dir() => path.join(own),
         Some(path) => path,
@@ -103,7 +116,11 @@ mod tests {
         );
         assert_eq!(check("a/b.mkv", Some(here.join("c"))), Some(here.join("c")));
         assert_eq!(check("a/..", None), None);
-        assert_eq!(check("a/", None), None);
+        for file in [None, Some(here.clone()), Some(here.join("c"))] {
+            let folder = destination("films/", file).unwrap_err();
+            assert!(folder.text().contains("films/"), "{}", folder.text());
+            assert!(folder.hint().is_some_and(|hint| hint.contains("get -r")));
+        }
         assert_eq!(check("a/.mdfs-0123456789abcdef.part", None), None);
     }
 }

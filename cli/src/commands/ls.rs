@@ -5,6 +5,7 @@ use crate::error::{CliError, Exit};
 use crate::output::{Format, print, shown, size, table};
 use clap::Args;
 use mdfs_client::{Client, ListOptions};
+use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{FileInfo, Listing, Trash, TrashedFile};
 
 /// List files
@@ -30,6 +31,12 @@ const PAGE_MAX: usize = 1000;
 
 impl Ls {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
+        let listed = self.list(context).await;
+        let hint = "a token for one folder lists that: `mdfs ls FOLDER/`";
+        listed.map_err(|error| error.hinted_at(&[Code::Forbidden], hint))
+    }
+
+    async fn list(self, context: &Context) -> Result<Exit, CliError> {
         let format = context.global.output;
         let mut left = self.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)

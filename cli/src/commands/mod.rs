@@ -32,8 +32,10 @@ mod workers;
 
 use crate::args::{Command, Global};
 use crate::connect::connect;
-use crate::error::{CliError, Exit};
+use crate::error::{CliError, Exit, is_caused_by};
 use mdfs_client::Client;
+use mdfs_protocol::problem::Code;
+use std::io;
 
 /// What a command may use.
 pub(crate) struct Context {
@@ -87,11 +89,20 @@ pub(crate) async fn execute(context: &Context, command: Command) -> Result<Exit,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
         Command::Generated(generated) => generated.execute(),
-        Command::Dev(args) => served(crate::dev::run(args).await),
+        Command::Dev(args) => served(crate::dev::run(args).await).map_err(hint_at_port),
         Command::Master(args) => served(crate::roles::run_master(*args).await),
         Command::Worker(args) => served(crate::roles::run_worker(args).await),
         Command::Operator(args) => served(crate::roles::run_operator(args).await),
     }
+}
+
+/// What to do with a folder where a file is wanted.
+const LIST: &str = "`mdfs ls NAME/` lists a folder; `mdfs ls` shows what there is, and \
+     `mdfs ls --trash` what was deleted";
+
+/// Says what to do with a folder, if there is no file of the name that was given.
+fn perhaps_folder(error: CliError, hint: &'static str) -> CliError {
+    error.hinted_at(&[Code::FileNotFound, Code::InvalidName], hint)
 }
 
 /// How a server ended.
@@ -99,7 +110,33 @@ fn served(result: anyhow::Result<()>) -> Result<Exit, CliError> {
     result.map(|()| Exit::Ok).map_err(CliError::Server)
 }
 
+/// Says what to do where another program listens.
+fn hint_at_port(error: CliError) -> CliError {
+    match &error {
+        CliError::Server(why) if is_caused_by(why.as_ref(), io::ErrorKind::AddrInUse) => {
+            error.hinted("`--port` takes another port; 0 takes a free one")
+        }
+        _ => error,
+    }
+}
+
 /// The last part of a name or path, after the last slash.
 fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::listen;
+
+    #[tokio::test]
+    async fn where_a_port_is_in_use_another_is_offered() {
+        let other = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let taken = listen(other.local_addr().unwrap()).await.unwrap_err();
+        let error = hint_at_port(CliError::Server(taken));
+        assert!(error.hint().is_some_and(|hint| hint.contains("--port")));
+        let other = hint_at_port(CliError::Server(anyhow::anyhow!("no disk")));
+        assert_eq!(other.hint(), None);
+    }
 }

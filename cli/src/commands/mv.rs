@@ -4,6 +4,9 @@ use super::{Context, last_part};
 use crate::error::{CliError, Exit};
 use crate::output::{print, shown};
 use clap::Args;
+use mdfs_protocol::problem::Code;
+
+const FORCE: &str = "`--force` replaces what is there; it goes to the trash";
 
 /// Give a file another name
 #[derive(Debug, Args)]
@@ -27,7 +30,11 @@ impl Mv {
         if last_part(&to).is_empty() {
             to.push_str(last_part(&from));
         }
-        let info = context.client()?.rename(&from, &to, force).await?;
+        let renamed = context.client()?.rename(&from, &to, force).await;
+        let info = renamed.map_err(|error| match force {
+            false => CliError::from(error).hinted_at(&[Code::Conflict], FORCE),
+            true => error.into(),
+        })?;
         let table = || format!("{} -> {}", shown(&from), shown(&info.name));
         print(context.global.output, &info, table, [info.name.as_str()])?;
         Ok(Exit::Ok)

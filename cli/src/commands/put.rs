@@ -9,6 +9,7 @@ use clap::Args;
 use mdfs_client::{PutBody, PutFileOptions, PutOptions};
 use mdfs_core::checksum::{Blake3, Crc32};
 use mdfs_core::chunk::ChunkSize;
+use mdfs_protocol::problem::Code;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -65,15 +66,17 @@ impl Put {
             let client = context.client()?;
             return put_tree(context, &client, self.into_tree()).await;
         }
+        self.check_no_folder()?;
         let name = self.name()?;
         let (source, total) = self.source()?;
         let client = context.client()?;
         let bar = progress::bar(&name, total, context.global.quiet);
         let position = bar.clone();
         let state = state_file(self.state_dir.as_deref(), &self.file, &name);
+        let if_absent = self.if_absent;
         let options = PutOptions {
             content_type: self.content_type,
-            if_absent: self.if_absent,
+            if_absent,
             crc32: self.crc32,
             replicas: self.replicas,
             chunk_size: self.chunk_size.map(u64::from),
@@ -94,7 +97,11 @@ impl Put {
             }
         };
         bar.finish_and_clear();
-        let info = result?;
+        let info = result.map_err(|error| match error.code() {
+            // There is no other condition.
+            Some(Code::PreconditionFailed) if if_absent => CliError::Taken(name),
+            _ => error.into(),
+        })?;
         if let Some(copies) = info.durability {
             let wanted = info.replicas;
             eprintln!(
@@ -111,6 +118,15 @@ impl Put {
         };
         print(context.global.output, &info, table, [info.name.as_str()])?;
         Ok(Exit::Ok)
+    }
+
+    fn check_no_folder(&self) -> Result<(), CliError> {
+        if self.is_stdin() || !self.file.is_dir() {
+            return Ok(());
+        }
+        let file = self.file.to_string_lossy();
+        let what = CliError::Usage(format!("{} is a folder", shown(&file)));
+        Err(what.hinted("`mdfs put -r` stores all files of a folder"))
     }
 
     /// How the bytes are sent, and their number if it is known.

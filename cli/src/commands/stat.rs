@@ -1,6 +1,6 @@
 //! `mdfs stat`
 
-use super::Context;
+use super::{Context, LIST, perhaps_folder};
 use crate::error::{CliError, Exit};
 use crate::output::{fields, print, shown, size};
 use clap::Args;
@@ -16,7 +16,8 @@ pub struct Stat {
 
 impl Stat {
     pub(crate) async fn execute(self, context: &Context) -> Result<Exit, CliError> {
-        let head = context.client()?.stat(&self.name).await?;
+        let head = context.client()?.stat(&self.name).await;
+        let head = head.map_err(|error| perhaps_folder(error.into(), LIST))?;
         let table = || {
             let mut lines = vec![
                 ("name", shown(&head.name).into_owned()),
