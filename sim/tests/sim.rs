@@ -21,9 +21,12 @@ fn clusters_keep_their_promises_while_things_happen_to_them() {
                     if seed > CLUSTERS {
                         return;
                     }
-                    let outcome = run(seed, &Plan::drawn(seed, 1)).unwrap();
-                    if !outcome.broken.is_empty() {
-                        broken.lock().unwrap().push((seed, outcome.broken));
+                    let found = match run(seed, &Plan::drawn(seed, 1)) {
+                        Ok(outcome) => outcome.broken,
+                        Err(error) => vec![error.to_string()],
+                    };
+                    if !found.is_empty() {
+                        broken.lock().unwrap().push((seed, found));
                     }
                 }
             });

@@ -238,7 +238,8 @@ impl Run {
         let skips = self.workspace.target.join("skipped-tests.txt");
         std::fs::write(&skips, "")?;
         let words = ["cargo", "test", "--workspace", "--no-fail-fast", "--locked"];
-        let tests = Bounded::new(25, &words)
+        // A hundred simulated clusters are among them, which a busy machine takes its time for.
+        let tests = Bounded::new(45, &words)
             .env("MDFS_PROGRAM", self.workspace.program("debug", "mdfs"))
             // An error of a test says what went wrong; where it was made does not help.
             .env("RUST_LIB_BACKTRACE", "0")

@@ -34,6 +34,12 @@ impl Catalog {
         kept.map_or(self.replicas(), |kept| kept.max(self.replicas()))
     }
 
+    /// The most copies that any file is to have, by the policy or because it was asked for.
+    pub(in super::super) fn most_wanted(&self) -> ReplicationFactor {
+        let asked = self.explicit.keys().next_back().copied();
+        asked.map_or(self.replicas(), |asked| asked.max(self.replicas()))
+    }
+
     /// What a disk should hold of a partition.
     pub(in super::super) fn desired_of(&self, disk: DiskId, partition: Partition) -> Digest {
         let targets = self.targets(partition);

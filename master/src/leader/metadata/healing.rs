@@ -72,8 +72,9 @@ impl Metadata {
                 wanted,
                 stays_elsewhere,
             } = *copy;
-            // Where it stays elsewhere, the copies there are enough whatever becomes of the file, and
-            // no exception ends by a survey that knew of an order to drop.
+            // Where it stays elsewhere, the copies there are enough whatever becomes of the file, or this
+            // one is damaged and others are enough; and no exception ends by a survey that knew of an
+            // order to drop.
             let is_for = |catalog: &Catalog| {
                 let is_place = !stays_elsewhere && catalog.keeps(disk, chunk.partition(), wanted);
                 policy != Some(catalog.replicas()) || is_place

@@ -194,7 +194,8 @@ impl Metadata {
     /// partitions have moved.
     fn lacks_holders(&self, reachable: &BTreeSet<DiskId>) -> bool {
         let catalog = &self.catalog;
-        let wanted = usize::from(catalog.replicas().get());
+        // A file that asked for more copies than its partition has holders shows by a survey only.
+        let wanted = usize::from(catalog.most_wanted().get());
         let is_gone = |disk: &DiskId| !reachable.contains(disk);
         Partition::all().any(|partition| {
             let targets = catalog.targets(partition);

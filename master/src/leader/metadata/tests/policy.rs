@@ -4,7 +4,7 @@ use super::asking::{begin, done, open};
 use super::healing::{LOST, check_whole, copies, with_files};
 use super::world::{DROP_AFTER, World};
 use crate::error::Error;
-use crate::leader::command::{BeginUpload, FileInfo};
+use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
 use mdfs_core::records::plan::PolicyChange;
 use mdfs_core::ring::ReplicationFactor;
@@ -52,6 +52,37 @@ fn more_copies_are_made_of_the_files_that_follow_the_policy_and_of_no_others() {
     assert_eq!(view.sites[0].sites.len(), 3);
     let new = world.store("new");
     check_copies(&world, &[new], 3);
+}
+
+#[test]
+fn a_file_that_asked_for_more_copies_than_there_are_disks_left_is_never_called_whole() {
+    let mut world = World::founded_by(1);
+    for number in [2, 3] {
+        world.add(number);
+    }
+    world.run(3000);
+    world.change(copies_of(3)).unwrap();
+    world.run(3000);
+    let thrice = store_with(&mut world, "thrice", 3);
+    let change = PolicyChange {
+        lower_after_seconds: Some(0),
+        ..copies_of(2)
+    };
+    world.change(change).unwrap();
+    world.run(10_000);
+    check_copies(&world, &[thrice.clone()], 3);
+    assert_eq!(world.status().under_replicated_files, 0);
+    let (worker, lost) = ("worker-3".to_owned(), true);
+    let retire = Order::Retire { worker, lost };
+    let asked = world.ask(|answer| Question::Order(retire, answer));
+    done(asked).unwrap();
+    world.kill(3);
+    for _ in 0..200 {
+        world.run(200);
+        assert_eq!(world.status().under_replicated_files, 1);
+    }
+    check_copies(&world, &[thrice], 2);
+    assert_eq!(world.status().moving_partitions, 0);
 }
 
 #[test]
