@@ -364,11 +364,11 @@ fn more_copies_than_there_are_holders_are_mended_where_they_lie() {
         disks: vec![disk(1), disk(2), disk(3)],
     };
     let stored = stored(&file(3, vec![three]));
-    let whole = survey(&request(&[stored.clone()], &[1, 2, 3]));
+    let whole = survey(&request(std::slice::from_ref(&stored), &[1, 2, 3]));
     assert_eq!((whole.under_replicated_files, whole.copies_to_make), (0, 0));
     for lost in 1..=3 {
         let on: Vec<u128> = (1..=3).filter(|it| *it != lost).collect();
-        let found = survey(&request(&[stored.clone()], &on));
+        let found = survey(&request(std::slice::from_ref(&stored), &on));
         let targets: Vec<DiskId> = found.needs.iter().map(|need| need.target).collect();
         assert_eq!(targets, [disk(lost)]);
         assert_eq!((found.under_replicated_files, found.copies_to_make), (1, 1));

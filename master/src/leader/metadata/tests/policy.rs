@@ -70,7 +70,7 @@ fn a_file_that_asked_for_more_copies_than_there_are_disks_left_is_never_called_w
     };
     world.change(change).unwrap();
     world.run(10_000);
-    check_copies(&world, &[thrice.clone()], 3);
+    check_copies(&world, std::slice::from_ref(&thrice), 3);
     assert_eq!(world.status().under_replicated_files, 0);
     let (worker, lost) = ("worker-3".to_owned(), true);
     let retire = Order::Retire { worker, lost };
