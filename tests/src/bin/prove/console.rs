@@ -34,7 +34,7 @@ pub(crate) fn prove(short: bool, python: Option<&Path>) -> Result<()> {
         // The long one has 300 MB, the short one 14.
         match short {
             true => film::make(&film, 60, "640x360")?,
-            false => film::make(&film, 360, "1280x720")?,
+            false => film::make(&film, 420, "1280x720")?,
         }
         let size = film.metadata()?.len();
         ensure!(short || size > 300_000_000, "the film has {size} bytes");
