@@ -19,6 +19,8 @@ pub(crate) enum Form {
         package: &'static str,
         example: &'static str,
         part: Option<&'static str>,
+        /// Features of the package without which it shows less.
+        features: &'static [&'static str],
     },
     /// A program of a package, told to prove; its short form is the test target of the same name.
     Program {

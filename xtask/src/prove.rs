@@ -76,6 +76,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 package,
                 example,
                 part,
+                features,
             },
             false,
         ) => {
@@ -88,6 +89,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 "--example",
                 example,
             ];
+            words.extend(features.iter().flat_map(|it| ["--features", it]));
             words.extend(part.iter().flat_map(|part| ["--", part]));
             Bounded::new(proof.minutes, &words).run(&workspace.root)?
         }
@@ -96,6 +98,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 package,
                 example,
                 part,
+                features: _,
             },
             true,
         ) => {

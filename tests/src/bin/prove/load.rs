@@ -361,13 +361,14 @@ fn version(answer: &Answer) -> Option<u64> {
     answer.header("x-mdfs-version")?.parse().ok()
 }
 
-/// The file of a content: its number, then bytes that depend on it. One in 64 has several segments.
+/// The file of a content: its number, then bytes that depend on it. One in 512 has several segments, the
+/// others are short, for all stay in the trash, and a long run should fit on a disk.
 fn body(content: u64) -> Vec<u8> {
     let mut chance = Chance::new(content);
-    let most = if chance.within(0, 64) == 0 {
+    let most = if chance.within(0, 512) == 0 {
         3 << 20
     } else {
-        30_000
+        6000
     };
     let length = usize::try_from(chance.within(0, most)).unwrap_or_default();
     let mut body = content.to_le_bytes().to_vec();
