@@ -1,10 +1,11 @@
 //! The pass over all files.
 
 mod bounded;
+mod copies;
 mod recorded;
 mod trash;
 
-use super::places::{Places, leaving, places};
+use super::places::{Places, members, places};
 use super::{
     AtRisk, ExcessCopy, Home, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
@@ -17,7 +18,7 @@ use mdfs_core::garbage::Unneeded;
 use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
-use mdfs_core::records::{FileRecord, Key, Kind, TrashRecord, decode};
+use mdfs_core::records::{FileRecord, Key, Kind, MemberState, TrashRecord, decode};
 use mdfs_core::time::LogTime;
 use std::collections::BTreeSet;
 use trash::Elsewhere;
@@ -29,7 +30,8 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         found: Survey::default(),
         listed: Unneeded::new(request.uploads.clone()),
         listed_partitions: BTreeSet::new(),
-        leaving: leaving(&request.table),
+        leaving: members(&request.table, MemberState::leaves),
+        present: members(&request.table, |state| state != MemberState::Retired),
     };
     pass.found.moved = request.moves.keys().copied().collect();
     pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
@@ -79,6 +81,8 @@ struct Pass<'a> {
     listed_partitions: BTreeSet<Partition>,
     /// Disks that are to be emptied.
     leaving: BTreeSet<DiskId>,
+    /// Disks that were not retired.
+    present: BTreeSet<DiskId>,
 }
 
 /// Chunks of a file that share their places.
@@ -264,33 +268,15 @@ impl Pass<'_> {
             } else {
                 self.note_needs(chunk, length, &good, &lacking);
             }
-            if !excepted && !lacking.is_empty() || run.is_new {
+            // What is nowhere any more will not come to the goal either, however long it is waited for.
+            let waits = !lacking.is_empty() && !self.is_lost(chunk, &good, places);
+            if !excepted && waits || run.is_new {
                 self.found.moved.remove(&run.partition);
             }
             let settled = lacking.is_empty() || stays;
             self.note_excess(chunk, &good, run.wanted, places, settled);
         }
         fewest
-    }
-
-    fn has(
-        &self,
-        disk: DiskId,
-        partition: Partition,
-        chunk: ChunkId,
-        length: u64,
-        places: &Places<'_>,
-    ) -> bool {
-        if !self.request.reachable.contains(&disk) {
-            return false;
-        }
-        match self.request.lists.get(&disk) {
-            Some(listed) if listed.partitions.contains(&partition) => {
-                listed.chunks.get(&chunk) == Some(&length)
-            }
-            // Not listed: it has what it should have.
-            _ => places.exception.unwrap_or(places.targets).contains(&disk),
-        }
     }
 
     fn note_needs(&mut self, chunk: ChunkId, length: u64, good: &[DiskId], lacking: &[DiskId]) {

@@ -41,19 +41,16 @@ pub(super) fn places<'a>(
     }
 }
 
-/// The disks that are to be emptied.
-pub(super) fn leaving(table: &Table) -> BTreeSet<DiskId> {
-    let leaves = |(key, value): (&[u8], &[u8])| {
+/// The disks whose membership is as wanted.
+pub(super) fn members(table: &Table, is_wanted: impl Fn(MemberState) -> bool) -> BTreeSet<DiskId> {
+    let wanted = |(key, value): (&[u8], &[u8])| {
         let (Ok(Key::Member(disk)), Ok(member)) =
             (Key::from_bytes(key), decode::<MemberRecord>(value))
         else {
             return None;
         };
-        match member.state {
-            MemberState::Draining | MemberState::Decommissioning => Some(disk),
-            MemberState::Active | MemberState::Retired => None,
-        }
+        is_wanted(member.state).then_some(disk)
     };
     let members = prefix(Kind::Member);
-    table.range(&members, None).filter_map(leaves).collect()
+    table.range(&members, None).filter_map(wanted).collect()
 }

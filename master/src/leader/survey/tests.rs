@@ -1,11 +1,12 @@
 use super::*;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
-use mdfs_core::id::Term;
+use mdfs_core::id::{Generation, Term};
 use mdfs_core::labels::Labels;
 use mdfs_core::log::table::Table;
 use mdfs_core::records::{
-    ChunkRecord, FileRecord, Key, Precondition, TrashRecord, UploadRecord, Wanted, put,
+    ChunkRecord, FileRecord, Key, MemberRecord, MemberState, Precondition, TrashRecord,
+    UploadRecord, Wanted, put,
 };
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_core::time::LogTime;
@@ -354,6 +355,43 @@ fn what_the_trash_keeps_elsewhere_is_mended_there_and_goes_home_if_it_is_too_muc
     assert_eq!((need.target, found.home.len()), (disk(2), 0));
     let found = survey(&request(&[many], &[1, 2, 3, 4]));
     assert_eq!((found.home.len(), found.copies_to_make), (1, 0));
+}
+
+#[test]
+fn a_chunk_that_is_nowhere_any_more_holds_up_no_move() {
+    let moving = |on: &[u128]| {
+        let mut request = request(&[stored(&file(2, vec![]))], on);
+        let goal = vec![disk(3), disk(4)];
+        request.moves.insert(chunk().partition(), goal);
+        request
+    };
+    let ended = |request: &SurveyRequest| !survey(request).moved.is_empty();
+    assert!(ended(&moving(&[3, 4])));
+    assert!(!ended(&moving(&[1, 2])), "it is still to be copied");
+    let lost = moving(&[]);
+    assert!(ended(&lost));
+    assert_eq!(survey(&lost).missing_files, 1);
+    let mut damaged = moving(&[]);
+    let listed = damaged.lists.get_mut(&disk(1)).unwrap();
+    listed.damaged.insert(chunk());
+    assert!(!ended(&damaged), "good blocks may be left");
+    // A holder that does not answer may have it, unless it was retired.
+    let of = |state| {
+        let mut request = moving(&[]);
+        request.reachable.remove(&disk(1));
+        let member = MemberRecord {
+            generation: Generation(1),
+            weight: 1,
+            zone: None,
+            name: "one".to_owned(),
+            state,
+            announced_until: None,
+        };
+        let put = put(&Key::Member(disk(1)), &member).unwrap();
+        request.table.apply(&put);
+        ended(&request)
+    };
+    assert!(!of(MemberState::Active) && of(MemberState::Retired));
 }
 
 #[test]

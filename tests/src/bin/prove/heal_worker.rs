@@ -1,9 +1,7 @@
 //! A worker that is lost for good is made up for, without a human.
 
 use crate::figures::{Series, bytes_as_f64, figure};
-use crate::healing::{
-    Stored, all_disks, bytes_in, change, read_back, settle, two_copies, wait_status, walk,
-};
+use crate::healing::{Stored, all_disks, bytes_in, change, read_back, settle, wait_status};
 use crate::{GIB, MIB};
 use anyhow::{Context, Result, bail, ensure};
 use mdfs_tests::chance::Chance;
@@ -87,7 +85,8 @@ fn lose_one(cluster: &mut DevCluster, sizes: Sizes) -> Result<()> {
         times = heal(cluster, &lost.name, held, sizes)?;
         Ok(())
     })?;
-    two_copies(&walk(disks.values())?, &files, true)?;
+    // Where both holders are others now, what the one that is left had is still to be dropped.
+    settle(cluster, &disks, 3, files.iter(), PATIENCE)?;
     read_back(cluster, &files)?;
     crate::invariants::hold(cluster, &disks, PATIENCE)?;
 
