@@ -101,7 +101,7 @@ struct Matrix<'a> {
     cluster: &'a DevCluster,
     root: Connection,
     cells: u64,
-    /// What was said to those who may not, by method and path without its name.
+    /// What was said to those who may not, by who they are, and method and path without the name.
     refusals: BTreeMap<(String, String), String>,
 }
 
@@ -207,14 +207,21 @@ impl Matrix<'_> {
                     status == 403,
                     "{method} {target} by {who}: {status}, not 403"
                 );
-                self.is_silent(method, target, name, &answer)?;
+                self.is_silent(caller, method, target, name, &answer)?;
             }
         }
         Ok(())
     }
 
-    /// A refusal is the same whether there is such a file or not.
-    fn is_silent(&mut self, method: &str, target: &str, name: &str, answer: &Answer) -> Result<()> {
+    /// What a caller is refused with is the same whether there is such a file or not.
+    fn is_silent(
+        &mut self,
+        caller: &Caller,
+        method: &str,
+        target: &str,
+        name: &str,
+        answer: &Answer,
+    ) -> Result<()> {
         if name.is_empty() {
             return Ok(());
         }
@@ -222,7 +229,8 @@ impl Matrix<'_> {
         if let Some(id) = answer.header("x-request-id") {
             said = said.replace(id, "ID");
         }
-        let key = (method.to_owned(), target.replace(name, ""));
+        let request = format!("{method} {}", target.replace(name, ""));
+        let key = (caller.name.clone(), request);
         let before = self.refusals.entry(key).or_insert_with(|| said.clone());
         ensure!(*before == said, "{method} {target} tells more: {said}");
         Ok(())
