@@ -296,7 +296,11 @@ fn last_words(passed: bool, output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let (before, last) = lines.split_at(lines.len().saturating_sub(LINES));
     let failed = before.iter().filter(|line| line.ends_with("... FAILED"));
-    let cut = |line: &&str| line.chars().take(WIDTH).collect::<String>();
+    // What went wrong stands at the end of a long line.
+    let cut = |line: &&str| {
+        let skipped = line.chars().count().saturating_sub(WIDTH);
+        line.chars().skip(skipped).collect::<String>()
+    };
     let words: Vec<String> = failed.chain(last).map(cut).collect();
     words.join("\n")
 }
