@@ -98,7 +98,7 @@ pub(crate) fn run(name: &str, short: bool, folders: &Folders) -> Result<bool> {
                 package,
                 example,
                 part,
-                features: _,
+                ..
             },
             true,
         ) => {

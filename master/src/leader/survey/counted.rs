@@ -219,19 +219,15 @@ impl Pass<'_> {
                 .copied()
                 .filter(|disk| has(disk))
                 .collect();
+            let excepted = places.exception.is_some();
             // Without enough holders there is no home to go to: it is mended where it lies.
-            let named = places.exception.unwrap_or_default();
-            let mended_there = match places.targets.len() < run.wanted && !run.is_trash {
-                true => named,
-                false => &[],
+            let stays_there = excepted && places.targets.len() < run.wanted && !run.is_trash;
+            let should = match stays_there {
+                true => places.all.as_slice(),
+                false => places.targets,
             };
-            let elsewhere_too = mended_there
+            let lacking: Vec<DiskId> = should
                 .iter()
-                .filter(|disk| !places.targets.contains(disk));
-            let lacking: Vec<DiskId> = places
-                .targets
-                .iter()
-                .chain(elsewhere_too)
                 .copied()
                 .filter(|disk| !good.contains(disk))
                 .collect();
@@ -249,13 +245,13 @@ impl Pass<'_> {
                 }
                 [..] => {}
             }
-            let excepted = places.exception.is_some();
             if excepted && lacking.is_empty() && places.targets.len() >= run.wanted {
                 elsewhere.home.push(index);
             }
             // What lies elsewhere stays there while it is in the trash, unless it lacks copies, lies
             // on a disk that is to be emptied, or has copies there that are not wanted any more.
             let leaves = places.all.iter().any(|disk| self.leaving.contains(disk));
+            let named = places.exception.unwrap_or_default();
             let fits = named.len() <= run.wanted && good.len() >= run.wanted;
             let stays = excepted && run.is_trash && fits && !leaves;
             if stays {

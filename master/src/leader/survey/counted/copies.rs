@@ -10,11 +10,11 @@ impl Pass<'_> {
     /// Whether no disk has anything of a chunk: none that can be read, and none of its places is silent.
     pub(super) fn is_lost(&self, chunk: ChunkId, good: &[DiskId], places: &Places<'_>) -> bool {
         let is_silent =
-            |disk: &&DiskId| self.present.contains(disk) && !self.request.reachable.contains(disk);
+            |disk: &DiskId| self.present.contains(disk) && !self.request.reachable.contains(disk);
         good.is_empty()
             && self.listed.listed_at(chunk).is_empty()
             && self.damaged_at(chunk).next().is_none()
-            && !places.all.iter().any(|disk| is_silent(&disk))
+            && !places.all.iter().any(is_silent)
     }
 
     /// Whether a disk has a good copy of a chunk, as far as it says.
