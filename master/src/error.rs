@@ -158,7 +158,7 @@ pub enum Error {
     /// A disk that votes cannot go: its vote would go with it.
     #[error(
         "disk {disk} of worker {worker} is a voter of the metadata log: it can be drained, but its \
-         vote has to move to another disk before it can be retired"
+         vote has to move to another disk before it can be retired; to decommission {worker} does both"
     )]
     VoterStays {
         /// The disk.

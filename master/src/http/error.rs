@@ -168,8 +168,11 @@ pub(crate) fn problem_of(error: &HttpError, request_id: &str) -> Problem {
 }
 
 fn log(error: &HttpError, request_id: &str) {
-    let Some(source) = &error.source else { return };
-    let chain = chain_of(source.as_ref());
+    let chain = match &error.source {
+        Some(source) => chain_of(source.as_ref()),
+        None if error.code.status() >= 500 => error.detail.clone(),
+        None => return,
+    };
     if error.code == Code::Internal || error.code == Code::DataDamaged {
         tracing::error!(
             request_id,
