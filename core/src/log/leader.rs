@@ -42,6 +42,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use warm::Warm;
 
+/// How much further than usual chance spreads masters after a campaign that came to nothing: most often
+/// it met another one, and the next ones must not.
+const AFTER_DEFEAT: u32 = 10;
+
 /// The master's state machine. One owner; everything goes through its methods.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leader {
@@ -313,7 +317,10 @@ impl Leader {
 
     /// Back to waiting. Leases that voters gave to the term are given back: it never leads again.
     fn step_down(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let wait = self.jitter();
+        let wait = match &self.state {
+            State::Preparing(_) | State::Loading(_) => self.jitter_of(AFTER_DEFEAT),
+            State::Waiting(_) | State::Leading(_) => self.jitter(),
+        };
         let next_poll = now.plus(wait);
         let before = std::mem::replace(&mut self.state, State::Waiting(Waiting::at(next_poll)));
         let (term, leased) = match before {
@@ -343,7 +350,13 @@ impl Leader {
 
     /// A random span up to the settings' jitter.
     fn jitter(&mut self) -> Duration {
-        let most = u64::try_from(self.settings.jitter.as_millis()).unwrap_or(u64::MAX);
+        self.jitter_of(1)
+    }
+
+    /// A random span up to so many times the settings' jitter.
+    fn jitter_of(&mut self, times: u32) -> Duration {
+        let most = self.settings.jitter.saturating_mul(times);
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
         if most == 0 {
             return Duration::ZERO;
         }

@@ -64,9 +64,10 @@ impl Loading {
         }
     }
 
-    /// Those who may have leased themselves to the term.
+    /// Those who may have leased themselves to the term: also who was asked and has not promised. One
+    /// that has promised a higher term meanwhile says so now, and not when everything is loaded.
     pub(super) fn leased(&self) -> BTreeSet<DiskId> {
-        self.preparing.promises.keys().copied().collect()
+        self.preparing.asked.clone()
     }
 
     /// Whether this is the page asked for last.
@@ -263,6 +264,12 @@ impl Leader {
         };
         effects.extend((!copied.is_empty()).then(|| Effect::Copied(Box::new(copied))));
         if more {
+            if first {
+                // It takes longer. Another master that has to load as long would campaign before the
+                // next heartbeat, and be cut short by this one in the same way.
+                loading.next_lease = now;
+                loading.keep_leases(now, &self.settings, effects);
+            }
             self.load_on(now, effects);
             return;
         }

@@ -5,6 +5,7 @@ use crate::log::persist::{Answer, DurableVoter, Persist};
 use crate::log::voter::{Voter, VoterSettings};
 use std::collections::BTreeMap;
 
+mod duel;
 mod given_up;
 mod recovery;
 mod voters;
