@@ -47,7 +47,7 @@ impl Disk {
         for entry in entries(data_dir)? {
             match name_of(&entry).as_str() {
                 "lock" | "identity" | "log.redb" | "scrubbed" | "lost+found" | "chunks"
-                | "staging" => {}
+                | "staging" | "damaged" => {}
                 // Each is gone as soon as it is renamed.
                 "identity.new" | "log.redb.new" | "scrubbed.new" => {}
                 _ => disk.foreign.push(entry),
@@ -55,6 +55,9 @@ impl Disk {
         }
         for entry in entries(&data_dir.join("staging"))? {
             disk.staged.push(name_of(&entry));
+        }
+        for entry in entries(&data_dir.join("damaged"))? {
+            disk.note_mark(entry);
         }
         let cluster = id_bytes(cluster_id).context("a cluster id has 32 digits")?;
         for folder in entries(&data_dir.join("chunks"))? {
@@ -90,6 +93,9 @@ impl Disk {
                     | "scrubbed.new",
                     Some(root),
                 ) if root == Path::new("") => {}
+                ("damaged", Some(folder)) if folder == Path::new("damaged") => {
+                    disk.note_mark(path.to_owned());
+                }
                 ("staging", _) => disk.staged.push(name_of(path)),
                 ("chunks", Some(folder)) => match wanted(path, folder, cluster) {
                     Some((chunk, wanted)) => {
@@ -102,6 +108,14 @@ impl Disk {
             }
         }
         Ok(disk)
+    }
+
+    /// A file says of a chunk that it was found damaged. Which those are is looked at by reading them.
+    fn note_mark(&mut self, path: PathBuf) {
+        let marked = path.file_name().and_then(|name| chunk_of(name.to_str()?));
+        if marked.is_none() {
+            self.foreign.push(path);
+        }
     }
 
     /// Bytes of file in its good copies.
@@ -275,17 +289,22 @@ pub fn only_what_is_wanted(
 
 /// Which chunk the file at `path` in `folder` should be; none if it is none.
 fn wanted(path: &Path, folder: &Path, cluster: [u8; 16]) -> Option<(Chunk, Wanted)> {
-    let name = path.file_name()?.to_str()?;
-    let (file_id, index) = name.split_once('.')?;
+    let (file_id, file, index) = chunk_of(path.file_name()?.to_str()?)?;
     let at_home = folder.file_name()?.to_str()? == file_id.get(..3)?;
-    let number: u32 = index.parse().ok()?;
-    let plain = number.to_string() == index;
     let wanted = Wanted {
         cluster,
-        file: id_bytes(file_id)?,
-        index: number,
+        file,
+        index,
     };
-    (at_home && plain).then(|| ((file_id.to_owned(), u64::from(number)), wanted))
+    at_home.then(|| ((file_id.to_owned(), u64::from(index)), wanted))
+}
+
+/// The file, in both ways, and the index of the chunk that a name stands for; none if it stands for none.
+fn chunk_of(name: &str) -> Option<(&str, [u8; 16], u32)> {
+    let (file_id, index) = name.split_once('.')?;
+    let number: u32 = index.parse().ok()?;
+    let plain = number.to_string() == index;
+    plain.then_some((file_id, id_bytes(file_id)?, number))
 }
 
 /// The bytes of an id, most significant first; none if it is not 32 lower-case hexadecimal digits.

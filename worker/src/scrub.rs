@@ -1,5 +1,6 @@
 //! Reads every block of every chunk from time to time, so that damage is found while there are good
-//! copies. A chunk found damaged is held no longer, and the leader hears of that.
+//! copies. A chunk found damaged is held no longer, and the leader hears of that. One that was marked as
+//! damaged before the mount is read once more, before all others.
 //!
 //! The bytes are spread evenly over the time they may take, and clients go first. When told to, a
 //! pass over everything begins at once and goes as fast as clients let it.
@@ -124,6 +125,7 @@ impl Passes {
     async fn run(mut self, every: Duration) {
         // Whether the pass that was ordered is under way.
         let mut ordered = self.resume().await;
+        self.look_at_marked().await;
         loop {
             let told = self.scrub.progress();
             let wanted = told.ordered && !told.finished;
@@ -135,6 +137,8 @@ impl Passes {
             ordered = wanted;
             let Some((chunk, length)) = self.node.store.held_after(self.note.position) else {
                 self.end_of_pass(ordered).await;
+                // Those that could not be read before.
+                self.look_at_marked().await;
                 continue;
             };
             let begun = Instant::now();
@@ -172,6 +176,43 @@ impl Passes {
             resumes
         });
         resumes && noted.ordered && !noted.finished
+    }
+
+    /// Reads what was marked as damaged before the mount, as fast as clients let it: what is good counts
+    /// again, and of the rest it is known what is wrong.
+    async fn look_at_marked(&mut self) {
+        let mut last = None;
+        while let Some(chunk) = self.node.store.marked_after(last) {
+            let looked = match self.verify(chunk).await {
+                Err(Error::Store(store::Error::ChunkNotFound { .. })) => {
+                    let store = self.node.store.clone();
+                    self.call(move || store.marked_is_absent(chunk)).await
+                }
+                verified => verified,
+            };
+            match looked {
+                Ok(()) => {
+                    tracing::info!(%chunk, "a chunk that was marked as damaged is not, or is gone")
+                }
+                Err(error) => {
+                    self.node.note_read_error(&error);
+                    tracing::debug!(%chunk, %error, "a chunk stays marked as damaged");
+                }
+            }
+            last = Some(chunk);
+        }
+    }
+
+    /// Reads all blocks of a chunk, up to the first bad one; one that is good counts as held.
+    async fn verify(&self, chunk: ChunkId) -> Result<(), Error> {
+        let store = self.node.store.clone();
+        let mut rest = Some(self.call(move || store.begin_verify(chunk)).await?);
+        while let Some(mut verification) = rest {
+            self.stand_back().await;
+            let read = move || Ok(verification.next_piece()?.is_none().then_some(verification));
+            rest = self.call(read).await?;
+        }
+        Ok(())
     }
 
     /// The next chunk is the first one. What is noted next is noted at once.
@@ -282,11 +323,16 @@ impl Passes {
     }
 
     async fn read_at(&self, open: &Arc<OpenChunk>, offset: u64, length: u64) -> Result<(), Error> {
+        self.stand_back().await;
+        let open = Arc::clone(open);
+        self.call(move || open.read(offset, length).map(drop)).await
+    }
+
+    /// Leaves the disk to clients who wait for it.
+    async fn stand_back(&self) {
         while self.node.is_crowded() {
             tokio::time::sleep(STAND_BACK).await;
         }
-        let open = Arc::clone(open);
-        self.call(move || open.read(offset, length).map(drop)).await
     }
 
     async fn call<T: Send + 'static>(

@@ -87,13 +87,17 @@ fn what_the_format_does_not_know_is_foreign() {
         format!("chunks/a1c/{FILE}.0"),
         format!("chunks/a1b/{FILE}.00"),
         "chunks/a1b/x.0".to_owned(),
+        "damaged/x.0".to_owned(),
+        format!("damaged/a1b/{FILE}.0"),
     ] {
         let disk = disk_with(&path, b"");
         assert_eq!(disk.foreign.len(), 1, "{path}");
     }
     assert_eq!(disk_with("staging/x.0", b"").staged, ["x.0"]);
-    let disk = disk_with("identity", b"");
-    assert!(disk.foreign.is_empty() && disk.staged.is_empty());
+    for path in ["identity".to_owned(), format!("damaged/{FILE}.0")] {
+        let disk = disk_with(&path, b"");
+        assert!(disk.foreign.is_empty() && disk.staged.is_empty(), "{path}");
+    }
 }
 
 fn record(size: u64) -> Record {

@@ -59,7 +59,11 @@ impl ChunkStore {
         let dir = layout::chunk_dir(file);
         let entries = match disk.list(&dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let marked = self.inner.held().marks_of(file);
+                marked.into_iter().for_each(|chunk| self.unmark(chunk));
+                return Ok(0);
+            }
             Err(error) => return Err(io_error("list", &dir)(error)),
         };
         let mut removed = 0;
@@ -71,9 +75,12 @@ impl ChunkStore {
         }
         drop(removing);
         let settled = lock(&self.inner.dirs).settled.contains(&dir);
-        if removed > 0 || !settled {
+        let marked = self.inner.held().marks_of(file);
+        // Whoever removed what is marked may not have got so far, and no mark goes before that.
+        if removed > 0 || !settled || !marked.is_empty() {
             self.sync_names(&dir)?;
         }
+        marked.into_iter().for_each(|chunk| self.unmark(chunk));
         Ok(removed)
     }
 
@@ -92,21 +99,21 @@ impl ChunkStore {
         }
         let mut removed = 0;
         for (dir, chunks) in by_dir {
-            if self.file_bytes(&dir)?.is_none() {
-                chunks.iter().for_each(|&chunk| self.inner.absent(chunk));
-                continue;
-            }
-            for chunk in chunks {
+            for &chunk in &chunks {
+                let coming = self.inner.coming(chunk);
                 let path = layout::chunk_path(chunk);
                 let removing = self.removing(chunk.file);
                 match self.file_bytes(&path)? {
                     Some(file_bytes) => removed += self.remove(chunk, &path, file_bytes)?,
-                    None => self.inner.absent(chunk),
+                    None => coming.found_absent(),
                 }
                 drop(removing);
             }
             // Also if nothing was there: whoever removed it may not have got so far.
-            self.sync_names(&dir)?;
+            if self.file_bytes(&dir)?.is_some() {
+                self.sync_names(&dir)?;
+            }
+            chunks.into_iter().for_each(|chunk| self.unmark(chunk));
         }
         Ok(removed)
     }

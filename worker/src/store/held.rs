@@ -1,18 +1,21 @@
 //! Which chunks a disk holds and which of them are damaged, in memory: what its leader is told.
 //!
 //! A chunk is held from the moment it is durable until its file goes or damage is found in it; then
-//! it counts as damaged until its file goes or is replaced. All is said under one lock, so that no
+//! it counts as damaged until its file goes or is replaced, or all of it was read and is good. The
+//! next mount knows of it by its mark (`marks`). All is said under one lock, so that no
 //! order of events leaves a chunk held that is gone or damaged; at worst a good one is not held, and
 //! is again once it is verified.
 
 use super::{ChunkStore, Inner, lock};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::holdings::Holdings;
+use mdfs_core::id::FileId;
 use mdfs_core::partition::Partition;
 use mdfs_protocol::holdings::{Digests, Known, Listing, MOST_CHANGES, Report};
 use mdfs_service::watch;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
@@ -30,6 +33,10 @@ pub(super) struct Held {
     /// Damage found since the mount, each piece once.
     blocks: BTreeSet<(ChunkId, u64)>,
     chunks: BTreeSet<ChunkId>,
+    /// Chunks with damage found before the mount, in which nobody found any since.
+    believed: BTreeSet<ChunkId>,
+    /// Marks that are durable: of chunks that are damaged, and older ones.
+    marks: BTreeSet<ChunkId>,
     /// Chunks about to be held.
     coming: HashMap<ChunkId, Watched>,
     /// How many changes there were, for those who wait for the next.
@@ -54,6 +61,15 @@ pub(super) struct Coming {
     lost: u64,
 }
 
+/// What was found of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Damage {
+    /// A block of it is bad.
+    Block(u64),
+    /// All of it is as good as missing.
+    Whole,
+}
+
 /// How much of a chunk was looked at before it is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -69,14 +85,25 @@ impl Held {
             holdings: Holdings::new(MOST_RECENT),
             blocks: BTreeSet::new(),
             chunks: BTreeSet::new(),
+            believed: BTreeSet::new(),
+            marks: BTreeSet::new(),
             coming: HashMap::new(),
             changes: watch::Sender::new(0),
         }
     }
 
+    /// These marks are on the disk. To be said before chunks are found.
+    pub(super) fn marked_before(&mut self, marks: BTreeSet<ChunkId>) {
+        self.marks = marks;
+    }
+
     /// A chunk is on the disk, by the length of its file.
     pub(super) fn found_at_mount(&mut self, chunk: ChunkId, length: Option<u64>) {
         match length {
+            Some(_) if self.marks.contains(&chunk) => {
+                self.believed.insert(chunk);
+                self.holdings.add_damaged(chunk);
+            }
             Some(length) => self.holdings.add(chunk, length),
             None => {
                 self.chunks.insert(chunk);
@@ -97,17 +124,57 @@ impl Held {
 
     /// Whether damage of the chunk is known.
     pub(super) fn is_damaged(&self, chunk: ChunkId) -> bool {
-        self.chunks.contains(&chunk) || self.has_bad_block(chunk)
+        self.chunks.contains(&chunk) || self.is_damaged_inside(chunk)
     }
 
-    /// Whether a damaged block of the chunk is known.
-    pub(super) fn has_bad_block(&self, chunk: ChunkId) -> bool {
+    /// Whether damage of the chunk is known that leaves some of it readable.
+    pub(super) fn is_damaged_inside(&self, chunk: ChunkId) -> bool {
+        self.believed.contains(&chunk) || self.has_bad_block(chunk)
+    }
+
+    /// How many marks there are.
+    pub(super) fn marks(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether a mark is there for damage that is known no longer.
+    pub(super) fn has_old_mark(&self, chunk: ChunkId) -> bool {
+        self.marks.contains(&chunk) && !self.is_damaged(chunk)
+    }
+
+    /// Takes such a mark out; whether there was one.
+    pub(super) fn take_old_mark(&mut self, chunk: ChunkId) -> bool {
+        self.has_old_mark(chunk) && self.marks.remove(&chunk)
+    }
+
+    /// A mark is there.
+    pub(super) fn put_mark(&mut self, chunk: ChunkId) {
+        self.marks.insert(chunk);
+    }
+
+    /// The marked chunks of a file.
+    pub(super) fn marks_of(&self, file: FileId) -> Vec<ChunkId> {
+        let chunk = |index| ChunkId { file, index };
+        let marks = self.marks.range(chunk(0)..=chunk(u32::MAX));
+        marks.copied().collect()
+    }
+
+    /// The first marked chunk behind one, or of all, in which nobody found damage since the mount; also
+    /// one that is gone.
+    pub(super) fn unseen_mark_after(&self, chunk: Option<ChunkId>) -> Option<ChunkId> {
+        let after = chunk.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut marks = self.marks.range((after, Bound::Unbounded)).copied();
+        marks.find(|&mark| self.believed.contains(&mark) || !self.is_damaged(mark))
+    }
+
+    fn has_bad_block(&self, chunk: ChunkId) -> bool {
         let (first, last) = ((chunk, 0), (chunk, u64::MAX));
         self.blocks.range(first..=last).next().is_some()
     }
 
     fn forget_damage(&mut self, chunk: ChunkId) {
         self.chunks.remove(&chunk);
+        self.believed.remove(&chunk);
         while let Some(&bad) = self.blocks.range((chunk, 0)..=(chunk, u64::MAX)).next() {
             self.blocks.remove(&bad);
         }
@@ -121,10 +188,19 @@ impl Held {
         self.take_out(chunk);
     }
 
-    fn spoil(&mut self, chunk: ChunkId) {
+    /// Damage of a chunk was found. Whether that is news.
+    fn spoil(&mut self, chunk: ChunkId, damage: Damage) -> bool {
         self.note_loss(chunk);
         self.holdings.add_damaged(chunk);
         self.tell();
+        self.believed.remove(&chunk);
+        match damage {
+            Damage::Block(block) => {
+                (self.blocks.len() < MOST_BLOCKS || !self.has_bad_block(chunk))
+                    && self.blocks.insert((chunk, block))
+            }
+            Damage::Whole => self.chunks.insert(chunk),
+        }
     }
 
     fn note_loss(&mut self, chunk: ChunkId) {
@@ -169,12 +245,6 @@ impl Inner {
         held.lose(chunk);
     }
 
-    /// A chunk that is to be dropped has no file: damage of it that is known was told of late, by one
-    /// who had it open.
-    pub(super) fn absent(&self, chunk: ChunkId) {
-        self.held().forget_damage(chunk);
-    }
-
     /// The file of a chunk that is held is gone, and nobody here removed it: its length. None if it
     /// is not held.
     pub(super) fn vanished(&self, chunk: ChunkId) -> Option<u64> {
@@ -191,19 +261,20 @@ impl Inner {
         held.take_out(chunk);
     }
 
-    /// A block of a chunk is damaged. Whether that is news.
-    pub(super) fn bad_block(&self, chunk: ChunkId, block: u64) -> bool {
+    /// A chunk is damaged; with a durable mark, if it `is_marked`. Whether that is news.
+    pub(super) fn spoilt(&self, chunk: ChunkId, damage: Damage, is_marked: bool) -> bool {
         let mut held = self.held();
-        held.spoil(chunk);
-        (held.blocks.len() < MOST_BLOCKS || !held.has_bad_block(chunk))
-            && held.blocks.insert((chunk, block))
+        if is_marked {
+            held.put_mark(chunk);
+        }
+        held.spoil(chunk, damage)
     }
 
-    /// A chunk is damaged as a whole. Whether that is news.
-    pub(super) fn bad_chunk(&self, chunk: ChunkId) -> bool {
+    /// The same of a chunk that is marked and known to be damaged; none if it is not.
+    pub(super) fn spoilt_again(&self, chunk: ChunkId, damage: Damage) -> Option<bool> {
         let mut held = self.held();
-        held.spoil(chunk);
-        held.chunks.insert(chunk)
+        let is_marked = held.marks.contains(&chunk) && held.is_damaged(chunk);
+        is_marked.then(|| held.spoil(chunk, damage))
     }
 }
 
@@ -221,6 +292,19 @@ impl Coming {
         if !held.is_damaged(self.chunk) {
             held.holdings.add(self.chunk, length);
             held.tell();
+        }
+        drop(held);
+        let inner = Arc::clone(&self.inner);
+        ChunkStore { inner }.unmark(self.chunk);
+    }
+
+    /// The chunk has no file: damage of it that is known was told of late, by one who had it open, or
+    /// before the mount. What was found since may be of a file that came since.
+    pub(super) fn found_absent(self) {
+        let mut held = self.inner.held();
+        let watched = held.coming.get(&self.chunk);
+        if watched.is_some_and(|watched| watched.lost == self.lost) {
+            held.forget_damage(self.chunk);
         }
     }
 }
@@ -318,7 +402,7 @@ mod tests {
     use super::*;
     use crate::disk::RealDisk;
     use crate::store::StoreSettings;
-    use mdfs_core::id::{DiskId, FileId};
+    use mdfs_core::id::DiskId;
 
     #[test]
     fn what_becomes_of_a_chunk_before_it_is_said_to_be_held_counts() {
@@ -330,13 +414,14 @@ mod tests {
             file: FileId::from_u128(9),
             index: 0,
         };
+        let bad = Damage::Block(3);
         let meanwhile: [&dyn Fn(); 3] = [
             &|| inner.gone(chunk),
-            &|| assert!(inner.bad_chunk(chunk)),
+            &|| assert!(store.note_damage(chunk, Damage::Whole)),
             &|| {
                 inner.gone(chunk);
-                assert!(inner.bad_block(chunk, 3));
-                assert!(!inner.bad_block(chunk, 3));
+                assert!(store.note_damage(chunk, bad));
+                assert!(!store.note_damage(chunk, bad));
             },
         ];
         for change in meanwhile {
@@ -355,10 +440,18 @@ mod tests {
 
         // One who has it open finds damage after it is gone: it is told of until a drop finds nothing.
         inner.gone(chunk);
-        assert!(inner.bad_block(chunk, 3));
+        assert!(store.note_damage(chunk, bad));
         assert_eq!(store.list(&[chunk.partition()]).damaged, [chunk]);
         assert_eq!(store.drop_chunks(&[chunk]).unwrap(), 0);
         assert_eq!(store.list(&[chunk.partition()]).damaged, []);
+        assert!(inner.held().holdings.is_empty() && !store.is_damaged(chunk));
+
+        // Between the look for its file and the word that there is none, one came and is damaged.
+        let coming = inner.coming(chunk);
+        assert!(store.note_damage(chunk, bad));
+        coming.found_absent();
+        assert!(store.is_damaged(chunk));
+        inner.coming(chunk).found_absent();
         assert!(inner.held().holdings.is_empty() && !store.is_damaged(chunk));
     }
 }

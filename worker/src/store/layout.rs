@@ -23,6 +23,8 @@ pub(crate) const LOG_STAGED: &str = "log.redb.new";
 pub(crate) const SCRUBBED: &str = "scrubbed";
 /// The next note of that, until it is renamed.
 pub(crate) const SCRUBBED_STAGED: &str = "scrubbed.new";
+/// Names of chunks that were found damaged.
+pub(crate) const DAMAGED: &str = "damaged";
 /// Made by mkfs; neither ours nor foreign.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -41,6 +43,7 @@ pub(crate) fn is_known_at_root(name: &OsStr) -> bool {
         LOG_STAGED,
         SCRUBBED,
         SCRUBBED_STAGED,
+        DAMAGED,
         LOST_AND_FOUND,
     ]
     .iter()
@@ -68,6 +71,11 @@ pub(crate) fn chunk_path(chunk: ChunkId) -> PathBuf {
 /// The file of a chunk being received.
 pub(crate) fn staged_path(chunk: ChunkId) -> PathBuf {
     Path::new(STAGING).join(chunk_name(chunk))
+}
+
+/// The file that says of a chunk that it was found damaged.
+pub(crate) fn mark_path(chunk: ChunkId) -> PathBuf {
+    Path::new(DAMAGED).join(chunk_name(chunk))
 }
 
 fn chunk_name(chunk: ChunkId) -> String {

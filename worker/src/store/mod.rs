@@ -13,6 +13,7 @@ mod held;
 mod identity;
 mod in_order;
 mod layout;
+mod marks;
 mod mount;
 mod read;
 mod receiving;
@@ -129,6 +130,10 @@ struct Inner {
     /// a new fence finds no earlier order still at work.
     orders: RwLock<()>,
     held: Mutex<Held>,
+    /// Held while a mark is made or goes, so that `held` need not be.
+    marking: Mutex<()>,
+    /// It was said that there are as many marks as may be.
+    marks_full: AtomicBool,
     dirs: Mutex<Dirs>,
     chunks: AtomicU64,
     chunk_bytes: AtomicU64,

@@ -6,8 +6,8 @@ use super::error::{Error, Result, io_error};
 use super::footer::chunk_length;
 use super::held::Held;
 use super::identity::DiskIdentity;
-use super::layout::{self, CHUNKS, LOCK, STAGING};
-use super::{ChunkStore, Dirs, Inner, StoreSettings};
+use super::layout::{self, CHUNKS, DAMAGED, LOCK, STAGING};
+use super::{ChunkStore, Dirs, Inner, StoreSettings, marks};
 use crate::disk::{BufferPool, Disk, Space};
 use mdfs_core::id::{DiskId, Generation, MountId, Term};
 use std::collections::HashMap;
@@ -81,6 +81,8 @@ impl ChunkStore {
                 failed: AtomicBool::new(false),
                 staged: Mutex::new(HashMap::new()),
                 held: Mutex::new(scan.held),
+                marking: Mutex::new(()),
+                marks_full: AtomicBool::new(false),
                 dirs: Mutex::new(scan.dirs),
                 chunks: AtomicU64::new(scan.chunks),
                 chunk_bytes: AtomicU64::new(scan.chunk_bytes),
@@ -157,6 +159,13 @@ impl Scan {
             if !layout::is_known_at_root(&entry.name) {
                 scan.foreign(Path::new(&entry.name));
             }
+        }
+        let found = marks::find(disk)?;
+        found.foreign.iter().for_each(|path| scan.foreign(path));
+        scan.held.marked_before(found.marks);
+        if found.has_dir {
+            // That of its directory is since the identity was read.
+            scan.dirs.named.insert(DAMAGED.into());
         }
         // An earlier run may have made directories and ended before it made their names durable.
         disk.sync_dir(chunks).map_err(io_error("sync", chunks))?;

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result};
 use super::footer::{Footer, chunk_length};
-use super::held::{Coming, Seen};
+use super::held::{Coming, Damage, Seen};
 use super::{ChunkStore, Inner, layout, lock};
 use crate::disk::{AlignedBuffer, BufferPool, DiskFile, out_of_handles};
 use bytes::Bytes;
@@ -168,7 +168,7 @@ impl ChunkStore {
     }
 
     fn read_footer(&self, chunk: ChunkId, file: &dyn DiskFile, path: &Path) -> Result<Footer> {
-        let damaged = |reason| self.inner.found_damaged(chunk, reason);
+        let damaged = |reason| self.found_damaged(chunk, reason);
         let file_bytes = file.len().map_err(read_failed(path))?;
         let length =
             chunk_length(file_bytes).ok_or_else(|| damaged("no chunk file has its length"))?;
@@ -195,6 +195,14 @@ impl ChunkStore {
             Some(cluster) if cluster == footer.cluster => Ok(footer),
             _ => Err(damaged("it is of another cluster")),
         }
+    }
+
+    fn found_damaged(&self, chunk: ChunkId, reason: &'static str) -> Error {
+        lock(&self.inner.open).remove(chunk);
+        if self.note_damage(chunk, Damage::Whole) {
+            tracing::warn!(%chunk, reason, "a stored chunk is damaged");
+        }
+        Error::Damaged { chunk, reason }
     }
 }
 
@@ -239,8 +247,8 @@ impl OpenChunk {
     /// file was cut; otherwise what the disk says. Never wrong bytes.
     pub fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
         let span = self.span(offset, length)?;
-        let store = self.store.upgrade();
-        let mut buffer = buffer(store.as_deref());
+        let store = self.store();
+        let mut buffer = buffer(store.as_ref());
         let read = buffer.fill_with(span.whole, |room| self.file.read_at(room, span.first));
         let count = read.map_err(|error| {
             if let Some(block) = self.unreadable(&span, &mut buffer) {
@@ -272,8 +280,7 @@ impl OpenChunk {
     /// `read` has to be asked, which may wait for the disk. Never waits itself.
     pub fn read_cached(&self, offset: u64, length: u64) -> Option<Bytes> {
         let span = self.span(offset, length).ok()?;
-        let store = self.store.upgrade()?;
-        let mut buffer = store.pool.get();
+        let mut buffer = self.store.upgrade()?.pool.get();
         let read = |room: &mut [u8]| self.file.read_cached_at(room, span.first).ok_or(());
         let count = buffer.fill_with(span.whole, read).ok()?;
         let is_right = count == span.whole && self.bad_block(span.first / BLOCK, &buffer).is_none();
@@ -338,35 +345,31 @@ impl OpenChunk {
         blocks.find(differs).map(|(block, _)| block)
     }
 
-    /// Whether a damaged block of it was found since the mount.
+    /// Whether a block of it is damaged, as far as is known.
     pub(super) fn is_damaged(&self) -> bool {
         let store = self.store.upgrade();
-        store.is_some_and(|store| store.held().has_bad_block(self.chunk))
+        store.is_some_and(|store| store.held().is_damaged_inside(self.chunk))
     }
 
     fn found_bad(&self, block: u64) {
-        let Some(store) = self.store.upgrade() else {
+        let Some(store) = self.store() else {
             return;
         };
-        if store.bad_block(self.chunk, block) {
+        if store.note_damage(self.chunk, Damage::Block(block)) {
             tracing::warn!(chunk = %self.chunk, block, "a stored block is damaged");
         }
     }
-}
 
-impl Inner {
-    fn found_damaged(&self, chunk: ChunkId, reason: &'static str) -> Error {
-        lock(&self.open).remove(chunk);
-        if self.bad_chunk(chunk) {
-            tracing::warn!(%chunk, reason, "a stored chunk is damaged");
-        }
-        Error::Damaged { chunk, reason }
+    /// None once the disk was given back.
+    fn store(&self) -> Option<ChunkStore> {
+        let inner = self.store.upgrade()?;
+        Some(ChunkStore { inner })
     }
 }
 
-fn buffer(store: Option<&Inner>) -> AlignedBuffer {
+fn buffer(store: Option<&ChunkStore>) -> AlignedBuffer {
     match store {
-        Some(store) => store.pool.get(),
+        Some(store) => store.buffers().get(),
         None => BufferPool::new(0).get(),
     }
 }

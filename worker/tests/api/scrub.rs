@@ -113,6 +113,38 @@ async fn a_scrub_goes_on_after_a_restart_where_it_was() {
     scrubbing.await.unwrap().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_marked_as_damaged_before_a_restart_is_read_once_more() {
+    let api = Api::adopted().await;
+    for index in 0..3 {
+        api.store(chunk(index), &content(5 * BLOCK)).await;
+    }
+    damage(&api, 1, &[2]);
+    let verify = VerifyRequest { term: term(3) };
+    let call = api.post(chunk_path(chunk(1), "verify"), &verify);
+    api.send(call).await.refused(Code::BadBlock);
+    // Of these one was good again, and one gone, when the power went before their marks did.
+    let marks = api.dir.path().join("damaged");
+    let mark = |index| marks.join(format!("{}.{index}", chunk(index).file));
+    for index in [2, 3] {
+        std::fs::write(mark(index), b"").unwrap();
+    }
+    let api = api.restarted().await;
+    assert_eq!(damaged(&api).await, [chunk(1), chunk(2)]);
+    let scrubbing = start({
+        let worker = api.worker.clone();
+        async move { worker.scrub(CancellationToken::new()).await }
+    });
+    while mark(2).exists() || mark(3).exists() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(damaged(&api).await, [chunk(1)]);
+    assert!(mark(1).exists());
+    let call = api.post(chunk_path(chunk(2), "verify"), &verify);
+    assert_eq!(api.send(call).await.status, http::StatusCode::OK);
+    drop(scrubbing);
+}
+
 /// The note of an ordered pass that has read one chunk, as docs/format.md draws it.
 fn note_of_an_order() -> Vec<u8> {
     let mut note = b"MDFSSCRB".to_vec();
