@@ -1,6 +1,6 @@
 //! The proof that a power cut takes nothing that was acknowledged.
 //!
-//! One worker lives through puts, an overwrite, a delete, changes of leader and remounts on a
+//! One worker lives through puts, an overwrite, a delete, damage, changes of leader and remounts on a
 //! simulated disk. Before every call that changes the disk, power is cut or the process killed; what
 //! is then found is mounted and compared with what had been acknowledged. A killed process is
 //! started again and repeats what it was asked, and the power is cut after its answer.
@@ -24,13 +24,16 @@ pub(crate) enum Site {
     DroppedNames,
     ChunkNamesOfKilledRun,
     ChunkDirNamesOfKilledRun,
+    MarkName,
+    MarksDirName,
+    MarksOfKilledRun,
     LogBytes,
     NewLogBytes,
     NewLogName,
 }
 
 impl Site {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::IdentityBytes,
         Self::IdentityName,
         Self::StagedBytes,
@@ -39,6 +42,9 @@ impl Site {
         Self::DroppedNames,
         Self::ChunkNamesOfKilledRun,
         Self::ChunkDirNamesOfKilledRun,
+        Self::MarkName,
+        Self::MarksDirName,
+        Self::MarksOfKilledRun,
         Self::LogBytes,
         Self::NewLogBytes,
         Self::NewLogName,
@@ -57,6 +63,7 @@ impl Site {
         };
         let root = path == Path::new("");
         let chunks = path == Path::new("chunks");
+        let marks = path == Path::new("damaged");
         match self {
             Self::IdentityBytes => file("identity.new"),
             Self::IdentityName => dir(root) && after(Kind::Rename, "identity"),
@@ -66,6 +73,9 @@ impl Site {
             Self::DroppedNames => dir(is_leaf) && after(Kind::Remove, ""),
             Self::ChunkNamesOfKilledRun => dir(is_leaf) && call.last_change.is_none(),
             Self::ChunkDirNamesOfKilledRun => dir(chunks) && call.last_change.is_none(),
+            Self::MarkName => dir(marks) && call.last_change.is_some(),
+            Self::MarksDirName => dir(root) && after(Kind::CreateDir, "damaged"),
+            Self::MarksOfKilledRun => dir(marks) && call.last_change.is_none(),
             Self::LogBytes => file("log.redb"),
             Self::NewLogBytes => file("log.redb.new"),
             Self::NewLogName => dir(root) && after(Kind::Rename, "log.redb"),

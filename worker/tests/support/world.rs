@@ -12,6 +12,7 @@ use mdfs_core::time::{LogTime, Timestamp};
 use mdfs_worker::store::{ChunkStore, DiskIdentity, Error, StoreSettings};
 use mdfs_worker::voter::VoterStorage;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(crate) enum Step {
     Verify(ChunkId),
     /// Drops the file of this chunk.
     Drop(ChunkId),
+    /// Bytes of this chunk change on the disk, and a reader meets them.
+    Rot(ChunkId),
 }
 
 /// What a step answered.
@@ -102,6 +105,10 @@ pub(crate) fn story() -> Vec<Step> {
         ),
         Step::PutWhole(chunk_of(second, 0), 70_000),
         Step::Verify(chunk_of(second, 0)),
+        Step::Rot(chunk_of(second, 0)),
+        Step::Mount,
+        Step::PutWhole(chunk_of(second, 0), 70_000),
+        Step::Rot(chunk_of(first, 1)),
         append(
             1,
             (1, 3),
@@ -249,6 +256,13 @@ impl World {
                 verified => verified.map(|_| ()),
             },
             Step::Drop(chunk) => store.drop_file(chunk.file).map(|_| ()),
+            Step::Rot(chunk) => {
+                rot(&self.disk, *chunk);
+                return match store.verify(*chunk, true) {
+                    Err(Error::BadBlock { .. }) if store.is_damaged(*chunk) => Ok(Told::Nothing),
+                    found => Err(format!("damage was not told of: {found:?}")),
+                };
+            }
         };
         done.map(|()| Told::Nothing)
             .map_err(|error| error.to_string())
@@ -294,6 +308,13 @@ impl World {
             Answer::Read(_) => Err("no such request was made".to_owned()),
         }
     }
+}
+
+/// Changes a byte of a chunk, to the same one each time.
+fn rot(disk: &SimDisk, chunk: ChunkId) {
+    let name = format!("{}.{}", chunk.file, chunk.index);
+    let path = Path::new("chunks").join(&name[..3]).join(&name);
+    disk.tamper(&path, |file| file[500] = !content(chunk, 501)[500]);
 }
 
 pub(crate) fn mount(disk: &SimDisk) -> Result<ChunkStore, String> {
