@@ -1,5 +1,6 @@
 //! The leader: the metadata in memory, and every decision about it.
 
+mod affinity;
 mod asked;
 pub mod browse;
 mod catalog;

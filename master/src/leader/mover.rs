@@ -3,7 +3,7 @@
 use super::progress::Cause;
 use super::survey::{ExcessCopy, Need, Survey};
 use mdfs_core::chunk::ChunkId;
-use mdfs_core::id::{DiskId, Term};
+use mdfs_core::id::{DiskId, FileId, Term};
 use mdfs_core::partition::Partition;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::order::{Done, MOST_DROPS, Order, Task};
@@ -242,6 +242,16 @@ impl Mover {
     pub(super) fn drops_nothing_more(&mut self) {
         self.garbage.clear();
         self.excess.clear();
+    }
+
+    /// Chunks of a file that were found on these disks without being needed are needed there now. What the
+    /// disks were told of they may drop.
+    pub(super) fn keeps(&mut self, file: FileId, disks: &[DiskId]) {
+        for disk in disks {
+            if let Some(excess) = self.excess.get_mut(disk) {
+                excess.retain(|copy| copy.chunk.file != file);
+            }
+        }
     }
 
     /// A disk was mounted anew: it knows of no order.

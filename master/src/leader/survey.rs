@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const MOST_NEEDS: usize = 4096;
 /// Most chunks to drop that one survey names, for each disk.
 const MOST_DROPS: usize = 4096;
-/// Most exceptions that one survey finds to have ended.
+/// Most exceptions that one survey finds to have ended, and most files that it finds other places for.
 const MOST_HOME: usize = 256;
 /// Most names that one survey gives of files whose last copies may be on a disk.
 const MOST_SOLE: usize = 10;
@@ -47,6 +47,9 @@ pub struct SurveyRequest {
     pub reachable: BTreeSet<DiskId>,
     /// Those of them that take new chunks, and the bytes that have room.
     pub accepting: BTreeMap<DiskId, u64>,
+    /// The disks that may hold chunks for good: members that were not told to leave, and that have not been
+    /// silent for longer than a repair waits. None while that is not known.
+    pub eligible: BTreeSet<DiskId>,
     /// The index of the commit when the lists were asked for: of later files they say nothing.
     pub listed_at: u64,
     /// Copies that failed and are not tried again yet: they take no place among those to make.
@@ -101,6 +104,9 @@ pub struct Survey {
     pub moved: BTreeSet<Partition>,
     /// Exceptions of files with a name that have ended: the holders have these chunks.
     pub home: Vec<Home>,
+    /// Files of which more copies are wanted than partitions have holders, and whose chunks get other
+    /// places than their records name; not all, if many.
+    pub other_places: Vec<OtherPlaces>,
     /// Partitions with chunks that differ somewhere and were not listed: the figures are without what
     /// is wrong there.
     pub unlisted_partitions: u64,
@@ -141,8 +147,8 @@ pub struct ExcessCopy {
     pub chunk: ChunkId,
     /// How many copies of it are wanted.
     pub wanted: usize,
-    /// Whether the chunk is in the trash and stays where an exception says, so that not even a holder
-    /// has to have it.
+    /// Whether the chunk stays where an exception says, in the trash or for want of holders, so that not
+    /// even a holder has to have it.
     pub stays_elsewhere: bool,
 }
 
@@ -157,6 +163,21 @@ pub struct Home {
     pub file: FileId,
     /// The exception, as it is recorded.
     pub exception: Copies,
+}
+
+/// Chunks of a file that get other places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherPlaces {
+    /// The file's name.
+    pub name: FileName,
+    /// When it was deleted, if it is in the trash.
+    pub deleted: Option<LogTime>,
+    /// The version.
+    pub file: FileId,
+    /// Its exceptions, as they are recorded.
+    pub before: Vec<Copies>,
+    /// The chunks with their new places, in order.
+    pub runs: Vec<Copies>,
 }
 
 /// A file with too few good copies.

@@ -75,7 +75,7 @@ pub(super) fn exceptions(
 }
 
 /// Appends a run, as part of the one before when it goes on from there on the same disks.
-fn push_run(runs: &mut Vec<Copies>, run: Copies) {
+pub(super) fn push_run(runs: &mut Vec<Copies>, run: Copies) {
     match runs.last_mut() {
         Some(last) if last.end() == run.first_chunk && last.disks == run.disks => {
             last.chunks += run.chunks;

@@ -21,7 +21,10 @@ pub use copies::copies_of;
 pub use import::{ImportResult, Imported, plan_import};
 pub use labels::{LabelChange, plan_labels};
 pub use membership::{NewMember, plan_bootstrap, plan_membership};
-pub use moving::{plan_begin_move, plan_end_move, plan_holders, plan_home, plan_home_in_trash};
+pub use moving::{
+    plan_begin_move, plan_end_move, plan_holders, plan_home, plan_home_in_trash, plan_places,
+    plan_places_in_trash,
+};
 pub use name::{Renamed, plan_delete, plan_rename};
 pub use policy::{
     PolicyChange, VOTERS_FOR_FEWER_COPIES, plan_format, plan_lowered, plan_policy, plan_voters,

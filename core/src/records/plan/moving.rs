@@ -1,5 +1,6 @@
 //! Partitions that get other holders, and chunks that come home to theirs.
 
+use super::copies::push_run;
 use super::{Planned, Refusal};
 use crate::id::{DiskId, FileId};
 use crate::log::message::Put;
@@ -50,15 +51,9 @@ pub fn plan_home(
     file: FileId,
     exception: &Copies,
 ) -> Result<Planned<()>, Refusal> {
-    let key = Key::File(name.clone());
-    let present: Option<FileRecord> = get(records, &key)?;
-    let mut puts = Vec::new();
-    if let Some(mut record) = present.filter(|present| present.file == file)
-        && end_exception(&mut record, exception)
-    {
-        puts.push(put(&key, &record)?);
-    }
-    Ok(Planned { puts, answer: () })
+    change_named(records, name, file, |record| {
+        end_exception(record, exception)
+    })
 }
 
 /// As [`plan_home`], for a file that has been in the trash since `deleted`.
@@ -71,10 +66,73 @@ pub fn plan_home_in_trash(
     file: FileId,
     exception: &Copies,
 ) -> Result<Planned<()>, Refusal> {
+    change_trashed(records, deleted, file, |record| {
+        end_exception(record, exception)
+    })
+}
+
+/// Gives runs of a file's chunks these places, whatever their partitions' holders are. The runs are in
+/// order, without overlap. Nothing if the file's exceptions are not those of `before` any more. The version stays.
+///
+/// # Errors
+/// If the file's record cannot be read.
+pub fn plan_places(
+    records: &impl Lookup,
+    name: &FileName,
+    file: FileId,
+    before: &[Copies],
+    runs: &[Copies],
+) -> Result<Planned<()>, Refusal> {
+    change_named(records, name, file, |record| {
+        give_places(record, before, runs)
+    })
+}
+
+/// As [`plan_places`], for a file that has been in the trash since `deleted`.
+///
+/// # Errors
+/// If the record of the trash cannot be read.
+pub fn plan_places_in_trash(
+    records: &impl Lookup,
+    deleted: LogTime,
+    file: FileId,
+    before: &[Copies],
+    runs: &[Copies],
+) -> Result<Planned<()>, Refusal> {
+    change_trashed(records, deleted, file, |record| {
+        give_places(record, before, runs)
+    })
+}
+
+/// Changes the record of a name if it is still of this file, and `change` says that it is another by
+/// then.
+fn change_named(
+    records: &impl Lookup,
+    name: &FileName,
+    file: FileId,
+    change: impl FnOnce(&mut FileRecord) -> bool,
+) -> Result<Planned<()>, Refusal> {
+    let key = Key::File(name.clone());
+    let present: Option<FileRecord> = get(records, &key)?;
+    let mut puts = Vec::new();
+    if let Some(mut record) = present.filter(|present| present.file == file)
+        && change(&mut record)
+    {
+        puts.push(put(&key, &record)?);
+    }
+    Ok(Planned { puts, answer: () })
+}
+
+fn change_trashed(
+    records: &impl Lookup,
+    deleted: LogTime,
+    file: FileId,
+    change: impl FnOnce(&mut FileRecord) -> bool,
+) -> Result<Planned<()>, Refusal> {
     let key = Key::Trash(deleted, file);
     let mut puts = Vec::new();
     if let Some(mut record) = get::<TrashRecord>(records, &key)?
-        && end_exception(&mut record.file, exception)
+        && change(&mut record.file)
     {
         puts.push(put(&key, &record)?);
     }
@@ -86,4 +144,35 @@ fn end_exception(record: &mut FileRecord, exception: &Copies) -> bool {
     let before = record.exceptions.len();
     record.exceptions.retain(|other| other != exception);
     record.exceptions.len() < before
+}
+
+/// Puts runs in the place of what a record says of their chunks; whether that makes another record.
+fn give_places(record: &mut FileRecord, before: &[Copies], runs: &[Copies]) -> bool {
+    if record.exceptions != before {
+        return false;
+    }
+    let mut pieces = runs.to_vec();
+    for exception in before {
+        let mut next = exception.first_chunk;
+        let (first, end) = (exception.first_chunk, exception.end());
+        let cuts = runs.iter().map(|run| (run.first_chunk, run.end()));
+        let cuts = cuts.filter(|&(from, to)| from < end && to > first);
+        for (from, to) in cuts.chain([(end, end)]) {
+            if from > next {
+                pieces.push(Copies {
+                    first_chunk: next,
+                    chunks: from - next,
+                    disks: exception.disks.clone(),
+                });
+            }
+            next = next.max(to);
+        }
+    }
+    pieces.sort_by_key(|piece| piece.first_chunk);
+    let mut exceptions = Vec::new();
+    for piece in pieces {
+        push_run(&mut exceptions, piece);
+    }
+    record.exceptions = exceptions;
+    record.exceptions != before
 }

@@ -1,5 +1,6 @@
 mod import;
 mod labels;
+mod moving;
 mod session;
 mod trash;
 

@@ -4,11 +4,11 @@ use super::progress::cause;
 use super::search::Basis;
 use super::{Effect, Metadata, Now};
 use crate::leader::catalog::Catalog;
-use crate::leader::survey::{ExcessCopy, Survey};
+use crate::leader::survey::{ExcessCopy, OtherPlaces, Survey};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::id::{DiskId, Term};
-use mdfs_core::records::plan::{plan_home, plan_home_in_trash};
+use mdfs_core::records::plan::{plan_home, plan_home_in_trash, plan_places, plan_places_in_trash};
 use mdfs_core::records::{ChunkRecord, Key, get};
 use mdfs_protocol::holdings::{Digests, Known};
 use mdfs_protocol::internal::{DiskState, Heartbeat};
@@ -16,7 +16,7 @@ use mdfs_protocol::order::Order;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Exceptions ended by one entry.
+/// Exceptions ended, or files given other places, by one entry.
 const MOST_HOME: usize = 64;
 
 impl Metadata {
@@ -165,8 +165,9 @@ impl Metadata {
                 "copies are not as they should be"
             );
         }
-        let home = found.home.clone();
+        let (home, other_places) = (found.home.clone(), found.other_places.clone());
         self.end_exceptions(now, home);
+        self.give_other_places(now, other_places);
         self.decide_retirement(now);
     }
 
@@ -201,6 +202,49 @@ impl Metadata {
         }
     }
 
+    /// Names other disks for files of which more copies are wanted than partitions have holders.
+    ///
+    /// First the new disks beside the old: nothing was lost if that is as far as it comes. Once the new ones
+    /// have everything another survey leaves out the old, whose copies are dropped only by one that sees
+    /// enough others.
+    fn give_other_places(&mut self, now: Now, files: Vec<OtherPlaces>) {
+        // Otherwise a disk may have come back, or gone: the next survey tells.
+        if self.moving.eligible != self.search.basis.eligible {
+            return;
+        }
+        let mut puts = Vec::new();
+        let mut names = BTreeSet::new();
+        for it in files {
+            let OtherPlaces {
+                name,
+                deleted,
+                file,
+                before,
+                runs,
+            } = it;
+            // One change of a record in an entry; the next survey finds the others.
+            if puts.len() >= MOST_HOME || !names.insert(name.clone()) {
+                continue;
+            }
+            // What lies there already by chance is needed now.
+            for run in &runs {
+                self.mover.keeps(file, &run.disks);
+            }
+            let Ok(view) = self.view() else { return };
+            let planned = match deleted {
+                None => plan_places(&view, &name, file, &before, &runs),
+                Some(at) => plan_places_in_trash(&view, at, file, &before, &runs),
+            };
+            match planned {
+                Ok(planned) => puts.extend(planned.puts),
+                Err(refusal) => tracing::warn!(%name, %refusal, "a file gets no other places"),
+            }
+        }
+        if !puts.is_empty() {
+            self.append_upkeep(now, puts);
+        }
+    }
+
     /// Writes what the leader decided by itself; refused, it is tried again with the next look.
     pub(super) fn append_upkeep(&mut self, now: Now, puts: Vec<mdfs_core::log::message::Put>) {
         if !self.log.can_write(now.mono) {
@@ -219,5 +263,6 @@ impl Metadata {
         self.mover = Default::default();
         self.progress = Default::default();
         self.search = self.search.anew();
+        self.moving.eligible.clear();
     }
 }

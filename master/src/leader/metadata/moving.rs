@@ -32,6 +32,8 @@ pub(super) struct Plan {
     /// Disks that are not waited for any more: not before they are heard again, and stay if they come
     /// and go.
     pub(super) lost: BTreeSet<DiskId>,
+    /// The disks that may hold partitions; none before it was looked in this term.
+    pub(super) eligible: BTreeSet<DiskId>,
     /// Since when disks that answer have accepted no writes.
     read_only: BTreeMap<DiskId, Timestamp>,
     /// Many disks fell silent at once: nothing is copied for those.
@@ -207,7 +209,7 @@ impl Metadata {
             (gone || unsteady || spoilt) && !announced(*disk)
         };
         let lost: BTreeSet<DiskId> = members.keys().filter(|d| given_up(d)).copied().collect();
-        let eligible = members
+        let eligible: BTreeSet<DiskId> = members
             .iter()
             .filter(|(disk, record)| {
                 record.state == MemberState::Active && (braked || !lost.contains(*disk))
@@ -221,6 +223,7 @@ impl Metadata {
         self.moving.braked = braked;
         self.moving.lost = lost;
         self.moving.read_only = read_only;
+        self.moving.eligible.clone_from(&eligible);
         eligible
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Basis {
     /// Whether it is known well enough who has what to drop anything.
     pub(super) may_drop: bool,
     pub(super) reachable: BTreeSet<DiskId>,
+    /// The disks that may hold partitions; none while that is not known.
+    pub(super) eligible: BTreeSet<DiskId>,
     /// What the policy said; none before the first.
     pub(super) replicas: Option<ReplicationFactor>,
     pub(super) assignment: Assignment,
@@ -323,10 +325,15 @@ impl Metadata {
             .filter(|&&disk| self.fleet.takes_chunks(disk, now.mono))
             .filter_map(room)
             .collect();
+        let eligible = self.moving.eligible.iter().copied();
+        let eligible = eligible
+            .filter(|&disk| self.catalog.accepts(disk))
+            .collect();
         let basis = Basis {
             since,
             may_drop: self.may_drop(now, &reachable),
             reachable: reachable.clone(),
+            eligible: self.moving.eligible.clone(),
             replicas: Some(self.catalog.replicas()),
             assignment: assignment.clone(),
             moves: moves.clone(),
@@ -340,6 +347,7 @@ impl Metadata {
             uploads,
             reachable,
             accepting,
+            eligible,
             put_off: self.mover.put_off(now.mono),
             unlisted,
             listed_at,

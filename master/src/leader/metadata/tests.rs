@@ -1,6 +1,7 @@
 mod administration;
 mod answers;
 mod asking;
+mod beyond;
 mod changes;
 mod clusters;
 mod faults;

@@ -5,6 +5,7 @@ use super::super::command::{BeginUpload, Begun, CommitUpload, FileInfo, OpenUplo
 use super::super::handle::Answer;
 use super::{Effect, MAX_RECENT, Metadata, Now, respond};
 use crate::error::Error;
+use crate::leader::affinity::affinity;
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
 use mdfs_core::fence;
@@ -386,15 +387,4 @@ pub(super) fn recorded(view: &View<'_>, file: FileId) -> Vec<Vec<u8>> {
     let prefix = Key::chunks_of(file);
     let keys = view.range(&prefix, None).map(|(key, _)| key.to_vec());
     keys.collect()
-}
-
-/// Orders the disks for a file id, each id in another way.
-fn affinity(file: FileId, disk: DiskId) -> u64 {
-    let mut bytes = [0; 32];
-    let (left, right) = bytes.split_at_mut(16);
-    left.copy_from_slice(&file.to_bytes());
-    right.copy_from_slice(&disk.to_bytes());
-    let hash = mdfs_core::checksum::Blake3::of(&bytes).0;
-    hash.first_chunk()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -1,11 +1,12 @@
 //! The pass over all files.
 
+mod beyond;
 mod bounded;
 mod copies;
 mod recorded;
 mod trash;
 
-use super::places::{Places, members, places};
+use super::places::{Places, members, places, zones};
 use super::{
     AtRisk, ExcessCopy, Home, MOST_HOME, MOST_NAMES, MOST_NEEDS, MOST_SOLE, Need, Survey,
     SurveyRequest,
@@ -20,7 +21,7 @@ use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition};
 use mdfs_core::records::{FileRecord, Key, Kind, MemberState, TrashRecord, decode};
 use mdfs_core::time::LogTime;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use trash::Elsewhere;
 
 /// Looks at every file, in the trash or out of it.
@@ -32,6 +33,8 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         listed_partitions: BTreeSet::new(),
         leaving: members(&request.table, MemberState::leaves),
         present: members(&request.table, |state| state != MemberState::Retired),
+        zones: zones(&request.table),
+        widest: request.assignment.iter().map(|(_, it)| it.len()).max(),
     };
     pass.found.moved = request.moves.keys().copied().collect();
     pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
@@ -83,6 +86,10 @@ struct Pass<'a> {
     leaving: BTreeSet<DiskId>,
     /// Disks that were not retired.
     present: BTreeSet<DiskId>,
+    /// The failure domains of disks that have one.
+    zones: BTreeMap<DiskId, String>,
+    /// The most holders that a partition has.
+    widest: Option<usize>,
 }
 
 /// Chunks of a file that share their places.
@@ -129,7 +136,7 @@ impl Pass<'_> {
             let good = if self.request.unlisted.contains(&partition) {
                 self.found.moved.remove(&partition);
                 self.unlisted(&places, &mut sole)
-            } else if self.is_as_it_should_be(partition, &places) {
+            } else if self.is_as_it_should_be(partition, &places) && !self.is_beyond(wanted) {
                 if let [disk] = places.all[..] {
                     sole.insert(disk);
                 }
@@ -150,6 +157,7 @@ impl Pass<'_> {
         }
         self.note_sole(name, sole);
         self.note_home(name, deleted, file, &elsewhere.home);
+        self.note_other_places(name, deleted, file, &mut elsewhere);
         self.note_spare(file, wanted, elsewhere);
         if is_trash {
             self.found.under_replicated_trash += u64::from(fewest < wanted);
@@ -200,6 +208,10 @@ impl Pass<'_> {
         sole: &mut BTreeSet<DiskId>,
     ) -> usize {
         let mut fewest = usize::MAX;
+        let excepted = places.exception.is_some();
+        let should = self.should_have(run, places);
+        let stays_beyond = self.are_enough(run, places);
+        let mut full: Option<BTreeSet<DiskId>> = None;
         for index in run.chunks.clone() {
             let chunk = ChunkId {
                 file: run.file.file,
@@ -219,13 +231,6 @@ impl Pass<'_> {
                 .copied()
                 .filter(|disk| has(disk))
                 .collect();
-            let excepted = places.exception.is_some();
-            // Without enough holders there is no home to go to: it is mended where it lies.
-            let stays_there = excepted && places.targets.len() < run.wanted && !run.is_trash;
-            let should = match stays_there {
-                true => places.all.as_slice(),
-                false => places.targets,
-            };
             let lacking: Vec<DiskId> = should
                 .iter()
                 .copied()
@@ -254,9 +259,12 @@ impl Pass<'_> {
             let named = places.exception.unwrap_or_default();
             let fits = named.len() <= run.wanted && good.len() >= run.wanted;
             let stays = excepted && run.is_trash && fits && !leaves;
-            if stays {
+            // A holder's copy is not wanted either where there are too few holders.
+            if stays || stays_beyond && lacking.is_empty() {
                 let damaged: Vec<DiskId> = self.damaged_at(chunk).collect();
                 elsewhere.note(chunk, &good, &damaged, places, run.wanted);
+            }
+            if stays {
                 // Where it stays it is mended, or nobody would ever count or drop what is bad there.
                 let bad = named.iter().filter(|disk| !good.contains(disk));
                 let bad: Vec<DiskId> = bad.copied().collect();
@@ -265,13 +273,21 @@ impl Pass<'_> {
                 self.note_needs(chunk, length, &good, &lacking);
             }
             // What is nowhere any more will not come to the goal either, however long it is waited for.
-            let waits = !lacking.is_empty() && !self.is_lost(chunk, &good, places);
+            let is_lost = self.is_lost(chunk, &good, places);
+            let waits = !lacking.is_empty() && !is_lost;
             if !excepted && waits || run.is_new {
                 self.found.moved.remove(&run.partition);
             }
             let settled = lacking.is_empty() || stays;
             self.note_excess(chunk, &good, run.wanted, places, settled);
+            if stays_beyond && !is_lost {
+                let good: BTreeSet<DiskId> = good.into_iter().collect();
+                full = Some(full.map_or_else(|| good.clone(), |full| &full & &good));
+            }
         }
+        elsewhere
+            .other_places
+            .extend(self.other_places(run, places, full));
         fewest
     }
 

@@ -6,7 +6,7 @@ use mdfs_core::id::DiskId;
 use mdfs_core::log::table::Table;
 use mdfs_core::partition::Partition;
 use mdfs_core::records::{Copies, Key, Kind, MemberRecord, MemberState, decode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a chunk should be, and where it may be.
 pub(super) struct Places<'a> {
@@ -43,14 +43,22 @@ pub(super) fn places<'a>(
 
 /// The disks whose membership is as wanted.
 pub(super) fn members(table: &Table, is_wanted: impl Fn(MemberState) -> bool) -> BTreeSet<DiskId> {
-    let wanted = |(key, value): (&[u8], &[u8])| {
-        let (Ok(Key::Member(disk)), Ok(member)) =
-            (Key::from_bytes(key), decode::<MemberRecord>(value))
-        else {
-            return None;
-        };
-        is_wanted(member.state).then_some(disk)
+    let mut members = all_members(table);
+    members.retain(|(_, member)| is_wanted(member.state));
+    members.into_iter().map(|(disk, _)| disk).collect()
+}
+
+/// The failure domains of the disks that have one.
+pub(super) fn zones(table: &Table) -> BTreeMap<DiskId, String> {
+    let zone = |(disk, member): (DiskId, MemberRecord)| Some((disk, member.zone?));
+    all_members(table).into_iter().filter_map(zone).collect()
+}
+
+fn all_members(table: &Table) -> Vec<(DiskId, MemberRecord)> {
+    let member = |(key, value): (&[u8], &[u8])| match (Key::from_bytes(key), decode(value)) {
+        (Ok(Key::Member(disk)), Ok(member)) => Some((disk, member)),
+        _ => None,
     };
     let members = prefix(Kind::Member);
-    table.range(&members, None).filter_map(wanted).collect()
+    table.range(&members, None).filter_map(member).collect()
 }

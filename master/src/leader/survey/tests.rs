@@ -1,3 +1,5 @@
+mod beyond;
+
 use super::*;
 use mdfs_core::checksum::{Blake3, ChunkHash, Crc32};
 use mdfs_core::chunk::{ChunkLayout, ChunkSize};
@@ -70,6 +72,7 @@ fn request(records: &[mdfs_core::log::message::Put], on: &[u128]) -> SurveyReque
         assignment,
         moves: BTreeMap::new(),
         uploads: BTreeSet::new(),
+        eligible: all.clone(),
         accepting: all.iter().map(|&disk| (disk, 10 * MIB)).collect(),
         reachable: all,
         listed_at: 10,

@@ -4,7 +4,8 @@
 use crate::MIB;
 use crate::figures::{bytes_as_f64, figure};
 use crate::healing::{
-    Status, Stored, all_disks, order, read_back, status, two_copies, wait_status, walk,
+    Status, Stored, all_disks, order, read_back, so_many_copies, status, two_copies, wait_status,
+    walk,
 };
 use crate::invariants;
 use anyhow::{Context, Result, bail, ensure};
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Bytes on the fullest worker, as a multiple of the mean.
 const UNEVEN_MOST: f64 = 1.10;
 const JOINING: [&str; 2] = ["worker-3", "worker-4"];
+/// Files that asked for three copies, where the policy says two: enough that one lies on those that join.
+const THRICE: u64 = 8;
 /// The writer keeps so many files, and purges older ones.
 const KEPT: u64 = 32;
 
@@ -53,6 +56,7 @@ pub(crate) fn prove(short: bool) -> Result<()> {
             let writer = scope.spawn(|| load.ends(open().and_then(|to| load.write(to))));
             let reader = scope.spawn(|| load.ends(open().and_then(|to| load.read(to, &films))));
             let moved = grow_and_shrink(cluster, sizes, &films, &load);
+            let moved = moved.and_then(|thrice| read_back(cluster, &thrice));
             load.done.store(true, Ordering::Relaxed);
             for (what, thread) in [("write", writer), ("read", reader)] {
                 match thread.join() {
@@ -170,7 +174,7 @@ fn grow_and_shrink(
     sizes: Sizes,
     films: &[Stored],
     load: &Load,
-) -> Result<()> {
+) -> Result<Vec<Stored>> {
     let three = Places::of(cluster, films)?;
     let first = Role::of(&cluster.first("worker")?)?;
     let started = now();
@@ -200,6 +204,7 @@ fn grow_and_shrink(
         &format!("{}, {least:.0}", five.came_since(&three)),
     );
 
+    let thrice = put_thrice(cluster)?;
     let started = now();
     let least: u64 = JOINING.iter().map(|name| five.bytes_on(name)).sum();
     for name in JOINING {
@@ -213,6 +218,7 @@ fn grow_and_shrink(
             ensure!(left == 0, "{name} still has {left} chunks");
         }
         Places::of(cluster, films)?.are_two_each(films)?;
+        so_many_copies(3, &walk(disks.values())?, &thrice, false)?;
         Ok(status.moving_partitions == 0 && status.under_replicated_files == 0)
     })?;
     let again = Places::of(cluster, films)?;
@@ -222,7 +228,26 @@ fn grow_and_shrink(
         "bytes moved, the least possible",
         &format!("{}, {least}", again.came_since(&five)),
     );
-    Ok(())
+    figure(
+        "files of three copies under a policy of two",
+        &format!("{THRICE}, three copies of each after that"),
+    );
+    Ok(thrice)
+}
+
+/// Puts files of three copies, of which some lie on workers that joined.
+fn put_thrice(cluster: &DevCluster) -> Result<Vec<Stored>> {
+    let mut connection = cluster.connect()?;
+    let put = |number| {
+        let (name, content) = (format!("thrice/{number}"), 200_000 + number);
+        let query = "&replicas=3";
+        Stored::put_with(&mut connection, &name, content, MIB / 4, MIB, query)
+    };
+    let files: Vec<Stored> = (0..THRICE).map(put).collect::<Result<_>>()?;
+    let places = Places::of(cluster, &files)?;
+    let on_joined = JOINING.iter().any(|name| places.bytes_on(name) > 0);
+    ensure!(on_joined, "no file of three copies lies on {JOINING:?}");
+    Ok(files)
 }
 
 /// Which worker has which chunks of the films.

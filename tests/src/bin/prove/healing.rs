@@ -70,8 +70,20 @@ impl Stored {
         length: u64,
         chunk_size: u64,
     ) -> Result<Self> {
+        Self::put_with(connection, name, number, length, chunk_size, "")
+    }
+
+    /// As [`Stored::put`], with more words in the query, each begun by `&`.
+    pub(crate) fn put_with(
+        connection: &mut Connection,
+        name: &str,
+        number: u64,
+        length: u64,
+        chunk_size: u64,
+        query: &str,
+    ) -> Result<Self> {
         let content = Content::new(number);
-        let target = format!("{}?chunk_size={chunk_size}", transfer::path(name));
+        let target = format!("{}?chunk_size={chunk_size}{query}", transfer::path(name));
         let body = content.reader(length);
         let answer = connection.upload("PUT", &target, &[], body, Some(length))?;
         transfer::stored(name, length, &answer)?;
@@ -202,12 +214,22 @@ pub(crate) fn two_copies<'a>(
     files: impl IntoIterator<Item = &'a Stored>,
     nothing_else: bool,
 ) -> Result<()> {
+    so_many_copies(2, found, files, nothing_else)
+}
+
+/// As [`two_copies`], of another number.
+pub(crate) fn so_many_copies<'a>(
+    number: usize,
+    found: &[BTreeMap<Chunk, u64>],
+    files: impl IntoIterator<Item = &'a Stored>,
+    nothing_else: bool,
+) -> Result<()> {
     let mut wanted = BTreeSet::new();
     for file in files {
         for (chunk, length) in file.chunks() {
             let lengths = found.iter().filter_map(|disk| disk.get(&chunk));
             let lengths: Vec<u64> = lengths.copied().collect();
-            let is_right = lengths == [length, length];
+            let is_right = lengths == vec![length; number];
             let name = &file.name;
             ensure!(
                 is_right,

@@ -17,7 +17,7 @@ fn copies_of(number: u8) -> PolicyChange {
     }
 }
 
-fn store_with(world: &mut World, name: &str, copies: u8) -> FileInfo {
+pub(super) fn store_with(world: &mut World, name: &str, copies: u8) -> FileInfo {
     let begin = BeginUpload {
         replicas: Some(ReplicationFactor::new(copies).unwrap()),
         ..begin(name)
@@ -81,8 +81,13 @@ fn a_file_that_asked_for_more_copies_than_there_are_disks_left_is_never_called_w
         world.run(200);
         assert_eq!(world.status().under_replicated_files, 1);
     }
-    check_copies(&world, &[thrice], 2);
+    check_copies(&world, std::slice::from_ref(&thrice), 2);
     assert_eq!(world.status().moving_partitions, 0);
+    // Where there is another disk it gets its third copy, although partitions have two holders.
+    world.add(4);
+    world.run(20_000);
+    check_copies(&world, &[thrice], 3);
+    assert_eq!(world.status().under_replicated_files, 0);
 }
 
 #[test]

@@ -1,15 +1,18 @@
-//! What lies elsewhere than its holders say and stays there, because it is in the trash.
+//! What lies elsewhere than its holders say and stays there: because it is in the trash, or because there
+//! are too few holders.
 
 use super::{ExcessCopy, Pass, Places, note_drop};
 use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::DiskId;
-use mdfs_core::records::FileRecord;
+use mdfs_core::records::{Copies, FileRecord};
 
 /// What is met of a file's chunks that lie elsewhere.
 #[derive(Default)]
 pub(super) struct Elsewhere {
     /// The chunks that all holders have.
     pub(super) home: Vec<u32>,
+    /// Runs of chunks with other places than the record names.
+    pub(super) other_places: Vec<Copies>,
     /// Copies at disks that the exception does not name: good ones while those that it names are
     /// enough, and damaged ones.
     spare: Vec<(ChunkId, DiskId)>,
@@ -40,10 +43,10 @@ impl Elsewhere {
 }
 
 impl Pass<'_> {
-    /// Notes the copies of a file in the trash that were on their way home when it was deleted, where
-    /// the others of their run will not come: an exception ends only as a whole.
+    /// Notes the copies at holders of a file that stays elsewhere: in the trash those that were on their
+    /// way home when it was deleted, where the others of their run will not come: an exception ends only as a whole.
     pub(super) fn note_spare(&mut self, file: &FileRecord, wanted: usize, elsewhere: Elsewhere) {
-        let Elsewhere { home, spare } = elsewhere;
+        let Elsewhere { home, spare, .. } = elsewhere;
         for (chunk, disk) in spare {
             let mut runs = file.exceptions.iter().map(|run| run.first_chunk..run.end());
             let run = runs
