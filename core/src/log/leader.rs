@@ -70,6 +70,8 @@ pub struct Leader {
     /// Voters that an election may do without.
     vouched: Option<Vouched>,
     resigned: bool,
+    /// After a lost campaign voters are asked for no promises until then.
+    rests_until: Timestamp,
     state: State,
     /// What is known to be committed, for the next time: while leading there is none.
     warm: Option<Box<Warm>>,
@@ -104,6 +106,7 @@ impl Leader {
             order: None,
             vouched: None,
             resigned: false,
+            rests_until: Timestamp::default(),
             state: State::Waiting(Waiting::default()),
             warm: None,
             mutants: Mutants::default(),
@@ -317,11 +320,10 @@ impl Leader {
 
     /// Back to waiting. Leases that voters gave to the term are given back: it never leads again.
     fn step_down(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let wait = match &self.state {
-            State::Preparing(_) | State::Loading(_) => self.jitter_of(AFTER_DEFEAT),
-            State::Waiting(_) | State::Leading(_) => self.jitter(),
-        };
-        let next_poll = now.plus(wait);
+        let next_poll = now.plus(self.jitter());
+        if let State::Preparing(_) | State::Loading(_) = &self.state {
+            self.rests_until = now.plus(self.jitter_of(AFTER_DEFEAT)).max(next_poll);
+        }
         let before = std::mem::replace(&mut self.state, State::Waiting(Waiting::at(next_poll)));
         let (term, leased) = match before {
             State::Waiting(waiting) => {

@@ -195,7 +195,7 @@ impl Leader {
         let disks = holders.chain(voters.iter().copied()).collect();
         self.members = voters;
         let enough = self.may_go_alone(now, &quorums, |disk| heard.contains(&disk));
-        if promised && enough {
+        if promised && enough && now >= self.rests_until {
             self.prepare(now, disks, false, effects);
         }
     }
@@ -234,6 +234,9 @@ impl Leader {
         vote: Vote,
         effects: &mut Vec<Effect>,
     ) {
+        if let State::Loading(loading) = &mut self.state {
+            loading.promised_late(from, &vote);
+        }
         let State::Preparing(preparing) = &mut self.state else {
             return;
         };

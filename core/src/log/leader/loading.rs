@@ -8,7 +8,7 @@ use super::{Effect, Leader, LeaderSettings, State};
 use crate::id::{DiskId, Term};
 use crate::log::entries::Log;
 use crate::log::feed::Extent;
-use crate::log::message::{Append, Base, Entry, LoadFrom, Loaded, Position, Record, Request};
+use crate::log::message::{Append, Base, Entry, LoadFrom, Loaded, Position, Record, Request, Vote};
 use crate::log::table::Table;
 use crate::log::violation::Violation;
 use crate::time::Timestamp;
@@ -33,6 +33,8 @@ pub(super) struct Loading {
     pub(super) table: Table,
     pub(super) entries: Vec<Entry>,
     pub(super) next_lease: Timestamp,
+    /// Who promised when there were enough.
+    pub(super) late: BTreeSet<DiskId>,
 }
 
 impl Loading {
@@ -60,14 +62,22 @@ impl Loading {
             table: Table::default(),
             entries: Vec::new(),
             next_lease: now.plus(settings.heartbeat),
+            late: BTreeSet::new(),
             preparing,
         }
     }
 
-    /// Those who may have leased themselves to the term: also who was asked and has not promised. One
-    /// that has promised a higher term meanwhile says so now, and not when everything is loaded.
+    /// Those who may have leased themselves to the term.
     pub(super) fn leased(&self) -> BTreeSet<DiskId> {
-        self.preparing.asked.clone()
+        let first = self.preparing.promises.keys();
+        first.chain(&self.late).copied().collect()
+    }
+
+    /// Takes a promise that came after there were enough: it is held like the others.
+    pub(super) fn promised_late(&mut self, from: DiskId, vote: &Vote) {
+        if vote.granted && vote.term == self.term && self.preparing.asked.contains(&from) {
+            self.late.insert(from);
+        }
     }
 
     /// Whether this is the page asked for last.
@@ -104,6 +114,14 @@ impl Loading {
                 to,
                 request: Request::Append(append),
             });
+        }
+        // Who has not promised is asked for nothing, and says if it promised a higher term: that is
+        // better told now than when everything is loaded.
+        let leased = self.leased();
+        let term = self.term;
+        for to in self.preparing.asked.difference(&leased).copied() {
+            let request = Request::PreVote { term };
+            effects.push(Effect::Send { to, request });
         }
     }
 

@@ -34,6 +34,7 @@ impl Leader {
     /// equal. For models.
     #[doc(hidden)]
     pub fn forget_past(&mut self, now: Timestamp) {
+        self.rests_until = Timestamp::default();
         match &mut self.state {
             State::Waiting(waiting) => *waiting = Waiting::default(),
             State::Preparing(_) | State::Loading(_) => {}
@@ -118,6 +119,7 @@ impl Leader {
             State::Loading(loading) => {
                 hash_promise(&loading.preparing, disk, hasher);
                 (loading.source == disk).hash(hasher);
+                loading.late.contains(&disk).hash(hasher);
             }
             State::Leading(leading) => {
                 leading.learners.contains(&disk).hash(hasher);
@@ -146,13 +148,14 @@ impl Leader {
             order,
             vouched,
             resigned,
+            rests_until,
             state,
             warm,
             mutants,
         } = self;
         (incarnation, random, round, leader_url, leader_term).hash(hasher);
         (order, vouched, resigned, warm, mutants).hash(hasher);
-        (epoch, alone_since).hash(hasher);
+        (epoch, alone_since, rests_until).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         match state {
             State::Waiting(waiting) => waiting.hash(hasher),
@@ -196,6 +199,7 @@ fn hash_loading(loading: &Loading, hasher: &mut impl Hasher) {
         table,
         entries,
         next_lease,
+        late: _,
     } = loading;
     hash_preparing(preparing, hasher);
     (term, expires, end, send, next, behind_warm).hash(hasher);
