@@ -331,6 +331,7 @@ fn damage_that_cannot_be_marked_is_told_and_a_failed_write_ends_all_writing() {
         (Kind::Create, 24, DiskState::Healthy),
         (Kind::Create, 30, DiskState::ReadOnly),
         (Kind::SyncDir, 24, DiskState::Healthy),
+        (Kind::SyncDir, 28, DiskState::Healthy),
         (Kind::SyncDir, 5, DiskState::ReadOnly),
     ] {
         let chunk = chunk_of(9, 0);

@@ -5,7 +5,7 @@
 //! what it speaks of went durably: a crash may leave one that is too old, never one too few. So what
 //! was marked before the mount counts as damaged, and is looked at once more.
 
-use super::error::{Error, Result, io_error};
+use super::error::{Error, Result, io_error, out_of_space};
 use super::held::Damage;
 use super::layout::{self, DAMAGED};
 use super::{ChunkStore, lock};
@@ -121,7 +121,7 @@ impl ChunkStore {
                 }
             }
         }
-        self.disk().sync_dir(dir).map_err(self.sync_dir_failed(dir))
+        self.disk().sync_dir(dir).map_err(self.mark_not_synced(dir))
     }
 
     fn is_file(&self, path: &Path) -> Result<bool> {
@@ -145,6 +145,14 @@ impl ChunkStore {
         }
     }
 
+    /// As of every directory, but that a disk without room loses nothing: no answer counts on the mark.
+    fn mark_not_synced<'a>(&'a self, dir: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+        move |error| match out_of_space(&error) {
+            true => io_error("sync", dir)(error),
+            false => self.sync_dir_failed(dir)(error),
+        }
+    }
+
     fn ensure_marks_dir(&self) -> Result<()> {
         let (dir, root) = (Path::new(DAMAGED), Path::new(""));
         if lock(&self.inner.dirs).named.contains(dir) {
@@ -157,7 +165,7 @@ impl ChunkStore {
             _ => {}
         }
         let synced = self.disk().sync_dir(root);
-        synced.map_err(self.sync_dir_failed(root))?;
+        synced.map_err(self.mark_not_synced(root))?;
         lock(&self.inner.dirs).named.insert(dir.to_owned());
         Ok(())
     }
