@@ -145,7 +145,7 @@ impl ChunkStore {
         }
     }
 
-    /// As of every directory, but that a disk without room loses nothing: no answer counts on the mark.
+    /// As of every directory, but that a disk without room loses nothing: no answer counts on a mark.
     fn mark_not_synced<'a>(&'a self, dir: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
         move |error| match out_of_space(&error) {
             true => io_error("sync", dir)(error),
@@ -165,7 +165,7 @@ impl ChunkStore {
             _ => {}
         }
         let synced = self.disk().sync_dir(root);
-        synced.map_err(self.mark_not_synced(root))?;
+        synced.map_err(self.sync_dir_failed(root))?;
         lock(&self.inner.dirs).named.insert(dir.to_owned());
         Ok(())
     }
