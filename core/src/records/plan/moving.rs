@@ -152,11 +152,14 @@ fn give_places(record: &mut FileRecord, before: &[Copies], runs: &[Copies]) -> b
         return false;
     }
     let mut pieces = runs.to_vec();
+    // Both are in order: a run that ends before an exception does not touch the later ones either.
+    let mut ahead = runs;
     for exception in before {
-        let mut next = exception.first_chunk;
-        let (first, end) = (exception.first_chunk, exception.end());
-        let cuts = runs.iter().map(|run| (run.first_chunk, run.end()));
-        let cuts = cuts.filter(|&(from, to)| from < end && to > first);
+        let (mut next, end) = (exception.first_chunk, exception.end());
+        let passed = ahead.partition_point(|run| run.end() <= next);
+        ahead = ahead.get(passed..).unwrap_or_default();
+        let cuts = ahead.iter().map(|run| (run.first_chunk, run.end()));
+        let cuts = cuts.take_while(|&(from, _)| from < end);
         for (from, to) in cuts.chain([(end, end)]) {
             if from > next {
                 pieces.push(Copies {

@@ -36,6 +36,19 @@ fn runs_take_the_place_of_what_was_said_of_their_chunks_and_of_no_others() {
     let two = [copies(1, 2, &[1]), copies(3, 2, &[2])];
     let joined = vec![copies(1, 3, &[1]), copies(4, 1, &[2])];
     assert_eq!(given(&two, &[copies(2, 2, &[1])]), Some(joined));
+    // Several of each.
+    let many = [copies(0, 2, &[1]), copies(2, 2, &[2]), copies(6, 4, &[3])];
+    let runs = [copies(1, 1, &[4]), copies(3, 4, &[5]), copies(8, 1, &[4])];
+    let pieces = vec![
+        copies(0, 1, &[1]),
+        copies(1, 1, &[4]),
+        copies(2, 1, &[2]),
+        copies(3, 4, &[5]),
+        copies(7, 1, &[3]),
+        copies(8, 1, &[4]),
+        copies(9, 1, &[3]),
+    ];
+    assert_eq!(given(&many, &runs), Some(pieces));
     // Where nothing was said before.
     assert_eq!(
         given(&two, &[copies(7, 1, &[3])]),
