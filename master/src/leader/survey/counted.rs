@@ -35,6 +35,7 @@ pub fn survey(request: &SurveyRequest) -> Survey {
         present: members(&request.table, |state| state != MemberState::Retired),
         zones: zones(&request.table),
         widest: request.assignment.iter().map(|(_, it)| it.len()).max(),
+        room: request.accepting.clone(),
     };
     pass.found.moved = request.moves.keys().copied().collect();
     pass.found.unlisted_partitions = u64::try_from(request.unlisted.len()).unwrap_or(u64::MAX);
@@ -90,6 +91,8 @@ struct Pass<'a> {
     zones: BTreeMap<DiskId, String>,
     /// The most holders that a partition has.
     widest: Option<usize>,
+    /// What disks that take new chunks have room for besides what this survey found to go there.
+    room: BTreeMap<DiskId, u64>,
 }
 
 /// Chunks of a file that share their places.
@@ -218,13 +221,7 @@ impl Pass<'_> {
                 index,
             };
             let length = run.file.layout.chunk_len(index).unwrap_or(0);
-            let shown = !self.listed.listed_at(chunk).is_empty();
-            // Of what came after the lists they say nothing.
-            let is_new = run.is_new && !shown;
-            let has = |disk: &DiskId| match is_new {
-                true => self.request.reachable.contains(disk),
-                false => self.has(*disk, run.partition, chunk, length, places),
-            };
+            let has = |disk: &DiskId| self.has(*disk, run, chunk, length, places);
             let good: Vec<DiskId> = places
                 .all
                 .iter()

@@ -28,7 +28,7 @@ impl Pass<'_> {
             // Without enough holders there is no home to go to: it is mended where it lies.
             Some(named) if places.targets.len() < run.wanted && self.is_beyond(run.wanted) => {
                 match self.are_enough(run, places) {
-                    true => self.staying(named),
+                    true => self.staying(named, run, places),
                     false => named.to_vec(),
                 }
             }
@@ -43,14 +43,14 @@ impl Pass<'_> {
         let named = places.exception.unwrap_or_default();
         places.targets.len() < run.wanted
             && self.is_beyond(run.wanted)
-            && self.staying(named).len() >= run.wanted
+            && self.staying(named, run, places).len() >= run.wanted
     }
 
     /// Other places for the chunks of a run, if more copies of them are wanted than there are holders, and
     /// they need some. `full` are those that have all of it, but for what is nowhere, if enough disks
     /// [stay](Self::are_enough); none if nothing of it is anywhere.
     pub(super) fn other_places(
-        &self,
+        &mut self,
         run: &Run<'_>,
         places: &Places<'_>,
         full: Option<BTreeSet<DiskId>>,
@@ -59,17 +59,20 @@ impl Pass<'_> {
         if run.is_new || !self.is_beyond(run.wanted) || places.targets.len() >= run.wanted {
             return None;
         }
+        // More files than one survey names would take the room from those that it does.
+        if self.found.other_places.len() >= MOST_HOME {
+            return None;
+        }
+        let stays = |disk: &DiskId| self.request.eligible.contains(disk);
         let named = match places.exception {
             Some(named) => named,
             // The ring replaces what is lost of the holders first.
-            None if moves || self.staying(places.targets).len() < places.targets.len() => {
-                return None;
-            }
+            None if moves || !places.targets.iter().all(stays) => return None,
             None => places.targets,
         };
-        let staying = self.staying(named);
+        let staying = self.staying(named, run, places);
         let disks = if staying.len() < run.wanted {
-            self.with_others(run, places.targets, named, staying)?
+            self.with_others(run, places, named, staying)?
         } else {
             let has_all = |disk: &DiskId| full.as_ref().is_none_or(|full| full.contains(disk));
             let have_all = staying.into_iter().filter(has_all).take(run.wanted);
@@ -93,7 +96,7 @@ impl Pass<'_> {
         elsewhere: &mut Elsewhere,
     ) {
         let runs = std::mem::take(&mut elsewhere.other_places);
-        if !runs.is_empty() && self.found.other_places.len() < MOST_HOME {
+        if !runs.is_empty() {
             self.found.other_places.push(OtherPlaces {
                 name: name.clone(),
                 deleted,
@@ -104,31 +107,39 @@ impl Pass<'_> {
         }
     }
 
-    /// Those of the disks that were neither lost for good nor are to be emptied.
-    fn staying(&self, disks: &[DiskId]) -> Vec<DiskId> {
-        let stays = |disk: &DiskId| self.request.eligible.contains(disk);
+    /// Those of the disks that were neither lost for good nor are to be emptied, and that have the chunks
+    /// of a run or room for them. One that is silent or takes no writes for a while is waited for.
+    fn staying(&self, disks: &[DiskId], run: &Run<'_>, places: &Places<'_>) -> Vec<DiskId> {
+        let request = self.request;
+        let is_full = |disk: DiskId| {
+            let room = request.accepting.get(&disk);
+            room.is_some_and(|&room| room < run.bytes() && room < self.lacks(disk, run, places))
+        };
+        let stays = |disk: &DiskId| request.eligible.contains(disk) && !is_full(*disk);
         disks.iter().copied().filter(stays).collect()
     }
 
+    /// Whether a disk has the chunks of a run, or room for what it lacks of them.
+    fn fits(&self, disk: DiskId, run: &Run<'_>, places: &Places<'_>) -> bool {
+        match self.room.get(&disk) {
+            Some(&room) if room >= run.bytes() => true,
+            Some(&room) => room >= self.lacks(disk, run, places),
+            None => self.lacks(disk, run, places) == 0,
+        }
+    }
+
     /// These disks and as many others with room as are lacking: holders first, then those in other failure
-    /// domains, then by the file's own order, in which its uploads choose disks too. None if
-    /// there is no other. One that was retired is named no more: nobody will ever read it.
+    /// domains, then by the file's own order, in which its uploads choose disks too. One that was
+    /// retired is named no more: nobody will ever read it. None if that changes nothing.
     fn with_others(
-        &self,
+        &mut self,
         run: &Run<'_>,
-        holders: &[DiskId],
+        places: &Places<'_>,
         named: &[DiskId],
         mut staying: Vec<DiskId>,
     ) -> Option<Vec<DiskId>> {
-        let request = self.request;
         let is_present = |disk: &DiskId| self.present.contains(disk);
         let mut disks: Vec<DiskId> = named.iter().copied().filter(is_present).collect();
-        let before = disks.len();
-        let lengths = run
-            .chunks
-            .clone()
-            .filter_map(|it| run.file.layout.chunk_len(it));
-        let bytes: u64 = lengths.sum();
         while staying.len() < run.wanted {
             let zone_is_taken = |disk: &DiskId| {
                 let zone = self.zones.get(disk);
@@ -138,21 +149,34 @@ impl Pass<'_> {
             let order = |disk: &DiskId| {
                 let affinity = affinity(run.file.file, *disk);
                 (
-                    !holders.contains(disk),
+                    !places.targets.contains(disk),
                     zone_is_taken(disk),
                     affinity,
                     *disk,
                 )
             };
-            let has_room = |disk: &DiskId| request.accepting.get(disk) >= Some(&bytes);
-            let others = request.eligible.iter().copied();
-            let others = others.filter(|disk| has_room(disk) && !disks.contains(disk));
+            let others = self.request.eligible.iter().copied();
+            let others =
+                others.filter(|disk| !disks.contains(disk) && self.fits(*disk, run, places));
             let Some(new) = others.min_by_key(order) else {
                 break;
             };
+            let lacks = self.lacks(new, run, places);
+            if let Some(room) = self.room.get_mut(&new) {
+                *room = room.saturating_sub(lacks);
+            }
             staying.push(new);
             disks.push(new);
         }
-        (disks.len() > before).then_some(disks)
+        (disks != named && !disks.is_empty()).then_some(disks)
+    }
+}
+
+impl Run<'_> {
+    /// Bytes in its chunks.
+    fn bytes(&self) -> u64 {
+        let lengths = self.chunks.clone();
+        let lengths = lengths.filter_map(|index| self.file.layout.chunk_len(index));
+        lengths.sum()
     }
 }

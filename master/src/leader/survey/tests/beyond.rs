@@ -213,3 +213,84 @@ fn what_is_in_the_trash_is_not_left_on_a_disk_that_leaves() {
     assert_eq!(ended.excess.keys().collect::<Vec<_>>(), [&disk(3)]);
     assert_eq!((ended.other_places.len(), ended.copies_to_make), (0, 0));
 }
+
+#[test]
+fn of_a_disk_that_was_named_after_the_lists_were_asked_for_nothing_is_known() {
+    // Only disk 1 has it, 3 is to be left out, and 4 came too late to be asked for a list.
+    let mut late = seen(&[1, 3, 4], &[1, 2, 4], &[1]);
+    late.lists.remove(&disk(4));
+    late.assignment.set_holders(chunk().partition(), &[disk(1)]);
+    let found = survey(&late);
+    assert_eq!(found.under_replicated_files, 1);
+    assert_eq!(found.sole.keys().collect::<Vec<_>>(), [&disk(1)]);
+    assert_eq!(found.names[0].good, 1);
+    let mut copied = seen(&[1, 2, 3, 4], &[1, 2, 4], &[1, 2, 3]);
+    copied.lists.remove(&disk(4));
+    check(&copied, None, &[4]);
+    // A file that was stored after they were asked for has all its copies.
+    let mut file = thrice(&[1, 2, 4]);
+    file.version = 11;
+    let mut new = seen(&[], &ALL, &[1, 2]);
+    new.table.apply(&stored(&file));
+    new.lists.remove(&disk(4));
+    check(&new, None, &[]);
+    assert_eq!(survey(&new).under_replicated_files, 0);
+}
+
+#[test]
+fn a_named_disk_without_room_for_what_it_lacks_is_replaced_and_one_that_has_it_is_not() {
+    let full = |named: &[u128], on: &[u128]| {
+        let mut request = seen(named, &ALL, on);
+        request.accepting.insert(disk(3), MIB - 1);
+        request
+    };
+    check(&full(&[1, 2, 3], &[1, 2]), Some(&[1, 2, 3, 4]), &[]);
+    check(&full(&[1, 2, 3, 4], &[1, 2]), None, &[4]);
+    check(&full(&[1, 2, 3, 4], &[1, 2, 4]), Some(&[1, 2, 4]), &[]);
+    check(&full(&[1, 2, 3], &[1, 2, 3]), None, &[]);
+    // It takes no writes for a while, or is silent: it is waited for.
+    let mut waits = full(&[1, 2, 3], &[1, 2]);
+    waits.accepting.remove(&disk(3));
+    check(&waits, None, &[]);
+    waits.reachable.remove(&disk(3));
+    check(&waits, None, &[]);
+    // What lies on the new disk already needs no room.
+    let mut there = full(&[1, 2, 4], &[1, 2, 3]);
+    there.eligible.remove(&disk(4));
+    assert_eq!(given(&there), Some(disks(&[1, 2, 4, 3])));
+}
+
+#[test]
+fn no_more_is_to_go_to_a_disk_than_it_has_room_for() {
+    let mut request = seen(&[1, 2, 3], &[1, 2, 4], &[1, 2, 3]);
+    let mut second = thrice(&[1, 2, 3]);
+    second.file = (78..)
+        .map(FileId::from_u128)
+        .find(|&file| ChunkId { file, index: 0 }.partition() == chunk().partition())
+        .unwrap();
+    let another = FileName::parse("another").unwrap();
+    request
+        .table
+        .apply(&put(&Key::File(another), &second).unwrap());
+    let placed = |request: &SurveyRequest| survey(request).other_places.len();
+    request.accepting.insert(disk(4), 2 * MIB);
+    assert_eq!(placed(&request), 2);
+    request.accepting.insert(disk(4), 2 * MIB - 1);
+    assert_eq!(placed(&request), 1);
+}
+
+#[test]
+fn a_retired_disk_is_named_no_more_even_if_there_is_no_other() {
+    let mut retired = seen(&[1, 2, 3], &[1, 2], &[1, 2]);
+    retired.reachable.remove(&disk(3));
+    retired.accepting.remove(&disk(3));
+    let member = member(3, MemberState::Retired, None);
+    retired.table.apply(&member);
+    check(&retired, Some(&[1, 2]), &[]);
+    assert_eq!(survey(&retired).under_replicated_files, 1);
+    retired.table.apply(&stored(&thrice(&[1, 2])));
+    check(&retired, None, &[]);
+    retired.table.apply(&stored(&thrice(&[3])));
+    retired.eligible.clear();
+    check(&retired, None, &[]);
+}
