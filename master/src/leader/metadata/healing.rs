@@ -208,40 +208,41 @@ impl Metadata {
     /// have everything another survey leaves out the old, whose copies are dropped only by one that sees
     /// enough others.
     fn give_other_places(&mut self, now: Now, files: Vec<OtherPlaces>) {
+        // What lies there already by chance is needed, now or after the next survey.
+        for OtherPlaces { file, runs, .. } in &files {
+            for run in runs {
+                self.mover.keeps(*file, &run.disks);
+            }
+        }
         // Otherwise a disk may have come back, or gone: the next survey tells.
         if self.moving.eligible != self.search.basis.eligible {
             return;
         }
-        let mut puts = Vec::new();
-        let mut names = BTreeSet::new();
-        for it in files {
-            let OtherPlaces {
-                name,
-                deleted,
-                file,
-                before,
-                runs,
-            } = it;
-            // One change of a record in an entry; the next survey finds the others.
-            if puts.len() >= MOST_HOME || !names.insert(name.clone()) {
-                continue;
+        // A survey meets each record once, so no two changes are of the same.
+        for files in files.chunks(MOST_HOME) {
+            let mut puts = Vec::new();
+            for it in files {
+                let OtherPlaces {
+                    name,
+                    deleted,
+                    file,
+                    before,
+                    runs,
+                } = it;
+                let Ok(view) = self.view() else { return };
+                let planned = match *deleted {
+                    None => plan_places(&view, name, *file, before, runs),
+                    Some(at) => plan_places_in_trash(&view, at, *file, before, runs),
+                };
+                match planned {
+                    Ok(planned) => puts.extend(planned.puts),
+                    Err(refusal) => tracing::warn!(%name, %refusal, "a file gets no other places"),
+                }
             }
-            // What lies there already by chance is needed now.
-            for run in &runs {
-                self.mover.keeps(file, &run.disks);
+            if !puts.is_empty() {
+                self.append_upkeep(now, puts);
+                self.search.named = self.log.last().map_or(0, |last| last.index);
             }
-            let Ok(view) = self.view() else { return };
-            let planned = match deleted {
-                None => plan_places(&view, &name, file, &before, &runs),
-                Some(at) => plan_places_in_trash(&view, at, file, &before, &runs),
-            };
-            match planned {
-                Ok(planned) => puts.extend(planned.puts),
-                Err(refusal) => tracing::warn!(%name, %refusal, "a file gets no other places"),
-            }
-        }
-        if !puts.is_empty() {
-            self.append_upkeep(now, puts);
         }
     }
 

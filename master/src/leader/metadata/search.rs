@@ -50,6 +50,9 @@ pub(super) struct Search {
     look_at: Timestamp,
     /// What the survey that runs, or the last one, was made for.
     pub(super) basis: Basis,
+    /// The index of the entry that last named other disks for files. Lists that are asked for before it is
+    /// committed would be of other disks than the records name when they are surveyed.
+    pub(super) named: u64,
 }
 
 /// A partition of which a disk does not hold what it should.
@@ -161,7 +164,8 @@ impl Metadata {
         let reachable = self.known_and_reachable(now);
         let pause = SURVEY_EVERY.max(self.search.took.saturating_mul(SURVEY_PART));
         let soon = now.mono.since(self.search.began) < pause;
-        let busy = self.search.asked.is_some() || self.report.is_running();
+        let is_naming = self.log.commit().unwrap_or(0) < self.search.named;
+        let busy = self.search.asked.is_some() || self.report.is_running() || is_naming;
         if busy || soon || !self.all_have_spoken(now, &reachable) {
             return;
         }
@@ -301,7 +305,7 @@ impl Metadata {
             return;
         };
         let Asked {
-            lists,
+            mut lists,
             assignment,
             moves,
             goals,
@@ -315,6 +319,12 @@ impl Metadata {
         } = asked;
         let still = self.known_and_reachable(now);
         reachable.retain(|disk| still.contains(disk));
+        // What disks were ordered to drop since they listed it may be gone as well.
+        for (&disk, listed) in &mut lists {
+            for chunk in self.mover.dropping(disk) {
+                listed.chunks.remove(&chunk);
+            }
+        }
         let without = self.as_of_without(now, &reachable);
         let as_of = without.map_or(as_of, |without| as_of.min(without));
         self.search.began = now.mono;

@@ -333,7 +333,7 @@ fn a_disk_with_the_last_copy_of_something_is_retired_only_as_lost() {
 }
 
 /// Waits until a survey has begun.
-fn until_surveyed(world: &mut World) {
+pub(super) fn until_surveyed(world: &mut World) {
     let (surveys, until) = (world.surveys, world.now + 10_000);
     while world.surveys == surveys {
         assert!(world.now < until);
