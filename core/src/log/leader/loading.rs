@@ -98,10 +98,11 @@ impl Loading {
         self.next_lease = now.plus(settings.heartbeat);
         let promises = self.preparing.promises.values();
         let epoch = promises.map(|vote| vote.membership.config.epoch).max();
-        for to in self.leased() {
+        let (term, leased) = (self.term, self.leased());
+        for to in leased.iter().copied() {
             // It names nothing: whenever it arrives, it contradicts no log.
             let append = Append {
-                term: self.term,
+                term,
                 previous: Position::default(),
                 entries: Vec::new(),
                 commit: 0,
@@ -117,8 +118,6 @@ impl Loading {
         }
         // Who has not promised is asked for nothing, and says if it promised a higher term: that is
         // better told now than when everything is loaded.
-        let leased = self.leased();
-        let term = self.term;
         for to in self.preparing.asked.difference(&leased).copied() {
             let request = Request::PreVote { term };
             effects.push(Effect::Send { to, request });
