@@ -46,7 +46,7 @@ use send::ascii_json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use transport::Transport;
 
@@ -60,7 +60,7 @@ pub const CONGESTION: &str = "cubic";
 pub struct Links {
     transport: Transport,
     authorization: HeaderValue,
-    cluster: Arc<OnceLock<ClusterId>>,
+    cluster: Arc<RwLock<Option<ClusterId>>>,
     reads: Reads,
     names: Names,
 }
@@ -92,23 +92,19 @@ impl Links {
         let mut authorization = HeaderValue::from_str(&key.authorization())
             .map_err(|error| LinkError::protocol("the cluster key", error))?;
         authorization.set_sensitive(true);
-        let links = Self {
+        Ok(Self {
             transport: Transport::new(network, reads.bytes()),
             authorization,
-            cluster: Arc::default(),
+            cluster: Arc::new(RwLock::new(cluster)),
             reads,
             names: Names::of(network),
-        };
-        if let Some(cluster) = cluster {
-            links.join(cluster);
-        }
-        Ok(links)
+        })
     }
 
-    /// Names the cluster in all further calls of this and its clones. Returns the cluster that they
-    /// name: an earlier one stays.
-    pub fn join(&self, cluster: ClusterId) -> ClusterId {
-        *self.cluster.get_or_init(|| cluster)
+    /// Names the cluster in all further calls of this and its clones, in the place of the one before: a
+    /// master may find out that the first that it heard of is not its own.
+    pub fn join(&self, cluster: ClusterId) {
+        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
     }
 
     /// Who answers at `url`.

@@ -11,6 +11,7 @@ use mdfs_protocol::problem::REQUEST_ID_HEADER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// What is in postcard, and chunk bytes.
@@ -39,7 +40,8 @@ impl Links {
         if let Some(disk) = disk {
             request = request.header(DISK_HEADER, disk.to_string());
         }
-        if let Some(cluster) = self.cluster.get() {
+        let cluster = *self.cluster.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = cluster {
             request = request.header(CLUSTER_HEADER, cluster.to_string());
         }
         if let Some(id) = Behalf::present().id() {

@@ -164,7 +164,7 @@ impl Outside {
         let threads = self.machine.threads.clone();
         match effect {
             Effect::Send { disk, url, request } => {
-                if let Some(cluster) = metadata.cluster() {
+                if let Some(cluster) = metadata.cluster(self.now().mono) {
                     links.join(cluster);
                 }
                 let within = self.message_within;

@@ -13,10 +13,15 @@ use tokio_util::sync::CancellationToken;
 /// Disks remembered that do not belong to the cluster: enough for any that wait to join.
 const MAX_DISKS: usize = 4096;
 
+/// A worker that runs beats at a master that starts within so many heartbeat intervals, even if one
+/// beat is lost.
+const AGREE_AFTER_BEATS: u32 = 2;
+
 /// What was heard of a disk last.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub(super) beat: Heartbeat,
+    first_beat: Timestamp,
     last_beat: Timestamp,
     /// Cancelled once the connection of the last beat has ended.
     closed: CancellationToken,
@@ -68,6 +73,7 @@ impl Fleet {
             returns.note(before.last_beat, now);
         }
         let restarts = before.map(|it| it.restarts).unwrap_or_default();
+        let first_beat = before.map_or(now, |it| it.first_beat);
         let is_where_it_was = self.disks.get(&disk).is_some_and(|before| {
             before.beat.url == beat.url && before.beat.identity.cluster == beat.identity.cluster
         });
@@ -78,6 +84,7 @@ impl Fleet {
             disk,
             Observed {
                 beat,
+                first_beat,
                 last_beat: now,
                 closed,
                 returns,
@@ -201,6 +208,19 @@ impl Fleet {
             .values()
             .filter_map(|observed| observed.beat.identity.cluster)
             .collect()
+    }
+
+    /// The cluster that all disks agree on that belong to one, once they had the time to beat here: a
+    /// disk of another cluster may be the first that does.
+    pub(super) fn agreed(&self, now: Timestamp) -> Option<ClusterId> {
+        let mut clusters = self.clusters();
+        let first = clusters.pop_first().filter(|_| clusters.is_empty())?;
+        let settle = self.settings.beat().saturating_mul(AGREE_AFTER_BEATS);
+        let mut members = self.disks.values();
+        let has_settled = members.any(|it| {
+            it.beat.identity.cluster == Some(first) && now.since(it.first_beat) >= settle
+        });
+        has_settled.then_some(first)
     }
 
     /// A disk said yes to a cluster; its next beat will say so too.

@@ -29,7 +29,8 @@ pub struct MasterArgs {
         value_delimiter = ','
     )]
     pub seed: Vec<String>,
-    /// Cluster to serve [default: the one that all disks that beat here agree on]
+    /// Cluster to serve; without it, disks of two clusters that beat here keep it from leading either
+    /// [default: the one that all disks that beat here agree on]
     #[arg(long, help_heading = NETWORK, env = "MDFS_CLUSTER_ID", value_name = "ID")]
     pub cluster_id: Option<ClusterId>,
     /// Address or network of a proxy whose `X-Forwarded-For` is believed, such as 10.0.0.0/8; may be

@@ -8,6 +8,7 @@ use mdfs_core::log::leader as log;
 use mdfs_core::records::plan::{NewMember, plan_membership};
 use mdfs_core::records::{MemberRecord, MemberState};
 use mdfs_core::ring::{Member, ZoneId, assign};
+use mdfs_core::time::Timestamp;
 use mdfs_protocol::internal::{Directory, Heartbeat, HeartbeatReply, Leader};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl Metadata {
         self.tell_log_who_is_there(now);
         self.go_on_founding(now);
         let masters = self.known_masters(now);
-        let directory = self.cluster();
+        let directory = self.cluster(now.mono);
         let directory = directory.map(|cluster| self.fleet.directory(cluster));
         let newest = directory.map(|directory| version_with(directory.version, &masters));
         let is_old = newest != Some(version);
@@ -91,13 +92,9 @@ impl Metadata {
     }
 
     /// The cluster this master serves, as far as it knows: as it was told, as its records say, or
-    /// as all disks that beat here agree.
-    pub fn cluster(&self) -> Option<ClusterId> {
-        self.certain_cluster().or_else(|| {
-            let mut clusters = self.fleet.clusters();
-            let first = clusters.pop_first();
-            first.filter(|_| clusters.is_empty())
-        })
+    /// as all disks agree that beat here.
+    pub fn cluster(&self, now: Timestamp) -> Option<ClusterId> {
+        self.certain_cluster().or_else(|| self.fleet.agreed(now))
     }
 
     /// The cluster this master serves, but for what it concludes from heartbeats: who beats first
@@ -125,8 +122,8 @@ impl Metadata {
         })
     }
 
-    fn tell_log_who_is_there(&mut self, now: Now) {
-        let cluster = self.cluster();
+    pub(super) fn tell_log_who_is_there(&mut self, now: Now) {
+        let cluster = self.cluster(now.mono);
         let directory = cluster.map(|cluster| self.fleet.directory(cluster).version);
         if directory == self.upkeep.seen_in {
             return;

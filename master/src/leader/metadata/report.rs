@@ -110,7 +110,7 @@ impl Metadata {
         let nothing = Survey::default();
         let counted = self.report.counted().unwrap_or(&nothing);
         let mut status = Status {
-            cluster_id: self.cluster(),
+            cluster_id: self.cluster(now.mono),
             health: Health::Ok,
             reasons: Vec::new(),
             files: self.catalog.files,

@@ -21,7 +21,7 @@ fn a_master_that_was_told_its_cluster_refuses_others_before_it_leads() {
     let mut world = World::with_master(0, Some(cluster(5)));
     assert!(world.add_of(1, cluster(5)).is_ok());
     assert!(world.add_of(2, cluster(6)).is_err());
-    assert_eq!(world.master.cluster(), Some(cluster(5)));
+    assert_eq!(world.cluster(), Some(cluster(5)));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
     world.store("a");
     world.restart_master();
     world.add_of(9, cluster(77)).unwrap();
-    assert_eq!(world.master.cluster(), None);
+    assert_eq!(world.cluster(), None);
     let asked = world.look_up("a");
     world.run(HOLD + 100);
     assert!(matches!(refused(asked), Error::NoLeader));
@@ -69,6 +69,29 @@ fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
     // The stranger goes, and is forgotten.
     world.kill(9);
     world.run(40_000);
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn a_master_that_hears_a_stranger_first_serves_its_own_cluster_once_the_stranger_is_gone() {
+    let mut world = World::founded();
+    world.store("a");
+    let ours = world.cluster();
+    for number in 1..=3 {
+        world.worker(number).beats = false;
+    }
+    world.restart_master();
+    world.add_of(9, cluster(77)).unwrap();
+    world.run(1500);
+    // Whoever asked the stranger for its promise now might lead the cluster of the stranger.
+    assert_eq!(world.cluster(), None);
+    world.heal();
+    world.run(5000);
+    assert_eq!(world.cluster(), None);
+    assert!(world.status().term.is_none());
+    world.kill(9);
+    world.run(40_000);
+    assert_eq!(world.cluster(), ours);
     assert_eq!(world.names(), ["a"]);
 }
 
@@ -96,7 +119,7 @@ fn a_follower_that_names_the_leader_accepts_no_disk() {
     let mut world = World::founded();
     // The voters are still leased to the one before.
     world.restart_master();
-    world.run(500);
+    world.run(2500);
     let reply = world.beat(1).unwrap();
     assert_eq!(reply.leader.unwrap().url, "http://master-1");
     assert!(!reply.accepted);

@@ -25,7 +25,7 @@ fn one_disk_is_a_cluster() {
     let asked = world.bootstrap(&[1], 1);
     world.run(2000);
     let founded = done(asked).unwrap();
-    assert_eq!(world.master.cluster(), Some(founded.cluster));
+    assert_eq!(world.cluster(), Some(founded.cluster));
     world.touch("a");
     assert_eq!(world.names(), ["a"]);
 }
@@ -75,7 +75,7 @@ fn a_bootstrap_cut_short_by_the_masters_end_goes_on_with_the_next() {
 #[test]
 fn a_repeated_bootstrap_is_harmless_while_a_new_master_is_not_elected_yet() {
     let mut world = World::founded();
-    let founded = world.master.cluster().unwrap();
+    let founded = world.cluster().unwrap();
     world.store("a");
     for number in 1..=3 {
         world.worker(number).beat.chunks = 1;

@@ -23,7 +23,7 @@ fn a_blank_disk_is_adopted_and_given_its_share_of_what_is_vacant() {
     }
     world.add(4);
     world.run(2000);
-    let ours = world.master.cluster();
+    let ours = world.cluster();
     assert_eq!(world.worker(4).beat.identity.cluster, ours);
     let share = world.master.catalog.assignment.counts()[&disk(4)];
     assert!((1900..=2200).contains(&share), "{share}");
@@ -111,7 +111,7 @@ fn a_disk_that_died_before_it_joined_is_no_member() {
     world.cut(&[1, 2, 3]);
     world.run(3000);
     world.add(4);
-    let ours = world.master.cluster();
+    let ours = world.cluster();
     world.worker(4).beat.identity.cluster = ours;
     world.beat(4).unwrap();
     world.kill(4);

@@ -159,6 +159,11 @@ impl World {
         self.workers.get_mut(&disk(number)).unwrap()
     }
 
+    /// The cluster that the master serves, as far as it knows.
+    pub(super) fn cluster(&self) -> Option<ClusterId> {
+        self.master.cluster(Timestamp::from_millis(self.now))
+    }
+
     /// No message reaches the disk; it still beats.
     pub(super) fn cut(&mut self, numbers: &[u128]) {
         for number in numbers {
