@@ -76,15 +76,27 @@ async fn a_bad_block_is_read_from_the_other_copy() {
 
 #[tokio::test]
 async fn bytes_are_not_damaged_everywhere_while_nobody_knows_where_another_copy_is() {
-    let (setup, _) = with_file(2).await;
+    let (setup, _) = with_file(3).await;
     setup.workers[0].disk().faults = Faults {
         bad_blocks: vec![2],
         ..Faults::default()
     };
-    let first = setup.workers[0].site().disk;
-    setup.leader.state().sites.retain(|site| site.disk == first);
+    let second = setup.workers[1].site();
+    let unheard = |setup: &Setup| {
+        let sites = &mut setup.leader.state().sites;
+        sites.retain(|site| site.disk != second.disk);
+    };
+    unheard(&setup);
     let read = setup.get(FILE, "range: bytes=131072-131080").await;
     read.fails(Code::Unavailable);
+    // Nor with as many addresses as there are copies, if one of them is of a disk that has none yet.
+    let third = setup.workers[2].site();
+    setup.leader.state().moving_to = Some(third.disk);
+    let read = setup.get(FILE, "range: bytes=131072-131080").await;
+    read.fails(Code::Unavailable);
+    setup.leader.state().sites.push(second);
+    let read = setup.get(FILE, "range: bytes=131072-131080").await;
+    assert_eq!(read.status, 206);
 }
 
 #[tokio::test]

@@ -81,13 +81,6 @@ impl Source {
         located.is_some_and(|at| self.sites_of(at.index).iter().any(|site| site.disk != disk))
     }
 
-    /// Whether the leader names as many disks as there are copies: one that has just come to lead knows
-    /// no address of those it has not heard of yet.
-    fn knows_all(&self, index: u32) -> bool {
-        let copies = usize::from(self.record().replicas.told().get());
-        self.sites_of(index).len() >= copies
-    }
-
     fn sites_of(&self, index: u32) -> Vec<Site> {
         let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
         let holds = |run: &&SitesOfRun| run.has(index);
@@ -105,7 +98,8 @@ impl Source {
     /// `Limits::patience`.
     ///
     /// # Errors
-    /// [`Error::DataDamaged`] if all copies say so, [`Error::Unavailable`] otherwise.
+    /// [`Error::DataDamaged`] if a copy says so and every disk was asked that may have another,
+    /// [`Error::Unavailable`] otherwise.
     pub(super) async fn open(
         self: Arc<Self>,
         position: u64,
@@ -132,7 +126,7 @@ impl Source {
                     wanted.length = to_block_end;
                     continue;
                 }
-                if asked_again && self.knows_all(wanted.chunk.index) {
+                if asked_again {
                     let start = position - wanted.offset % block;
                     let end = position + to_block_end.min(wanted.in_chunk) - 1;
                     return Err(Error::DataDamaged {
@@ -309,7 +303,7 @@ struct Wanted {
 }
 
 /// Whether all copies were looked at, and at least one is damaged. A copy on a worker that cannot
-/// be reached may be good.
+/// be reached, or of which the leader knows no address yet, may be good.
 fn all_damaged(failures: &[Failure]) -> bool {
     let code_is = |code: Code| {
         failures

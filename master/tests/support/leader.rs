@@ -506,18 +506,20 @@ impl State {
                 name: name.to_string(),
             });
         };
-        let site = |disk: &DiskId| self.sites.iter().find(|site| site.disk == *disk).cloned();
+        let site = |disk: &DiskId| {
+            let heard = self.sites.iter().find(|site| site.disk == *disk);
+            heard.cloned().unwrap_or_else(|| Site {
+                disk: *disk,
+                url: String::new(),
+                live: false,
+            })
+        };
         let sites = copies
             .iter()
             .map(|run| SitesOfRun {
                 first_chunk: run.first_chunk,
                 chunks: run.chunks,
-                sites: run
-                    .disks
-                    .iter()
-                    .chain(&self.moving_to)
-                    .filter_map(site)
-                    .collect(),
+                sites: run.disks.iter().chain(&self.moving_to).map(site).collect(),
                 moving: self.moving_to.into_iter().collect(),
             })
             .collect();

@@ -76,7 +76,7 @@ pub struct Place {
 pub struct Site {
     /// The disk.
     pub disk: DiskId,
-    /// Its worker's URL.
+    /// Its worker's URL; empty while a leader that has just come knows none.
     pub url: String,
     /// Whether it beats; the others are worth a try only when no live one is left.
     pub live: bool,

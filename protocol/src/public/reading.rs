@@ -138,7 +138,7 @@ pub struct ReplicaHolder {
     /// The disk.
     #[schemars(with = "schema::Id")]
     pub disk_id: DiskId,
-    /// Where its worker answers.
+    /// Where its worker answers; empty while a leader that has just come does not know.
     pub url: String,
     /// Whether its worker answers: a copy on any other counts as missing.
     pub state: HolderState,

@@ -14,7 +14,7 @@ use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
 use mdfs_core::records::plan::{
     Refusal, Renamed, copies_of, plan_delete, plan_labels, plan_rename,
 };
-use mdfs_core::records::{Copies, FileRecord, Key, Kind, decode, get};
+use mdfs_core::records::{Copies, FileRecord, Key, Kind, MemberState, decode, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -198,7 +198,8 @@ impl Metadata {
     }
 
     /// Live disks first, and those of which nothing moves. Among equals another one leads for each
-    /// version, so that readers spread.
+    /// version, so that readers spread. Those that were not heard of are named too, without an address:
+    /// they may have the only good copy.
     fn best_first(&self, now: Now, disks: &[DiskId], moving: &[DiskId], version: u64) -> Vec<Site> {
         let mut disks = disks.to_vec();
         if let Some(turn) = usize::try_from(version)
@@ -216,10 +217,19 @@ impl Metadata {
             Liveness::Dead => 3,
         };
         disks.sort_by_key(|disk| (rank(disk), moving.contains(disk)));
-        disks
-            .into_iter()
-            .filter_map(|disk| self.site(now, disk))
-            .collect()
+        let members = &self.catalog.members;
+        let retired =
+            |disk| (members.get(&disk)).is_some_and(|it| it.state == MemberState::Retired);
+        let unheard = |disk| Site {
+            disk,
+            url: String::new(),
+            live: false,
+        };
+        let site = |disk| {
+            let heard = self.site(now, disk);
+            heard.or_else(|| (!retired(disk)).then(|| unheard(disk)))
+        };
+        disks.into_iter().filter_map(site).collect()
     }
 
     fn page(&self, list: &List) -> Result<Page, Error> {
