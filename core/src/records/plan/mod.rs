@@ -95,6 +95,14 @@ pub enum Refusal {
     /// The chunks or copies of a commit do not fit together.
     #[error("the upload cannot be committed: {0}")]
     BadCommit(&'static str),
+    /// More copies of a chunk are asked for than when they were made. The same bytes may be sent again.
+    #[error("a chunk has {found} copies, and {wanted} are asked for by now")]
+    TooFewCopies {
+        /// Copies asked for.
+        wanted: usize,
+        /// Copies that there are.
+        found: usize,
+    },
     /// The id of a request lies outside the window in which repeats are recognised.
     #[error("request id {0} was not issued within the last 10 minutes")]
     RequestOutsideWindow(RequestId),

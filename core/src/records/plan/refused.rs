@@ -74,6 +74,7 @@ fn of(refusal: &Refusal) -> Option<Refused> {
         | Refusal::BadChunk(..)
         | Refusal::OtherChunk(_)
         | Refusal::BadCommit(_)
+        | Refusal::TooFewCopies { .. }
         | Refusal::RequestOutsideWindow(_)
         | Refusal::RequestReused(_)
         | Refusal::TokenNotFound(_)

@@ -16,6 +16,7 @@ use crate::records::{
 };
 use crate::ring::{Assignment, ReplicationFactor};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Records and the place of the next entry; what `apply` and the log do in production.
 #[derive(Default)]
@@ -230,7 +231,8 @@ fn fewer_copies_are_taken_only_if_they_suffice_and_are_remembered() {
     world.begin(7, "a", None).unwrap();
     let short = vec![copies(0, 1, &[1])];
     let refused = world.commit(7, 10, short.clone()).unwrap_err();
-    assert!(matches!(refused, Refusal::BadCommit(_)));
+    let (wanted, found) = (2, 1);
+    assert_eq!(refused, Refusal::TooFewCopies { wanted, found });
     let suffices = PolicyChange {
         min_write_copies: Some(1),
         ..PolicyChange::default()
@@ -253,6 +255,22 @@ fn fewer_copies_are_taken_only_if_they_suffice_and_are_remembered() {
     let holders = vec![copies(0, 1, &[1, 2])];
     let stored = world.commit(8, 10, holders.clone()).unwrap();
     assert_eq!(stored.record.exceptions, holders);
+    // Nor are more needed than are wanted by then.
+    world.begin(9, "c", None).unwrap();
+    let one = PolicyChange {
+        replicas: Some(ReplicationFactor::new(1).unwrap()),
+        min_write_copies: Some(0),
+        ..PolicyChange::default()
+    };
+    let time = world.at().time;
+    let planned = plan_policy(&world, one, 3, 3, time).unwrap();
+    world.apply(planned);
+    let refused = world.commit(9, 10, short.clone()).unwrap_err();
+    assert!(matches!(refused, Refusal::TooFewCopies { .. }), "{refused}");
+    let planned = plan_lowered(&world, time.plus(Duration::from_secs(601))).unwrap();
+    world.apply(planned);
+    let stored = world.commit(9, 10, short).unwrap();
+    assert_eq!(stored.record.replicas.get(), 1);
 }
 
 #[test]
@@ -276,7 +294,7 @@ fn an_overwrite_sends_the_old_version_to_the_trash() {
 fn a_commit_that_does_not_fit_its_upload_is_refused() {
     for (bytes, copies) in [
         (10, vec![]),
-        (10, vec![copies(0, 1, &[1])]),
+        (10, vec![copies(0, 1, &[])]),
         (10, vec![copies(0, 1, &[1, 1])]),
         (10, vec![copies(1, 1, &[1, 2])]),
         (10, vec![copies(0, 2, &[1, 2])]),

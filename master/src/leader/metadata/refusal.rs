@@ -54,6 +54,7 @@ impl From<Refusal> for Error {
             | Refusal::RequestReused(_)
             | Refusal::TooFewMembers { .. }
             | Refusal::TooFewVoters { .. } => Error::Conflict(refusal.to_string()),
+            Refusal::TooFewCopies { wanted, found } => Error::TooFewWorkers { wanted, found },
             Refusal::RequestOutsideWindow(_) => Error::RequestTooOld,
             Refusal::TokenNotFound(token) => Error::TokenNotFound { token },
             Refusal::TooManyTokens => Error::Conflict(refusal.to_string()),

@@ -172,7 +172,7 @@ fn a_refusal_is_answered_only_once_what_it_rests_on_is_committed() {
     assert!(matches!(refused(failed), Error::PreconditionFailed { .. }));
     assert!(matches!(refused(gone), Error::FileNotFound { .. }));
     assert!(done(reopened).is_ok());
-    assert!(matches!(refused(bad), Error::Conflict(_)));
+    assert!(matches!(refused(bad), Error::TooFewWorkers { .. }));
 }
 
 #[test]
