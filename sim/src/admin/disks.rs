@@ -6,14 +6,21 @@ use crate::world::World;
 use anyhow::Result;
 use mdfs_simdisk::SimDisk;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How long a healed cluster may be without a leader that can write, in milliseconds.
 const STUCK: u64 = 60_000;
 
+/// The mark that a disk of another cluster was shown.
+const FOREIGN: &str = "foreign disk";
+
+/// Where the fence stands in the file that says who a disk is, behind its id and generation.
+const FENCE: usize = 56;
+
 /// What is on a disk of chunks, and who it is.
-type Content = Vec<(PathBuf, Arc<Vec<u8>>)>;
+type Content = BTreeMap<PathBuf, Arc<Vec<u8>>>;
 
 /// Another disk in the place of the bad one.
 #[derive(Debug)]
@@ -191,7 +198,7 @@ impl Admin {
             voted == snapshot.voted && known.is_some_and(|it| it.generation > *generation)
         };
         let (disk, mark) = if number == 0 {
-            (self.foreign.clone(), "foreign disk")
+            (self.foreign.clone(), FOREIGN)
         } else if number == 1 && !self.retired.is_empty() {
             (self.retired.pop(), "retired disk came back")
         } else {
@@ -205,7 +212,7 @@ impl Admin {
         world.kill(id);
         crate::faults::mend(&disk);
         let disk = disk.after_kill();
-        let before = content(&disk);
+        let before = content(&disk, mark != FOREIGN);
         let Some(own) = world.exchange_disk(id, disk) else {
             return Ok(());
         };
@@ -234,8 +241,9 @@ impl Admin {
         let Some(shown) = world.exchange_disk(id, visit.own) else {
             return Ok(());
         };
-        if content(&shown) != visit.before {
-            let text = format!("{}: it was written to", visit.mark);
+        let touched = differing(&visit.before, &content(&shown, visit.mark != FOREIGN));
+        if !touched.is_empty() {
+            let text = format!("{}: it was written to: {touched:?}", visit.mark);
             world.trace.broken(text);
         }
         if world.net.was_refused(id) {
@@ -266,9 +274,29 @@ impl Admin {
     }
 }
 
-fn content(disk: &SimDisk) -> Content {
-    let kept = |(path, _): &(PathBuf, Arc<Vec<u8>>)| {
-        path.starts_with("chunks") || path.starts_with("identity")
+/// What may not change on a disk that is refused. `ours` is one of the cluster: a message that was sent
+/// to it before and comes late may still raise its fence.
+fn content(disk: &SimDisk, ours: bool) -> Content {
+    let kept = |(path, mut bytes): (PathBuf, Arc<Vec<u8>>)| {
+        let is_identity = path.starts_with("identity");
+        if is_identity && ours {
+            Arc::make_mut(&mut bytes).truncate(FENCE);
+        }
+        (is_identity || path.starts_with("chunks")).then_some((path, bytes))
     };
-    disk.contents().into_iter().filter(kept).collect()
+    disk.contents().into_iter().filter_map(kept).collect()
+}
+
+/// The paths that are in one of both alone, or hold something else.
+fn differing(before: &Content, after: &Content) -> BTreeSet<PathBuf> {
+    let only = |these: &Content, those: &Content| {
+        let only = these
+            .iter()
+            .filter(|(path, bytes)| those.get(*path) != Some(*bytes));
+        only.map(|(path, _)| path.clone()).collect::<BTreeSet<_>>()
+    };
+    only(before, after)
+        .union(&only(after, before))
+        .cloned()
+        .collect()
 }
