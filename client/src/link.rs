@@ -101,10 +101,10 @@ impl Links {
         })
     }
 
-    /// Names the cluster in all further calls of this and its clones, in the place of the one before: a
-    /// master may find out that the first that it heard of is not its own.
-    pub fn join(&self, cluster: ClusterId) {
-        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
+    /// Names this cluster in all further calls of this and its clones, or none, in the place of the one
+    /// before: a master may find out that the first that it heard of is not its own.
+    pub fn join(&self, cluster: Option<ClusterId>) {
+        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = cluster;
     }
 
     /// Who answers at `url`.

@@ -17,7 +17,7 @@ pub struct Config {
     /// name that stands for all of them.
     pub seeds: Vec<String>,
     /// The cluster it serves. Without it, a master serves the cluster that all disks agree on that
-    /// beat at it, two heartbeat intervals after the first of them.
+    /// beat at it, 6 s after the first of them.
     pub cluster: Option<ClusterId>,
     /// The key that the servers of the cluster share.
     pub cluster_key: ClusterKey,

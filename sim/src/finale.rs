@@ -73,6 +73,8 @@ pub(crate) async fn run(
 /// Waits until the cluster says that it is whole. Who says so.
 async fn settle(world: &mut World, admin: &mut Admin) -> Result<HostId> {
     let (mut said, mut settled) = (None, false);
+    let voters = u64::try_from(world.workers().len().min(3)).ok();
+    let voters = |status: &Value| status.get("voters").and_then(Value::as_u64) == voters;
     for _ in 0..WHOLE_WITHIN {
         tokio::time::sleep(Duration::from_secs(1)).await;
         settled = settled || admin.settle(world).await?;
@@ -80,7 +82,6 @@ async fn settle(world: &mut World, admin: &mut Admin) -> Result<HostId> {
         let whole = said.as_ref().filter(|(_, status)| {
             let number = |field: &str| status.get(field).and_then(Value::as_u64);
             let none = |field: &str| number(field) == Some(0);
-            let voters = Some(world.workers().len().min(3)).and_then(|it| u64::try_from(it).ok());
             status.get("health").and_then(|health| health.as_str()) == Some("ok")
                 && none("under_replicated_files")
                 && none("missing_files")
@@ -88,13 +89,16 @@ async fn settle(world: &mut World, admin: &mut Admin) -> Result<HostId> {
                 && none("excess_copies")
                 && none("open_uploads")
                 && none("moving_partitions")
-                && number("voters") == voters
+                && voters(status)
         });
         if let Some((leader, _)) = whole.filter(|_| settled) {
             // A disk that was lost just now may have been told of by nobody yet.
             if admin.settle(world).await? {
                 return Ok(*leader);
             }
+            settled = false;
+        } else if said.as_ref().is_some_and(|(_, status)| !voters(status)) {
+            // An order of before that comes late changes what was ordered since.
             settled = false;
         }
     }

@@ -3,6 +3,7 @@
 use crate::net::{HostId, Net, url};
 use crate::trace::Trace;
 use mdfs_client::link::Network;
+use mdfs_core::id::ClusterId;
 use mdfs_master::{Running, Surroundings};
 use mdfs_protocol::access::{ClusterKey, Secret};
 use mdfs_protocol::link::LinkKey;
@@ -78,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Duration,
     /// How long a lost worker is waited for.
     pub(crate) repair_delay: Duration,
+    /// The cluster that masters are told to serve.
+    pub(crate) cluster: Option<ClusterId>,
 }
 
 impl Host {
@@ -135,6 +138,7 @@ impl Host {
             Kind::Master => {
                 let token = Secret::new(TOKEN.as_bytes())?;
                 let mut config = mdfs_master::Config::new(key, token, LinkKey::new(secret));
+                config.cluster = settings.cluster;
                 config.limits.heartbeat = settings.heartbeat;
                 config.limits.repair_delay = settings.repair_delay;
                 config.limits.drop_after = Duration::from_secs(60);

@@ -52,6 +52,7 @@ impl Plan {
             millis: minutes * 60_000,
             faults: true,
             heartbeat: if slow { 5000 } else { 1000 },
+            told: chance.within(0, 4) > 0,
             readable: false,
         }
     }
@@ -131,6 +132,7 @@ async fn foreign_disk(seed: u64, trace: &Trace) -> Result<Option<SimDisk>> {
         millis: 0,
         faults: false,
         heartbeat: 1000,
+        told: false,
         readable: false,
     };
     let mut world = World::new(seed ^ 0xf0e1, &plan, trace.clone(), |_| 1000);

@@ -6,6 +6,7 @@ use crate::request::{Answer, PATIENCE, ask, order};
 use crate::trace::Trace;
 use anyhow::{Result, bail};
 use http::{Method, StatusCode};
+use mdfs_core::id::ClusterId;
 use mdfs_simdisk::{SimDisk, Survives};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub faults: bool,
     /// How often workers beat, in milliseconds.
     pub heartbeat: u64,
+    /// Whether masters are told which cluster they serve, as the operator tells them.
+    pub told: bool,
     /// Whether a line is kept for each event.
     pub readable: bool,
 }
@@ -98,6 +101,7 @@ impl World {
                 masters,
                 heartbeat: Duration::from_millis(plan.heartbeat),
                 repair_delay: Duration::from_secs(20),
+                cluster: (plan.told).then(|| ClusterId::from_u128(u128::from(seed) << 64 | 0xc1)),
             },
         }
     }

@@ -2,6 +2,7 @@
 
 use super::state::DevState;
 use anyhow::{Context, Result, bail};
+use mdfs_core::id::ClusterId;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -70,6 +71,30 @@ impl Folder {
         self.root.join("link-key")
     }
 
+    /// The id of the cluster, which masters are told before it begins; none in a folder that an earlier
+    /// version made.
+    ///
+    /// # Errors
+    /// If it cannot be read or made.
+    pub(super) fn cluster_id(&self) -> Result<Option<ClusterId>> {
+        let file = self.root.join("cluster-id");
+        if self.read_state()?.is_none() && self.known_workers()? == 0 {
+            let mut bits = [0; 16];
+            mdfs_service::chance::fill(&mut bits);
+            make_file(&file, &ClusterId::from_bytes(bits).to_string())?;
+        }
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
+            }
+        };
+        let id = text.trim().parse();
+        let id = id.with_context(|| format!("{} is no id of a cluster", file.display()))?;
+        Ok(Some(id))
+    }
+
     /// The disk of a worker; they are numbered from 0.
     pub(super) fn worker(&self, number: u16) -> PathBuf {
         self.root.join(worker_name(number))
@@ -114,22 +139,29 @@ pub(super) fn worker_name(number: u16) -> String {
 
 /// Writes 256 random bits, unless the file is there.
 fn make_secret(file: &Path) -> Result<()> {
-    let create = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file);
-    let mut created = match create {
-        Ok(created) => created,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot make {}", file.display()));
-        }
-    };
     let mut bits = [0; 32];
     mdfs_service::chance::fill(&mut bits);
     let text: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    writeln!(created, "{text}")
-        .and_then(|()| created.sync_all())
-        .with_context(|| format!("cannot write {}", file.display()))
+    make_file(file, &text)
+}
+
+/// Writes a line that nobody else may read, unless the file is there. A crash leaves it whole or not there.
+fn make_file(file: &Path, line: &str) -> Result<()> {
+    let staged = file.with_extension("staged");
+    let make = || {
+        if file.try_exists()? {
+            return Ok(());
+        }
+        let create = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&staged);
+        let mut created = create?;
+        writeln!(created, "{line}")?;
+        created.sync_all()?;
+        std::fs::rename(&staged, file)
+    };
+    make().with_context(|| format!("cannot make {}", file.display()))
 }

@@ -65,8 +65,10 @@ struct Plan {
     workers: u16,
     /// Where the masters listen, at least one.
     masters: Vec<SocketAddr>,
-    /// The cluster of an earlier run.
+    /// The cluster, if it is known.
     cluster: Option<mdfs_core::id::ClusterId>,
+    /// Whether it began in an earlier run.
+    began: bool,
     /// What the servers log.
     log: String,
     log_json: bool,
@@ -102,12 +104,13 @@ pub async fn run(args: DevArgs) -> Result<()> {
     let listeners = listen_all(&args, &ports.collect::<Vec<_>>()).await?;
     let masters = listeners.iter().map(TcpListener::local_addr);
     let masters = masters.collect::<std::io::Result<_>>();
-    let cluster = before.and_then(|state| state.cluster_id);
+    let before = before.and_then(|state| state.cluster_id);
     let plan = Plan {
+        cluster: folder.cluster_id()?.or(before),
+        began: before.is_some(),
         folder,
         workers,
         masters: masters.context("the listening address")?,
-        cluster,
         log: args.log.filter(ServerLog::DEV, 0),
         log_json: args.log.log_json,
     };

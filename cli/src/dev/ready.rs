@@ -53,7 +53,7 @@ pub(super) async fn bring_up(plan: &Plan, worker_urls: &[String]) -> Result<Read
             }
             Asked::NobodyLeads(reasons, first) => {
                 last = reasons;
-                if plan.cluster.is_none()
+                if !plan.began
                     && let Err(error) = bootstrap(plan, first, worker_urls).await
                 {
                     last = format!("{error:#}");

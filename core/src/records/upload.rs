@@ -7,6 +7,7 @@ use crate::format::UPLOADS_SAY_WHOSE;
 use crate::id::{DiskId, RequestId, Term, TokenId};
 use crate::labels::Labels;
 use crate::name::FileName;
+use crate::ring::ReplicationFactor;
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,6 +37,14 @@ pub struct UploadRecord {
     pub session: Option<Session>,
     /// Whom it counts for, if it outlives the gateway and that is known.
     pub holder: Option<Holder>,
+}
+
+impl UploadRecord {
+    /// How many copies its chunks need: as many as were wanted when it was begun, or as many as are wanted
+    /// by now, when the policy says `policy`, if those are fewer.
+    pub fn copies(&self, policy: ReplicationFactor) -> ReplicationFactor {
+        self.replicas.told().min(self.replicas.under(policy))
+    }
 }
 
 impl Record for UploadRecord {

@@ -98,8 +98,8 @@ impl Source {
     /// `Limits::patience`.
     ///
     /// # Errors
-    /// [`Error::DataDamaged`] if a copy says so and every disk was asked that may have another,
-    /// [`Error::Unavailable`] otherwise.
+    /// [`Error::DataDamaged`] if a copy says so and every disk was asked that may have another, as the
+    /// leader says by then, [`Error::Unavailable`] otherwise.
     pub(super) async fn open(
         self: Arc<Self>,
         position: u64,
@@ -112,6 +112,8 @@ impl Source {
         let deadline = Instant::now() + self.shared.limits.patience;
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
+        // Whether the leader said where the copies are since they were tried before.
+        let mut told_anew = false;
         loop {
             let failures = match self
                 .try_sites(&wanted, &self.sites_of(wanted.chunk.index), after)
@@ -120,13 +122,14 @@ impl Source {
                 Ok(open) => return Ok(open),
                 Err(failures) => failures,
             };
+            let sites_are_new = std::mem::take(&mut told_anew);
             if all_damaged(&failures) {
                 if wanted.length > to_block_end {
                     // A later block may be the damaged one: what is before it can be had.
                     wanted.length = to_block_end;
                     continue;
                 }
-                if asked_again {
+                if sites_are_new {
                     let start = position - wanted.offset % block;
                     let end = position + to_block_end.min(wanted.in_chunk) - 1;
                     return Err(Error::DataDamaged {
@@ -147,7 +150,7 @@ impl Source {
                 pause = (pause * 2).min(PAUSE_LAST);
             }
             asked_again = true;
-            self.ask_again(deadline).await;
+            told_anew = self.ask_again(deadline).await;
         }
     }
 
@@ -191,16 +194,19 @@ impl Source {
         })
     }
 
-    /// Asks the leader where the chunks are now. If the name stands for another version or for
-    /// none, what was said before stays: the old version's chunks are where they were.
-    async fn ask_again(&self, deadline: Instant) {
+    /// Asks the leader where the chunks are now. Whether it said so. If the name stands for another version
+    /// or for none, what was said before stays: nobody tells where the old version's chunks are.
+    async fn ask_again(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let asked = self.shared.leader.look_up(self.view.info.name.clone());
-        if let Ok(Ok(view)) = timeout(left, asked).await
-            && view.info.record.file == self.record().file
-        {
+        let Ok(Ok(view)) = timeout(left, asked).await else {
+            return false;
+        };
+        let same = view.info.record.file == self.record().file;
+        if same {
             *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = view.sites.into();
         }
+        same
     }
 
     /// Asks one copy after another: the next one at once when one fails, and beside it when one

@@ -164,9 +164,7 @@ impl Outside {
         let threads = self.machine.threads.clone();
         match effect {
             Effect::Send { disk, url, request } => {
-                if let Some(cluster) = metadata.cluster(self.now().mono) {
-                    links.join(cluster);
-                }
+                links.join(metadata.cluster(self.now().mono));
                 let within = self.message_within;
                 self.start("log message", async move {
                     let peer = Peer { disk, url };

@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 /// Disks remembered that do not belong to the cluster: enough for any that wait to join.
 const MAX_DISKS: usize = 4096;
 
-/// A worker that runs beats at a master that starts within so many heartbeat intervals, even if one
-/// beat is lost.
-const AGREE_AFTER_BEATS: u32 = 2;
+/// A worker that runs finds a master that starts within this: it looks behind a name for masters each 5 s.
+const AGREE_AFTER: Duration = Duration::from_secs(6);
 
 /// What was heard of a disk last.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub(super) beat: Heartbeat,
+    /// When it was heard of first, as a disk of the cluster that it is of now.
     first_beat: Timestamp,
     last_beat: Timestamp,
     /// Cancelled once the connection of the last beat has ended.
@@ -73,7 +73,8 @@ impl Fleet {
             returns.note(before.last_beat, now);
         }
         let restarts = before.map(|it| it.restarts).unwrap_or_default();
-        let first_beat = before.map_or(now, |it| it.first_beat);
+        let same = before.filter(|it| it.beat.identity.cluster == beat.identity.cluster);
+        let first_beat = same.map_or(now, |it| it.first_beat);
         let is_where_it_was = self.disks.get(&disk).is_some_and(|before| {
             before.beat.url == beat.url && before.beat.identity.cluster == beat.identity.cluster
         });
@@ -215,10 +216,9 @@ impl Fleet {
     pub(super) fn agreed(&self, now: Timestamp) -> Option<ClusterId> {
         let mut clusters = self.clusters();
         let first = clusters.pop_first().filter(|_| clusters.is_empty())?;
-        let settle = self.settings.beat().saturating_mul(AGREE_AFTER_BEATS);
         let mut members = self.disks.values();
         let has_settled = members.any(|it| {
-            it.beat.identity.cluster == Some(first) && now.since(it.first_beat) >= settle
+            it.beat.identity.cluster == Some(first) && now.since(it.first_beat) >= AGREE_AFTER
         });
         has_settled.then_some(first)
     }

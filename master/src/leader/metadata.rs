@@ -250,7 +250,6 @@ impl Metadata {
 
     fn tick(&mut self, now: Now) {
         self.log_step(now, log::Event::Tick);
-        self.tell_log_who_is_there(now);
         self.answer_overdue(now);
         self.feed_waiting(now);
         self.retry_held(now);

@@ -16,6 +16,9 @@ const STUCK: u64 = 60_000;
 /// The mark that a disk of another cluster was shown.
 const FOREIGN: &str = "foreign disk";
 
+/// Round and incarnation of the highest term that gave the disk an order.
+type Fence = (u64, u64);
+
 /// Where the fence stands in the file that says who a disk is, behind its id and generation.
 const FENCE: usize = 56;
 
@@ -30,6 +33,7 @@ pub(super) struct Visit {
     /// When it ends, in milliseconds of the run.
     pub(super) until: u64,
     before: Content,
+    fence: Option<Fence>,
     mark: &'static str,
 }
 
@@ -212,7 +216,7 @@ impl Admin {
         world.kill(id);
         crate::faults::mend(&disk);
         let disk = disk.after_kill();
-        let before = content(&disk, mark != FOREIGN);
+        let (before, fence) = (content(&disk, mark != FOREIGN), fence(&disk));
         let Some(own) = world.exchange_disk(id, disk) else {
             return Ok(());
         };
@@ -223,6 +227,7 @@ impl Admin {
             own,
             until,
             before,
+            fence,
             mark,
         });
         world.start(id)
@@ -242,6 +247,11 @@ impl Admin {
             return Ok(());
         };
         let touched = differing(&visit.before, &content(&shown, visit.mark != FOREIGN));
+        if fence(&shown) < visit.fence {
+            world
+                .trace
+                .broken(format!("{}: its fence was lowered", visit.mark));
+        }
         if !touched.is_empty() {
             let text = format!("{}: it was written to: {touched:?}", visit.mark);
             world.trace.broken(text);
@@ -285,6 +295,18 @@ fn content(disk: &SimDisk, ours: bool) -> Content {
         (is_identity || path.starts_with("chunks")).then_some((path, bytes))
     };
     disk.contents().into_iter().filter_map(kept).collect()
+}
+
+fn fence(disk: &SimDisk) -> Option<Fence> {
+    let files = disk.contents();
+    let (_, bytes) = files
+        .iter()
+        .find(|(path, _)| path == Path::new("identity"))?;
+    let number = |from: usize| {
+        let bytes = bytes.get(from..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes))
+    };
+    Some((number(FENCE)?, number(FENCE + 8)?))
 }
 
 /// The paths that are in one of both alone, or hold something else.

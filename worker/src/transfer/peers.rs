@@ -60,7 +60,7 @@ impl Peers {
 
     /// Names the cluster in all further requests.
     pub(crate) fn join(&self, cluster: ClusterId) {
-        self.links.join(cluster);
+        self.links.join(Some(cluster));
     }
 
     /// Sends a segment to `disk`, which passes it on to `next`.

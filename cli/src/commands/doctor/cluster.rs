@@ -25,7 +25,8 @@ pub(super) fn state(report: &mut Report, status: &Status) {
         }
         Health::Critical => Check::sick(check, format!("critical: {reasons}")).hint("mdfs status"),
         Health::Unknown if status.cluster_id.is_none() => {
-            Check::sick(check, format!("unknown: {reasons}")).hint("bootstrap the cluster")
+            Check::sick(check, format!("unknown: {reasons}"))
+                .hint("wait a moment; if the cluster was never started, bootstrap it")
         }
         Health::Unknown => Check::sick(check, format!("unknown: {reasons}"))
             .hint("wait a moment; if it stays so, look at the masters' logs"),

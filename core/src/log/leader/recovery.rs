@@ -44,8 +44,8 @@ pub struct Heard {
 }
 
 impl Leader {
-    /// What disks answered when they were asked last; none before all did that can be reached, and
-    /// while this master campaigns or leads.
+    /// What disks answered when they were asked last; none before all did that can be reached, while
+    /// there are none to ask, and while this master campaigns or leads.
     pub fn heard(&self) -> Option<Heard> {
         let State::Waiting(Waiting {
             poll: Some(poll), ..
@@ -53,7 +53,8 @@ impl Leader {
         else {
             return None;
         };
-        poll.is_over().then(|| poll.heard(self.epoch))
+        let told = !poll.asked.is_empty() && poll.is_over();
+        told.then(|| poll.heard(self.epoch))
     }
 
     /// Whether a leader could be elected without these voters, of whom somebody vouches that they run

@@ -95,7 +95,8 @@ pub enum Refusal {
     /// The chunks or copies of a commit do not fit together.
     #[error("the upload cannot be committed: {0}")]
     BadCommit(&'static str),
-    /// More copies of a chunk are asked for than when they were made. The same bytes may be sent again.
+    /// More copies of a chunk are asked for than when they were made. It may be tried again: a session
+    /// makes those that are missing, and other bytes are sent anew.
     #[error("a chunk has {found} copies, and {wanted} are asked for by now")]
     TooFewCopies {
         /// Copies asked for.

@@ -173,8 +173,7 @@ pub fn plan_commit(
         };
     };
     let replicas = upload.replicas.under(policy(records)?);
-    // As many as it was told to make when it was begun, unless fewer are wanted by now.
-    let wanted = upload.replicas.told().min(replicas);
+    let wanted = upload.copies(policy(records)?);
     let least = cluster(records)?.least_copies(wanted);
     check_copies(&upload, least, &commit)?;
     let present = check(records, &upload.name, &upload.precondition)?;
@@ -330,13 +329,9 @@ fn check_copies(upload: &UploadRecord, least: usize, commit: &Commit) -> Result<
             return Err(Refusal::BadCommit("a chunk names no disk, or one twice"));
         }
         if disks.len() < least {
-            // What was sent to a session stays as it is: its client has to begin another.
-            return Err(match upload.session {
-                Some(_) => Refusal::BadCommit("a chunk has fewer copies than asked for by now"),
-                None => Refusal::TooFewCopies {
-                    wanted: least,
-                    found: disks.len(),
-                },
+            return Err(Refusal::TooFewCopies {
+                wanted: least,
+                found: disks.len(),
             });
         }
         next = next.checked_add(run.chunks).ok_or(Refusal::BadCommit(

@@ -65,9 +65,11 @@ pub(in crate::gateway) async fn commit(
             })
             .await;
         match outcome {
-            // Another leader has come, or a disk has gone: everything is looked at again.
-            Err(Error::VerifyFirst { .. } | Error::CopyGone { .. }) if changes.next().is_some() => {
-            }
+            // Another leader has come, a disk has gone, or the policy asks for more copies: everything
+            // is looked at again.
+            Err(
+                Error::VerifyFirst { .. } | Error::CopyGone { .. } | Error::TooFewWorkers { .. },
+            ) if changes.next().is_some() => {}
             Err(error @ (Error::NoLeader | Error::NoQuorum)) => {
                 if !again.wait().await {
                     return Err(error.into());

@@ -122,8 +122,14 @@ impl Metadata {
         })
     }
 
-    pub(super) fn tell_log_who_is_there(&mut self, now: Now) {
+    fn tell_log_who_is_there(&mut self, now: Now) {
         let cluster = self.cluster(now.mono);
+        let before = std::mem::replace(&mut self.upkeep.served, cluster);
+        if before.is_some() && before != cluster && self.certain_cluster().is_none() {
+            let effects = self.log.forget_voters(now.mono);
+            self.absorb(now, effects);
+            self.upkeep.seen.clear();
+        }
         let directory = cluster.map(|cluster| self.fleet.directory(cluster).version);
         if directory == self.upkeep.seen_in {
             return;

@@ -119,7 +119,7 @@ impl Metadata {
         let record: Option<UploadRecord> =
             get(records, &Key::Upload(file)).map_err(Refusal::from)?;
         let record = record.ok_or(Error::UploadNotOpen { file })?;
-        Ok(open_of(file, &record, term))
+        Ok(self.open_of(file, &record, term))
     }
 
     pub(super) fn find_upload(
@@ -180,7 +180,7 @@ impl Metadata {
 
     fn session(&self, file: FileId, record: UploadRecord, upload: &Upload) -> Option<OpenSession> {
         Some(OpenSession {
-            open: open_of(file, &record, self.log.term()?),
+            open: self.open_of(file, &record, self.log.term()?),
             record,
             stored: upload.stored.clone(),
             stored_bytes: upload.stored_bytes,
@@ -242,14 +242,14 @@ impl Metadata {
         time.zip(begun)
             .map_or(Duration::ZERO, |(time, begun)| time.since(begun))
     }
-}
 
-fn open_of(file: FileId, record: &UploadRecord, term: Term) -> OpenUpload {
-    OpenUpload {
-        file,
-        term,
-        begun_at: record.begun_at,
-        chunk_size: record.chunk_size,
-        replicas: record.replicas.told(),
+    fn open_of(&self, file: FileId, record: &UploadRecord, term: Term) -> OpenUpload {
+        OpenUpload {
+            file,
+            term,
+            begun_at: record.begun_at,
+            chunk_size: record.chunk_size,
+            replicas: record.copies(self.planned.replicas()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::uploads::Activity;
 use super::{Metadata, Now};
 use crate::leader::catalog::prefix;
-use mdfs_core::id::{DiskId, FileId};
+use mdfs_core::id::{ClusterId, DiskId, FileId};
 use mdfs_core::log::message::Put;
 use mdfs_core::records::plan::plan_forget_ended;
 use mdfs_core::records::{Key, Kind, Outcome, REQUEST_WINDOW, UploadEnd, decode};
@@ -32,6 +32,8 @@ const ROOM_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     members: Timestamp,
+    /// The cluster of the disks that the log was told of last.
+    pub(super) served: Option<ClusterId>,
     pub(super) progress: Timestamp,
     /// Disks that were mounted anew: what was announced of them is over.
     pub(super) returned: BTreeSet<DiskId>,

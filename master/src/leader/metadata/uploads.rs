@@ -139,7 +139,8 @@ impl Metadata {
         let upload: UploadRecord = get(&self.view()?, &key)
             .map_err(Refusal::from)?
             .ok_or(Error::UploadNotOpen { file: place.file })?;
-        let wanted = usize::from(upload.replicas.get());
+        let copies = upload.copies(self.planned.replicas());
+        let wanted = usize::from(copies.get());
         let partition = ChunkId {
             file: place.file,
             index: place.chunk,
@@ -195,7 +196,7 @@ impl Metadata {
                 bytes: place.bytes,
             });
         }
-        if chosen.len() < self.least_copies(upload.replicas.told()) {
+        if chosen.len() < self.least_copies(copies) {
             return Err(Error::TooFewWorkers {
                 wanted,
                 found: live,

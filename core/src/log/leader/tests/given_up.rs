@@ -103,3 +103,32 @@ fn a_master_that_was_told_of_later_voters_once_leads_by_no_given_up_disk() {
     cluster.run(1000);
     cluster.check_led_by(1);
 }
+
+#[test]
+fn what_voters_of_another_cluster_said_is_forgotten_when_it_is_told_so() {
+    for forgets in [false, true] {
+        let mut strange = Cluster::given_up(1, 2);
+        let mut cluster = Cluster::founded(3);
+        cluster.write(0, "a").unwrap();
+        cluster.masters.clear();
+        cluster.told.clear();
+        let stranger = strange.voters.remove(&disk(1)).unwrap();
+        cluster.voters.insert(disk(9), stranger);
+        cluster.start_master();
+        cluster.sees(&[9]);
+        cluster.run(5000);
+        assert_eq!(cluster.masters[0].term(), None);
+        if forgets {
+            let effects = cluster.masters[0].forget_voters(cluster.now);
+            cluster.perform(0, effects);
+        }
+        cluster.sees(&[1, 2, 3]);
+        cluster.run(5000);
+        // Its voters were given up once, those of the cluster never.
+        assert_eq!(cluster.masters[0].term().is_some(), forgets);
+        if forgets {
+            assert_eq!(cluster.voters(), disks(&[1, 2, 3]));
+            assert!(cluster.has("a"));
+        }
+    }
+}

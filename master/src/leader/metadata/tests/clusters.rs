@@ -57,6 +57,7 @@ fn an_old_copy_that_beats_before_the_log_remembers_the_newest_is_refused() {
 #[test]
 fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
     let mut world = World::founded();
+    world.tell_nobody();
     world.store("a");
     world.restart_master();
     world.add_of(9, cluster(77)).unwrap();
@@ -72,27 +73,61 @@ fn a_master_that_hears_two_clusters_and_was_told_none_leads_neither() {
     assert_eq!(world.names(), ["a"]);
 }
 
-#[test]
-fn a_master_that_hears_a_stranger_first_serves_its_own_cluster_once_the_stranger_is_gone() {
+/// A master that was told nothing and hears of a stranger alone.
+fn alone_with_a_stranger() -> World {
     let mut world = World::founded();
+    world.tell_nobody();
     world.store("a");
-    let ours = world.cluster();
     for number in 1..=3 {
         world.worker(number).beats = false;
     }
     world.restart_master();
     world.add_of(9, cluster(77)).unwrap();
-    world.run(1500);
+    world
+}
+
+#[test]
+fn a_master_that_hears_a_stranger_first_serves_its_own_cluster_once_the_stranger_is_gone() {
+    let mut world = alone_with_a_stranger();
+    world.run(5000);
     // Whoever asked the stranger for its promise now might lead the cluster of the stranger.
     assert_eq!(world.cluster(), None);
     world.heal();
-    world.run(5000);
+    world.run(10_000);
     assert_eq!(world.cluster(), None);
     assert!(world.status().term.is_none());
     world.kill(9);
     world.run(40_000);
-    assert_eq!(world.cluster(), ours);
     assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn what_a_stranger_said_is_forgotten_once_the_disks_disagree() {
+    let mut world = alone_with_a_stranger();
+    // Somebody leads the stranger's cluster.
+    world.worker(9).leader = Some("http://strange".to_owned());
+    world.run(8000);
+    assert_eq!(world.cluster(), Some(cluster(77)));
+    assert!(world.master.lead().elsewhere().is_some());
+    world.heal();
+    world.run(2000);
+    assert_eq!(world.cluster(), None);
+    assert!(world.master.lead().elsewhere().is_none());
+    world.kill(9);
+    world.run(40_000);
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn a_disk_that_changes_its_cluster_is_heard_of_anew() {
+    let mut world = World::blank(0);
+    world.add(9);
+    world.run(20_000);
+    world.worker(9).beat.identity.cluster = Some(cluster(77));
+    world.run(2000);
+    assert_eq!(world.cluster(), None);
+    world.run(6000);
+    assert_eq!(world.cluster(), Some(cluster(77)));
 }
 
 #[test]
@@ -119,7 +154,7 @@ fn a_follower_that_names_the_leader_accepts_no_disk() {
     let mut world = World::founded();
     // The voters are still leased to the one before.
     world.restart_master();
-    world.run(2500);
+    world.run(500);
     let reply = world.beat(1).unwrap();
     assert_eq!(reply.leader.unwrap().url, "http://master-1");
     assert!(!reply.accepted);

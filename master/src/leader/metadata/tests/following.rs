@@ -14,7 +14,7 @@ fn pair() -> World {
     let mut world = World::founded();
     world.store("a");
     world.add_master();
-    world.run(3000);
+    world.run(2000);
     world
 }
 

@@ -25,6 +25,7 @@ impl World {
         let asked = world.bootstrap(&[1, 2, 3], 2);
         world.run(2000);
         done(asked).unwrap();
+        world.tell_all();
         world
     }
 

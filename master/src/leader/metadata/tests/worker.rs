@@ -2,7 +2,7 @@
 
 use mdfs_core::holdings::Holdings;
 use mdfs_core::id::{DiskId, Generation, MountId};
-use mdfs_core::log::message::{Record, Reply, Request};
+use mdfs_core::log::message::{Record, Reply, Request, Vote};
 use mdfs_core::log::persist::{Answer, DurableVoter, Persist};
 use mdfs_core::log::voter::{Voter, VoterSettings};
 use mdfs_core::partition::Partition;
@@ -27,6 +27,8 @@ pub(super) struct Worker {
     pub(super) beats: bool,
     /// Whether messages reach it.
     pub(super) reached: bool,
+    /// Whom it says it leases to, whatever its log knows.
+    pub(super) leader: Option<String>,
 }
 
 impl Worker {
@@ -71,6 +73,7 @@ impl Worker {
             },
             beats: true,
             reached: true,
+            leader: None,
         }
     }
 
@@ -128,7 +131,13 @@ impl Worker {
             self.write(persist);
         }
         match output.answer {
-            Answer::Ready(reply) => *reply,
+            Answer::Ready(reply) => match (*reply, &self.leader) {
+                (Reply::PreVoted(vote), Some(url)) => Reply::PreVoted(Vote {
+                    leader_url: Some(url.clone()),
+                    ..vote
+                }),
+                (reply, _) => reply,
+            },
             Answer::Read(read) => {
                 let behind = |key: &Vec<u8>| read.after.as_ref().is_none_or(|after| key > after);
                 let records: Vec<Record> = self

@@ -137,6 +137,7 @@ impl World {
         let asked = world.bootstrap(&order, 2);
         world.run(2000);
         done(asked).unwrap();
+        world.tell_all();
         world
     }
 
@@ -157,6 +158,16 @@ impl World {
 
     pub(super) fn worker(&mut self, number: u128) -> &mut Worker {
         self.workers.get_mut(&disk(number)).unwrap()
+    }
+
+    /// Masters that come later are told which cluster they serve.
+    pub(super) fn tell_all(&mut self) {
+        self.pinned = self.cluster();
+    }
+
+    /// Masters that come later are not told which cluster they serve.
+    pub(super) fn tell_nobody(&mut self) {
+        self.pinned = None;
     }
 
     /// The cluster that the master serves, as far as it knows.
