@@ -78,10 +78,12 @@ impl Folder {
     /// If it cannot be read or made.
     pub(super) fn cluster_id(&self) -> Result<Option<ClusterId>> {
         let file = self.root.join("cluster-id");
-        if self.read_state()?.is_none() && self.known_workers()? == 0 {
+        let mut disks = (0..self.known_workers()?).map(|number| self.worker(number));
+        if self.read_state()?.is_none() && !disks.any(|disk| disk.join("identity").exists()) {
             let mut bits = [0; 16];
             mdfs_service::chance::fill(&mut bits);
-            make_file(&file, &ClusterId::from_bytes(bits).to_string())?;
+            // Nobody was told another.
+            write_file(&file, &ClusterId::from_bytes(bits).to_string())?;
         }
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
@@ -139,29 +141,26 @@ pub(super) fn worker_name(number: u16) -> String {
 
 /// Writes 256 random bits, unless the file is there.
 fn make_secret(file: &Path) -> Result<()> {
+    let is_there = file.try_exists();
+    if is_there.with_context(|| format!("cannot read {}", file.display()))? {
+        return Ok(());
+    }
     let mut bits = [0; 32];
     mdfs_service::chance::fill(&mut bits);
     let text: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    make_file(file, &text)
+    write_file(file, &text)
 }
 
-/// Writes a line that nobody else may read, unless the file is there. A crash leaves it whole or not there.
-fn make_file(file: &Path, line: &str) -> Result<()> {
+/// Writes a line that nobody else may read. A crash leaves what was there, or the line.
+fn write_file(file: &Path, line: &str) -> Result<()> {
     let staged = file.with_extension("staged");
-    let make = || {
-        if file.try_exists()? {
-            return Ok(());
-        }
-        let create = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&staged);
-        let mut created = create?;
+    let write = || {
+        let mut create = OpenOptions::new();
+        create.write(true).create(true).truncate(true).mode(0o600);
+        let mut created = create.open(&staged)?;
         writeln!(created, "{line}")?;
         created.sync_all()?;
         std::fs::rename(&staged, file)
     };
-    make().with_context(|| format!("cannot make {}", file.display()))
+    write().with_context(|| format!("cannot write {}", file.display()))
 }

@@ -106,7 +106,7 @@ pub async fn run(args: DevArgs) -> Result<()> {
     let masters = masters.collect::<std::io::Result<_>>();
     let before = before.and_then(|state| state.cluster_id);
     let plan = Plan {
-        cluster: folder.cluster_id()?.or(before),
+        cluster: before.or(folder.cluster_id()?),
         began: before.is_some(),
         folder,
         workers,

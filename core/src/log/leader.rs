@@ -15,6 +15,7 @@ mod peer;
 mod recovery;
 mod replicate;
 mod replies;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod voters;
@@ -191,26 +192,6 @@ impl Leader {
         self.resigned = true;
         self.refuse_order(BootstrapRefusal::Superseded, &mut effects);
         self.step_down(now, &mut effects);
-        effects
-    }
-
-    /// Forgets what voters said, as they turn out to be of another cluster: who leads there, who votes,
-    /// and what was given up. Nothing of a copy or of a term in which this master leads. Terms go on from
-    /// where they were: none is used twice.
-    pub fn forget_voters(&mut self, now: Timestamp) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if self.is_warm() {
-            return effects;
-        }
-        self.step_down(now, &mut effects);
-        self.state = State::Waiting(Waiting::at(now.plus(self.jitter())));
-        self.epoch = 0;
-        self.alone_since = None;
-        self.seen.clear();
-        self.members.clear();
-        self.leader_url = None;
-        self.leader_term = Term::default();
-        self.vouched = None;
         effects
     }
 

@@ -112,7 +112,7 @@ impl Source {
         let deadline = Instant::now() + self.shared.limits.patience;
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
-        // Whether the leader said where the copies are since they were tried before.
+        // Whether the leader said where the copies are before they were tried last.
         let mut told_anew = false;
         loop {
             let failures = match self
@@ -122,14 +122,13 @@ impl Source {
                 Ok(open) => return Ok(open),
                 Err(failures) => failures,
             };
-            let sites_are_new = std::mem::take(&mut told_anew);
             if all_damaged(&failures) {
                 if wanted.length > to_block_end {
                     // A later block may be the damaged one: what is before it can be had.
                     wanted.length = to_block_end;
                     continue;
                 }
-                if sites_are_new {
+                if told_anew {
                     let start = position - wanted.offset % block;
                     let end = position + to_block_end.min(wanted.in_chunk) - 1;
                     return Err(Error::DataDamaged {
@@ -194,19 +193,21 @@ impl Source {
         })
     }
 
-    /// Asks the leader where the chunks are now. Whether it said so. If the name stands for another version
+    /// Asks the leader where the chunks are now. Whether it answered. If the name stands for another version
     /// or for none, what was said before stays: nobody tells where the old version's chunks are.
     async fn ask_again(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let asked = self.shared.leader.look_up(self.view.info.name.clone());
-        let Ok(Ok(view)) = timeout(left, asked).await else {
-            return false;
-        };
-        let same = view.info.record.file == self.record().file;
-        if same {
-            *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = view.sites.into();
+        match timeout(left, asked).await {
+            Ok(Ok(view)) => {
+                if view.info.record.file == self.record().file {
+                    *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = view.sites.into();
+                }
+                true
+            }
+            Ok(Err(Error::FileNotFound { .. })) => true,
+            Ok(Err(_)) | Err(_) => false,
         }
-        same
     }
 
     /// Asks one copy after another: the next one at once when one fails, and beside it when one

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// Disks remembered that do not belong to the cluster: enough for any that wait to join.
 const MAX_DISKS: usize = 4096;
 
-/// A worker that runs finds a master that starts within this: it looks behind a name for masters each 5 s.
+/// By then most workers that run have found a master that starts: each looks behind the names of masters
+/// 5 s after it did so last, and beats at those it knows each interval, if that is longer.
 const AGREE_AFTER: Duration = Duration::from_secs(6);
 
 /// What was heard of a disk last.
@@ -216,9 +217,10 @@ impl Fleet {
     pub(super) fn agreed(&self, now: Timestamp) -> Option<ClusterId> {
         let mut clusters = self.clusters();
         let first = clusters.pop_first().filter(|_| clusters.is_empty())?;
+        let settle = AGREE_AFTER.max(self.settings.beat().saturating_mul(2));
         let mut members = self.disks.values();
         let has_settled = members.any(|it| {
-            it.beat.identity.cluster == Some(first) && now.since(it.first_beat) >= AGREE_AFTER
+            it.beat.identity.cluster == Some(first) && now.since(it.first_beat) >= settle
         });
         has_settled.then_some(first)
     }

@@ -137,6 +137,8 @@ pub struct Metadata {
     held: VecDeque<(Timestamp, Held)>,
     refusals: refusal::Refusals,
     founding: Option<Founding>,
+    /// The cluster that this master founded; its records may not be committed yet.
+    founded: Option<ClusterId>,
     /// Voters that are to be given up.
     recovering: Option<recover::Recovering>,
     /// A search for what is left of files that has ended.
@@ -187,6 +189,7 @@ impl Metadata {
             held: VecDeque::new(),
             refusals: refusal::Refusals::default(),
             founding: None,
+            founded: None,
             recovering: None,
             searched: None,
             importing: None,

@@ -295,7 +295,7 @@ impl Poll {
     }
 
     fn check_lost(&self, lost: &BTreeSet<DiskId>, epoch: u32) -> Result<(), VotersRefused> {
-        if !self.is_over() {
+        if self.asked.is_empty() || !self.is_over() {
             return Err(VotersRefused::NotEstablished);
         }
         // A blank disk knows of no voter.

@@ -303,6 +303,7 @@ impl Metadata {
             return;
         };
         let cluster = founding.cluster;
+        self.founded = Some(cluster);
         let answers = founding.answers;
         let answer: super::Certain = Box::new(move |certain: Result<(), Error>| {
             let why = certain.err().map(|error| error.to_string());

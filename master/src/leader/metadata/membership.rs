@@ -102,7 +102,8 @@ impl Metadata {
     pub(super) fn certain_cluster(&self) -> Option<ClusterId> {
         let recorded = self.catalog.cluster.as_ref().map(|record| record.cluster);
         let founded = self.founding.as_ref().map(|founding| founding.cluster);
-        recorded.or(self.settings.cluster).or(founded)
+        let told = recorded.or(self.settings.cluster);
+        told.or(founded).or(self.founded)
     }
 
     /// Whether disks beat here, and none of them belongs to a cluster. A master that was told of a
@@ -124,12 +125,7 @@ impl Metadata {
 
     fn tell_log_who_is_there(&mut self, now: Now) {
         let cluster = self.cluster(now.mono);
-        let before = std::mem::replace(&mut self.upkeep.served, cluster);
-        if before.is_some() && before != cluster && self.certain_cluster().is_none() {
-            let effects = self.log.forget_voters(now.mono);
-            self.absorb(now, effects);
-            self.upkeep.seen.clear();
-        }
+        self.follow_the_disks(now, cluster);
         let directory = cluster.map(|cluster| self.fleet.directory(cluster).version);
         if directory == self.upkeep.seen_in {
             return;
@@ -141,6 +137,26 @@ impl Metadata {
             self.upkeep.seen.clone_from(&disks);
             self.log_step(now, log::Event::Seen { disks });
         }
+    }
+
+    /// Has the log ask nobody while it is not known whose disks beat here, and forget what those of
+    /// another cluster told it. None of it is certain: whatever has the records is.
+    fn follow_the_disks(&mut self, now: Now, cluster: Option<ClusterId>) {
+        let (served, asks) = (self.upkeep.served, self.upkeep.asks);
+        self.upkeep.served = cluster.or(served);
+        self.upkeep.asks = cluster.is_some();
+        if self.certain_cluster().is_some() {
+            return;
+        }
+        let effects = match (served, cluster) {
+            (Some(_), None) if asks => self.log.doubt_voters(now.mono),
+            (Some(before), Some(now_served)) if before != now_served => {
+                self.log.forget_voters(now.mono)
+            }
+            _ => return,
+        };
+        self.upkeep.seen.clear();
+        self.absorb(now, effects);
     }
 
     /// Takes in disks that are not members yet, and remembers the highest generation that each member

@@ -32,6 +32,9 @@ impl Metadata {
             return Ok(self.log.is_established().then_some(Plan { heard, voters }));
         }
         let conflict = |why: String| Err(Error::Conflict(why));
+        if self.clusters().len() > 1 {
+            return conflict("workers of several clusters answer".to_owned());
+        }
         let Some(heard) = self.log.heard() else {
             return Ok(None);
         };
@@ -64,21 +67,16 @@ impl Metadata {
         while voters.len() > most {
             voters.pop_last();
         }
-        match self.one_cluster() {
-            _ if voters.is_empty() => conflict("no worker of the cluster answers".to_owned()),
-            None => conflict("workers of several clusters answer".to_owned()),
-            Some(_) => Ok(Some(Plan { heard, voters })),
+        if voters.is_empty() || self.clusters().is_empty() {
+            return conflict("no worker of the cluster answers".to_owned());
         }
+        Ok(Some(Plan { heard, voters }))
     }
 
-    /// The cluster of all disks that are heard; none if they are of several.
-    fn one_cluster(&self) -> Option<ClusterId> {
-        let beats = self.fleet.iter().map(|(_, observed)| &observed.beat);
-        let clusters = beats.filter_map(|beat| beat.identity.cluster);
-        let clusters: BTreeSet<ClusterId> = clusters.chain(self.settings.cluster).collect();
-        let mut clusters = clusters.into_iter();
-        let first = clusters.next()?;
-        clusters.next().is_none().then_some(first)
+    /// The clusters of all disks that are heard, and the one that this master was told.
+    fn clusters(&self) -> BTreeSet<ClusterId> {
+        let heard = self.fleet.clusters().into_iter();
+        heard.chain(self.settings.cluster).collect()
     }
 
     pub(super) fn found_again(
@@ -89,7 +87,8 @@ impl Metadata {
         recovered: Recovered,
         answer: Answer<Recovered>,
     ) {
-        let Some(cluster) = self.one_cluster() else {
+        let mut clusters = self.clusters();
+        let Some(cluster) = clusters.pop_first().filter(|_| clusters.is_empty()) else {
             return respond(answer, Err(Error::NotBootstrapped));
         };
         let since = now.wall.as_millis();

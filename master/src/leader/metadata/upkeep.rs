@@ -34,6 +34,8 @@ pub(super) struct Schedule {
     members: Timestamp,
     /// The cluster of the disks that the log was told of last.
     pub(super) served: Option<ClusterId>,
+    /// Whether there is one now.
+    pub(super) asks: bool,
     pub(super) progress: Timestamp,
     /// Disks that were mounted anew: what was announced of them is over.
     pub(super) returned: BTreeSet<DiskId>,

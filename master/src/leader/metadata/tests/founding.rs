@@ -31,6 +31,18 @@ fn one_disk_is_a_cluster() {
 }
 
 #[test]
+fn a_cluster_is_founded_at_once_though_a_disk_of_another_beats() {
+    let mut world = World::blank(3);
+    world.add_of(9, cluster(77)).unwrap();
+    let asked = world.bootstrap(&[1, 2, 3], 2);
+    world.run(1000);
+    let founded = done(asked).unwrap();
+    assert_eq!(world.cluster(), Some(founded.cluster));
+    world.touch("a");
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
 fn three_disks_are_a_cluster_of_which_each_holds_its_share() {
     let mut world = World::founded();
     let catalog = &world.master.catalog;

@@ -389,8 +389,13 @@ impl World {
         while let Some(effect) = effects.pop_front() {
             let event = match effect {
                 Effect::Send { disk, request, .. } => {
-                    let now = self.now;
-                    match self.workers.get_mut(&disk).filter(|worker| worker.reached) {
+                    let (now, named) = (self.now, self.cluster());
+                    // A disk of a cluster takes what names that one alone.
+                    let takes = |worker: &&mut Worker| {
+                        let own = worker.beat.identity.cluster;
+                        worker.reached && (own.is_none() || own == named)
+                    };
+                    match self.workers.get_mut(&disk).filter(takes) {
                         Some(worker) => Event::Reply {
                             from: disk,
                             reply: worker.take(now, request),
