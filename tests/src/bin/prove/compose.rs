@@ -275,19 +275,18 @@ impl Project {
         let back = call(&["cat", "texts/readme.md"])?;
         let readme = fs::read(repository()?.join("README.md"))?;
         ensure!(back.stdout == readme, "another file came back");
-        let status = call(&["status", "-o", "json"])?;
-        let status: Value = serde_json::from_slice(&status.stdout)?;
-        let number = |field: &str| status.get(field).and_then(Value::as_u64);
-        ensure!(
-            number("live_workers") == Some(3) && number("voters") == Some(3),
-            "{status}"
-        );
-        let masters = status
-            .get("masters")
-            .and_then(Value::as_array)
-            .map(Vec::len);
-        ensure!(masters == Some(2), "{status}");
-        Ok(())
+        // Nobody tells these masters which cluster they serve: the second waits until it is sure.
+        wait_for("second master", LIMIT, || {
+            let status = call(&["status", "-o", "json"])?;
+            let status: Value = serde_json::from_slice(&status.stdout)?;
+            let number = |field: &str| status.get(field).and_then(Value::as_u64);
+            ensure!(
+                number("live_workers") == Some(3) && number("voters") == Some(3),
+                "{status}"
+            );
+            let masters = status.get("masters").and_then(Value::as_array);
+            Ok(masters.filter(|it| it.len() == 2).map(|_| ()))
+        })
     }
 
     /// Prometheus has all targets and all alerts, and none fires that should not.
