@@ -147,11 +147,14 @@ impl Metadata {
         let sites = runs
             .into_iter()
             .map(|run| {
-                let moving = self.moving_of(&record, &run);
+                let mut moving = self.moving_of(&record, &run);
+                let leaving = self.leaving_with(&record, &run);
+                let disks = [run.disks.as_slice(), leaving.as_slice()].concat();
+                moving.extend(leaving);
                 SitesOfRun {
                     first_chunk: run.first_chunk,
                     chunks: run.chunks,
-                    sites: self.best_first(now, &run.disks, &moving, record.version),
+                    sites: self.best_first(now, &disks, &moving, record.version),
                     moving,
                 }
             })
@@ -195,6 +198,20 @@ impl Metadata {
             })
         };
         run.disks.iter().filter(comes_or_goes).copied().collect()
+    }
+
+    /// The disks that leave and may have a copy of a run yet, while fewer than are wanted hold it: more
+    /// disks left than there are others.
+    fn leaving_with(&self, record: &FileRecord, run: &Copies) -> Vec<DiskId> {
+        let copies = record.replicas.under(self.catalog.replicas()).get();
+        if run.disks.len() >= usize::from(copies) {
+            return Vec::new();
+        }
+        let members = self.catalog.members.iter();
+        members
+            .filter(|(disk, member)| member.state.leaves() && !run.disks.contains(disk))
+            .map(|(&disk, _)| disk)
+            .collect()
     }
 
     /// Live disks first, and those of which nothing moves. Among equals another one leads for each

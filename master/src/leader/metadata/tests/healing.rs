@@ -1,7 +1,7 @@
 //! Copies that are missing are made, those that nobody needs are dropped, and the figures say so.
 
 use super::asking::{begin, commit, done, ids, open};
-use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk};
+use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk, disks};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
@@ -9,6 +9,7 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::public::Health;
+use std::collections::BTreeSet;
 
 /// After this time a worker that was killed is dead, and no longer waited for.
 pub(super) const LOST: u64 = 15_000 + REPAIR_DELAY;
@@ -537,4 +538,23 @@ fn differences_of_too_many_chunks_for_one_list_are_mended_bit_by_bit_and_not_cal
     assert!(compared);
     check_whole(&mut world, &files);
     assert_eq!(world.copies, u64::try_from(lost.len()).unwrap());
+}
+
+#[test]
+fn disks_that_leave_are_asked_for_copies_while_too_few_others_hold_them() {
+    let (mut world, files) = with_files(3, 4);
+    for worker in ["worker-2", "worker-3"] {
+        order(&mut world, Order::Drain(worker.to_owned())).unwrap();
+    }
+    world.run(60_000);
+    for info in &files {
+        let view = done(world.look_up(info.name.as_str())).unwrap();
+        for run in &view.sites {
+            let named: BTreeSet<_> = run.sites.iter().map(|site| site.disk).collect();
+            assert_eq!(named, disks(&[1, 2, 3]));
+            // The only one that must have it is asked first.
+            assert_eq!(run.sites[0].disk, disk(1));
+            assert_eq!(run.moving.len(), 2);
+        }
+    }
 }
