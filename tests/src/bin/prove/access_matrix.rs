@@ -374,8 +374,9 @@ fn no_secret_is_told(cluster: &DevCluster, callers: &[Caller]) -> Result<usize> 
         .collect();
     for entry in fs::read_dir(cluster.data())? {
         let path = entry?.path();
-        // Small files beside the disks' folders: the keys and the token.
-        if path.is_file() && fs::metadata(&path)?.len() <= 256 {
+        // Small files beside the disks' folders: the keys and the token. Who the cluster is tells every status.
+        let is_told = path.ends_with("cluster-id");
+        if !is_told && path.is_file() && fs::metadata(&path)?.len() <= 256 {
             let text = fs::read_to_string(&path)
                 .unwrap_or_default()
                 .trim()
