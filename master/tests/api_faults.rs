@@ -99,6 +99,67 @@ async fn bytes_are_not_damaged_everywhere_while_nobody_knows_where_another_copy_
     assert_eq!(read.status, 206);
 }
 
+/// The first worker's copies are damaged, the second has none, and the third has good ones that it should
+/// not have.
+async fn with_a_copy_elsewhere() -> (Setup, Vec<u8>) {
+    let (setup, bytes) = with_file(3).await;
+    setup.workers[0].disk().faults = Faults {
+        bad_blocks: vec![2],
+        ..Faults::default()
+    };
+    let sealed = std::mem::take(&mut setup.workers[1].disk().sealed);
+    setup.workers[2].disk().sealed = sealed;
+    (setup, bytes)
+}
+
+#[tokio::test]
+async fn a_disk_that_should_not_have_a_chunk_any_more_is_asked_for_it_when_no_other_gives_it() {
+    let (setup, bytes) = with_a_copy_elsewhere().await;
+    let third = setup.workers[2].site();
+    setup.leader.state().others = vec![third.disk];
+    reads_whole(&setup, &bytes).await;
+    // As long as it does not answer, nobody knows.
+    setup.workers[2].kill();
+    setup.get(FILE, "").await.fails(Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_had_when_it_was_moved_is_looked_for_again() {
+    let (setup, bytes) = with_a_copy_elsewhere().await;
+    // Named when the leader is asked for it a second time.
+    setup.leader.state().after_look_up = Some(|leader| {
+        leader.after_look_up = Some(|leader| leader.others = vec![DiskId::from_u128(3)]);
+    });
+    let read = setup.get(FILE, "range: bytes=131072-131080").await;
+    assert_eq!(read.status, 206);
+    assert!(read.body == bytes[131_072..=131_080]);
+}
+
+#[tokio::test]
+async fn good_blocks_of_the_only_copy_that_is_there_play() {
+    let (setup, bytes) = with_file(2).await;
+    setup.workers[0].disk().faults = Faults {
+        bad_blocks: vec![40],
+        ..Faults::default()
+    };
+    setup.workers[1].kill();
+    let bad = 40 * 65_536;
+    for (first, last) in [(0, bad - 1), (bad + 65_536, 4 * MIB - 1)] {
+        let range = format!("range: bytes={first}-{last}");
+        let read = setup.get(FILE, &range).await;
+        assert_eq!(read.status, 206);
+        assert!(read.body == bytes[first..=last]);
+    }
+    let lines = format!("authorization: Bearer {}", support::TOKEN);
+    let (status, _, mut body) = setup.begin("GET", FILE, &lines, Body::empty()).await;
+    assert_eq!(status, 200);
+    let mut got = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        got.extend_from_slice(&frame.into_data().unwrap());
+    }
+    assert!(got == bytes[..bad], "{}", got.len());
+}
+
 #[tokio::test]
 async fn bytes_that_are_damaged_everywhere_are_named_and_all_others_play() {
     let (setup, bytes) = with_file(2).await;

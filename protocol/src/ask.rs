@@ -101,6 +101,9 @@ pub enum Asked {
     History(u64),
     /// What a master that follows has moved. Answers [`Told::Done`].
     Traffic(Traffic),
+    /// As [`Asked::Lookup`], and behind the disks that should have a chunk all others that may have it.
+    /// Answers [`Told::View`].
+    LookupAnywhere(FileName),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -140,6 +143,7 @@ impl Asked {
             | Asked::CommitUpload(_)
             | Asked::AbortUpload(_)
             | Asked::Lookup(_)
+            | Asked::LookupAnywhere(_)
             | Asked::List(_)
             | Asked::ListTrash(_)
             | Asked::Bootstrap(_)

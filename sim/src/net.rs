@@ -273,6 +273,7 @@ impl Net {
         ));
         self.watch_answer(from, &path, answered.status());
         self.pass(to, from).await?;
+        self.watch_heard(from, &path, answered.status());
         hung_up.disarm();
         let (head, parts) = answered.into_parts();
         let body = body::carried(self.clone(), to, from, parts);
@@ -329,6 +330,7 @@ impl Net {
                 false => NotCarried::Refused,
             });
         };
+        state.watch.delivered(self.trace.now(), to, &request);
         drop(state);
         let [high, low, ..] = from.to_le_bytes();
         let peer = SocketAddr::from(([10, 0, low, high], 1));
@@ -368,13 +370,6 @@ impl Net {
                 let _ = heard.await;
             }
         }));
-    }
-
-    fn hang_up(&self, from: HostId, to: HostId) {
-        let mut state = self.lock();
-        let path = state.path(from, to);
-        path.closed.cancel();
-        path.closed = CancellationToken::new();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

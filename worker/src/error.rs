@@ -49,6 +49,9 @@ pub enum Error {
         /// The disk's cluster, if it has one.
         ours: Option<ClusterId>,
     },
+    /// Masters refuse the disk.
+    #[error("masters refuse this disk: nothing on it is changed")]
+    DiskRefused,
     /// A parameter or header that does not parse or contradicts another.
     #[error("{what}: {why}")]
     Invalid {
@@ -216,7 +219,7 @@ impl Error {
             Error::Unauthorized => Code::Unauthorized,
             Error::NotReady { .. } | Error::Busy { .. } => Code::Busy,
             Error::WrongDisk { .. } => Code::WrongDisk,
-            Error::ForeignCluster { .. } => Code::ForeignDisk,
+            Error::ForeignCluster { .. } | Error::DiskRefused => Code::ForeignDisk,
             Error::Invalid { .. } => Code::InvalidRequest,
             Error::Message(_) => Code::InvalidRequest,
             Error::TooLarge { .. } => Code::TooLarge,

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::node::Node;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is raised: what an old copy of the disk may hide is at most so old.
@@ -20,41 +19,11 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How long a worker that stops waits for it: its disk may hang.
 const AT_STOP: Duration = Duration::from_secs(1);
 
-/// What leaders say of the disk.
-#[derive(Debug)]
-pub(crate) struct Raising {
-    accepted: watch::Sender<bool>,
-}
-
-impl Raising {
-    pub(crate) fn new() -> Self {
-        Self {
-            accepted: watch::Sender::new(false),
-        }
-    }
-
-    /// A leader accepted the disk as it is.
-    pub(crate) fn accepted(&self) {
-        self.set(true);
-    }
-
-    /// A leader refused the disk.
-    pub(crate) fn refused(&self) {
-        self.set(false);
-    }
-
-    fn set(&self, accepted: bool) {
-        self.accepted
-            .send_if_modified(|before| std::mem::replace(before, accepted) != accepted);
-    }
-}
-
 /// Raises the generation until `stop` fires.
 pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
-    let mut accepted = node.generation.accepted.subscribe();
     let raise = async {
-        // Ends only with the node, which this task holds.
-        while accepted.wait_for(|accepted| *accepted).await.is_ok() {
+        loop {
+            node.verdict.until_accepted().await;
             let pause = match raise(&node).await {
                 Ok(()) => EVERY,
                 Err(error) => {
@@ -74,7 +43,7 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
 
 /// Raises it once more, if the disk was accepted. What stops goes on stopping in any case.
 pub(crate) async fn raise_at_stop(node: &Node) {
-    if !*node.generation.accepted.borrow() {
+    if !node.verdict.is_accepted() {
         return;
     }
     match tokio::time::timeout(AT_STOP, raise(node)).await {

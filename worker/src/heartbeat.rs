@@ -190,7 +190,7 @@ impl Link<'_> {
         let sent = sent.map_err(failed_at(self.master));
         let reply = sent.inspect_err(|error| {
             if error.code() == Code::ForeignDisk {
-                self.node.generation.refused();
+                self.node.verdict.refuse();
             }
             self.answers.put_all(beat.done);
         })?;
@@ -218,7 +218,7 @@ impl Link<'_> {
         // Not whoever knows a leader: only that one remembers whether the disk is an old copy.
         if accepted {
             self.node.directory.leads(self.master);
-            self.node.generation.accepted();
+            self.node.verdict.accept();
         }
         Ok(leader)
     }

@@ -28,6 +28,7 @@ mod scrub;
 mod seals;
 pub mod store;
 mod transfer;
+mod verdict;
 pub mod voter;
 mod worker;
 

@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::disk::BufferPool;
 use crate::error::Error;
-use crate::generation::Raising;
 use crate::http::CHAIN_MAX;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
@@ -14,6 +13,7 @@ use crate::scrub::Scrub;
 use crate::seals::Seals;
 use crate::store::{ChunkStore, Usage};
 use crate::transfer::peers::Peers;
+use crate::verdict::Verdict;
 use crate::voter::driver::VoterHandle;
 use mdfs_core::id::DiskId;
 use mdfs_core::time::Timestamp;
@@ -55,7 +55,7 @@ pub(crate) struct Node {
     seals: Seals,
     pub(crate) scrub: Scrub,
     pub(crate) pace: Pace,
-    pub(crate) generation: Raising,
+    pub(crate) verdict: Verdict,
 }
 
 impl Node {
@@ -85,7 +85,7 @@ impl Node {
             directory: peers.directory().clone(),
             seals: Seals::default(),
             scrub: Scrub::new(),
-            generation: Raising::new(),
+            verdict: Verdict::new(),
             pace: Pace::new(config.copy_rate.and_then(NonZeroU64::new)),
             store,
             voter,

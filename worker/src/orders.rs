@@ -158,6 +158,7 @@ impl Orders {
 }
 
 async fn carry_out(node: &Node, order: &Order) -> Result<(), Error> {
+    node.verdict.check_writable()?;
     let (term, id) = (order.term, order.id);
     match &order.task {
         Task::Copy {

@@ -106,7 +106,10 @@ pub async fn run(args: DevArgs) -> Result<()> {
     let masters = masters.collect::<std::io::Result<_>>();
     let before = before.and_then(|state| state.cluster_id);
     let plan = Plan {
-        cluster: before.or(folder.cluster_id()?),
+        cluster: match before {
+            Some(cluster) => Some(cluster),
+            None => folder.cluster_id()?,
+        },
         began: before.is_some(),
         folder,
         workers,

@@ -10,24 +10,37 @@ use mdfs_core::chunk::{BLOCK_BYTES, ChunkId};
 use mdfs_core::id::DiskId;
 use mdfs_core::records::FileRecord;
 use mdfs_protocol::problem::Code;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The pause between two rounds over all copies: doubled from the first to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_secs(1);
+/// What a worker checks and gives at a time.
+const BLOCK: u64 = BLOCK_BYTES as u64;
 /// How long a worker that has been asked may take for its first byte when no other is left.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Without a byte for so long, a worker counts as gone; others are asked much earlier.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// How often in a row all copies must be found damaged or missing before that is said: one that is moved
+/// meanwhile may be missed once, where it is not yet and where it is no more.
+const SURE: u32 = 2;
+
 /// One version of a file, as long as a response needs it.
 pub(super) struct Source {
     shared: Arc<Shared>,
     view: FileView,
+    known: Mutex<Known>,
+}
+
+/// What is known of the copies by now.
+struct Known {
     /// Where the chunks are, as the leader said last.
-    sites: Mutex<Arc<[SitesOfRun]>>,
+    sites: Arc<[SitesOfRun]>,
+    /// A chunk of which a copy cannot give all blocks: they are asked for one by one.
+    damaged: Option<u32>,
 }
 
 /// A worker that gives bytes of a chunk.
@@ -42,11 +55,14 @@ pub(super) struct Open {
 
 impl Source {
     pub(super) fn new(shared: Arc<Shared>, view: FileView) -> Self {
-        let sites = Mutex::new(view.sites.clone().into());
+        let known = Mutex::new(Known {
+            sites: view.sites.clone().into(),
+            damaged: None,
+        });
         Self {
             shared,
             view,
-            sites,
+            known,
         }
     }
 
@@ -81,8 +97,12 @@ impl Source {
         located.is_some_and(|at| self.sites_of(at.index).iter().any(|site| site.disk != disk))
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sites_of(&self, index: u32) -> Vec<Site> {
-        let sites = Arc::clone(&self.sites.lock().unwrap_or_else(PoisonError::into_inner));
+        let sites = Arc::clone(&self.known().sites);
         let holds = |run: &&SitesOfRun| run.has(index);
         sites
             .iter()
@@ -91,15 +111,15 @@ impl Source {
             .unwrap_or_default()
     }
 
-    /// Opens the bytes from `position` to the end of their chunk, or to `end` if that is before.
-    /// `after` just failed and is asked last.
+    /// Opens the bytes from `position` to the end of their chunk, or to `end` if that is before; of a chunk
+    /// with a damaged copy those to the end of the block. `after` just failed and is asked last.
     ///
-    /// Goes over all copies, asks the leader again where they are, and goes on for as long as
-    /// `Limits::patience`.
+    /// Goes over all copies that there should be, asks the leader again where they are, and where else
+    /// there may be some, and goes on for as long as `Limits::patience`.
     ///
     /// # Errors
-    /// [`Error::DataDamaged`] if a copy says so and every disk was asked that may have another, as the
-    /// leader says by then, [`Error::Unavailable`] otherwise.
+    /// [`Error::DataDamaged`] if a copy says so and no disk that may have another has a better one, time
+    /// and again, [`Error::Unavailable`] otherwise.
     pub(super) async fn open(
         self: Arc<Self>,
         position: u64,
@@ -107,13 +127,13 @@ impl Source {
         after: Option<DiskId>,
     ) -> Result<Open, Error> {
         let mut wanted = self.wanted(position, end)?;
-        let block = u64::from(BLOCK_BYTES);
-        let to_block_end = block - wanted.offset % block;
+        let to_block_end = to_block_end(wanted.offset);
         let deadline = Instant::now() + self.shared.limits.patience;
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
-        // Whether the leader said where the copies are before they were tried last.
+        // Whether the leader said who may have copies before they were tried last.
         let mut told_anew = false;
+        let mut sure = 0;
         loop {
             let failures = match self
                 .try_sites(&wanted, &self.sites_of(wanted.chunk.index), after)
@@ -122,21 +142,22 @@ impl Source {
                 Ok(open) => return Ok(open),
                 Err(failures) => failures,
             };
-            if all_damaged(&failures) {
-                if wanted.length > to_block_end {
-                    // A later block may be the damaged one: what is before it can be had.
-                    wanted.length = to_block_end;
-                    continue;
-                }
-                if told_anew {
-                    let start = position - wanted.offset % block;
-                    let end = position + to_block_end.min(wanted.in_chunk) - 1;
-                    return Err(Error::DataDamaged {
-                        name: self.name(),
-                        start,
-                        end,
-                    });
-                }
+            if is_any(&failures, Code::BadBlock) && wanted.length > to_block_end {
+                // A later block may be the damaged one: what is before it can be had.
+                self.known().damaged = Some(wanted.chunk.index);
+                wanted.length = to_block_end;
+                continue;
+            }
+            let is_final = told_anew && all_damaged(&failures);
+            sure = if is_final { sure + 1 } else { 0 };
+            if sure >= SURE {
+                let start = position - (BLOCK - to_block_end);
+                let end = position + to_block_end.min(wanted.in_chunk) - 1;
+                return Err(Error::DataDamaged {
+                    name: self.name(),
+                    start,
+                    end,
+                });
             }
             if asked_again {
                 if Instant::now() + pause >= deadline {
@@ -185,23 +206,30 @@ impl Source {
             file: self.record().file,
             index: at.index,
         };
+        let mut length = in_chunk.min(end - position);
+        if self.known().damaged == Some(at.index) {
+            length = length.min(to_block_end(at.offset));
+        }
         Ok(Wanted {
             chunk,
             offset: at.offset,
-            length: in_chunk.min(end - position),
+            length,
             in_chunk,
         })
     }
 
-    /// Asks the leader where the chunks are now. Whether it answered. If the name stands for another version
+    /// Asks the leader who may have the chunks now. Whether it answered. If the name stands for another version
     /// or for none, what was said before stays: nobody tells where the old version's chunks are.
     async fn ask_again(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        let asked = self.shared.leader.look_up(self.view.info.name.clone());
+        let asked = self
+            .shared
+            .leader
+            .look_up_anywhere(self.view.info.name.clone());
         match timeout(left, asked).await {
             Ok(Ok(view)) => {
                 if view.info.record.file == self.record().file {
-                    *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = view.sites.into();
+                    self.known().sites = view.sites.into();
                 }
                 true
             }
@@ -309,15 +337,18 @@ struct Wanted {
     in_chunk: u64,
 }
 
+fn to_block_end(offset: u64) -> u64 {
+    BLOCK - offset % BLOCK
+}
+
+fn is_any(failures: &[Failure], code: Code) -> bool {
+    failures.iter().any(|failure| failure.code() == Some(code))
+}
+
 /// Whether all copies were looked at, and at least one is damaged. A copy on a worker that cannot
 /// be reached, or of which the leader knows no address yet, may be good.
 fn all_damaged(failures: &[Failure]) -> bool {
-    let code_is = |code: Code| {
-        failures
-            .iter()
-            .filter(|failure| failure.code() == Some(code))
-            .count()
-    };
-    let damaged = code_is(Code::BadBlock);
-    damaged > 0 && damaged + code_is(Code::ChunkNotFound) == failures.len()
+    let is_looked_at =
+        |failure: &Failure| matches!(failure.code(), Some(Code::BadBlock | Code::ChunkNotFound));
+    is_any(failures, Code::BadBlock) && failures.iter().all(is_looked_at)
 }

@@ -46,6 +46,10 @@ impl LeaderHandle {
                 .put(|answer| Question::Lookup(name, answer))
                 .await
                 .map(|view| Told::View(Box::new(view))),
+            Asked::LookupAnywhere(name) => self
+                .put(|answer| Question::LookupAnywhere(name, answer))
+                .await
+                .map(|view| Told::View(Box::new(view))),
             Asked::List(list) => self
                 .put(|answer| Question::List(list, answer))
                 .await
@@ -142,6 +146,7 @@ impl LeaderHandle {
             | Asked::CommitUpload(_)
             | Asked::AbortUpload(_)
             | Asked::Lookup(_)
+            | Asked::LookupAnywhere(_)
             | Asked::List(_)
             | Asked::Browse(_)
             | Asked::Events(_)

@@ -53,6 +53,7 @@ pub enum Question {
     CommitUpload(CommitUpload, Answer<FileInfo>),
     AbortUpload(FileId, Answer<()>),
     Lookup(FileName, Answer<FileView>),
+    LookupAnywhere(FileName, Answer<FileView>),
     List(List, Answer<Page>),
     Delete(Delete, Answer<()>),
     Purge(Delete, Answer<()>),
@@ -234,6 +235,12 @@ impl LeaderHandle {
     /// Says what a name stands for and where its bytes are.
     pub async fn look_up(&self, name: FileName) -> Result<FileView, Error> {
         let told = self.ask(Asked::Lookup(name)).await?;
+        told!(told, View).map(|view| *view)
+    }
+
+    /// The same, and behind the disks that should have a chunk all others that may have it.
+    pub async fn look_up_anywhere(&self, name: FileName) -> Result<FileView, Error> {
+        let told = self.ask(Asked::LookupAnywhere(name)).await?;
         told!(told, View).map(|view| *view)
     }
 

@@ -62,6 +62,7 @@ use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::ask::Order;
 use mdfs_protocol::internal;
+use names::Reach;
 use refusal::refusal_of;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -261,7 +262,12 @@ impl Metadata {
 
     fn ask(&mut self, now: Now, deadline: Timestamp, question: Question) {
         match question {
-            Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
+            Question::Lookup(name, answer) => {
+                self.look_up(now, deadline, name, Reach::Places, answer);
+            }
+            Question::LookupAnywhere(name, answer) => {
+                self.look_up(now, deadline, name, Reach::Anywhere, answer);
+            }
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::Records(prefix, answer) => self.records(now, deadline, prefix, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
@@ -339,6 +345,7 @@ impl Metadata {
                 self.revoke_token(now, deadline, token, answer);
             }
             Question::Lookup(..)
+            | Question::LookupAnywhere(..)
             | Question::List(..)
             | Question::ListTrash(..)
             | Question::FindUpload(..)

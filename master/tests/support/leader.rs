@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) retires: Option<DiskId>,
     /// A disk to which all chunks are moving.
     pub(crate) moving_to: Option<DiskId>,
+    /// Disks that should have no chunk and may have some.
+    pub(crate) others: Vec<DiskId>,
     /// What is so once a file was looked up.
     pub(crate) after_look_up: Option<fn(&mut State)>,
     /// What is exported, and imported into.
@@ -124,6 +126,7 @@ impl FakeLeader {
             refuse_place: None,
             retires: None,
             moving_to: None,
+            others: Vec::new(),
             after_look_up: None,
             records: records(),
             term: term(1),
@@ -180,7 +183,11 @@ impl State {
                 self.aborted.push(file);
                 reply!(answer, Ok(()));
             }
-            Question::Lookup(name, answer) => reply!(answer, self.look_up(name)),
+            Question::Lookup(name, answer) => reply!(answer, self.look_up(name, &[])),
+            Question::LookupAnywhere(name, answer) => {
+                let others = self.others.clone();
+                reply!(answer, self.look_up(name, &others));
+            }
             Question::List(list, answer) => {
                 let names = self
                     .files
@@ -225,7 +232,7 @@ impl State {
                         file.content_type = content_type;
                     }
                 }
-                reply!(answer, self.look_up(name).map(|view| view.info));
+                reply!(answer, self.look_up(name, &[]).map(|view| view.info));
             }
             Question::Bootstrap(_, answer) => {
                 reply!(
@@ -500,7 +507,7 @@ impl State {
         }
     }
 
-    fn look_up(&mut self, name: FileName) -> Result<FileView, Error> {
+    fn look_up(&mut self, name: FileName, others: &[DiskId]) -> Result<FileView, Error> {
         let Some((_, copies)) = self.files.get(&name) else {
             return Err(Error::FileNotFound {
                 name: name.to_string(),
@@ -519,7 +526,10 @@ impl State {
             .map(|run| SitesOfRun {
                 first_chunk: run.first_chunk,
                 chunks: run.chunks,
-                sites: run.disks.iter().chain(&self.moving_to).map(site).collect(),
+                sites: {
+                    let should = run.disks.iter().chain(&self.moving_to);
+                    should.chain(others).map(site).collect()
+                },
                 moving: self.moving_to.into_iter().collect(),
             })
             .collect();

@@ -453,6 +453,7 @@ pub(crate) fn questions() -> Vec<(Asked, bool)> {
             }),
             true,
         ),
+        (Asked::LookupAnywhere(name("films/a")), true),
     ]
 }
 

@@ -246,11 +246,19 @@ impl Admin {
         let Some(shown) = world.exchange_disk(id, visit.own) else {
             return Ok(());
         };
-        let touched = differing(&visit.before, &content(&shown, visit.mark != FOREIGN));
-        if fence(&shown) < visit.fence {
+        let ours = visit.mark != FOREIGN;
+        let mut touched = differing(&visit.before, &content(&shown, ours));
+        let moved = fence(&shown).cmp(&visit.fence);
+        let mut fence_may = moved.is_eq();
+        if ours && world.net.was_unwarned(id) {
+            // A message that was sent to it before came late, and before anybody had refused it.
+            touched.retain(|path| !path.starts_with("chunks"));
+            fence_may = moved.is_ge();
+        }
+        if !fence_may {
             world
                 .trace
-                .broken(format!("{}: its fence was lowered", visit.mark));
+                .broken(format!("{}: its fence was moved", visit.mark));
         }
         if !touched.is_empty() {
             let text = format!("{}: it was written to: {touched:?}", visit.mark);
@@ -284,8 +292,7 @@ impl Admin {
     }
 }
 
-/// What may not change on a disk that is refused. `ours` is one of the cluster: a message that was sent
-/// to it before and comes late may still raise its fence.
+/// What may not change on a disk that is refused; of one of ours without the fence.
 fn content(disk: &SimDisk, ours: bool) -> Content {
     let kept = |(path, mut bytes): (PathBuf, Arc<Vec<u8>>)| {
         let is_identity = path.starts_with("identity");

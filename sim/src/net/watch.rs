@@ -2,17 +2,21 @@
 
 use super::{HostId, Net};
 use crate::world::{CLIENTS, is_master, is_worker};
+use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{Method, Request as HttpRequest, StatusCode};
 use mdfs_client::link::Pieces;
 use mdfs_core::digest::Digest;
 use mdfs_core::id::Term;
 use mdfs_core::log::message::Request;
-use mdfs_protocol::internal::{HEARTBEAT, Heartbeat};
+use mdfs_protocol::internal::{HEARTBEAT, Heartbeat, LOG};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For how long after it stood still a process is said to be behind for that, in milliseconds.
 const BEHIND: u64 = 30_000;
+
+/// How soon an answer that has come is acted on, in milliseconds.
+const ACTS: u64 = 5;
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -26,6 +30,10 @@ pub(super) struct Watch {
     copied: BTreeMap<String, u64>,
     /// Workers whose disk was refused by some master.
     refused: BTreeSet<HostId>,
+    /// Since when they know, in milliseconds of the run.
+    know: BTreeMap<HostId, u64>,
+    /// Workers that got something to write before they knew.
+    unwarned: BTreeSet<HostId>,
     /// When a process went on that had stood still.
     went_on: BTreeMap<HostId, u64>,
 }
@@ -48,6 +56,17 @@ pub(super) struct UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.net.lock().watch.under_way.remove(&self.number);
+    }
+}
+
+impl Watch {
+    /// A request has come to a server.
+    pub(super) fn delivered(&mut self, now: u64, to: HostId, request: &HttpRequest<Body>) {
+        let changes = *request.method() != Method::GET && request.uri().path() != LOG;
+        let knows = self.know.get(&to).is_some_and(|at| now >= at + ACTS);
+        if changes && !knows && is_worker(to) {
+            self.unwarned.insert(to);
+        }
     }
 }
 
@@ -94,6 +113,14 @@ impl Net {
         }
     }
 
+    /// An answer has reached whoever asked.
+    pub(super) fn watch_heard(&self, from: HostId, path: &str, status: StatusCode) {
+        if path == HEARTBEAT && status == StatusCode::CONFLICT {
+            let now = self.trace.now();
+            self.lock().watch.know.entry(from).or_insert(now);
+        }
+    }
+
     /// The marks of the moment in which a server is killed.
     pub(crate) fn watch_kill(&self, id: HostId) {
         let state = self.lock();
@@ -127,7 +154,16 @@ impl Net {
 
     /// Another disk is in a worker.
     pub(crate) fn forget_refusal(&self, id: HostId) {
-        self.lock().watch.refused.remove(&id);
+        let watch = &mut self.lock().watch;
+        watch.refused.remove(&id);
+        watch.know.remove(&id);
+        watch.unwarned.remove(&id);
+    }
+
+    /// Whether a worker got something to write since [`Net::forget_refusal`] before it knew that its disk
+    /// is refused.
+    pub(crate) fn was_unwarned(&self, id: HostId) -> bool {
+        self.lock().watch.unwarned.contains(&id)
     }
 
     /// Whether some worker does not run.

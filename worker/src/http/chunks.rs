@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::extract::{
-    Document, OfChunk, Open, Params, check_chain, header, parse_chain, receive,
+    Document, OfChunk, Open, Params, Writable, check_chain, header, parse_chain, receive,
 };
 use crate::node::Node;
 use crate::transfer::chain::Onward;
@@ -35,7 +35,7 @@ pub(crate) struct SegmentParams {
 /// a problem; the rest of the chain may have taken the segment all the same, and says so when
 /// asked for what it has staged. Sending a segment again is harmless.
 pub(crate) async fn segment(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
     Params(params): Params<SegmentParams>,
     headers: HeaderMap,
@@ -87,7 +87,7 @@ pub(crate) async fn segment(
 ///
 /// As with segments, a problem answer tells of this disk alone.
 pub(crate) async fn seal(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
     Document(request): Document<SealRequest>,
 ) -> Result<Json<HopsReply>, HttpError> {
@@ -120,7 +120,7 @@ pub(crate) struct WholeParams {
 
 /// `PUT` of a whole small chunk: durable when answered.
 pub(crate) async fn whole(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
     Params(params): Params<WholeParams>,
     headers: HeaderMap,
@@ -164,7 +164,7 @@ pub(crate) async fn staged(
 
 /// `DELETE`: forgets what was received of a chunk that is not sealed.
 pub(crate) async fn discard(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
 ) -> Result<http::StatusCode, HttpError> {
     let store = node.store.clone();

@@ -37,6 +37,19 @@ impl FromRequestParts<Worker> for Open {
     }
 }
 
+/// The open disk, where others may have it changed; refuses the request if masters refuse the disk.
+pub(crate) struct Writable(pub(crate) Arc<Node>);
+
+impl FromRequestParts<Worker> for Writable {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(_: &mut Parts, worker: &Worker) -> Result<Self, HttpError> {
+        let node = worker.node()?;
+        node.verdict.check_writable()?;
+        Ok(Self(node))
+    }
+}
+
 /// The chunk that the path names.
 pub(crate) struct OfChunk(pub(crate) ChunkId);
 

@@ -3,7 +3,7 @@
 use super::holdings::question;
 use crate::error::Error;
 use crate::http::error::HttpError;
-use crate::http::extract::{Open, compact};
+use crate::http::extract::{Writable, compact};
 use crate::store::{self, ChunkStore};
 use axum::body::Body;
 use axum::response::Response;
@@ -14,7 +14,7 @@ use mdfs_protocol::footers::{Footer, Footers, FootersRequest, MOST_FOOTERS};
 /// leader has any of it dropped after the answer. A disk that accepts no writes drops nothing, and needs
 /// none.
 pub(crate) async fn footers(
-    Open(node): Open,
+    Writable(node): Writable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::http::error::HttpError;
-use crate::http::extract::{OfChunk, Open, compact, read_all};
+use crate::http::extract::{OfChunk, Open, Writable, compact, read_all};
 use axum::Json;
 use axum::body::Body;
 use axum::response::Response;
@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 64 << 10;
 
 /// `POST`: one digest for each partition, for the leader of a term.
 pub(crate) async fn digests(
-    Open(node): Open,
+    Writable(node): Writable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -31,7 +31,7 @@ pub(crate) async fn digests(
 
 /// `POST` of a list of partitions: the chunks in them, all as of one moment.
 pub(crate) async fn list(
-    Open(node): Open,
+    Writable(node): Writable,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {

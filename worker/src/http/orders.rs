@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::http::error::HttpError;
-use crate::http::extract::{Document, OfChunk, OfFile, Open};
+use crate::http::extract::{Document, OfChunk, OfFile, Open, Writable};
 use crate::transfer::pull::pull_chunk;
 use crate::worker::Worker;
 use axum::Json;
@@ -43,7 +43,7 @@ pub(crate) async fn masters(
 
 /// `POST`: copies a chunk from another member. Durable when answered.
 pub(crate) async fn pull(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
     Document(request): Document<PullRequest>,
 ) -> Result<Json<Stored>, HttpError> {
@@ -53,7 +53,7 @@ pub(crate) async fn pull(
 /// `POST`: reads a chunk whole and says what is stored, to the leader of a term. The fence is
 /// raised first, durably: no earlier leader changes anything after the answer.
 pub(crate) async fn verify(
-    Open(node): Open,
+    Writable(node): Writable,
     OfChunk(chunk): OfChunk,
     Document(VerifyRequest { term }): Document<VerifyRequest>,
 ) -> Result<Json<Stored>, HttpError> {
@@ -70,7 +70,7 @@ pub(crate) async fn verify(
 
 /// `POST`: removes all of a file id. The fence is raised first, as in [`verify`].
 pub(crate) async fn drop_file(
-    Open(node): Open,
+    Writable(node): Writable,
     OfFile(file): OfFile,
     Document(DropRequest { term }): Document<DropRequest>,
 ) -> Result<Json<Dropped>, HttpError> {

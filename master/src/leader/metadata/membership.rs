@@ -139,8 +139,8 @@ impl Metadata {
         }
     }
 
-    /// Has the log give up a campaign and follow nobody while it is not known whose disks beat here (what it
-    /// asks names no cluster then, and voters refuse it), and forget what those of another cluster told it.
+    /// Has the log ask and follow nobody while it is not known whose disks beat here, and forget what those
+    /// of another cluster told it.
     fn follow_the_disks(&mut self, now: Now, cluster: Option<ClusterId>) {
         let (served, asks) = (self.upkeep.served, self.upkeep.asks);
         self.upkeep.served = cluster.or(served);

@@ -18,6 +18,15 @@ use mdfs_core::records::{Copies, FileRecord, Key, Kind, MemberState, decode, get
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
+/// Which disks are named for the chunks of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those that should have them.
+    Places,
+    /// Behind those all others that may have them.
+    Anywhere,
+}
+
 fn file_info(Renamed { name, record }: Renamed) -> FileInfo {
     FileInfo { name, record }
 }
@@ -28,12 +37,13 @@ impl Metadata {
         now: Now,
         deadline: Timestamp,
         name: FileName,
+        reach: Reach,
         answer: Answer<FileView>,
     ) {
         let read = move |metadata: Result<&Metadata, Error>, now| {
             respond(
                 answer,
-                metadata.and_then(|metadata| metadata.file_view(now, name)),
+                metadata.and_then(|metadata| metadata.file_view(now, name, reach)),
             );
         };
         self.read(now, deadline, Box::new(read));
@@ -136,7 +146,7 @@ impl Metadata {
         );
     }
 
-    fn file_view(&self, now: Now, name: FileName) -> Result<FileView, Error> {
+    fn file_view(&self, now: Now, name: FileName, reach: Reach) -> Result<FileView, Error> {
         let table = self.log.committed().ok_or(Error::NoLeader)?;
         let record: FileRecord = get(table, &Key::File(name.clone()))
             .map_err(Refusal::from)?
@@ -147,14 +157,16 @@ impl Metadata {
         let sites = runs
             .into_iter()
             .map(|run| {
-                let mut moving = self.moving_of(&record, &run);
-                let leaving = self.leaving_with(&record, &run);
-                let disks = [run.disks.as_slice(), leaving.as_slice()].concat();
-                moving.extend(leaving);
+                let moving = self.moving_of(&record, &run);
+                let mut sites = self.best_first(now, &run.disks, &moving, record.version);
+                if reach == Reach::Anywhere {
+                    let others = self.others_with(now, &record, &run);
+                    sites.extend(self.best_first(now, &others, &[], record.version));
+                }
                 SitesOfRun {
                     first_chunk: run.first_chunk,
                     chunks: run.chunks,
-                    sites: self.best_first(now, &disks, &moving, record.version),
+                    sites,
                     moving,
                 }
             })
@@ -185,11 +197,7 @@ impl Metadata {
         let among = |list: &[DiskId], disk: &DiskId| {
             list.iter().take(usize::from(copies)).any(|it| it == disk)
         };
-        let last = run.end().saturating_sub(1);
-        let groups = run.first_chunk / CHUNKS_PER_GROUP..=last / CHUNKS_PER_GROUP;
-        let partitions: BTreeSet<Partition> = groups
-            .map(|group| partition_of(record.file, group * CHUNKS_PER_GROUP))
-            .collect();
+        let partitions = partitions_of(record, run);
         let comes_or_goes = |disk: &&DiskId| {
             partitions.iter().any(|partition| {
                 moves.get(partition).is_some_and(|to| {
@@ -200,17 +208,20 @@ impl Metadata {
         run.disks.iter().filter(comes_or_goes).copied().collect()
     }
 
-    /// The disks that leave and may have a copy of a run yet, while fewer than are wanted hold it: more
-    /// disks left than there are others.
-    fn leaving_with(&self, record: &FileRecord, run: &Copies) -> Vec<DiskId> {
-        let copies = record.replicas.under(self.catalog.replicas()).get();
-        if run.disks.len() >= usize::from(copies) {
-            return Vec::new();
-        }
-        let members = self.catalog.members.iter();
-        members
-            .filter(|(disk, member)| member.state.leaves() && !run.disks.contains(disk))
-            .map(|(&disk, _)| disk)
+    /// The disks that should have no chunk of a run and may have some: those that do not hold of its
+    /// partitions just what they should, or of which that is not known. One that left, or was lost and came
+    /// back, keeps its copies until others have them.
+    fn others_with(&self, now: Now, record: &FileRecord, run: &Copies) -> Vec<DiskId> {
+        let partitions = partitions_of(record, run);
+        let has_no_more = |disk: DiskId| {
+            self.fleet.liveness(disk, now.mono) == Liveness::Live
+                && partitions
+                    .iter()
+                    .all(|&partition| self.truth.is_right(disk, partition, &self.catalog))
+        };
+        let present = self.catalog.present().map(|(disk, _)| disk);
+        present
+            .filter(|disk| !run.disks.contains(disk) && !has_no_more(*disk))
             .collect()
     }
 
@@ -289,6 +300,15 @@ impl Metadata {
             }
         }
     }
+}
+
+/// The partitions that the chunks of a run are in.
+fn partitions_of(record: &FileRecord, run: &Copies) -> BTreeSet<Partition> {
+    let last = run.end().saturating_sub(1);
+    let groups = run.first_chunk / CHUNKS_PER_GROUP..=last / CHUNKS_PER_GROUP;
+    groups
+        .map(|group| partition_of(record.file, group * CHUNKS_PER_GROUP))
+        .collect()
 }
 
 /// The folder, delimiter included, that stands for a name; none if the name itself is shown.

@@ -58,7 +58,7 @@ impl Metadata {
         if self.established.is_some() && self.log.can_write(now.mono) && !is_begun {
             return self.recovered_before(now, deadline, &order, answer);
         }
-        let checked = self.check_lost(now, &lost).and_then(|()| {
+        let checked = self.check_lost(now, &order, &lost).and_then(|()| {
             let effects = self.log.stop_if_idle(now.mono);
             self.absorb(now, effects);
             match order.all_voters {
@@ -121,9 +121,15 @@ impl Metadata {
         self.when_certain(now, deadline, Box::new(certain));
     }
 
-    /// None of the lost may have been heard of for a while, here or by the others' word.
-    fn check_lost(&self, now: Now, lost: &BTreeSet<DiskId>) -> Result<(), Error> {
+    /// None of the lost may have been heard of for a while, here or by the others' word, and all that are
+    /// heard of must be of one cluster.
+    fn check_lost(&self, now: Now, order: &Recover, lost: &BTreeSet<DiskId>) -> Result<(), Error> {
         let conflict = |why: String| Err(Error::Conflict(why));
+        // Disks that were heard of before the records were known may be strangers: none founds a log.
+        let must_agree = order.all_voters || self.certain_cluster().is_none();
+        if must_agree && self.clusters().len() > 1 {
+            return conflict("workers of several clusters answer".to_owned());
+        }
         if lost.is_empty() {
             return conflict("no disk is named as lost".to_owned());
         }

@@ -32,9 +32,6 @@ impl Metadata {
             return Ok(self.log.is_established().then_some(Plan { heard, voters }));
         }
         let conflict = |why: String| Err(Error::Conflict(why));
-        if self.clusters().len() > 1 {
-            return conflict("workers of several clusters answer".to_owned());
-        }
         let Some(heard) = self.log.heard() else {
             return Ok(None);
         };
@@ -74,7 +71,7 @@ impl Metadata {
     }
 
     /// The clusters of all disks that are heard, and the one that this master was told.
-    fn clusters(&self) -> BTreeSet<ClusterId> {
+    pub(super) fn clusters(&self) -> BTreeSet<ClusterId> {
         let heard = self.fleet.clusters().into_iter();
         heard.chain(self.settings.cluster).collect()
     }

@@ -106,6 +106,10 @@ impl World {
         self.ask(|answer| Question::Lookup(name(text), answer))
     }
 
+    pub(super) fn look_up_anywhere(&mut self, text: &str) -> Asked<FileView> {
+        self.ask(|answer| Question::LookupAnywhere(name(text), answer))
+    }
+
     pub(super) fn delete(&mut self, text: &str) -> Asked<()> {
         self.delete_as(text, None)
     }

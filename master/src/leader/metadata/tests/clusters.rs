@@ -1,6 +1,7 @@
 //! Disks of other clusters, and old copies of disks.
 
-use super::asking::refused;
+use super::asking::{done, refused};
+use super::recovery::conflict;
 use super::world::{HOLD, World, cluster, disk};
 use crate::error::Error;
 use mdfs_core::id::Generation;
@@ -113,6 +114,26 @@ fn what_a_stranger_said_is_forgotten_once_the_disks_disagree() {
     world.run(2000);
     assert_eq!(world.cluster(), None);
     assert!(world.master.lead().elsewhere().is_none());
+    world.kill(9);
+    world.run(40_000);
+    assert_eq!(world.names(), ["a"]);
+}
+
+#[test]
+fn no_voter_is_asked_or_given_up_while_nobody_knows_whose_they_are() {
+    let mut world = alone_with_a_stranger();
+    world.run(8000);
+    assert_eq!(world.cluster(), Some(cluster(77)));
+    world.worker(1).beats = true;
+    world.run(2000);
+    assert_eq!(world.cluster(), None);
+    assert!(world.master.log.heard().is_none());
+    for all_voters in [false, true] {
+        let refused = done(world.order_recovery(&[7], all_voters, false));
+        conflict(refused, "several clusters");
+    }
+    // Its own are back, the stranger is forgotten: it is as if it had never been there.
+    world.heal();
     world.kill(9);
     world.run(40_000);
     assert_eq!(world.names(), ["a"]);

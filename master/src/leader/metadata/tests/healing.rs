@@ -1,7 +1,7 @@
 //! Copies that are missing are made, those that nobody needs are dropped, and the figures say so.
 
 use super::asking::{begin, commit, done, ids, open};
-use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk, disks};
+use super::world::{DROP_AFTER, MIB, REPAIR_DELAY, World, disk};
 use crate::error::Error;
 use crate::leader::command::{BeginUpload, FileInfo, Order};
 use crate::leader::handle::Question;
@@ -514,6 +514,69 @@ fn a_disk_without_a_chunk_that_moves_is_named_and_the_others_are_enough() {
     }
 }
 
+/// The disks that are named for the first chunk of a file, those that should have it first.
+fn named_anywhere(world: &mut World, info: &FileInfo) -> Vec<DiskId> {
+    let mut view = done(world.look_up_anywhere(info.name.as_str())).unwrap();
+    ids(view.sites.remove(0).sites)
+}
+
+#[test]
+fn whoever_looks_anywhere_is_told_of_every_disk_with_a_chunk_and_others_of_those_that_should() {
+    let (mut world, files) = with_files(5, 40);
+    order(&mut world, Order::Drain("worker-2".to_owned())).unwrap();
+    world.kill(4);
+    let (mut more, mut silent) = (0, 0);
+    for step in 0..1000 {
+        if step == 650 {
+            assert!(world.master.moving.lost.contains(&disk(4)));
+            let worker = world.worker(4);
+            (worker.beats, worker.reached) = (true, true);
+        }
+        world.run(50);
+        for info in &files {
+            let should = ids(done(world.look_up(info.name.as_str()))
+                .unwrap()
+                .sites
+                .remove(0)
+                .sites);
+            let named = named_anywhere(&mut world, info);
+            assert!(named.starts_with(&should), "{}", info.name);
+            let has = copies(&world, info);
+            assert!(has.iter().all(|disk| named.contains(disk)), "{}", info.name);
+            let strays = has.iter().filter(|disk| !should.contains(disk));
+            more += strays.count();
+            // What a disk has that is not there is not known.
+            let is_there = world.worker(4).beats;
+            silent += usize::from(!is_there && named.contains(&disk(4)));
+        }
+    }
+    assert!(more > 0 && silent > 0);
+    // Once all is where it should be nobody else is named.
+    world.run(60_000);
+    for info in &files {
+        assert_eq!(named_anywhere(&mut world, info).len(), 2, "{}", info.name);
+    }
+}
+
+#[test]
+fn as_long_as_a_leader_does_not_know_what_disks_hold_any_may_have_a_chunk() {
+    let (mut world, files) = with_files(4, 3);
+    assert_eq!(named_anywhere(&mut world, &files[0]).len(), 2);
+    world
+        .worker(3)
+        .holdings
+        .add(chunk(files[0].record.file, 7), MIB);
+    world.restart_master();
+    let mut all = false;
+    for _ in 0..200 {
+        world.run(50);
+        if let Ok(Ok(mut view)) = world.look_up_anywhere("f000").try_recv() {
+            all |= view.sites.remove(0).sites.len() == 4;
+        }
+    }
+    assert!(all);
+}
+
 #[test]
 fn differences_of_too_many_chunks_for_one_list_are_mended_bit_by_bit_and_not_called_whole() {
     let (mut world, files) = with_files(3, 60);
@@ -548,13 +611,14 @@ fn disks_that_leave_are_asked_for_copies_while_too_few_others_hold_them() {
     }
     world.run(60_000);
     for info in &files {
+        let named = named_anywhere(&mut world, info);
+        // The only one that must have it is asked first.
+        assert_eq!(named[0], disk(1));
+        let named: BTreeSet<_> = named.into_iter().collect();
+        assert!(copies(&world, info).iter().all(|disk| named.contains(disk)));
+        assert!(copies(&world, info).len() > 1);
+        // They do not count where files are looked at.
         let view = done(world.look_up(info.name.as_str())).unwrap();
-        for run in &view.sites {
-            let named: BTreeSet<_> = run.sites.iter().map(|site| site.disk).collect();
-            assert_eq!(named, disks(&[1, 2, 3]));
-            // The only one that must have it is asked first.
-            assert_eq!(run.sites[0].disk, disk(1));
-            assert_eq!(run.moving.len(), 2);
-        }
+        assert_eq!(ids(view.sites[0].sites.clone()), [disk(1)]);
     }
 }

@@ -30,7 +30,7 @@ impl World {
         self.run(30_000);
     }
 
-    fn order_recovery(
+    pub(super) fn order_recovery(
         &mut self,
         lost: &[u128],
         all_voters: bool,
@@ -102,7 +102,7 @@ fn holds(worker: &mut Worker, chunk: ChunkId) -> bool {
 }
 
 #[track_caller]
-fn conflict(refused: Result<Recovered, Error>, word: &str) {
+pub(super) fn conflict(refused: Result<Recovered, Error>, word: &str) {
     let refused = refused.unwrap_err();
     assert!(matches!(refused, Error::Conflict(_)), "{refused}");
     assert!(refused.to_string().contains(word), "{refused}");
