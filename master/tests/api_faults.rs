@@ -120,7 +120,8 @@ async fn a_disk_that_should_not_have_a_chunk_any_more_is_asked_for_it_when_no_ot
     reads_whole(&setup, &bytes).await;
     // As long as it does not answer, nobody knows.
     setup.workers[2].kill();
-    setup.get(FILE, "").await.fails(Code::Unavailable);
+    let read = setup.get(FILE, "range: bytes=131072-131080").await;
+    read.fails(Code::Unavailable);
 }
 
 #[tokio::test]
