@@ -118,10 +118,32 @@ async fn a_disk_that_should_not_have_a_chunk_any_more_is_asked_for_it_when_no_ot
     let third = setup.workers[2].site();
     setup.leader.state().others = vec![third.disk];
     reads_whole(&setup, &bytes).await;
-    // As long as it does not answer, nobody knows.
+    // As long as it does not answer, nobody knows, whether it is asked or not.
     setup.workers[2].kill();
+    for live in [true, false] {
+        setup.leader.state().sites[2].live = live;
+        let read = setup.get(FILE, "range: bytes=131072-131080").await;
+        read.fails(Code::Unavailable);
+    }
+    setup.leader.state().others.clear();
     let read = setup.get(FILE, "range: bytes=131072-131080").await;
-    read.fails(Code::Unavailable);
+    read.fails(Code::DataDamaged);
+}
+
+#[tokio::test]
+async fn a_chunk_with_a_good_copy_elsewhere_is_not_lost() {
+    let (setup, _) = with_a_copy_elsewhere().await;
+    assert_eq!(verify(&setup).await.lost_chunks, 3);
+    let third = setup.workers[2].site();
+    setup.leader.state().others = vec![third.disk];
+    let verified = verify(&setup).await;
+    assert_eq!((verified.good, verified.lost_chunks), (false, 0));
+    assert_eq!(verified.found_crc32.as_ref(), Some(&verified.crc32));
+    // Those that should have them still do not.
+    assert_eq!(verified.problems.len(), 6);
+    let third = verified.workers.iter().find(|it| it.disk_id == third.disk);
+    let third = third.map(|it| (it.asked, it.good, it.moving));
+    assert_eq!(third, Some((3, 3, 0)));
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ mod uploads;
 pub use board::{EventsAfter, Traffic};
 pub use browse::{Browse, Browsed, BrowsedFile, By, Line, Sorted};
 pub use commands::{
-    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List, ListTrash,
-    Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
+    Anywhere, Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List,
+    ListTrash, LookupAnywhere, Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage,
+    TrashedFile, Undelete,
 };
 pub use refused::Refused;
 pub use uploads::{
@@ -101,9 +102,9 @@ pub enum Asked {
     History(u64),
     /// What a master that follows has moved. Answers [`Told::Done`].
     Traffic(Traffic),
-    /// As [`Asked::Lookup`], and behind the disks that should have a chunk all others that may have it.
-    /// Answers [`Told::View`].
-    LookupAnywhere(FileName),
+    /// As [`Asked::Lookup`], and which disks may have a chunk besides those that should. Answers
+    /// [`Told::Anywhere`].
+    LookupAnywhere(LookupAnywhere),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -214,6 +215,8 @@ pub enum Told {
     Browsed(Browsed),
     /// What masters of the same version understand.
     Json(Vec<u8>),
+    /// A file, where its bytes are, and where else they may be.
+    Anywhere(Box<Anywhere>),
 }
 
 #[cfg(test)]

@@ -146,6 +146,7 @@ impl Net {
     /// From now on host `id` answers with `router`; its requests are tasks of `tasks`.
     pub(crate) fn come_up(&self, id: HostId, router: Router, tasks: Tasks) {
         let mut state = self.lock();
+        state.watch.begins(id);
         let place = state.places.entry(id).or_default();
         place.up = Some(Up { router, tasks });
         place.silent = false;

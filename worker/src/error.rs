@@ -50,7 +50,7 @@ pub enum Error {
         ours: Option<ClusterId>,
     },
     /// Masters refuse the disk.
-    #[error("masters refuse this disk: nothing on it is changed")]
+    #[error("masters refuse this disk: no chunk on it is changed")]
     DiskRefused,
     /// A parameter or header that does not parse or contradicts another.
     #[error("{what}: {why}")]

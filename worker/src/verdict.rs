@@ -64,9 +64,9 @@ impl Verdict {
         let _ = said.wait_for(|said| *said == Said::Accepted).await;
     }
 
-    /// Whether what others send may be written to the disk. Not to one that was refused: it may be an old
-    /// copy, or retired. One that a leader accepted before is neither; the refusal may come from a master
-    /// of another cluster.
+    /// Whether others may have chunks on the disk changed. Not if it was refused since it was mounted: it
+    /// may be an old copy, or one that was retired and came back. One that a leader accepted before that is
+    /// neither: it was retired just now, or a master of another cluster refuses it.
     ///
     /// # Errors
     /// [`Error::DiskRefused`] if it may not.

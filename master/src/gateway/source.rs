@@ -3,7 +3,7 @@
 use super::Shared;
 use super::peers::Failure;
 use crate::error::Error;
-use crate::leader::command::{FileView, Site, SitesOfRun};
+use crate::leader::command::{Anywhere, FileView, LookupAnywhere, Site, SitesOfRun};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use mdfs_client::link::ChunkStream;
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId};
@@ -131,14 +131,12 @@ impl Source {
         let deadline = Instant::now() + self.shared.limits.patience;
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
-        // Whether the leader said who may have copies before they were tried last.
-        let mut told_anew = false;
+        // Who may have the chunk besides those that should, as far as the leader said.
+        let mut others: Option<Vec<Site>> = None;
         let mut sure = 0;
         loop {
-            let failures = match self
-                .try_sites(&wanted, &self.sites_of(wanted.chunk.index), after)
-                .await
-            {
+            let sites = self.order(wanted.chunk.index, after, others.as_deref());
+            let failures = match self.try_sites(&wanted, sites).await {
                 Ok(open) => return Ok(open),
                 Err(failures) => failures,
             };
@@ -148,7 +146,9 @@ impl Source {
                 wanted.length = to_block_end;
                 continue;
             }
-            let is_final = told_anew && all_damaged(&failures);
+            // Whoever does not answer may have a good one.
+            let all_answer = |others: &Vec<Site>| others.iter().all(|site| site.live);
+            let is_final = others.as_ref().is_some_and(all_answer) && all_damaged(&failures);
             sure = if is_final { sure + 1 } else { 0 };
             if sure >= SURE {
                 let start = position - (BLOCK - to_block_end);
@@ -170,7 +170,7 @@ impl Source {
                 pause = (pause * 2).min(PAUSE_LAST);
             }
             asked_again = true;
-            told_anew = self.ask_again(deadline).await;
+            others = self.ask_again(wanted.chunk.index, deadline).await;
         }
     }
 
@@ -188,9 +188,9 @@ impl Source {
             name: self.name(),
             index: wanted.chunk.index,
         };
-        self.try_sites(&wanted, &sites, None)
-            .await
-            .map_err(unavailable)
+        let Shared { memory, clock, .. } = &*self.shared;
+        let sites = memory.order(&sites, None, clock.now());
+        self.try_sites(&wanted, sites).await.map_err(unavailable)
     }
 
     fn wanted(&self, position: u64, end: u64) -> Result<Wanted, Error> {
@@ -218,41 +218,53 @@ impl Source {
         })
     }
 
-    /// Asks the leader who may have the chunks now. Whether it answered. If the name stands for another version
-    /// or for none, what was said before stays: nobody tells where the old version's chunks are.
-    async fn ask_again(&self, deadline: Instant) -> bool {
+    /// Asks the leader where the chunks are now, and who else may have one; none if it did not say so. If
+    /// the name stands for another version or for none, what was said before stays: nobody tells where the
+    /// old version's chunks are.
+    async fn ask_again(&self, index: u32, deadline: Instant) -> Option<Vec<Site>> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let asked = self
-            .shared
-            .leader
-            .look_up_anywhere(self.view.info.name.clone());
-        match timeout(left, asked).await {
-            Ok(Ok(view)) => {
-                if view.info.record.file == self.record().file {
-                    self.known().sites = view.sites.into();
-                }
-                true
+        let (leader, name) = (&self.shared.leader, &self.view.info.name);
+        let asked = async {
+            let question = LookupAnywhere {
+                name: name.clone(),
+                chunk: index,
+            };
+            match leader.look_up_anywhere(question).await {
+                Ok(Anywhere { view, others }) => Some((view, Some(others))),
+                // One of an earlier version knows only who should have them.
+                Err(Error::NoLeader) => Some((leader.look_up(name.clone()).await.ok()?, None)),
+                Err(_) => None,
             }
-            Ok(Err(Error::FileNotFound { .. })) => true,
-            Ok(Err(_)) | Err(_) => false,
+        };
+        let (view, others) = timeout(left, asked).await.ok().flatten()?;
+        if view.info.record.file != self.record().file {
+            return None;
         }
+        self.known().sites = view.sites.into();
+        others
+    }
+
+    /// Who is asked for a chunk, in order: those that should have it, then others that may, of which only
+    /// those that live are worth their time.
+    fn order(&self, index: u32, last: Option<DiskId>, others: Option<&[Site]>) -> Vec<Site> {
+        let Shared { memory, clock, .. } = &*self.shared;
+        let mut sites = memory.order(&self.sites_of(index), last, clock.now());
+        let mut others = memory.order(others.unwrap_or_default(), last, clock.now());
+        others.retain(|site| site.live);
+        sites.extend(others);
+        sites
     }
 
     /// Asks one copy after another: the next one at once when one fails, and beside it when one
     /// does not answer in time. The first to give bytes wins.
-    async fn try_sites(
-        &self,
-        wanted: &Wanted,
-        sites: &[Site],
-        after: Option<DiskId>,
-    ) -> Result<Open, Vec<Failure>> {
+    async fn try_sites(&self, wanted: &Wanted, sites: Vec<Site>) -> Result<Open, Vec<Failure>> {
         let Shared {
             memory,
             clock,
             limits,
             ..
         } = &*self.shared;
-        let mut rest = memory.order(sites, after, clock.now()).into_iter();
+        let mut rest = sites.into_iter();
         let mut asked = FuturesUnordered::new();
         let mut slow: Vec<DiskId> = Vec::new();
         let mut failures = Vec::new();

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::commit::{VERIFIES, VERIFY};
 use super::peers::{Failure, time_for};
-use crate::leader::command::{FileView, Site};
+use crate::leader::command::{Anywhere, FileView, LookupAnywhere, Site};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};
 use mdfs_core::checksum::Crc32;
@@ -31,9 +31,22 @@ pub(super) type Lines = mpsc::Sender<VerifiedCopy>;
 /// Reads every copy of every chunk. Takes as long as the slowest disk needs.
 pub(super) async fn verify(shared: &Shared, view: &FileView, lines: Option<&Lines>) -> Verified {
     let mut copies = read(shared, view, lines, |_| true).await;
+    look_again(shared, view, lines, &mut copies).await;
+    look_elsewhere(shared, view, lines, &mut copies).await;
+    copies.sort_by_key(|copy| copy.index);
+    report(view, &copies)
+}
+
+/// Reads the chunks again of which disks have no copy, and which others should have by now.
+async fn look_again(
+    shared: &Shared,
+    view: &FileView,
+    lines: Option<&Lines>,
+    copies: &mut Vec<Copy>,
+) {
     let lacking: BTreeSet<u32> = copies.iter().filter(lacks).map(|it| it.index).collect();
     if lacking.is_empty() {
-        return report(view, &copies);
+        return;
     }
     // While disks were reading, chunks may have come to where they belong, and left where they were.
     let newer = shared.leader.look_up(view.info.name.clone()).await;
@@ -46,9 +59,55 @@ pub(super) async fn verify(shared: &Shared, view: &FileView, lines: Option<&Line
         let again = read(shared, newer, lines, moved).await;
         copies.retain(|copy| !moved(copy.index));
         copies.extend(again);
-        copies.sort_by_key(|copy| copy.index);
     }
-    report(view, &copies)
+}
+
+/// Looks for chunks that no disk has that should on those that should not have them any more.
+async fn look_elsewhere(
+    shared: &Shared,
+    view: &FileView,
+    lines: Option<&Lines>,
+    copies: &mut Vec<Copy>,
+) {
+    let read: BTreeSet<u32> = copies.iter().filter(reads).map(|it| it.index).collect();
+    let lost: BTreeSet<u32> = copies.iter().map(|it| it.index).collect();
+    for &index in lost.difference(&read) {
+        let found = shared.leader.look_up_anywhere(LookupAnywhere {
+            name: view.info.name.clone(),
+            chunk: index,
+        });
+        let Ok(Anywhere {
+            view: newer,
+            others,
+        }) = found.await
+        else {
+            return;
+        };
+        if newer.info.record.file != view.info.record.file {
+            return;
+        }
+        for site in others.into_iter().filter(|site| site.live) {
+            let copy = ask(shared, &newer, index, site, true).await;
+            // It need not have one.
+            if reads(&&copy) {
+                tell(lines, &copy).await;
+                copies.push(copy);
+                break;
+            }
+        }
+    }
+}
+
+/// Whether a copy is there and as long as it should be.
+fn reads(copy: &&Copy) -> bool {
+    (copy.said.as_ref()).is_ok_and(|stored| stored.length == copy.length)
+}
+
+async fn tell(lines: Option<&Lines>, copy: &Copy) {
+    if let Some(lines) = lines {
+        // Nobody listens any more: then this ends too.
+        let _ = lines.send(line(copy)).await;
+    }
 }
 
 fn lacks(copy: &&Copy) -> bool {
@@ -82,10 +141,7 @@ async fn read(
     }
     let read = stream::iter(questions).buffered(VERIFIES);
     let told = read.then(|copy| async {
-        if let Some(lines) = lines {
-            // Nobody listens any more: then this ends too.
-            let _ = lines.send(line(&copy)).await;
-        }
+        tell(lines, &copy).await;
         copy
     });
     told.collect().await

@@ -46,10 +46,10 @@ impl LeaderHandle {
                 .put(|answer| Question::Lookup(name, answer))
                 .await
                 .map(|view| Told::View(Box::new(view))),
-            Asked::LookupAnywhere(name) => self
-                .put(|answer| Question::LookupAnywhere(name, answer))
+            Asked::LookupAnywhere(asked) => self
+                .put(|answer| Question::LookupAnywhere(asked, answer))
                 .await
-                .map(|view| Told::View(Box::new(view))),
+                .map(|found| Told::Anywhere(Box::new(found))),
             Asked::List(list) => self
                 .put(|answer| Question::List(list, answer))
                 .await

@@ -4,9 +4,9 @@ mod refuse;
 
 use super::browse::Records;
 use super::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo, FileView,
-    FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk,
-    Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
+    Anywhere, BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo,
+    FileView, FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, LookupAnywhere, Order,
+    Page, Place, RecordChunk, Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
 };
 use super::following::Following;
 use super::route::Route;
@@ -53,7 +53,7 @@ pub enum Question {
     CommitUpload(CommitUpload, Answer<FileInfo>),
     AbortUpload(FileId, Answer<()>),
     Lookup(FileName, Answer<FileView>),
-    LookupAnywhere(FileName, Answer<FileView>),
+    LookupAnywhere(LookupAnywhere, Answer<Anywhere>),
     List(List, Answer<Page>),
     Delete(Delete, Answer<()>),
     Purge(Delete, Answer<()>),
@@ -238,10 +238,11 @@ impl LeaderHandle {
         told!(told, View).map(|view| *view)
     }
 
-    /// The same, and behind the disks that should have a chunk all others that may have it.
-    pub async fn look_up_anywhere(&self, name: FileName) -> Result<FileView, Error> {
-        let told = self.ask(Asked::LookupAnywhere(name)).await?;
-        told!(told, View).map(|view| *view)
+    /// The same, and which disks may have a chunk besides those that should. A leader of an earlier version,
+    /// which does not know the question, is as good as none.
+    pub async fn look_up_anywhere(&self, asked: LookupAnywhere) -> Result<Anywhere, Error> {
+        let told = self.ask(Asked::LookupAnywhere(asked)).await?;
+        told!(told, Anywhere).map(|found| *found)
     }
 
     /// One page of names.

@@ -62,7 +62,6 @@ use mdfs_core::records::plan::At;
 use mdfs_core::time::Timestamp;
 use mdfs_protocol::ask::Order;
 use mdfs_protocol::internal;
-use names::Reach;
 use refusal::refusal_of;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -262,11 +261,9 @@ impl Metadata {
 
     fn ask(&mut self, now: Now, deadline: Timestamp, question: Question) {
         match question {
-            Question::Lookup(name, answer) => {
-                self.look_up(now, deadline, name, Reach::Places, answer);
-            }
-            Question::LookupAnywhere(name, answer) => {
-                self.look_up(now, deadline, name, Reach::Anywhere, answer);
+            Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
+            Question::LookupAnywhere(asked, answer) => {
+                self.look_up_anywhere(now, deadline, asked, answer);
             }
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::Records(prefix, answer) => self.records(now, deadline, prefix, answer),

@@ -11,8 +11,8 @@ use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::browse::{Counted, Records};
 use mdfs_master::leader::command::{
-    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo, FileView,
-    Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
+    Anywhere, BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo,
+    FileView, Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
     SitesOfRun, Token, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::following::Following;
@@ -183,10 +183,11 @@ impl State {
                 self.aborted.push(file);
                 reply!(answer, Ok(()));
             }
-            Question::Lookup(name, answer) => reply!(answer, self.look_up(name, &[])),
-            Question::LookupAnywhere(name, answer) => {
-                let others = self.others.clone();
-                reply!(answer, self.look_up(name, &others));
+            Question::Lookup(name, answer) => reply!(answer, self.look_up(name)),
+            Question::LookupAnywhere(asked, answer) => {
+                let others = self.others.iter().map(|disk| self.site(disk)).collect();
+                let found = self.look_up(asked.name);
+                reply!(answer, found.map(|view| Anywhere { view, others }));
             }
             Question::List(list, answer) => {
                 let names = self
@@ -232,7 +233,7 @@ impl State {
                         file.content_type = content_type;
                     }
                 }
-                reply!(answer, self.look_up(name, &[]).map(|view| view.info));
+                reply!(answer, self.look_up(name).map(|view| view.info));
             }
             Question::Bootstrap(_, answer) => {
                 reply!(
@@ -507,19 +508,20 @@ impl State {
         }
     }
 
-    fn look_up(&mut self, name: FileName, others: &[DiskId]) -> Result<FileView, Error> {
+    fn site(&self, disk: &DiskId) -> Site {
+        let heard = self.sites.iter().find(|site| site.disk == *disk);
+        heard.cloned().unwrap_or_else(|| Site {
+            disk: *disk,
+            url: String::new(),
+            live: false,
+        })
+    }
+
+    fn look_up(&mut self, name: FileName) -> Result<FileView, Error> {
         let Some((_, copies)) = self.files.get(&name) else {
             return Err(Error::FileNotFound {
                 name: name.to_string(),
             });
-        };
-        let site = |disk: &DiskId| {
-            let heard = self.sites.iter().find(|site| site.disk == *disk);
-            heard.cloned().unwrap_or_else(|| Site {
-                disk: *disk,
-                url: String::new(),
-                live: false,
-            })
         };
         let sites = copies
             .iter()
@@ -527,8 +529,8 @@ impl State {
                 first_chunk: run.first_chunk,
                 chunks: run.chunks,
                 sites: {
-                    let should = run.disks.iter().chain(&self.moving_to);
-                    should.chain(others).map(site).collect()
+                    let disks = run.disks.iter().chain(&self.moving_to);
+                    disks.map(|disk| self.site(disk)).collect()
                 },
                 moving: self.moving_to.into_iter().collect(),
             })

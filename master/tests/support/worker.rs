@@ -418,7 +418,11 @@ async fn verify(
 ) -> Response {
     let mut disk = inner.disk();
     disk.verified.push(request.term);
+    let bad = disk.faults.bad_blocks.clone();
     match disk.sealed.get(&ChunkId { file, index }) {
+        Some(bytes) if bad.iter().any(|at| at * BLOCK < bytes.len() as u64) => {
+            refuse(Code::BadBlock)
+        }
         Some(bytes) => Json(stored(bytes)).into_response(),
         None => refuse(Code::ChunkNotFound),
     }

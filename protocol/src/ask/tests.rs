@@ -453,7 +453,13 @@ pub(crate) fn questions() -> Vec<(Asked, bool)> {
             }),
             true,
         ),
-        (Asked::LookupAnywhere(name("films/a")), true),
+        (
+            Asked::LookupAnywhere(LookupAnywhere {
+                name: name("films/a"),
+                chunk: 300,
+            }),
+            true,
+        ),
     ]
 }
 

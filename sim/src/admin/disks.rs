@@ -250,9 +250,9 @@ impl Admin {
         let mut touched = differing(&visit.before, &content(&shown, ours));
         let moved = fence(&shown).cmp(&visit.fence);
         let mut fence_may = moved.is_eq();
-        if ours && world.net.was_unwarned(id) {
-            // A message that was sent to it before came late, and before anybody had refused it.
-            touched.retain(|path| !path.starts_with("chunks"));
+        if let Some(files) = world.net.unwarned(id).filter(|_| ours) {
+            // Messages that were sent to it before came late, and before anybody had refused it.
+            touched.retain(|path| !file_of(path).is_some_and(|file| files.contains(file)));
             fence_may = moved.is_ge();
         }
         if !fence_may {
@@ -302,6 +302,15 @@ fn content(disk: &SimDisk, ours: bool) -> Content {
         (is_identity || path.starts_with("chunks")).then_some((path, bytes))
     };
     disk.contents().into_iter().filter_map(kept).collect()
+}
+
+/// The id of the file that a chunk is of.
+fn file_of(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    let (file, _) = name
+        .split_once('.')
+        .filter(|_| path.starts_with("chunks"))?;
+    Some(file)
 }
 
 fn fence(disk: &SimDisk) -> Option<Fence> {

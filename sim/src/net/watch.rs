@@ -32,8 +32,8 @@ pub(super) struct Watch {
     refused: BTreeSet<HostId>,
     /// Since when they know, in milliseconds of the run.
     know: BTreeMap<HostId, u64>,
-    /// Workers that got something to write before they knew.
-    unwarned: BTreeSet<HostId>,
+    /// The files of which workers got something to change before they knew; empty where it is of none.
+    unwarned: BTreeMap<HostId, BTreeSet<String>>,
     /// When a process went on that had stood still.
     went_on: BTreeMap<HostId, u64>,
 }
@@ -60,12 +60,20 @@ impl Drop for UnderWay {
 }
 
 impl Watch {
+    /// A process begins, which has to be told anew.
+    pub(super) fn begins(&mut self, id: HostId) {
+        self.know.remove(&id);
+    }
+
     /// A request has come to a server.
     pub(super) fn delivered(&mut self, now: u64, to: HostId, request: &HttpRequest<Body>) {
         let changes = *request.method() != Method::GET && request.uri().path() != LOG;
         let knows = self.know.get(&to).is_some_and(|at| now >= at + ACTS);
         if changes && !knows && is_worker(to) {
-            self.unwarned.insert(to);
+            let mut parts = request.uri().path().split('/').skip(3);
+            let is_of_file = matches!(parts.next(), Some("chunks" | "files"));
+            let file = parts.next().filter(|_| is_of_file).unwrap_or_default();
+            self.unwarned.entry(to).or_default().insert(file.to_owned());
         }
     }
 }
@@ -160,10 +168,10 @@ impl Net {
         watch.unwarned.remove(&id);
     }
 
-    /// Whether a worker got something to write since [`Net::forget_refusal`] before it knew that its disk
-    /// is refused.
-    pub(crate) fn was_unwarned(&self, id: HostId) -> bool {
-        self.lock().watch.unwarned.contains(&id)
+    /// The files of which a worker got something to change since [`Net::forget_refusal`] before it knew
+    /// that its disk is refused; none if it got nothing.
+    pub(crate) fn unwarned(&self, id: HostId) -> Option<BTreeSet<String>> {
+        self.lock().watch.unwarned.get(&id).cloned()
     }
 
     /// Whether some worker does not run.

@@ -2,8 +2,14 @@
 
 use crate::cluster::{Cluster, Running, WITHIN};
 use crate::support::{chunk, seal_of, term};
-use mdfs_core::id::Generation;
-use mdfs_protocol::internal::{Heartbeat, SealRequest};
+use bytes::Bytes;
+use mdfs_client::link::{LinkError, Pieces};
+use mdfs_core::checksum::Crc32;
+use mdfs_core::id::{DiskId, Generation};
+use mdfs_protocol::footers::FootersRequest;
+use mdfs_protocol::holdings::{DigestsRequest, ListRequest};
+use mdfs_protocol::internal::{Heartbeat, PullRequest, SealRequest};
+use mdfs_protocol::order::Task;
 use mdfs_protocol::problem::Code;
 
 fn shows(generation: u64) -> impl Fn(&Heartbeat) -> bool {
@@ -74,6 +80,82 @@ async fn a_refused_disk_stays_as_it_is_however_often_it_is_mounted() {
     }
 }
 
+/// All that others may have changed on a disk, and what became of it.
+async fn changes(cluster: &Cluster, to: &Running) -> Vec<(&'static str, Option<Code>)> {
+    let (links, peer, term) = (&cluster.links, &to.peer, term(9));
+    let bytes = Bytes::from_static(b"late");
+    let (crc, seal) = (Crc32::of(&bytes), seal_of(&bytes));
+    let sealing = SealRequest {
+        term,
+        seal: seal.clone(),
+        next: Vec::new(),
+    };
+    let pulling = PullRequest {
+        term,
+        seal: seal.clone(),
+        from: DiskId::from_u128(77),
+    };
+    let listing = ListRequest {
+        term,
+        partitions: vec![chunk(0).partition()],
+    };
+    let footers = FootersRequest {
+        term,
+        after: None,
+        limit: 9,
+    };
+    let (one, pieces) = (chunk(1), Pieces::from(bytes));
+    let code = |result: Result<(), LinkError>| result.expect_err("it was done").code();
+    let segment = links.segment(peer, one, 0, term, pieces.clone(), crc, &[], WITHIN);
+    let whole = links.store_whole(peer, one, term, pieces, &seal, WITHIN);
+    vec![
+        ("segment", code(segment.await.map(drop))),
+        ("whole", code(whole.await.map(drop))),
+        (
+            "seal",
+            code(links.seal(peer, one, &sealing, WITHIN).await.map(drop)),
+        ),
+        (
+            "discard",
+            code(links.discard_staged(peer, one, WITHIN).await),
+        ),
+        (
+            "pull",
+            code(links.pull(peer, one, &pulling, WITHIN).await.map(drop)),
+        ),
+        (
+            "verify",
+            code(links.verify(peer, chunk(0), term, WITHIN).await.map(drop)),
+        ),
+        (
+            "drop",
+            code(
+                links
+                    .drop_file(peer, one.file, term, WITHIN)
+                    .await
+                    .map(drop),
+            ),
+        ),
+        (
+            "digests",
+            code(
+                links
+                    .digests(peer, &DigestsRequest { term }, WITHIN)
+                    .await
+                    .map(drop),
+            ),
+        ),
+        (
+            "list",
+            code(links.list_chunks(peer, &listing, WITHIN).await.map(drop)),
+        ),
+        (
+            "footers",
+            code(links.footers(peer, &footers, WITHIN).await.map(drop)),
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn nothing_is_written_to_a_refused_disk_until_a_leader_accepts_it() {
     let mut cluster = Cluster::start().await;
@@ -87,30 +169,21 @@ async fn nothing_is_written_to_a_refused_disk_until_a_leader_accepts_it() {
         let _ = cluster.heard.borrow_and_update();
         cluster.heard.changed().await.unwrap();
     }
-    let request = SealRequest {
-        term: term(9),
-        seal: seal_of(b""),
-        next: Vec::new(),
-    };
-    let seal = cluster.links.seal(&worker.peer, chunk(1), &request, WITHIN);
-    let refused = seal.await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::ForeignDisk));
-    // Of an earlier term than that, which has left no trace.
-    let verify = || {
-        cluster
-            .links
-            .verify(&worker.peer, chunk(0), term(8), WITHIN)
-    };
-    let refused = verify().await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::ForeignDisk));
+    for (what, code) in changes(&cluster, &worker).await {
+        assert_eq!(code, Some(Code::ForeignDisk), "{what}");
+    }
+    // Orders come from whoever answers beats, even before a leader has accepted the disk.
+    cluster.master.send_modify(|heard| heard.refuses = false);
+    let chunks = vec![chunk(0)];
+    let failure = cluster.order(&worker, 9, Task::Drop { chunks }).await;
+    assert_eq!(failure.map(|it| it.code), Some(Code::ForeignDisk));
     assert_eq!(cluster.read(&worker, 6).await, b"before");
-    cluster.master.send_modify(|heard| {
-        heard.refuses = false;
-        heard.leads = true;
-    });
-    let mut heard = cluster.heard.clone();
-    let raised = heard.wait_for(|heard| heard.beats.get(&disk).is_some_and(shows(2)));
-    tokio::time::timeout(WITHIN, raised).await.unwrap().unwrap();
-    verify().await.unwrap();
+    cluster.master.send_modify(|heard| heard.leads = true);
+    cluster.beat(disk, shows(2)).await;
+    // Of an earlier term than all that was refused, which has left no trace.
+    let verify = cluster
+        .links
+        .verify(&worker.peer, chunk(0), term(8), WITHIN);
+    verify.await.unwrap();
     worker.stop().await;
 }

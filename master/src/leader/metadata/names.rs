@@ -2,7 +2,8 @@
 
 use super::super::catalog::prefix;
 use super::super::command::{
-    Delete, FileInfo, FileView, List, Page, Rename, SetLabels, Site, SitesOfRun,
+    Anywhere, Delete, FileInfo, FileView, List, LookupAnywhere, Page, Rename, SetLabels, Site,
+    SitesOfRun,
 };
 use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
@@ -18,15 +19,6 @@ use mdfs_core::records::{Copies, FileRecord, Key, Kind, MemberState, decode, get
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// Which disks are named for the chunks of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Those that should have them.
-    Places,
-    /// Behind those all others that may have them.
-    Anywhere,
-}
-
 fn file_info(Renamed { name, record }: Renamed) -> FileInfo {
     FileInfo { name, record }
 }
@@ -37,14 +29,32 @@ impl Metadata {
         now: Now,
         deadline: Timestamp,
         name: FileName,
-        reach: Reach,
         answer: Answer<FileView>,
     ) {
         let read = move |metadata: Result<&Metadata, Error>, now| {
             respond(
                 answer,
-                metadata.and_then(|metadata| metadata.file_view(now, name, reach)),
+                metadata.and_then(|metadata| metadata.file_view(now, name)),
             );
+        };
+        self.read(now, deadline, Box::new(read));
+    }
+
+    pub(super) fn look_up_anywhere(
+        &mut self,
+        now: Now,
+        deadline: Timestamp,
+        asked: LookupAnywhere,
+        answer: Answer<Anywhere>,
+    ) {
+        let LookupAnywhere { name, chunk } = asked;
+        let read = move |metadata: Result<&Metadata, Error>, now| {
+            let found = metadata.and_then(|metadata| {
+                let view = metadata.file_view(now, name)?;
+                let others = metadata.others_with(now, &view, chunk);
+                Ok(Anywhere { view, others })
+            });
+            respond(answer, found);
         };
         self.read(now, deadline, Box::new(read));
     }
@@ -146,7 +156,7 @@ impl Metadata {
         );
     }
 
-    fn file_view(&self, now: Now, name: FileName, reach: Reach) -> Result<FileView, Error> {
+    fn file_view(&self, now: Now, name: FileName) -> Result<FileView, Error> {
         let table = self.log.committed().ok_or(Error::NoLeader)?;
         let record: FileRecord = get(table, &Key::File(name.clone()))
             .map_err(Refusal::from)?
@@ -158,15 +168,10 @@ impl Metadata {
             .into_iter()
             .map(|run| {
                 let moving = self.moving_of(&record, &run);
-                let mut sites = self.best_first(now, &run.disks, &moving, record.version);
-                if reach == Reach::Anywhere {
-                    let others = self.others_with(now, &record, &run);
-                    sites.extend(self.best_first(now, &others, &[], record.version));
-                }
                 SitesOfRun {
                     first_chunk: run.first_chunk,
                     chunks: run.chunks,
-                    sites,
+                    sites: self.best_first(now, &run.disks, &moving, record.version),
                     moving,
                 }
             })
@@ -197,7 +202,11 @@ impl Metadata {
         let among = |list: &[DiskId], disk: &DiskId| {
             list.iter().take(usize::from(copies)).any(|it| it == disk)
         };
-        let partitions = partitions_of(record, run);
+        let last = run.end().saturating_sub(1);
+        let groups = run.first_chunk / CHUNKS_PER_GROUP..=last / CHUNKS_PER_GROUP;
+        let partitions: BTreeSet<Partition> = groups
+            .map(|group| partition_of(record.file, group * CHUNKS_PER_GROUP))
+            .collect();
         let comes_or_goes = |disk: &&DiskId| {
             partitions.iter().any(|partition| {
                 moves.get(partition).is_some_and(|to| {
@@ -208,21 +217,24 @@ impl Metadata {
         run.disks.iter().filter(comes_or_goes).copied().collect()
     }
 
-    /// The disks that should have no chunk of a run and may have some: those that do not hold of its
-    /// partitions just what they should, or of which that is not known. One that left, or was lost and came
-    /// back, keeps its copies until others have them.
-    fn others_with(&self, now: Now, record: &FileRecord, run: &Copies) -> Vec<DiskId> {
-        let partitions = partitions_of(record, run);
+    /// The disks that should not have a chunk and may have it: those that do not hold of its partition just
+    /// what they should, or of which that is not known. One that left, or was lost and came back, keeps its
+    /// copies until others have them.
+    fn others_with(&self, now: Now, view: &FileView, chunk: u32) -> Vec<Site> {
+        let FileInfo { record, .. } = &view.info;
+        let partition = partition_of(record.file, chunk);
+        let run = view.sites.iter().find(|run| run.has(chunk));
+        let sites = run.map_or(&[][..], |run| run.sites.as_slice());
         let has_no_more = |disk: DiskId| {
             self.fleet.liveness(disk, now.mono) == Liveness::Live
-                && partitions
-                    .iter()
-                    .all(|&partition| self.truth.is_right(disk, partition, &self.catalog))
+                && self.truth.is_right(disk, partition, &self.catalog)
         };
+        let is_place = |disk: DiskId| sites.iter().any(|site| site.disk == disk);
         let present = self.catalog.present().map(|(disk, _)| disk);
-        present
-            .filter(|disk| !run.disks.contains(disk) && !has_no_more(*disk))
-            .collect()
+        let others: Vec<DiskId> = present
+            .filter(|disk| !is_place(*disk) && !has_no_more(*disk))
+            .collect();
+        self.best_first(now, &others, &[], record.version)
     }
 
     /// Live disks first, and those of which nothing moves. Among equals another one leads for each
@@ -300,15 +312,6 @@ impl Metadata {
             }
         }
     }
-}
-
-/// The partitions that the chunks of a run are in.
-fn partitions_of(record: &FileRecord, run: &Copies) -> BTreeSet<Partition> {
-    let last = run.end().saturating_sub(1);
-    let groups = run.first_chunk / CHUNKS_PER_GROUP..=last / CHUNKS_PER_GROUP;
-    groups
-        .map(|group| partition_of(record.file, group * CHUNKS_PER_GROUP))
-        .collect()
 }
 
 /// The folder, delimiter included, that stands for a name; none if the name itself is shown.

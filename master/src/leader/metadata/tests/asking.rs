@@ -3,8 +3,8 @@
 use super::world::{MIB, World, disk, name};
 use crate::error::Error;
 use crate::leader::command::{
-    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView,
-    List, OpenUpload, Page, Place, Rename, Site,
+    Anywhere, BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo,
+    FileView, List, LookupAnywhere, OpenUpload, Page, Place, Rename, Site,
 };
 use crate::leader::handle::{Answer, Question};
 use crate::leader::metadata::Event;
@@ -106,8 +106,12 @@ impl World {
         self.ask(|answer| Question::Lookup(name(text), answer))
     }
 
-    pub(super) fn look_up_anywhere(&mut self, text: &str) -> Asked<FileView> {
-        self.ask(|answer| Question::LookupAnywhere(name(text), answer))
+    pub(super) fn look_up_anywhere(&mut self, text: &str, chunk: u32) -> Asked<Anywhere> {
+        let asked = LookupAnywhere {
+            name: name(text),
+            chunk,
+        };
+        self.ask(|answer| Question::LookupAnywhere(asked, answer))
     }
 
     pub(super) fn delete(&mut self, text: &str) -> Asked<()> {

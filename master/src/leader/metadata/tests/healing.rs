@@ -516,8 +516,8 @@ fn a_disk_without_a_chunk_that_moves_is_named_and_the_others_are_enough() {
 
 /// The disks that are named for the first chunk of a file, those that should have it first.
 fn named_anywhere(world: &mut World, info: &FileInfo) -> Vec<DiskId> {
-    let mut view = done(world.look_up_anywhere(info.name.as_str())).unwrap();
-    ids(view.sites.remove(0).sites)
+    let found = done(world.look_up_anywhere(info.name.as_str(), 0)).unwrap();
+    ids([found.view.sites[0].sites.clone(), found.others].concat())
 }
 
 #[test]
@@ -570,8 +570,8 @@ fn as_long_as_a_leader_does_not_know_what_disks_hold_any_may_have_a_chunk() {
     let mut all = false;
     for _ in 0..200 {
         world.run(50);
-        if let Ok(Ok(mut view)) = world.look_up_anywhere("f000").try_recv() {
-            all |= view.sites.remove(0).sites.len() == 4;
+        if let Ok(Ok(found)) = world.look_up_anywhere("f000", 0).try_recv() {
+            all |= found.view.sites[0].sites.len() + found.others.len() == 4;
         }
     }
     assert!(all);
