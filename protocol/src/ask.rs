@@ -10,9 +10,8 @@ mod uploads;
 pub use board::{EventsAfter, Traffic};
 pub use browse::{Browse, Browsed, BrowsedFile, By, Line, Sorted};
 pub use commands::{
-    Anywhere, Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List,
-    ListTrash, LookupAnywhere, Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage,
-    TrashedFile, Undelete,
+    Bootstrap, Bootstrapped, Delete, FileInfo, FileView, Import, ImportStep, List, ListTrash,
+    Order, Page, Rename, SetLabels, SitesOfRun, Token, TrashPage, TrashedFile, Undelete,
 };
 pub use refused::Refused;
 pub use uploads::{
@@ -22,6 +21,7 @@ pub use uploads::{
 
 use crate::internal::Leader;
 use crate::public::{Policy, Recover, Recovered, Status, Tasks, Workers};
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::format::Formats;
 use mdfs_core::id::{FileId, TokenId};
 use mdfs_core::name::FileName;
@@ -102,9 +102,9 @@ pub enum Asked {
     History(u64),
     /// What a master that follows has moved. Answers [`Told::Done`].
     Traffic(Traffic),
-    /// As [`Asked::Lookup`], and which disks may have a chunk besides those that should. Answers
-    /// [`Told::Anywhere`].
-    LookupAnywhere(LookupAnywhere),
+    /// Who may have a chunk, whether they should or not: every member but those that hold
+    /// nothing of its partition, as is known, and should hold nothing. Live ones come first. Answers [`Told::Sites`].
+    WhoMayHave(ChunkId),
 }
 
 /// What a master that follows says of itself, once a second.
@@ -144,7 +144,7 @@ impl Asked {
             | Asked::CommitUpload(_)
             | Asked::AbortUpload(_)
             | Asked::Lookup(_)
-            | Asked::LookupAnywhere(_)
+            | Asked::WhoMayHave(_)
             | Asked::List(_)
             | Asked::ListTrash(_)
             | Asked::Bootstrap(_)
@@ -170,7 +170,7 @@ pub enum Told {
     Done,
     /// An upload was opened, or was committed before.
     Begun(Box<Begun>),
-    /// Where a chunk goes.
+    /// Where a chunk goes, or may be.
     Sites(Vec<Site>),
     /// A session.
     Upload(Box<FoundUpload>),
@@ -215,8 +215,6 @@ pub enum Told {
     Browsed(Browsed),
     /// What masters of the same version understand.
     Json(Vec<u8>),
-    /// A file, where its bytes are, and where else they may be.
-    Anywhere(Box<Anywhere>),
 }
 
 #[cfg(test)]

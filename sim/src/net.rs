@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use body::Part;
 use hang_up::HangUp;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use mdfs_client::link::{CarriedBody, Route};
 use mdfs_service::{ConnectionClosed, Peer, RequestId, Tasks};
 use mdfs_tests::chance::Chance;
@@ -274,10 +274,10 @@ impl Net {
         ));
         self.watch_answer(from, &path, answered.status());
         self.pass(to, from).await?;
-        self.watch_heard(from, &path, answered.status());
         hung_up.disarm();
         let (head, parts) = answered.into_parts();
-        let body = body::carried(self.clone(), to, from, parts);
+        let refuses = beats && head.status == StatusCode::CONFLICT;
+        let body = body::carried(self.clone(), to, from, parts, refuses);
         Ok(Response::from_parts(head, body))
     }
 

@@ -3,16 +3,17 @@
 use super::Shared;
 use super::peers::Failure;
 use crate::error::Error;
-use crate::leader::command::{Anywhere, FileView, LookupAnywhere, Site, SitesOfRun};
+use crate::leader::command::{FileView, Site, SitesOfRun};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use mdfs_client::link::ChunkStream;
 use mdfs_core::chunk::{BLOCK_BYTES, ChunkId};
 use mdfs_core::id::DiskId;
 use mdfs_core::records::FileRecord;
 use mdfs_protocol::problem::Code;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// The pause between two rounds over all copies: doubled from the first to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -41,6 +42,8 @@ struct Known {
     sites: Arc<[SitesOfRun]>,
     /// A chunk of which a copy cannot give all blocks: they are asked for one by one.
     damaged: Option<u32>,
+    /// Who may have a chunk that those did not give that should, as the leader said last.
+    others: Option<(u32, Vec<Site>)>,
 }
 
 /// A worker that gives bytes of a chunk.
@@ -58,6 +61,7 @@ impl Source {
         let known = Mutex::new(Known {
             sites: view.sites.clone().into(),
             damaged: None,
+            others: None,
         });
         Self {
             shared,
@@ -131,14 +135,17 @@ impl Source {
         let deadline = Instant::now() + self.shared.limits.patience;
         let mut pause = PAUSE_FIRST;
         let mut asked_again = false;
-        // Who may have the chunk besides those that should, as far as the leader said.
-        let mut others: Option<Vec<Site>> = None;
+        // Whether all were asked that may have the chunk, as the leader said before.
+        let mut all = false;
         let mut sure = 0;
         loop {
-            let sites = self.order(wanted.chunk.index, after, others.as_deref());
-            let failures = match self.try_sites(&wanted, sites).await {
-                Ok(open) => return Ok(open),
-                Err(failures) => failures,
+            let sites = self.order(wanted.chunk.index, after);
+            // Many may be silent: each gets its moment before the next is asked.
+            let round = timeout_at(deadline + ANSWER, self.try_sites(&wanted, sites));
+            let failures = match round.await {
+                Ok(Ok(open)) => return Ok(open),
+                Ok(Err(failures)) => failures,
+                Err(_) => return Err(self.unavailable(position)),
             };
             if is_any(&failures, Code::BadBlock) && wanted.length > to_block_end {
                 // A later block may be the damaged one: what is before it can be had.
@@ -146,9 +153,7 @@ impl Source {
                 wanted.length = to_block_end;
                 continue;
             }
-            // Whoever does not answer may have a good one.
-            let all_answer = |others: &Vec<Site>| others.iter().all(|site| site.live);
-            let is_final = others.as_ref().is_some_and(all_answer) && all_damaged(&failures);
+            let is_final = all && all_damaged(&failures);
             sure = if is_final { sure + 1 } else { 0 };
             if sure >= SURE {
                 let start = position - (BLOCK - to_block_end);
@@ -161,16 +166,13 @@ impl Source {
             }
             if asked_again {
                 if Instant::now() + pause >= deadline {
-                    return Err(Error::Unavailable {
-                        name: self.name(),
-                        index: wanted.chunk.index,
-                    });
+                    return Err(self.unavailable(position));
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
             }
             asked_again = true;
-            others = self.ask_again(wanted.chunk.index, deadline).await;
+            all = self.ask_again(wanted.chunk, deadline).await;
         }
     }
 
@@ -218,41 +220,44 @@ impl Source {
         })
     }
 
-    /// Asks the leader where the chunks are now, and who else may have one; none if it did not say so. If
-    /// the name stands for another version or for none, what was said before stays: nobody tells where the
-    /// old version's chunks are.
-    async fn ask_again(&self, index: u32, deadline: Instant) -> Option<Vec<Site>> {
+    /// Asks the leader where the chunks are now, and who may have this one. Whether all who may do answer:
+    /// any other may have a good copy. If the name stands for another version or for none, what was said
+    /// before stays: nobody tells where the old version's chunks should be.
+    async fn ask_again(&self, chunk: ChunkId, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        let (leader, name) = (&self.shared.leader, &self.view.info.name);
+        let leader = &self.shared.leader;
         let asked = async {
-            let question = LookupAnywhere {
-                name: name.clone(),
-                chunk: index,
-            };
-            match leader.look_up_anywhere(question).await {
-                Ok(Anywhere { view, others }) => Some((view, Some(others))),
-                // One of an earlier version knows only who should have them.
-                Err(Error::NoLeader) => Some((leader.look_up(name.clone()).await.ok()?, None)),
-                Err(_) => None,
+            let found = leader.look_up(self.view.info.name.clone()).await;
+            if let Ok(view) = found
+                && view.info.record.file == chunk.file
+            {
+                self.known().sites = view.sites.into();
             }
+            leader.who_may_have(chunk).await
         };
-        let (view, others) = timeout(left, asked).await.ok().flatten()?;
-        if view.info.record.file != self.record().file {
-            return None;
+        match timeout(left, asked).await {
+            Ok(Ok(told)) => {
+                let all = told.iter().all(|site| site.live);
+                self.known().others = Some((chunk.index, told));
+                all
+            }
+            Ok(Err(_)) | Err(_) => false,
         }
-        self.known().sites = view.sites.into();
-        others
     }
 
-    /// Who is asked for a chunk, in order: those that should have it, then others that may, of which only
-    /// those that live are worth their time.
-    fn order(&self, index: u32, last: Option<DiskId>, others: Option<&[Site]>) -> Vec<Site> {
+    /// Who is asked for a chunk, in order: those that should have it, and behind them others that may, of
+    /// which only those that live are worth their time.
+    fn order(&self, index: u32, last: Option<DiskId>) -> Vec<Site> {
+        let mut sites = self.sites_of(index);
+        if let Some((chunk, others)) = &self.known().others
+            && *chunk == index
+        {
+            let places: BTreeSet<DiskId> = sites.iter().map(|site| site.disk).collect();
+            let is_other = |site: &&Site| site.live && !places.contains(&site.disk);
+            sites.extend(others.iter().filter(is_other).cloned());
+        }
         let Shared { memory, clock, .. } = &*self.shared;
-        let mut sites = memory.order(&self.sites_of(index), last, clock.now());
-        let mut others = memory.order(others.unwrap_or_default(), last, clock.now());
-        others.retain(|site| site.live);
-        sites.extend(others);
-        sites
+        memory.order(&sites, last, clock.now())
     }
 
     /// Asks one copy after another: the next one at once when one fails, and beside it when one

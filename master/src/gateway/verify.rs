@@ -3,7 +3,7 @@
 use super::Shared;
 use super::commit::{VERIFIES, VERIFY};
 use super::peers::{Failure, time_for};
-use crate::leader::command::{Anywhere, FileView, LookupAnywhere, Site};
+use crate::leader::command::{FileView, Site};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};
 use mdfs_core::checksum::Crc32;
@@ -13,6 +13,7 @@ use mdfs_protocol::internal::Stored;
 use mdfs_protocol::problem::Code;
 use mdfs_protocol::public::{CopyState, Verified, VerifiedCopy, VerifiedWorker, VerifyProblem};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// One copy, and what its worker said of it.
@@ -28,7 +29,8 @@ struct Copy {
 /// Takes what is said of each copy; whoever reads it sets the pace.
 pub(super) type Lines = mpsc::Sender<VerifiedCopy>;
 
-/// Reads every copy of every chunk. Takes as long as the slowest disk needs.
+/// Reads every copy of every chunk, and those that should not be there any more of chunks that have no
+/// good one. Takes as long as the slowest disk needs.
 pub(super) async fn verify(shared: &Shared, view: &FileView, lines: Option<&Lines>) -> Verified {
     let mut copies = read(shared, view, lines, |_| true).await;
     look_again(shared, view, lines, &mut copies).await;
@@ -62,7 +64,8 @@ async fn look_again(
     }
 }
 
-/// Looks for chunks that no disk has that should on those that should not have them any more.
+/// Looks for chunks that no disk gave that should on all that may have them by now, or still. A disk that
+/// is not reached is asked once.
 async fn look_elsewhere(
     shared: &Shared,
     view: &FileView,
@@ -70,31 +73,37 @@ async fn look_elsewhere(
     copies: &mut Vec<Copy>,
 ) {
     let read: BTreeSet<u32> = copies.iter().filter(reads).map(|it| it.index).collect();
-    let lost: BTreeSet<u32> = copies.iter().map(|it| it.index).collect();
-    for &index in lost.difference(&read) {
-        let found = shared.leader.look_up_anywhere(LookupAnywhere {
-            name: view.info.name.clone(),
-            chunk: index,
-        });
-        let Ok(Anywhere {
-            view: newer,
-            others,
-        }) = found.await
-        else {
-            return;
-        };
-        if newer.info.record.file != view.info.record.file {
-            return;
-        }
-        for site in others.into_iter().filter(|site| site.live) {
-            let copy = ask(shared, &newer, index, site, true).await;
-            // It need not have one.
-            if reads(&&copy) {
-                tell(lines, &copy).await;
-                copies.push(copy);
-                break;
+    let all: BTreeSet<u32> = copies.iter().map(|it| it.index).collect();
+    let silent = Mutex::new(BTreeSet::new());
+    let looks = all.difference(&read).map(|&index| {
+        let silent = &silent;
+        async move {
+            let file = view.info.record.file;
+            let told = shared.leader.who_may_have(ChunkId { file, index }).await;
+            for site in told.into_iter().flatten().filter(|site| site.live) {
+                let lock = || silent.lock().unwrap_or_else(PoisonError::into_inner);
+                if lock().contains(&site.disk) {
+                    continue;
+                }
+                let copy = ask(shared, view, index, site, true).await;
+                match &copy.said {
+                    Err(failure) if failure.is_unreachable() => drop(lock().insert(copy.disk)),
+                    _ if reads(&&copy) => return Some(copy),
+                    // It need not have one.
+                    Ok(_) | Err(_) => {}
+                }
             }
+            None
         }
+        .boxed()
+    });
+    let looks: Vec<BoxFuture<'_, Option<Copy>>> = looks.collect();
+    let mut found = stream::iter(looks).buffered(VERIFIES);
+    while let Some(copy) = found.next().await {
+        let Some(copy) = copy else { continue };
+        tell(lines, &copy).await;
+        copies.retain(|before| (before.index, before.disk) != (copy.index, copy.disk));
+        copies.push(copy);
     }
 }
 

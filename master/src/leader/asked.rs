@@ -46,10 +46,10 @@ impl LeaderHandle {
                 .put(|answer| Question::Lookup(name, answer))
                 .await
                 .map(|view| Told::View(Box::new(view))),
-            Asked::LookupAnywhere(asked) => self
-                .put(|answer| Question::LookupAnywhere(asked, answer))
+            Asked::WhoMayHave(chunk) => self
+                .put(|answer| Question::WhoMayHave(chunk, answer))
                 .await
-                .map(|found| Told::Anywhere(Box::new(found))),
+                .map(Told::Sites),
             Asked::List(list) => self
                 .put(|answer| Question::List(list, answer))
                 .await
@@ -146,7 +146,7 @@ impl LeaderHandle {
             | Asked::CommitUpload(_)
             | Asked::AbortUpload(_)
             | Asked::Lookup(_)
-            | Asked::LookupAnywhere(_)
+            | Asked::WhoMayHave(_)
             | Asked::List(_)
             | Asked::Browse(_)
             | Asked::Events(_)

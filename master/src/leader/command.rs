@@ -1,11 +1,11 @@
 //! What the rest of a master asks of the leader, and what it answers: masters ask each other too.
 
 pub use mdfs_protocol::ask::{
-    Anywhere, BeginUpload, Begun, Bootstrap, Bootstrapped, Browse, Browsed, BrowsedFile, By,
-    CommitUpload, Copies, Delete, FileInfo, FileView, FindUpload, FoundUpload, Import, ImportStep,
-    KnownChunk, Line, List, ListTrash, ListUploads, LookupAnywhere, OpenSession, OpenUpload, Order,
-    Page, Place, RecordChunk, Rename, SetLabels, Site, SitesOfRun, Sorted, Token, TrashPage,
-    TrashedFile, Undelete, UploadPage,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, Browse, Browsed, BrowsedFile, By, CommitUpload,
+    Copies, Delete, FileInfo, FileView, FindUpload, FoundUpload, Import, ImportStep, KnownChunk,
+    Line, List, ListTrash, ListUploads, OpenSession, OpenUpload, Order, Page, Place, RecordChunk,
+    Rename, SetLabels, Site, SitesOfRun, Sorted, Token, TrashPage, TrashedFile, Undelete,
+    UploadPage,
 };
 
 use mdfs_core::id::Term;

@@ -4,15 +4,16 @@ mod refuse;
 
 use super::browse::Records;
 use super::command::{
-    Anywhere, BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo,
-    FileView, FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, LookupAnywhere, Order,
-    Page, Place, RecordChunk, Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Delete, Export, FileInfo, FileView,
+    FindUpload, FoundUpload, Import, List, ListTrash, ListUploads, Order, Page, Place, RecordChunk,
+    Rename, SetLabels, Site, Token, TrashPage, Undelete, UploadPage,
 };
 use super::following::Following;
 use super::route::Route;
 use super::seeds::Present;
 use crate::board::Board;
 use crate::error::Error;
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId, Term, TokenId};
 use mdfs_core::name::FileName;
 use mdfs_core::records::TokenRecord;
@@ -53,7 +54,7 @@ pub enum Question {
     CommitUpload(CommitUpload, Answer<FileInfo>),
     AbortUpload(FileId, Answer<()>),
     Lookup(FileName, Answer<FileView>),
-    LookupAnywhere(LookupAnywhere, Answer<Anywhere>),
+    WhoMayHave(ChunkId, Answer<Vec<Site>>),
     List(List, Answer<Page>),
     Delete(Delete, Answer<()>),
     Purge(Delete, Answer<()>),
@@ -238,11 +239,10 @@ impl LeaderHandle {
         told!(told, View).map(|view| *view)
     }
 
-    /// The same, and which disks may have a chunk besides those that should. A leader of an earlier version,
-    /// which does not know the question, is as good as none.
-    pub async fn look_up_anywhere(&self, asked: LookupAnywhere) -> Result<Anywhere, Error> {
-        let told = self.ask(Asked::LookupAnywhere(asked)).await?;
-        told!(told, Anywhere).map(|found| *found)
+    /// Says who may have a chunk, whether they should or not. A leader of an earlier version, which does not
+    /// know the question, is as good as none.
+    pub async fn who_may_have(&self, chunk: ChunkId) -> Result<Vec<Site>, Error> {
+        told!(self.ask(Asked::WhoMayHave(chunk)).await?, Sites)
     }
 
     /// One page of names.

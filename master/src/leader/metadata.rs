@@ -262,9 +262,7 @@ impl Metadata {
     fn ask(&mut self, now: Now, deadline: Timestamp, question: Question) {
         match question {
             Question::Lookup(name, answer) => self.look_up(now, deadline, name, answer),
-            Question::LookupAnywhere(asked, answer) => {
-                self.look_up_anywhere(now, deadline, asked, answer);
-            }
+            Question::WhoMayHave(chunk, answer) => self.who_may_have(now, deadline, chunk, answer),
             Question::List(list, answer) => self.list(now, deadline, list, answer),
             Question::Records(prefix, answer) => self.records(now, deadline, prefix, answer),
             Question::ListTrash(list, answer) => self.list_trash(now, deadline, list, answer),
@@ -342,7 +340,7 @@ impl Metadata {
                 self.revoke_token(now, deadline, token, answer);
             }
             Question::Lookup(..)
-            | Question::LookupAnywhere(..)
+            | Question::WhoMayHave(..)
             | Question::List(..)
             | Question::ListTrash(..)
             | Question::FindUpload(..)

@@ -11,8 +11,8 @@ use mdfs_core::time::LogTime;
 use mdfs_master::error::Error;
 use mdfs_master::leader::browse::{Counted, Records};
 use mdfs_master::leader::command::{
-    Anywhere, BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo,
-    FileView, Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
+    BeginUpload, Begun, Bootstrapped, CommitUpload, Copies, Delete, Export, FileInfo, FileView,
+    Import, ImportStep, ListTrash, OpenUpload, Page, Place, RecordChunk, SetLabels, Site,
     SitesOfRun, Token, TrashPage, TrashedFile,
 };
 use mdfs_master::leader::following::Following;
@@ -184,10 +184,9 @@ impl State {
                 reply!(answer, Ok(()));
             }
             Question::Lookup(name, answer) => reply!(answer, self.look_up(name)),
-            Question::LookupAnywhere(asked, answer) => {
+            Question::WhoMayHave(_, answer) => {
                 let others = self.others.iter().map(|disk| self.site(disk)).collect();
-                let found = self.look_up(asked.name);
-                reply!(answer, found.map(|view| Anywhere { view, others }));
+                reply!(answer, Ok(others));
             }
             Question::List(list, answer) => {
                 let names = self

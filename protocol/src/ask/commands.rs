@@ -54,25 +54,6 @@ impl SitesOfRun {
     }
 }
 
-/// Asks for a file, and for all disks that may have one of its chunks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookupAnywhere {
-    /// The name.
-    pub name: FileName,
-    /// Which chunk.
-    pub chunk: u32,
-}
-
-/// A file, and who may have a chunk of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anywhere {
-    /// The file.
-    pub view: FileView,
-    /// The disks that should not have the chunk and may have it, live ones first. None has it if this is
-    /// empty.
-    pub others: Vec<Site>,
-}
-
 /// Asks for one page of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {

@@ -6,7 +6,7 @@ use crate::public::{
 };
 use mdfs_core::access::Grant;
 use mdfs_core::checksum::{Blake3, Crc32};
-use mdfs_core::chunk::{ChunkLayout, ChunkSet, ChunkSize};
+use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSet, ChunkSize};
 use mdfs_core::id::{ClusterId, DiskId, Generation, Incarnation, RequestId, Term};
 use mdfs_core::labels::Labels;
 use mdfs_core::records::plan::{Imported, LabelChange, Trashed};
@@ -453,13 +453,7 @@ pub(crate) fn questions() -> Vec<(Asked, bool)> {
             }),
             true,
         ),
-        (
-            Asked::LookupAnywhere(LookupAnywhere {
-                name: name("films/a"),
-                chunk: 300,
-            }),
-            true,
-        ),
+        (Asked::WhoMayHave(ChunkId { file, index: 300 }), true),
     ]
 }
 

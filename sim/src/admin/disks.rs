@@ -250,9 +250,13 @@ impl Admin {
         let mut touched = differing(&visit.before, &content(&shown, ours));
         let moved = fence(&shown).cmp(&visit.fence);
         let mut fence_may = moved.is_eq();
-        if let Some(files) = world.net.unwarned(id).filter(|_| ours) {
+        if let Some(chunks) = world.net.unwarned(id).filter(|_| ours) {
             // Messages that were sent to it before came late, and before anybody had refused it.
-            touched.retain(|path| !file_of(path).is_some_and(|file| files.contains(file)));
+            touched.retain(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let begins = |name: &str| chunks.iter().any(|chunk| name.starts_with(chunk));
+                !(path.starts_with("chunks") && name.is_some_and(begins))
+            });
             fence_may = moved.is_ge();
         }
         if !fence_may {
@@ -302,15 +306,6 @@ fn content(disk: &SimDisk, ours: bool) -> Content {
         (is_identity || path.starts_with("chunks")).then_some((path, bytes))
     };
     disk.contents().into_iter().filter_map(kept).collect()
-}
-
-/// The id of the file that a chunk is of.
-fn file_of(path: &Path) -> Option<&str> {
-    let name = path.file_name()?.to_str()?;
-    let (file, _) = name
-        .split_once('.')
-        .filter(|_| path.starts_with("chunks"))?;
-    Some(file)
 }
 
 fn fence(disk: &SimDisk) -> Option<Fence> {

@@ -15,12 +15,14 @@ pub(super) enum Part {
     End,
 }
 
-/// The body that comes from `from` to `to`, as its reader sees it.
+/// The body that comes from `from` to `to`, as its reader sees it. `refuses` is one that tells a worker
+/// that its disk is refused.
 pub(super) fn carried(
     net: Net,
     from: HostId,
     to: HostId,
     parts: mpsc::Receiver<Part>,
+    refuses: bool,
 ) -> CarriedBody {
     let stream = futures_util::stream::unfold(Some((net, parts)), move |state| async move {
         let (net, mut parts) = state?;
@@ -41,7 +43,12 @@ pub(super) fn carried(
             Some(Part::Data(bytes)) => {
                 Some((Ok::<_, CarryError>(Frame::data(bytes)), Some((net, parts))))
             }
-            Some(Part::End) => None,
+            Some(Part::End) => {
+                if refuses {
+                    net.watch_told(to);
+                }
+                None
+            }
             None => Some((Err(NotCarried::Reset.into()), None)),
         }
     });

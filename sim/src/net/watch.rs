@@ -15,8 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// For how long after it stood still a process is said to be behind for that, in milliseconds.
 const BEHIND: u64 = 30_000;
 
-/// How soon an answer that has come is acted on, in milliseconds.
+/// How soon an answer that has come whole is acted on, in milliseconds.
 const ACTS: u64 = 5;
+
+/// Stands for what changes no chunk.
+const NOTHING: &str = "nothing";
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -32,7 +35,7 @@ pub(super) struct Watch {
     refused: BTreeSet<HostId>,
     /// Since when they know, in milliseconds of the run.
     know: BTreeMap<HostId, u64>,
-    /// The files of which workers got something to change before they knew; empty where it is of none.
+    /// How the names of chunks begin of which workers got something to change before they knew.
     unwarned: BTreeMap<HostId, BTreeSet<String>>,
     /// When a process went on that had stood still.
     went_on: BTreeMap<HostId, u64>,
@@ -71,9 +74,12 @@ impl Watch {
         let knows = self.know.get(&to).is_some_and(|at| now >= at + ACTS);
         if changes && !knows && is_worker(to) {
             let mut parts = request.uri().path().split('/').skip(3);
-            let is_of_file = matches!(parts.next(), Some("chunks" | "files"));
-            let file = parts.next().filter(|_| is_of_file).unwrap_or_default();
-            self.unwarned.entry(to).or_default().insert(file.to_owned());
+            let changed = match (parts.next(), parts.next(), parts.next()) {
+                (Some("chunks"), Some(file), Some(index)) => format!("{file}.{index}"),
+                (Some("files"), Some(file), _) => format!("{file}."),
+                _ => NOTHING.to_owned(),
+            };
+            self.unwarned.entry(to).or_default().insert(changed);
         }
     }
 }
@@ -121,12 +127,10 @@ impl Net {
         }
     }
 
-    /// An answer has reached whoever asked.
-    pub(super) fn watch_heard(&self, from: HostId, path: &str, status: StatusCode) {
-        if path == HEARTBEAT && status == StatusCode::CONFLICT {
-            let now = self.trace.now();
-            self.lock().watch.know.entry(from).or_insert(now);
-        }
+    /// A worker was told that its disk is refused.
+    pub(super) fn watch_told(&self, id: HostId) {
+        let now = self.trace.now();
+        self.lock().watch.know.entry(id).or_insert(now);
     }
 
     /// The marks of the moment in which a server is killed.
@@ -168,8 +172,8 @@ impl Net {
         watch.unwarned.remove(&id);
     }
 
-    /// The files of which a worker got something to change since [`Net::forget_refusal`] before it knew
-    /// that its disk is refused; none if it got nothing.
+    /// How the names of chunks begin of which a worker got something to change since
+    /// [`Net::forget_refusal`], before it knew that its disk is refused; none if it got nothing.
     pub(crate) fn unwarned(&self, id: HostId) -> Option<BTreeSet<String>> {
         self.lock().watch.unwarned.get(&id).cloned()
     }

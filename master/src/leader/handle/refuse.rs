@@ -22,7 +22,7 @@ impl Question {
             | Question::Hello(_, answer)
             | Question::Searched(_, answer) => drop(answer.send(Err(error))),
             Question::Lookup(_, answer) => drop(answer.send(Err(error))),
-            Question::LookupAnywhere(_, answer) => drop(answer.send(Err(error))),
+            Question::WhoMayHave(_, answer) => drop(answer.send(Err(error))),
             Question::List(_, answer) => drop(answer.send(Err(error))),
             Question::Undelete(_, answer) => drop(answer.send(Err(error))),
             Question::ListTrash(_, answer) => drop(answer.send(Err(error))),

@@ -2,13 +2,14 @@
 
 use super::super::catalog::prefix;
 use super::super::command::{
-    Anywhere, Delete, FileInfo, FileView, List, LookupAnywhere, Page, Rename, SetLabels, Site,
-    SitesOfRun,
+    Delete, FileInfo, FileView, List, Page, Rename, SetLabels, Site, SitesOfRun,
 };
 use super::super::handle::Answer;
 use super::{Metadata, Now, respond};
 use crate::error::Error;
+use mdfs_core::chunk::ChunkId;
 use mdfs_core::detect::Liveness;
+use mdfs_core::digest::Digest;
 use mdfs_core::id::DiskId;
 use mdfs_core::name::FileName;
 use mdfs_core::partition::{CHUNKS_PER_GROUP, Partition, partition_of};
@@ -18,6 +19,9 @@ use mdfs_core::records::plan::{
 use mdfs_core::records::{Copies, FileRecord, Key, Kind, MemberState, decode, get};
 use mdfs_core::time::Timestamp;
 use std::collections::BTreeSet;
+
+/// Of a disk that holds no chunk of a partition, and should hold none.
+const NOTHING: Option<(Digest, Digest)> = Some((Digest::EMPTY, Digest::EMPTY));
 
 fn file_info(Renamed { name, record }: Renamed) -> FileInfo {
     FileInfo { name, record }
@@ -40,21 +44,18 @@ impl Metadata {
         self.read(now, deadline, Box::new(read));
     }
 
-    pub(super) fn look_up_anywhere(
+    pub(super) fn who_may_have(
         &mut self,
         now: Now,
         deadline: Timestamp,
-        asked: LookupAnywhere,
-        answer: Answer<Anywhere>,
+        chunk: ChunkId,
+        answer: Answer<Vec<Site>>,
     ) {
-        let LookupAnywhere { name, chunk } = asked;
         let read = move |metadata: Result<&Metadata, Error>, now| {
-            let found = metadata.and_then(|metadata| {
-                let view = metadata.file_view(now, name)?;
-                let others = metadata.others_with(now, &view, chunk);
-                Ok(Anywhere { view, others })
-            });
-            respond(answer, found);
+            respond(
+                answer,
+                metadata.map(|metadata| metadata.may_have(now, chunk)),
+            );
         };
         self.read(now, deadline, Box::new(read));
     }
@@ -217,24 +218,17 @@ impl Metadata {
         run.disks.iter().filter(comes_or_goes).copied().collect()
     }
 
-    /// The disks that should not have a chunk and may have it: those that do not hold of its partition just
-    /// what they should, or of which that is not known. One that left, or was lost and came back, keeps its
-    /// copies until others have them.
-    fn others_with(&self, now: Now, view: &FileView, chunk: u32) -> Vec<Site> {
-        let FileInfo { record, .. } = &view.info;
-        let partition = partition_of(record.file, chunk);
-        let run = view.sites.iter().find(|run| run.has(chunk));
-        let sites = run.map_or(&[][..], |run| run.sites.as_slice());
-        let has_no_more = |disk: DiskId| {
+    /// Who may have a chunk, whether they should or not. One that left, or was lost and came back, keeps its
+    /// copies until others have them; what one that does not answer has got since is not known.
+    fn may_have(&self, now: Now, chunk: ChunkId) -> Vec<Site> {
+        let partition = chunk.partition();
+        let has_none = |disk: DiskId| {
             self.fleet.liveness(disk, now.mono) == Liveness::Live
-                && self.truth.is_right(disk, partition, &self.catalog)
+                && self.truth.state(disk, partition, &self.catalog) == NOTHING
         };
-        let is_place = |disk: DiskId| sites.iter().any(|site| site.disk == disk);
         let present = self.catalog.present().map(|(disk, _)| disk);
-        let others: Vec<DiskId> = present
-            .filter(|disk| !is_place(*disk) && !has_no_more(*disk))
-            .collect();
-        self.best_first(now, &others, &[], record.version)
+        let disks: Vec<DiskId> = present.filter(|disk| !has_none(*disk)).collect();
+        self.best_first(now, &disks, &[], u64::from(chunk.index))
     }
 
     /// Live disks first, and those of which nothing moves. Among equals another one leads for each

@@ -3,13 +3,13 @@
 use super::world::{MIB, World, disk, name};
 use crate::error::Error;
 use crate::leader::command::{
-    Anywhere, BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo,
-    FileView, List, LookupAnywhere, OpenUpload, Page, Place, Rename, Site,
+    BeginUpload, Begun, Bootstrap, Bootstrapped, CommitUpload, Copies, Delete, FileInfo, FileView,
+    List, OpenUpload, Page, Place, Rename, Site,
 };
 use crate::leader::handle::{Answer, Question};
 use crate::leader::metadata::Event;
 use mdfs_core::checksum::{Blake3, Crc32};
-use mdfs_core::chunk::{ChunkLayout, ChunkSize};
+use mdfs_core::chunk::{ChunkId, ChunkLayout, ChunkSize};
 use mdfs_core::id::{DiskId, FileId, RequestId};
 use mdfs_core::labels::Labels;
 use mdfs_core::records::Precondition;
@@ -106,12 +106,8 @@ impl World {
         self.ask(|answer| Question::Lookup(name(text), answer))
     }
 
-    pub(super) fn look_up_anywhere(&mut self, text: &str, chunk: u32) -> Asked<Anywhere> {
-        let asked = LookupAnywhere {
-            name: name(text),
-            chunk,
-        };
-        self.ask(|answer| Question::LookupAnywhere(asked, answer))
+    pub(super) fn who_may_have(&mut self, chunk: ChunkId) -> Asked<Vec<Site>> {
+        self.ask(|answer| Question::WhoMayHave(chunk, answer))
     }
 
     pub(super) fn delete(&mut self, text: &str) -> Asked<()> {

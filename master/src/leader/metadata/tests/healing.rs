@@ -9,7 +9,6 @@ use mdfs_core::chunk::ChunkId;
 use mdfs_core::id::{DiskId, FileId};
 use mdfs_core::ring::ReplicationFactor;
 use mdfs_protocol::public::Health;
-use std::collections::BTreeSet;
 
 /// After this time a worker that was killed is dead, and no longer waited for.
 pub(super) const LOST: u64 = 15_000 + REPAIR_DELAY;
@@ -514,14 +513,13 @@ fn a_disk_without_a_chunk_that_moves_is_named_and_the_others_are_enough() {
     }
 }
 
-/// The disks that are named for the first chunk of a file, those that should have it first.
-fn named_anywhere(world: &mut World, info: &FileInfo) -> Vec<DiskId> {
-    let found = done(world.look_up_anywhere(info.name.as_str(), 0)).unwrap();
-    ids([found.view.sites[0].sites.clone(), found.others].concat())
+/// The disks that may have the first chunk of a file.
+fn may_have(world: &mut World, info: &FileInfo) -> Vec<DiskId> {
+    ids(done(world.who_may_have(chunk(info.record.file, 0))).unwrap())
 }
 
 #[test]
-fn whoever_looks_anywhere_is_told_of_every_disk_with_a_chunk_and_others_of_those_that_should() {
+fn every_disk_with_a_chunk_is_told_of_and_those_of_which_it_is_not_known() {
     let (mut world, files) = with_files(5, 40);
     order(&mut world, Order::Drain("worker-2".to_owned())).unwrap();
     world.kill(4);
@@ -534,47 +532,39 @@ fn whoever_looks_anywhere_is_told_of_every_disk_with_a_chunk_and_others_of_those
         }
         world.run(50);
         for info in &files {
-            let should = ids(done(world.look_up(info.name.as_str()))
-                .unwrap()
-                .sites
-                .remove(0)
-                .sites);
-            let named = named_anywhere(&mut world, info);
-            assert!(named.starts_with(&should), "{}", info.name);
-            let has = copies(&world, info);
-            assert!(has.iter().all(|disk| named.contains(disk)), "{}", info.name);
-            let strays = has.iter().filter(|disk| !should.contains(disk));
-            more += strays.count();
+            let mut view = done(world.look_up(info.name.as_str())).unwrap();
+            let should = ids(view.sites.remove(0).sites);
+            let (told, has) = (may_have(&mut world, info), copies(&world, info));
+            assert!(has.iter().all(|disk| told.contains(disk)), "{}", info.name);
+            more += has.iter().filter(|disk| !should.contains(disk)).count();
             // What a disk has that is not there is not known.
             let is_there = world.worker(4).beats;
-            silent += usize::from(!is_there && named.contains(&disk(4)));
+            silent += usize::from(!is_there && told.contains(&disk(4)));
         }
     }
     assert!(more > 0 && silent > 0);
-    // Once all is where it should be nobody else is named.
+    // Once all is where it should be nobody else is told of.
     world.run(60_000);
     for info in &files {
-        assert_eq!(named_anywhere(&mut world, info).len(), 2, "{}", info.name);
+        assert_eq!(may_have(&mut world, info).len(), 2, "{}", info.name);
     }
 }
 
 #[test]
 fn as_long_as_a_leader_does_not_know_what_disks_hold_any_may_have_a_chunk() {
     let (mut world, files) = with_files(4, 3);
-    assert_eq!(named_anywhere(&mut world, &files[0]).len(), 2);
-    world
-        .worker(3)
-        .holdings
-        .add(chunk(files[0].record.file, 7), MIB);
+    assert_eq!(may_have(&mut world, &files[0]).len(), 2);
     world.restart_master();
+    let first = chunk(files[0].record.file, 0);
     let mut all = false;
     for _ in 0..200 {
         world.run(50);
-        if let Ok(Ok(found)) = world.look_up_anywhere("f000", 0).try_recv() {
-            all |= found.view.sites[0].sites.len() + found.others.len() == 4;
+        if let Ok(Ok(told)) = world.who_may_have(first).try_recv() {
+            all |= told.len() == 4;
         }
     }
     assert!(all);
+    assert_eq!(may_have(&mut world, &files[0]).len(), 2);
 }
 
 #[test]
@@ -611,12 +601,8 @@ fn disks_that_leave_are_asked_for_copies_while_too_few_others_hold_them() {
     }
     world.run(60_000);
     for info in &files {
-        let named = named_anywhere(&mut world, info);
-        // The only one that must have it is asked first.
-        assert_eq!(named[0], disk(1));
-        let named: BTreeSet<_> = named.into_iter().collect();
-        assert!(copies(&world, info).iter().all(|disk| named.contains(disk)));
-        assert!(copies(&world, info).len() > 1);
+        let (told, has) = (may_have(&mut world, info), copies(&world, info));
+        assert!(has.len() > 1 && has.iter().all(|disk| told.contains(disk)));
         // They do not count where files are looked at.
         let view = done(world.look_up(info.name.as_str())).unwrap();
         assert_eq!(ids(view.sites[0].sites.clone()), [disk(1)]);
