@@ -42,6 +42,7 @@ pub(crate) fn provide(root: &Path, wanted: &[(&str, &str)]) -> Result<Vec<String
     let mut absent = missing(wanted);
     if !absent.is_empty() && is_root() && has("apt-get") {
         let mut packages: Vec<&str> = absent.iter().map(|(_, package)| package.as_str()).collect();
+        packages.sort_unstable();
         packages.dedup();
         println!("installing {}", packages.join(", "));
         let update = Bounded::new(5, &["apt-get", "update"]).quiet();

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// The programs that tests and short proofs call, and the Debian packages that have them.
+/// The programs that tests call, and the Debian packages that have them.
 const PROGRAMS: &[(&str, &str)] = &[
     ("ffmpeg", "ffmpeg"),
     ("ffprobe", "ffmpeg"),
@@ -53,12 +53,15 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
         done: Vec::new(),
     };
     let root = run.workspace.root.clone();
-    let more = if quick {
-        Vec::new()
-    } else {
-        [IMAGE, BED].concat()
-    };
-    let missing = machine::provide(&root, &[PROGRAMS, &more].concat())?;
+    let proofs = prove::short_forms(&run.workspace);
+    let mut wanted = PROGRAMS.to_vec();
+    if !quick {
+        wanted.extend([IMAGE, BED].concat());
+        wanted.extend(proofs.iter().flat_map(|proof| proof.needs));
+        wanted.sort_unstable();
+        wanted.dedup();
+    }
+    let missing = machine::provide(&root, &wanted)?;
     for program in &missing {
         println!("{program} is missing and cannot be installed");
     }
@@ -118,7 +121,7 @@ pub(crate) fn run(quick: bool, folders: &Folders) -> Result<bool> {
     } else {
         run.skip("tests", "the build failed");
     }
-    for proof in prove::short_forms(&run.workspace) {
+    for proof in proofs {
         let name = format!("proof {}", proof.name);
         let lacks = proof
             .needs

@@ -274,7 +274,8 @@ impl Gateway {
         Ok(verify::verify(&self.shared, view, None).await)
     }
 
-    /// As [`verify`](Self::verify), and says of each copy what its worker found, in the order of chunks.
+    /// As [`verify`](Self::verify), and says of each copy what its worker found: in the order of chunks, and
+    /// then of those that were looked for once more.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).

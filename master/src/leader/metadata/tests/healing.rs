@@ -535,7 +535,8 @@ fn every_disk_with_a_chunk_is_told_of_and_those_of_which_it_is_not_known() {
             let mut view = done(world.look_up(info.name.as_str())).unwrap();
             let should = ids(view.sites.remove(0).sites);
             let (told, has) = (may_have(&mut world, info), copies(&world, info));
-            assert!(has.iter().all(|disk| told.contains(disk)), "{}", info.name);
+            let is_told = has.iter().all(|disk| told.contains(disk));
+            assert!(is_told, "nobody is told of a copy of {}", info.name);
             more += has.iter().filter(|disk| !should.contains(disk)).count();
             // What a disk has that is not there is not known.
             let is_there = world.worker(4).beats;
