@@ -40,6 +40,22 @@ async fn reads_whole(setup: &Setup, bytes: &[u8]) {
     assert!(read.body == bytes);
 }
 
+/// Reads the file from its first byte; the bytes that came, and whether the answer broke off.
+async fn read_until_the_end(setup: &Setup) -> (Vec<u8>, bool) {
+    let lines = format!("authorization: Bearer {}", support::TOKEN);
+    let (status, _, mut body) = setup.begin("GET", FILE, &lines, Body::empty()).await;
+    assert_eq!(status, 200);
+    let mut got = Vec::new();
+    let broke = loop {
+        match body.frame().await {
+            Some(Ok(frame)) => got.extend_from_slice(&frame.into_data().unwrap()),
+            Some(Err(_)) => break true,
+            None => break false,
+        }
+    };
+    (got, broke)
+}
+
 #[tokio::test]
 async fn a_read_goes_on_at_the_exact_byte_when_a_worker_breaks_off() {
     let (setup, bytes) = with_file(2).await;
@@ -173,14 +189,8 @@ async fn good_blocks_of_the_only_copy_that_is_there_play() {
         assert_eq!(read.status, 206);
         assert!(read.body == bytes[first..=last]);
     }
-    let lines = format!("authorization: Bearer {}", support::TOKEN);
-    let (status, _, mut body) = setup.begin("GET", FILE, &lines, Body::empty()).await;
-    assert_eq!(status, 200);
-    let mut got = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        got.extend_from_slice(&frame.into_data().unwrap());
-    }
-    assert!(got == bytes[..bad], "{}", got.len());
+    let (got, broke) = read_until_the_end(&setup).await;
+    assert!(broke && got == bytes[..bad], "{}", got.len());
 }
 
 #[tokio::test]
@@ -211,17 +221,7 @@ async fn bytes_that_are_damaged_everywhere_are_named_and_all_others_play() {
         assert!(read.body == bytes[first..=last]);
     }
     // In the middle of an answer nothing is left but to break off, with every good byte sent.
-    let lines = format!("authorization: Bearer {}", support::TOKEN);
-    let (status, _, mut body) = setup.begin("GET", FILE, &lines, Body::empty()).await;
-    assert_eq!(status, 200);
-    let mut got = Vec::new();
-    let broke = loop {
-        match body.frame().await {
-            Some(Ok(frame)) => got.extend_from_slice(&frame.into_data().unwrap()),
-            Some(Err(_)) => break true,
-            None => break false,
-        }
-    };
+    let (got, broke) = read_until_the_end(&setup).await;
     assert!(broke && got == bytes[..131_072], "{}", got.len());
 }
 

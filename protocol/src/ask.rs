@@ -102,8 +102,8 @@ pub enum Asked {
     History(u64),
     /// What a master that follows has moved. Answers [`Told::Done`].
     Traffic(Traffic),
-    /// Who may have a chunk, whether they should or not: every member but those that hold
-    /// nothing of its partition, as is known, and should hold nothing. Live ones come first. Answers [`Told::Sites`].
+    /// Who may have a chunk, whether they should or not: every member but those that hold nothing of its
+    /// partition, as is known, and should hold nothing. Live ones come first. Answers [`Told::Sites`].
     WhoMayHave(ChunkId),
 }
 

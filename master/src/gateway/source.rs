@@ -186,13 +186,10 @@ impl Source {
         let wanted = self.wanted(position, end)?;
         let mut sites = self.sites_of(wanted.chunk.index);
         sites.retain(|site| site.disk != disk);
-        let unavailable = |_| Error::Unavailable {
-            name: self.name(),
-            index: wanted.chunk.index,
-        };
         let Shared { memory, clock, .. } = &*self.shared;
         let sites = memory.order(&sites, None, clock.now());
-        self.try_sites(&wanted, sites).await.map_err(unavailable)
+        let opened = self.try_sites(&wanted, sites).await;
+        opened.map_err(|_| self.unavailable(position))
     }
 
     fn wanted(&self, position: u64, end: u64) -> Result<Wanted, Error> {
